@@ -1,0 +1,1 @@
+//! Speaks to local programs, decides which keeper to ask and whether, and logs it

@@ -1,0 +1,1 @@
+//! Shows a request in human words, takes the decision, signs

@@ -1,0 +1,3 @@
+//! The `keystead-authenticator` program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Pairing, the curve channel and requests: untrusted bytes become authenticated messages

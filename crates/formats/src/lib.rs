@@ -1,0 +1,1 @@
+//! SSH and SSHSIG bytes, decoded and encoded whole or not at all; signatures verified

@@ -1,0 +1,1 @@
+//! The client library: reaches a key that lives elsewhere

@@ -1,0 +1,1 @@
+//! A blind mailbox over HTTP long poll and WebSocket

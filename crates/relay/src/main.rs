@@ -1,0 +1,3 @@
+//! The `keystead-relay` program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! libsodium and locked memory behind safe functions

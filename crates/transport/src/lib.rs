@@ -1,0 +1,1 @@
+//! Moves bytes: relay client, TCP, TLS

@@ -1,0 +1,1 @@
+//! The only crate that can hold a private key

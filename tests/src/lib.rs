@@ -1,0 +1,1 @@
+//! Acceptance scripts and the tests that need whole programs.
