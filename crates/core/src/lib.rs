@@ -1,1 +1,28 @@
-//! Names, ids, requests, decisions, the log chain and Secret: the nouns of Keystead
+//! The nouns of Keystead: names, ids, requests, decisions, the log chain and [`Secret`].
+//!
+//! **Invariant**: nothing here does I/O, waits, reads a clock or draws
+//! randomness, and no value that holds a secret can be printed, copied or
+//! compared in variable time.
+
+mod hash;
+mod ids;
+mod key;
+mod log;
+mod name;
+mod request;
+mod response;
+mod secret;
+
+pub use hash::{Hasher, hash, labelled_hash};
+pub use ids::{KeyId, PairingId, RequestHash, RequestId, UnreadableHex};
+pub use key::{Algorithm, KeyEntry, Purpose, Purposes, UnknownAlgorithm};
+pub use log::{Checked, LogChain, LogEntry, LogTail, ReceiptChain};
+pub use name::{Name, NameError, is_unsafe_to_show};
+pub use request::{
+    Evidence, Kind, MakeKeyRequest, Request, RequestBody, SessionBind, SignForm, SignRequest,
+};
+pub use response::{
+    AckResponse, Decision, Host, MeResponse, Outcome, Receipt, Response, ResponseBody,
+    SignedReceipt, TransportAddress,
+};
+pub use secret::{Secret, SecretBytes};

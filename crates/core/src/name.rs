@@ -1,0 +1,132 @@
+//! Names that people give: shown on the other machine, so nothing in them may play tricks there.
+
+use std::fmt;
+
+/// A name of a machine, an authenticator or a key.
+///
+/// 1 to 64 bytes of UTF-8 without control or bidirectional-format characters
+/// (`spec/pairing.md`, Encoding), so it can be shown as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(String);
+
+/// Why a text is no [`Name`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// No byte at all.
+    #[error("a name cannot be empty")]
+    Empty,
+    /// More than [`Name::BYTES_MAX`] bytes.
+    #[error("a name has at most {max} bytes, this one has {bytes}", max = Name::BYTES_MAX)]
+    TooLong {
+        /// How many it has.
+        bytes: usize,
+    },
+    /// Not UTF-8.
+    #[error("a name is UTF-8 text")]
+    NotUtf8,
+    /// A control or bidirectional-format character.
+    #[error("a name holds no control or direction characters, this one has U+{0:04X}")]
+    Unsafe(u32),
+}
+
+impl Name {
+    /// 64 bytes: a name fits one line of an 80-column screen with what is said of it.
+    pub const BYTES_MAX: usize = 64;
+
+    /// Checks the text.
+    ///
+    /// # Errors
+    /// [`NameError`] names the first rule that the text breaks.
+    pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
+        let text = text.into();
+        if text.is_empty() {
+            return Err(NameError::Empty);
+        }
+        if text.len() > Self::BYTES_MAX {
+            return Err(NameError::TooLong { bytes: text.len() });
+        }
+        match text.chars().find(|c| is_unsafe_to_show(*c)) {
+            Some(character) => Err(NameError::Unsafe(u32::from(character))),
+            None => Ok(Self(text)),
+        }
+    }
+
+    /// As [`Name::new`], of bytes from the wire.
+    ///
+    /// # Errors
+    /// [`NameError`] names the first rule that the bytes break.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, NameError> {
+        Self::new(std::str::from_utf8(bytes).map_err(|_| NameError::NotUtf8)?)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl std::str::FromStr for Name {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::new(text)
+    }
+}
+
+/// Whether a character could move the cursor or turn the reading direction:
+/// control characters (C0, DEL, C1), line and paragraph separators, and the
+/// format characters of the Unicode Bidirectional Algorithm (UAX #9, table 4)
+/// with those that show nothing and so make two names look alike.
+#[must_use]
+pub fn is_unsafe_to_show(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{061C}'
+                | '\u{200B}'..='\u{200F}'
+                | '\u{2028}'..='\u{202E}'
+                | '\u{2060}'..='\u{206F}'
+                | '\u{FEFF}'
+                | '\u{FFF9}'..='\u{FFFB}'
+                | '\u{E0000}'..='\u{E007F}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Result<(), NameError>) {
+        assert_eq!(Name::new(text).map(|_| ()), expected, "{text:?}");
+    }
+
+    #[test]
+    fn names() {
+        check("laptop", Ok(()));
+        check("Ålex’s téléphone 📱", Ok(()));
+        check(&"x".repeat(64), Ok(()));
+        check("", Err(NameError::Empty));
+        check(&"x".repeat(65), Err(NameError::TooLong { bytes: 65 }));
+        check(&"é".repeat(33), Err(NameError::TooLong { bytes: 66 }));
+        check("a\nb", Err(NameError::Unsafe(0x0a)));
+        check("a\u{1b}[2J", Err(NameError::Unsafe(0x1b)));
+        check("a\u{7f}", Err(NameError::Unsafe(0x7f)));
+        check("a\u{9b}31m", Err(NameError::Unsafe(0x9b)));
+        check("evil\u{202e}txt", Err(NameError::Unsafe(0x202e)));
+        check("a\u{2066}b", Err(NameError::Unsafe(0x2066)));
+        check("a\u{200b}b", Err(NameError::Unsafe(0x200b)));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8() {
+        assert_eq!(Name::from_bytes(&[0xff]), Err(NameError::NotUtf8));
+    }
+}
