@@ -1,1 +1,16 @@
-//! Moves bytes: relay client, TCP, TLS
+//! Moves bytes and reads nothing of them: relay mailboxes over WebSocket or
+//! HTTP long poll, and plain TCP connections.
+//!
+//! **Invariant:** what goes in comes out unchanged, in order within one mailbox
+//! or link, and nothing here depends on its meaning. Everything this crate
+//! carries is untrusted at the far end and is treated so there; here it is only
+//! bounded. Deciding code sees [`NetAction`] and [`NetEvent`], never a socket,
+//! so that a simulated network can stand in for [`Net`].
+
+mod event;
+mod net;
+mod relay_url;
+
+pub use event::{LinkId, MailboxId, NetAction, NetEvent, ReadToken, WriteToken};
+pub use net::{Net, NetOptions, StartError};
+pub use relay_url::{RELAY_URL_BYTES_MAX, RelayUrl, RelayUrlError};
