@@ -1,0 +1,125 @@
+//! Two times: one that does not jump, for waits, and the calendar's, for people.
+//!
+//! **Invariant:** deciding code never reads a clock; it is handed a [`Now`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// A moment, read once per event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Now {
+    /// Milliseconds since boot, sleep included (`CLOCK_BOOTTIME`): an offer of
+    /// two minutes is over when the machine wakes an hour later.
+    pub mono_ms: u64,
+    /// Seconds since 1970 by the wall clock, which people and NTP may move.
+    pub unix_s: u64,
+}
+
+/// Where a [`Now`] comes from.
+pub trait Clock: Send + std::marker::Sync {
+    /// The present moment.
+    fn now(&self) -> Now;
+}
+
+/// The machine's clocks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Now {
+        let boot = clock_gettime(ClockId::Boottime);
+        let wall = clock_gettime(ClockId::Realtime);
+        let boot_s = u64::try_from(boot.tv_sec).unwrap_or(0);
+        let boot_ns = u64::try_from(boot.tv_nsec).unwrap_or(0);
+        Now {
+            mono_ms: boot_s
+                .saturating_mul(1_000)
+                .saturating_add(boot_ns / NS_PER_MS),
+            // A wall clock before 1970 is a broken one; 0 is as wrong as any.
+            unix_s: u64::try_from(wall.tv_sec).unwrap_or(0),
+        }
+    }
+}
+
+/// A clock that stands still until it is moved. Clones share the time.
+#[derive(Clone, Debug, Default)]
+pub struct SimClock {
+    mono_ms: Arc<AtomicU64>,
+    unix_ms: Arc<AtomicU64>,
+}
+
+impl SimClock {
+    /// Starts at `now`.
+    #[must_use]
+    pub fn at(now: Now) -> Self {
+        let clock = Self::default();
+        clock.mono_ms.store(now.mono_ms, Ordering::SeqCst);
+        clock.set_unix_s(now.unix_s);
+        clock
+    }
+
+    /// Moves both times on.
+    pub fn advance(&self, by: Duration) {
+        let ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.mono_ms.fetch_add(ms, Ordering::SeqCst);
+        self.unix_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// Sets the wall clock alone, as a person or NTP does.
+    pub fn set_unix_s(&self, unix_s: u64) {
+        self.unix_ms
+            .store(unix_s.saturating_mul(1_000), Ordering::SeqCst);
+    }
+}
+
+impl Clock for SimClock {
+    fn now(&self) -> Now {
+        Now {
+            mono_ms: self.mono_ms.load(Ordering::SeqCst),
+            unix_s: self.unix_ms.load(Ordering::SeqCst) / 1_000,
+        }
+    }
+}
+
+const NS_PER_MS: u64 = 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_clock_rises_and_is_after_2020() {
+        let first = SystemClock.now();
+        let second = SystemClock.now();
+        assert!(second.mono_ms >= first.mono_ms);
+        assert!(first.unix_s > 1_577_836_800, "{first:?}");
+    }
+
+    #[test]
+    fn clones_of_a_simulated_clock_share_the_time() {
+        let clock = SimClock::at(Now {
+            mono_ms: 7,
+            unix_s: 100,
+        });
+        let other = clock.clone();
+        clock.advance(Duration::from_millis(2_500));
+        assert_eq!(
+            other.now(),
+            Now {
+                mono_ms: 2_507,
+                unix_s: 102
+            }
+        );
+        other.set_unix_s(9);
+        assert_eq!(
+            clock.now(),
+            Now {
+                mono_ms: 2_507,
+                unix_s: 9
+            }
+        );
+    }
+}

@@ -1,0 +1,203 @@
+//! Frames of `u32 length ‖ bytes`, as at the SSH agent socket.
+//!
+//! **Invariant:** a frame above the limit is refused by its announced length
+//! before a byte of it is kept, and memory grows with what arrived, not with
+//! what was announced. What held a frame is wiped when it is dropped.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
+use zeroize::Zeroizing;
+
+/// Reads frames from a connection.
+///
+/// [`FrameReader::next`] may be dropped at any await and called again: a frame
+/// that came in part is not lost.
+pub struct FrameReader<R> {
+    reader: R,
+    limits: Limits,
+    partial: Partial,
+}
+
+/// What a connection may send, and how slowly.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Longest body in bytes; the four bytes of the length do not count.
+    pub bytes_max: u32,
+    /// From a frame's first byte to its last. Between frames a connection may
+    /// rest for ever (OpenSSH keeps its agent connection open).
+    pub partial_wait: Duration,
+}
+
+impl Limits {
+    /// The limits of the SSH agent socket: 256 KiB as in OpenSSH
+    /// (`AGENT_MAX_LEN`), and ten seconds for a frame begun, so that a client
+    /// that stops in the middle does not hold a connection for ever.
+    pub const SSH_AGENT: Self = Self {
+        bytes_max: 256 * 1024,
+        partial_wait: Duration::from_secs(10),
+    };
+}
+
+/// What of the next frame has come.
+struct Partial {
+    header: [u8; HEADER_BYTES],
+    header_len: usize,
+    body: Zeroizing<Vec<u8>>,
+    body_len: usize,
+    give_up_at: Option<Instant>,
+}
+
+impl<R: AsyncRead + Unpin> FrameReader<R> {
+    /// Reads from `reader`.
+    pub fn new(reader: R, limits: Limits) -> Self {
+        Self {
+            reader,
+            limits,
+            partial: Partial::empty(),
+        }
+    }
+
+    /// The next frame's body, perhaps of length 0; `None` when the peer closed
+    /// between two frames.
+    ///
+    /// # Errors
+    /// [`FrameError`]; the connection is to be closed then.
+    pub async fn next(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, FrameError> {
+        loop {
+            if let Some(body) = self.partial.take_whole(self.limits.bytes_max)? {
+                return Ok(Some(body));
+            }
+            let give_up_at = self.partial.give_up_at;
+            let room = self.partial.room();
+            let read = match give_up_at {
+                None => self.reader.read(room).await?,
+                Some(at) => timeout_at(at, self.reader.read(room)).await.map_err(|_| {
+                    FrameError::Stalled {
+                        wait: self.limits.partial_wait,
+                    }
+                })??,
+            };
+            match (read, self.partial.header_len) {
+                (0, 0) => return Ok(None),
+                (0, _) => return Err(FrameError::Cut),
+                (count, _) => self.partial.filled(count),
+            }
+            if self.partial.give_up_at.is_none() {
+                self.partial.give_up_at = Some(Instant::now() + self.limits.partial_wait);
+            }
+        }
+    }
+}
+
+impl Partial {
+    fn empty() -> Self {
+        Self {
+            header: [0; HEADER_BYTES],
+            header_len: 0,
+            body: Zeroizing::new(Vec::new()),
+            body_len: 0,
+            give_up_at: None,
+        }
+    }
+
+    /// The frame, when all of it is there; refuses as soon as the length is.
+    fn take_whole(&mut self, bytes_max: u32) -> Result<Option<Zeroizing<Vec<u8>>>, FrameError> {
+        if self.header_len < HEADER_BYTES {
+            return Ok(None);
+        }
+        let announced = u32::from_be_bytes(self.header);
+        if announced > bytes_max {
+            return Err(FrameError::TooLong {
+                announced,
+                bytes_max,
+            });
+        }
+        let whole = usize::try_from(announced).unwrap_or(usize::MAX);
+        if self.body_len < whole {
+            self.grow(whole);
+            return Ok(None);
+        }
+        let mut done = std::mem::replace(self, Self::empty());
+        done.body.truncate(whole);
+        Ok(Some(done.body))
+    }
+
+    /// Makes room for more, at most doubling. The old buffer is wiped.
+    fn grow(&mut self, whole: usize) {
+        if self.body_len < self.body.len() {
+            return;
+        }
+        let len = whole.min((self.body_len * 2).max(FIRST_ROOM_BYTES));
+        let mut grown = Zeroizing::new(vec![0; len]);
+        for (to, from) in grown.iter_mut().zip(self.body.iter()) {
+            *to = *from;
+        }
+        self.body = grown;
+    }
+
+    /// Where the next bytes go.
+    fn room(&mut self) -> &mut [u8] {
+        let room = if self.header_len < HEADER_BYTES {
+            self.header.get_mut(self.header_len..)
+        } else {
+            self.body.get_mut(self.body_len..)
+        };
+        room.unwrap_or_default()
+    }
+
+    fn filled(&mut self, count: usize) {
+        if self.header_len < HEADER_BYTES {
+            self.header_len += count;
+        } else {
+            self.body_len += count;
+        }
+    }
+}
+
+/// Writes one frame and flushes.
+///
+/// # Errors
+/// The connection's; `InvalidInput` above `u32::MAX` bytes.
+pub async fn write_frame<W: AsyncWrite + Unpin>(writer: &mut W, body: &[u8]) -> io::Result<()> {
+    let len = u32::try_from(body.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // One write, so that a short answer is one packet and one wake-up.
+    let mut frame = Zeroizing::new(Vec::with_capacity(HEADER_BYTES + body.len()));
+    frame.extend_from_slice(&len.to_be_bytes());
+    frame.extend_from_slice(body);
+    writer.write_all(&frame).await?;
+    writer.flush().await
+}
+
+/// Why no frame came.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// The announced length is above the limit.
+    #[error("a frame of {announced} bytes was announced, at most {bytes_max} are taken")]
+    TooLong {
+        /// What the header said.
+        announced: u32,
+        /// The limit.
+        bytes_max: u32,
+    },
+    /// The peer closed in the middle of a frame.
+    #[error("the connection ended in the middle of a frame")]
+    Cut,
+    /// The rest of a frame did not come in time.
+    #[error("the rest of a frame did not come within {} s", wait.as_secs())]
+    Stalled {
+        /// How long was waited.
+        wait: Duration,
+    },
+    /// The connection's error.
+    #[error("the connection broke")]
+    Connection(#[from] io::Error),
+}
+
+const HEADER_BYTES: usize = 4;
+
+/// Nearly all frames of `ssh` fit in 1 KiB; longer ones pay for their length.
+const FIRST_ROOM_BYTES: usize = 1_024;

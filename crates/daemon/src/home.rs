@@ -1,0 +1,252 @@
+//! Where a program keeps its things: configuration, state, sockets.
+//!
+//! **Invariant:** a folder of ours is 0700 and belongs to us before anything is
+//! put in it.
+
+use std::ffi::OsString;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{self, FileType, Mode, OFlags};
+
+/// The three folders of one program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folders {
+    /// What a person writes.
+    pub config: PathBuf,
+    /// What the program writes and must find again.
+    pub state: PathBuf,
+    /// Sockets; gone after a reboot.
+    pub runtime: PathBuf,
+}
+
+/// The programs that have folders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// `keystead` and its agent.
+    Agent,
+    /// `keystead-authenticator`.
+    Authenticator,
+    /// `keystead-relay`.
+    Relay,
+}
+
+impl Program {
+    /// The folder's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Authenticator => "authenticator",
+            Self::Relay => "relay",
+        }
+    }
+}
+
+impl Folders {
+    /// The folders by this process's environment; nothing is made yet.
+    ///
+    /// # Errors
+    /// [`FolderError::NoHome`].
+    pub fn of(program: Program) -> Result<Self, FolderError> {
+        Self::by(program, |name| std::env::var_os(name), std::env::home_dir())
+    }
+
+    /// The folders by any environment.
+    ///
+    /// `KEYSTEAD_HOME=DIR`: `DIR/PROGRAM/{config,state,run}`. Else by the XDG base
+    /// directories: `keystead/PROGRAM` in `XDG_CONFIG_HOME` (`~/.config`),
+    /// `XDG_STATE_HOME` (`~/.local/state`) and `XDG_RUNTIME_DIR`; without that last
+    /// one, or when it is not ours (`su` keeps the variable), the state folder.
+    ///
+    /// # Errors
+    /// [`FolderError::NoHome`] when neither a variable nor a home folder is known.
+    pub fn by(
+        program: Program,
+        variable: impl Fn(&str) -> Option<OsString>,
+        home: Option<PathBuf>,
+    ) -> Result<Self, FolderError> {
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+        if let Some(top) = variable("KEYSTEAD_HOME") {
+            let top = std::path::absolute(&top)
+                .map_err(|source| FolderError::System {
+                    path: PathBuf::from(&top),
+                    source,
+                })?
+                .join(program.name());
+            return Ok(Self {
+                config: top.join("config"),
+                state: top.join("state"),
+                runtime: top.join("run"),
+            });
+        }
+        // The XDG specification: a relative path is to be ignored.
+        let xdg = |name: &str| {
+            variable(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
+        let home = home.filter(|path| path.is_absolute());
+        let under_home = |below: &str| {
+            home.as_ref()
+                .map(|home| home.join(below))
+                .ok_or(FolderError::NoHome)
+        };
+        let ours = |base: PathBuf| base.join("keystead").join(program.name());
+        let config = match xdg("XDG_CONFIG_HOME") {
+            Some(base) => ours(base),
+            None => ours(under_home(".config")?),
+        };
+        let state = match xdg("XDG_STATE_HOME") {
+            Some(base) => ours(base),
+            None => ours(under_home(".local/state")?),
+        };
+        let runtime = xdg("XDG_RUNTIME_DIR").filter(|base| belongs_to_us(base));
+        let runtime = runtime.map_or_else(|| state.clone(), ours);
+        Ok(Self {
+            config,
+            state,
+            runtime,
+        })
+    }
+
+    /// Makes all three, 0700.
+    ///
+    /// # Errors
+    /// [`FolderError`] of the first that cannot be made private.
+    pub fn make(&self) -> Result<(), FolderError> {
+        for folder in [&self.config, &self.state, &self.runtime] {
+            private_folder(folder)?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes `path` (and what lacks above it) 0700 and opens it.
+///
+/// A folder of ours that others could enter is mended, and that is said in the
+/// trace. Only for folders that carry our name: the folder of a socket path that
+/// a person typed may be `/tmp`, so [`crate::socket`] refuses instead.
+///
+/// # Errors
+/// [`FolderError`].
+pub fn private_folder(path: &Path) -> Result<OwnedFd, FolderError> {
+    let folder = make_folder(path)?;
+    let mode = check_owner(path, &folder)?;
+    if mode & 0o777 != 0o700 {
+        tracing::warn!(path = %path.display(), mode = format!("{mode:o}"), "folder made private");
+        fs::fchmod(&folder, Mode::RWXU).map_err(|errno| system(path, errno.into()))?;
+    }
+    Ok(folder)
+}
+
+/// As [`private_folder`], but a folder that is there with other permissions than
+/// 0700 is refused.
+///
+/// # Errors
+/// [`FolderError`].
+pub fn require_private_folder(path: &Path) -> Result<OwnedFd, FolderError> {
+    let folder = make_folder(path)?;
+    let mode = check_owner(path, &folder)?;
+    if mode & 0o777 != 0o700 {
+        return Err(FolderError::Open {
+            path: path.to_owned(),
+            mode: mode & 0o7777,
+        });
+    }
+    Ok(folder)
+}
+
+/// Why a folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FolderError {
+    /// Neither `KEYSTEAD_HOME`, nor XDG variables, nor a home folder.
+    #[error("no home folder is known")]
+    NoHome,
+    /// It belongs to another user.
+    #[error("{} belongs to uid {owner_uid}, and this process is uid {own_uid}", path.display())]
+    NotOurs {
+        /// The folder.
+        path: PathBuf,
+        /// Who owns it.
+        owner_uid: u32,
+        /// Who we are.
+        own_uid: u32,
+    },
+    /// Others may enter it, and it is not ours to change.
+    #[error("{} has mode {mode:04o}, so others could reach what is in it", path.display())]
+    Open {
+        /// The folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The system's error.
+    #[error("{}", path.display())]
+    System {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl FolderError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::NoHome => "set KEYSTEAD_HOME to a folder of yours".to_owned(),
+            Self::NotOurs { .. } => {
+                "run as the folder's owner, or name another folder with KEYSTEAD_HOME".to_owned()
+            }
+            Self::Open { path, .. } => format!("chmod 700 {}", path.display()),
+            Self::System { path, .. } => {
+                format!("check that {} can be made and is a folder", path.display())
+            }
+        }
+    }
+}
+
+fn make_folder(path: &Path) -> Result<OwnedFd, FolderError> {
+    // The XDG specification asks for 0700 on every folder that is made.
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| system(path, source))?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    fs::open(path, flags, Mode::empty()).map_err(|errno| system(path, errno.into()))
+}
+
+/// The folder's mode, when it is ours.
+fn check_owner(path: &Path, folder: &OwnedFd) -> Result<u32, FolderError> {
+    let stat = fs::fstat(folder).map_err(|errno| system(path, errno.into()))?;
+    let own_uid = own_uid();
+    if stat.st_uid != own_uid {
+        return Err(FolderError::NotOurs {
+            path: path.to_owned(),
+            owner_uid: stat.st_uid,
+            own_uid,
+        });
+    }
+    debug_assert!(FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
+    Ok(stat.st_mode)
+}
+
+fn belongs_to_us(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.is_dir() && found.uid() == own_uid())
+}
+
+/// The uid that owns what this process makes.
+pub(crate) fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+fn system(path: &Path, source: io::Error) -> FolderError {
+    FolderError::System {
+        path: path.to_owned(),
+        source,
+    }
+}

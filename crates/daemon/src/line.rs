@@ -1,0 +1,212 @@
+//! Control connections: one JSON object a line, perhaps followed by raw bytes.
+//!
+//! **Invariant:** a line above the limit is refused before more than the limit
+//! is kept. Buffers are wiped: a passphrase follows its line as raw bytes.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
+use zeroize::{Zeroize, Zeroizing};
+
+/// Reads lines, and the raw bytes that a line announces.
+///
+/// [`LineReader::next`] and [`LineReader::bytes`] may be dropped at any await
+/// and called again: nothing that came is lost.
+pub struct LineReader<R> {
+    reader: R,
+    limits: Limits,
+    /// What came and was not taken yet; never above the limit of a line.
+    held: Zeroizing<Vec<u8>>,
+    held_len: usize,
+    give_up_at: Option<Instant>,
+}
+
+/// What a control connection may send, and how slowly.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Longest line in bytes, its newline included; also the most raw bytes.
+    pub bytes_max: usize,
+    /// From the first byte of a line (or of raw bytes) to its last.
+    pub partial_wait: Duration,
+}
+
+impl Limits {
+    /// Control sockets: 64 KiB hold the longest command by far (a pairing link
+    /// has some 300 bytes, a list of 1,000 keys goes the other way), and ten
+    /// seconds are enough for a program to write a line it began.
+    pub const CONTROL: Self = Self {
+        bytes_max: 64 * 1024,
+        partial_wait: Duration::from_secs(10),
+    };
+
+    /// A client's side of a control socket: answers may list every key and
+    /// thousands of log entries, and come from a program that is trusted more.
+    pub const ANSWERS: Self = Self {
+        bytes_max: 16 * 1024 * 1024,
+        partial_wait: Duration::from_secs(10),
+    };
+}
+
+impl<R: AsyncRead + Unpin> LineReader<R> {
+    /// Reads from `reader`.
+    pub fn new(reader: R, limits: Limits) -> Self {
+        Self {
+            reader,
+            limits,
+            held: Zeroizing::new(Vec::new()),
+            held_len: 0,
+            give_up_at: None,
+        }
+    }
+
+    /// The next line without its newline; `None` when the peer closed between
+    /// two lines.
+    ///
+    /// # Errors
+    /// [`LineError`]; the connection is to be closed then.
+    pub async fn next(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, LineError> {
+        let mut looked = 0;
+        loop {
+            let fresh = self.came().get(looked..).unwrap_or_default();
+            if let Some(at) = fresh.iter().position(|byte| *byte == b'\n') {
+                let mut line = self.take(looked + at + 1);
+                line.pop();
+                return Ok(Some(line));
+            }
+            looked = self.held_len;
+            if !self.read_more().await? {
+                return if self.held_len == 0 {
+                    Ok(None)
+                } else {
+                    Err(LineError::Cut)
+                };
+            }
+        }
+    }
+
+    /// Exactly `count` raw bytes, which a line announced.
+    ///
+    /// # Errors
+    /// [`LineError`]; the connection is to be closed then.
+    pub async fn bytes(&mut self, count: usize) -> Result<Zeroizing<Vec<u8>>, LineError> {
+        if count > self.limits.bytes_max {
+            return Err(LineError::TooLong {
+                bytes_max: self.limits.bytes_max,
+            });
+        }
+        while self.held_len < count {
+            if !self.read_more().await? {
+                return Err(LineError::Cut);
+            }
+        }
+        Ok(self.take(count))
+    }
+
+    /// Waits until the peer closes; anything it sends is an error. For a server
+    /// that works on a request and must know that nobody waits any more.
+    ///
+    /// # Errors
+    /// [`LineError::Unexpected`] when something comes.
+    pub async fn closed(&mut self) -> Result<(), LineError> {
+        if self.held_len > 0 || self.read_more().await? {
+            return Err(LineError::Unexpected);
+        }
+        Ok(())
+    }
+
+    fn came(&self) -> &[u8] {
+        self.held.get(..self.held_len).unwrap_or_default()
+    }
+
+    /// Takes the first bytes out, wipes where they were.
+    fn take(&mut self, count: usize) -> Zeroizing<Vec<u8>> {
+        let taken = Zeroizing::new(self.came().get(..count).unwrap_or_default().to_vec());
+        self.held
+            .copy_within(count.min(self.held_len)..self.held_len, 0);
+        self.held_len = self.held_len.saturating_sub(count);
+        if let Some(rest) = self.held.get_mut(self.held_len..) {
+            rest.zeroize();
+        }
+        self.give_up_at = (self.held_len > 0).then(|| Instant::now() + self.limits.partial_wait);
+        taken
+    }
+
+    /// Reads what is there; false at the end.
+    async fn read_more(&mut self) -> Result<bool, LineError> {
+        if self.held_len >= self.limits.bytes_max {
+            return Err(LineError::TooLong {
+                bytes_max: self.limits.bytes_max,
+            });
+        }
+        if self.held_len == self.held.len() {
+            let len = (self.held_len * 2).clamp(FIRST_ROOM_BYTES, self.limits.bytes_max.max(1));
+            let mut grown = Zeroizing::new(vec![0; len]);
+            for (to, from) in grown.iter_mut().zip(self.held.iter()) {
+                *to = *from;
+            }
+            self.held = grown;
+        }
+        let room = self.held.get_mut(self.held_len..).unwrap_or_default();
+        let read =
+            match self.give_up_at {
+                None => self.reader.read(room).await?,
+                Some(at) => timeout_at(at, self.reader.read(room)).await.map_err(|_| {
+                    LineError::Stalled {
+                        wait: self.limits.partial_wait,
+                    }
+                })??,
+            };
+        self.held_len += read;
+        if self.give_up_at.is_none() && read > 0 {
+            self.give_up_at = Some(Instant::now() + self.limits.partial_wait);
+        }
+        Ok(read > 0)
+    }
+}
+
+/// Writes one line and flushes; `line` is without its newline.
+///
+/// # Errors
+/// The connection's; `InvalidInput` when the line holds a newline.
+pub async fn write_line<W: AsyncWrite + Unpin>(writer: &mut W, line: &[u8]) -> io::Result<()> {
+    if line.contains(&b'\n') {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut whole = Zeroizing::new(Vec::with_capacity(line.len() + 1));
+    whole.extend_from_slice(line);
+    whole.push(b'\n');
+    writer.write_all(&whole).await?;
+    writer.flush().await
+}
+
+/// Why no line came.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LineError {
+    /// No newline within the limit.
+    #[error("a line of more than {bytes_max} bytes")]
+    TooLong {
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// The peer closed in the middle of a line.
+    #[error("the connection ended in the middle of a line")]
+    Cut,
+    /// The rest of a line did not come in time.
+    #[error("the rest of a line did not come within {} s", wait.as_secs())]
+    Stalled {
+        /// How long was waited.
+        wait: Duration,
+    },
+    /// The peer spoke when it was to wait.
+    #[error("the peer spoke before its answer")]
+    Unexpected,
+    /// The connection's error.
+    #[error("the connection broke")]
+    Connection(#[from] io::Error),
+}
+
+/// Commands are short lines.
+const FIRST_ROOM_BYTES: usize = 512;
