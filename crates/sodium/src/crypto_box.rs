@@ -153,7 +153,7 @@ mod tests {
     /// `firstkey` of "Cryptography in NaCl", section 3.
     #[test]
     fn diffie_hellman_of_rfc_7748_and_box_key_of_nacl() {
-        let alice = key("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ac177fba51db92c2a");
+        let alice = key("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a");
         let bob = key("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb");
         let shared = key("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
         for (own, peer, peer_public) in [
