@@ -1,1 +1,7 @@
-//! SSH and SSHSIG bytes, decoded and encoded whole or not at all; signatures verified
+//! SSH and SSHSIG bytes, decoded and encoded whole or not at all; signatures verified.
+//!
+//! **Invariant:** a value of this crate stands for every byte it was read from. What cannot be
+//! read whole is refused, never read in part, so what a holder is shown is all that is signed.
+//! Nothing here holds a private key, and no reader allocates more than it was given.
+
+pub mod ssh;

@@ -1,0 +1,476 @@
+//! The SSH agent protocol, RFC 9987 (`draft-ietf-sshm-ssh-agent`).
+//!
+//! **Invariant:** every message of the standard is recognised; a message is read to its last byte
+//! or refused. Keys that a client adds are found by their lengths alone and never looked into.
+//! Requests that can hold a private key, a PIN or a passphrase print none of it.
+
+use super::wire::{ParseError, Reader, Writer};
+
+/// What a client asks; borrows from the message, without its length in front (§3).
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Request<'a> {
+    /// List the keys (§3.5).
+    RequestIdentities,
+    /// Sign `message` by the key of this blob (§3.6).
+    Sign {
+        /// Key blob.
+        key: &'a [u8],
+        /// What to sign.
+        message: &'a [u8],
+        /// [`FLAG_RSA_SHA2_256`], [`FLAG_RSA_SHA2_512`]; all bits as they came.
+        flags: u32,
+    },
+    /// Take a private key (§3.2), with constraints or without.
+    AddIdentity(AddIdentity<'a>),
+    /// Take keys from a token (§3.2.6).
+    AddSmartcard {
+        /// Which token.
+        id: &'a [u8],
+        /// Its PIN, secret.
+        pin: &'a [u8],
+        /// Constraints.
+        constraints: Vec<Constraint<'a>>,
+    },
+    /// Forget a key (§3.4).
+    RemoveIdentity {
+        /// Key blob.
+        key: &'a [u8],
+    },
+    /// Forget all keys (§3.4).
+    RemoveAllIdentities,
+    /// Forget a token's keys (§3.4).
+    RemoveSmartcard {
+        /// Which token.
+        id: &'a [u8],
+        /// Its PIN, secret.
+        pin: &'a [u8],
+    },
+    /// Lock the agent by a passphrase, secret (§3.7).
+    Lock(&'a [u8]),
+    /// Unlock it again (§3.7).
+    Unlock(&'a [u8]),
+    /// An extension (§3.8).
+    Extension {
+        /// `name@domain`, or a name of the registry.
+        name: &'a str,
+        /// What follows, whatever it is.
+        contents: &'a [u8],
+    },
+}
+
+impl<'a> Request<'a> {
+    /// Reads one message.
+    ///
+    /// # Errors
+    /// [`ParseError::Unknown`] for a message number the standard does not give to clients; else
+    /// what is wrong with it. Both are answered [`Response::Failure`].
+    pub fn parse(message: &'a [u8]) -> Result<Self, ParseError> {
+        if message.len() > MESSAGE_BYTES_MAX {
+            return Err(ParseError::TooLong);
+        }
+        let mut reader = Reader::new(message);
+        let request = match reader.u8()? {
+            REQUEST_IDENTITIES => Self::RequestIdentities,
+            SIGN_REQUEST => Self::Sign {
+                key: reader.string()?,
+                message: reader.string()?,
+                flags: reader.u32()?,
+            },
+            ADD_IDENTITY => Self::AddIdentity(AddIdentity::read(&mut reader, Constrained::No)?),
+            ADD_ID_CONSTRAINED => {
+                Self::AddIdentity(AddIdentity::read(&mut reader, Constrained::Yes)?)
+            }
+            ADD_SMARTCARD_KEY => Self::AddSmartcard {
+                id: reader.string()?,
+                pin: reader.string()?,
+                constraints: Vec::new(),
+            },
+            ADD_SMARTCARD_KEY_CONSTRAINED => Self::AddSmartcard {
+                id: reader.string()?,
+                pin: reader.string()?,
+                constraints: Constraint::read_all(&mut reader)?,
+            },
+            REMOVE_IDENTITY => Self::RemoveIdentity {
+                key: reader.string()?,
+            },
+            REMOVE_ALL_IDENTITIES => Self::RemoveAllIdentities,
+            REMOVE_SMARTCARD_KEY => Self::RemoveSmartcard {
+                id: reader.string()?,
+                pin: reader.string()?,
+            },
+            LOCK => Self::Lock(reader.string()?),
+            UNLOCK => Self::Unlock(reader.string()?),
+            EXTENSION => {
+                let name = reader.name()?;
+                let contents = reader.rest();
+                return Ok(Self::Extension { name, contents });
+            }
+            _ => return Err(ParseError::Unknown),
+        };
+        reader.finish()?;
+        Ok(request)
+    }
+
+    /// The message, without its length in front.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let start = |number| Writer::new().u8(number);
+        match self {
+            Self::RequestIdentities => start(REQUEST_IDENTITIES),
+            Self::Sign {
+                key,
+                message,
+                flags,
+            } => start(SIGN_REQUEST).string(key).string(message).u32(*flags),
+            Self::AddIdentity(added) => added.write(),
+            Self::AddSmartcard {
+                id,
+                pin,
+                constraints,
+            } => {
+                let number = match constraints.is_empty() {
+                    true => ADD_SMARTCARD_KEY,
+                    false => ADD_SMARTCARD_KEY_CONSTRAINED,
+                };
+                let writer = start(number).string(id).string(pin);
+                constraints.iter().fold(writer, Constraint::write)
+            }
+            Self::RemoveIdentity { key } => start(REMOVE_IDENTITY).string(key),
+            Self::RemoveAllIdentities => start(REMOVE_ALL_IDENTITIES),
+            Self::RemoveSmartcard { id, pin } => start(REMOVE_SMARTCARD_KEY).string(id).string(pin),
+            Self::Lock(passphrase) => start(LOCK).string(passphrase),
+            Self::Unlock(passphrase) => start(UNLOCK).string(passphrase),
+            Self::Extension { name, contents } => {
+                start(EXTENSION).string(name.as_bytes()).raw(contents)
+            }
+        }
+        .into_bytes()
+    }
+}
+
+/// The name of the request and nothing of its contents.
+impl std::fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::RequestIdentities => "RequestIdentities",
+            Self::Sign { .. } => "Sign",
+            Self::AddIdentity(_) => "AddIdentity",
+            Self::AddSmartcard { .. } => "AddSmartcard",
+            Self::RemoveIdentity { .. } => "RemoveIdentity",
+            Self::RemoveAllIdentities => "RemoveAllIdentities",
+            Self::RemoveSmartcard { .. } => "RemoveSmartcard",
+            Self::Lock(_) => "Lock",
+            Self::Unlock(_) => "Unlock",
+            Self::Extension { .. } => "Extension",
+        })
+    }
+}
+
+/// A private key on its way in: opaque, its end found by counting fields.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AddIdentity<'a> {
+    /// For example `ssh-ed25519`.
+    pub key_type: &'a str,
+    /// The fields between type and comment, secret.
+    pub private: &'a [u8],
+    /// Free text.
+    pub comment: &'a [u8],
+    /// None if it came as an unconstrained message.
+    pub constraints: Option<Vec<Constraint<'a>>>,
+}
+
+impl<'a> AddIdentity<'a> {
+    fn read(reader: &mut Reader<'a>, constrained: Constrained) -> Result<Self, ParseError> {
+        let key_type = reader.name()?;
+        let layout = PRIVATE_FIELDS
+            .iter()
+            .find(|(name, _)| *name == key_type)
+            .map(|(_, layout)| *layout)
+            .ok_or(ParseError::Unknown)?;
+        let start = reader.rest();
+        for field in layout.chars() {
+            match field {
+                's' => {
+                    reader.string()?;
+                }
+                _ => {
+                    reader.u8()?;
+                }
+            }
+        }
+        let private = start
+            .get(..start.len() - reader.rest().len())
+            .unwrap_or_default();
+        let comment = reader.string()?;
+        let constraints = match constrained {
+            Constrained::Yes => Some(Constraint::read_all(reader)?),
+            Constrained::No => None,
+        };
+        Ok(Self {
+            key_type,
+            private,
+            comment,
+            constraints,
+        })
+    }
+
+    fn write(&self) -> Writer {
+        let number = match self.constraints {
+            Some(_) => ADD_ID_CONSTRAINED,
+            None => ADD_IDENTITY,
+        };
+        let writer = Writer::new()
+            .u8(number)
+            .string(self.key_type.as_bytes())
+            .raw(self.private)
+            .string(self.comment);
+        let constraints = self.constraints.as_deref().unwrap_or_default();
+        constraints.iter().fold(writer, Constraint::write)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Constrained {
+    Yes,
+    No,
+}
+
+/// A limit on the use of an added key (§3.2.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Constraint<'a> {
+    /// Forget the key after so many seconds.
+    LifetimeS(u32),
+    /// Ask before each use.
+    Confirm,
+    /// An extension of the OpenSSH kinds, whose contents have a known form.
+    Extension {
+        /// One of [`CONSTRAINT_EXTENSIONS`].
+        name: &'a str,
+        /// Its fields, one string.
+        contents: &'a [u8],
+    },
+}
+
+impl<'a> Constraint<'a> {
+    fn read_all(reader: &mut Reader<'a>) -> Result<Vec<Self>, ParseError> {
+        let mut constraints = Vec::new();
+        while !reader.is_empty() {
+            if constraints.len() == CONSTRAINTS_MAX {
+                return Err(ParseError::TooLong);
+            }
+            constraints.push(match reader.u8()? {
+                CONSTRAIN_LIFETIME => Self::LifetimeS(reader.u32()?),
+                CONSTRAIN_CONFIRM => Self::Confirm,
+                CONSTRAIN_EXTENSION => Self::read_extension(reader)?,
+                _ => return Err(ParseError::Unknown),
+            });
+        }
+        Ok(constraints)
+    }
+
+    /// The end of an unknown extension cannot be found, so it is refused (§3.2.7.3).
+    fn read_extension(reader: &mut Reader<'a>) -> Result<Self, ParseError> {
+        let name = reader.name()?;
+        let before = reader.rest();
+        match name {
+            "restrict-destination-v00@openssh.com" | "sk-provider@openssh.com" => {
+                reader.string()?;
+            }
+            "associated-certs-v00@openssh.com" => {
+                reader.bool()?;
+                reader.string()?;
+            }
+            _ => return Err(ParseError::Unknown),
+        }
+        let contents = before
+            .get(..before.len() - reader.rest().len())
+            .unwrap_or_default();
+        Ok(Self::Extension { name, contents })
+    }
+
+    fn write(writer: Writer, constraint: &Self) -> Writer {
+        match constraint {
+            Self::LifetimeS(seconds) => writer.u8(CONSTRAIN_LIFETIME).u32(*seconds),
+            Self::Confirm => writer.u8(CONSTRAIN_CONFIRM),
+            Self::Extension { name, contents } => writer
+                .u8(CONSTRAIN_EXTENSION)
+                .string(name.as_bytes())
+                .raw(contents),
+        }
+    }
+}
+
+/// What an agent answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Response {
+    /// No (§3.1).
+    Failure,
+    /// Done (§3.1).
+    Success,
+    /// The keys (§3.5).
+    Identities(Vec<Identity>),
+    /// A signature blob (§3.6).
+    Signature(Vec<u8>),
+    /// The extension is known, its request was not carried out (§3.8).
+    ExtensionFailure,
+    /// An extension's own answer (§3.8).
+    ExtensionResponse {
+        /// The extension's name.
+        name: String,
+        /// What follows.
+        contents: Vec<u8>,
+    },
+}
+
+impl Response {
+    /// The message, without its length in front.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let start = |number| Writer::new().u8(number);
+        match self {
+            Self::Failure => start(FAILURE),
+            Self::Success => start(SUCCESS),
+            Self::Identities(identities) => {
+                let count = u32::try_from(identities.len()).unwrap_or(u32::MAX);
+                identities
+                    .iter()
+                    .fold(start(IDENTITIES_ANSWER).u32(count), |writer, identity| {
+                        writer
+                            .string(&identity.key)
+                            .string(identity.comment.as_bytes())
+                    })
+            }
+            Self::Signature(signature) => start(SIGN_RESPONSE).string(signature),
+            Self::ExtensionFailure => start(EXTENSION_FAILURE),
+            Self::ExtensionResponse { name, contents } => start(EXTENSION_RESPONSE)
+                .string(name.as_bytes())
+                .raw(contents),
+        }
+        .into_bytes()
+    }
+
+    /// Reads an answer whole.
+    ///
+    /// # Errors
+    /// [`ParseError`].
+    pub fn parse(message: &[u8]) -> Result<Self, ParseError> {
+        if message.len() > MESSAGE_BYTES_MAX {
+            return Err(ParseError::TooLong);
+        }
+        let mut reader = Reader::new(message);
+        let response = match reader.u8()? {
+            FAILURE => Self::Failure,
+            SUCCESS => Self::Success,
+            IDENTITIES_ANSWER => {
+                let mut identities = Vec::new();
+                // The count is told, not believed: the list grows only by what is there.
+                for _ in 0..reader.u32()? {
+                    identities.push(Identity {
+                        key: reader.string()?.to_vec(),
+                        comment: reader.text()?.to_owned(),
+                    });
+                }
+                Self::Identities(identities)
+            }
+            SIGN_RESPONSE => Self::Signature(reader.string()?.to_vec()),
+            EXTENSION_FAILURE => Self::ExtensionFailure,
+            EXTENSION_RESPONSE => {
+                let name = reader.name()?.to_owned();
+                let contents = reader.rest().to_vec();
+                return Ok(Self::ExtensionResponse { name, contents });
+            }
+            _ => return Err(ParseError::Unknown),
+        };
+        reader.finish()?;
+        Ok(response)
+    }
+
+    /// The answer to the extension `query` (§3.8.1): the names of the extensions served.
+    #[must_use]
+    pub fn query(extensions: &[&str]) -> Self {
+        let contents = extensions
+            .iter()
+            .fold(Writer::new(), |writer, name| writer.string(name.as_bytes()));
+        Self::ExtensionResponse {
+            name: QUERY.to_owned(),
+            contents: contents.into_bytes(),
+        }
+    }
+}
+
+/// A key in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Key blob.
+    pub key: Vec<u8>,
+    /// Free text.
+    pub comment: String,
+}
+
+/// §3.8.1: asks which extensions are served.
+pub const QUERY: &str = "query";
+
+/// §3.6.1: sign by `rsa-sha2-256`.
+pub const FLAG_RSA_SHA2_256: u32 = 2;
+/// §3.6.1: sign by `rsa-sha2-512`.
+pub const FLAG_RSA_SHA2_512: u32 = 4;
+
+/// OpenSSH's agent and client end at this length; a message is refused by its announced length.
+pub const MESSAGE_BYTES_MAX: usize = 256 * 1024;
+
+/// OpenSSH allows one lifetime, one confirm and one of each extension; twice that is plenty.
+const CONSTRAINTS_MAX: usize = 16;
+
+/// The constraint extensions whose end is known (OpenSSH `PROTOCOL.agent`).
+pub const CONSTRAINT_EXTENSIONS: [&str; 3] = [
+    "restrict-destination-v00@openssh.com",
+    "associated-certs-v00@openssh.com",
+    "sk-provider@openssh.com",
+];
+
+// Message numbers, §5.1 of the standard. 1 to 4, 7 to 10, 15, 16 and 24 were SSH 1.
+const FAILURE: u8 = 5;
+const SUCCESS: u8 = 6;
+const REQUEST_IDENTITIES: u8 = 11;
+const IDENTITIES_ANSWER: u8 = 12;
+const SIGN_REQUEST: u8 = 13;
+const SIGN_RESPONSE: u8 = 14;
+const ADD_IDENTITY: u8 = 17;
+const REMOVE_IDENTITY: u8 = 18;
+const REMOVE_ALL_IDENTITIES: u8 = 19;
+const ADD_SMARTCARD_KEY: u8 = 20;
+const REMOVE_SMARTCARD_KEY: u8 = 21;
+const LOCK: u8 = 22;
+const UNLOCK: u8 = 23;
+const ADD_ID_CONSTRAINED: u8 = 25;
+const ADD_SMARTCARD_KEY_CONSTRAINED: u8 = 26;
+const EXTENSION: u8 = 27;
+const EXTENSION_FAILURE: u8 = 28;
+const EXTENSION_RESPONSE: u8 = 29;
+
+// Constraint numbers, §5.2 of the standard.
+const CONSTRAIN_LIFETIME: u8 = 1;
+const CONSTRAIN_CONFIRM: u8 = 2;
+const CONSTRAIN_EXTENSION: u8 = 255;
+
+/// §3.2.1 to §3.2.5, `PROTOCOL.certkeys`, `PROTOCOL.u2f`: the fields between key type and
+/// comment, `s` for a string or mpint, `b` for a byte.
+const PRIVATE_FIELDS: [(&str, &str); 16] = [
+    ("ssh-ed25519", "ss"),
+    ("ssh-ed448", "ss"),
+    ("ecdsa-sha2-nistp256", "sss"),
+    ("ecdsa-sha2-nistp384", "sss"),
+    ("ecdsa-sha2-nistp521", "sss"),
+    ("ssh-rsa", "ssssss"),
+    ("ssh-dss", "sssss"),
+    ("sk-ssh-ed25519@openssh.com", "ssbss"),
+    ("sk-ecdsa-sha2-nistp256@openssh.com", "sssbss"),
+    ("ssh-ed25519-cert-v01@openssh.com", "sss"),
+    ("ecdsa-sha2-nistp256-cert-v01@openssh.com", "ss"),
+    ("ecdsa-sha2-nistp384-cert-v01@openssh.com", "ss"),
+    ("ecdsa-sha2-nistp521-cert-v01@openssh.com", "ss"),
+    ("ssh-rsa-cert-v01@openssh.com", "sssss"),
+    ("sk-ssh-ed25519-cert-v01@openssh.com", "sssbss"),
+    ("sk-ecdsa-sha2-nistp256-cert-v01@openssh.com", "ssbss"),
+];

@@ -1,0 +1,29 @@
+//! What SSH clients, agents and `git` with `gpg.format=ssh` put on the wire.
+//!
+//! | module | reads and writes |
+//! |---|---|
+//! | [`wire`] | the data types of RFC 4251 §5 |
+//! | [`agent`] | the agent protocol, RFC 9987 |
+//! | [`key`], [`certificate`], [`line`] | public keys: blobs, certificates, `authorized_keys` lines |
+//! | [`signature`] | signature blobs, encoded and verified |
+//! | [`userauth`], [`sshsig`], [`to_be_signed`] | what an agent is asked to sign |
+//! | [`bind`] | `session-bind@openssh.com`, which proves the destination |
+//! | [`known_hosts`], [`destination`] | names of a host key, candidates only |
+
+pub mod agent;
+pub mod bind;
+pub mod certificate;
+pub mod destination;
+pub mod key;
+pub mod known_hosts;
+pub mod line;
+pub mod signature;
+pub mod sshsig;
+pub mod to_be_signed;
+pub mod userauth;
+pub mod wire;
+
+pub use bind::SessionBind;
+pub use key::{Curve, PublicKey};
+pub use to_be_signed::ToBeSigned;
+pub use wire::ParseError;
