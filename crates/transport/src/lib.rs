@@ -7,8 +7,12 @@
 //! bounded. Deciding code sees [`NetAction`] and [`NetEvent`], never a socket,
 //! so that a simulated network can stand in for [`Net`].
 
+mod connect;
 mod event;
+mod link;
 mod net;
+mod pause;
+mod relay;
 mod relay_url;
 
 pub use event::{LinkId, MailboxId, NetAction, NetEvent, ReadToken, WriteToken};

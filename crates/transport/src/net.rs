@@ -2,11 +2,20 @@
 //!
 //! Invariant: [`Net::apply`] never waits; every queue behind it is bounded.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
-use crate::{NetAction, NetEvent};
+use crate::connect::Connector;
+use crate::link::{self, Links};
+use crate::relay::{self, Call, Job, Line, Site};
+use crate::{LinkId, NetAction, NetEvent, RelayUrl};
 
 /// What the network is told at its start.
 #[derive(Clone, Debug, Default)]
@@ -41,20 +50,164 @@ impl StartError {
 }
 
 /// The real network: owns the tasks that hold sockets. Dropped, it closes them all.
-#[derive(Debug)]
-pub struct Net {}
+pub struct Net {
+    runtime: Handle,
+    connector: Connector,
+    events: mpsc::Sender<NetEvent>,
+    relays: HashMap<RelayUrl, Arc<relay::Desk>>,
+    listeners: HashMap<SocketAddr, AbortHandle>,
+    links: Links,
+}
 
 impl Net {
     /// Starts with nothing open, on the tokio runtime that it is called in.
     ///
     /// The receiver is bounded: who does not read it slows its peers down, and nothing else.
-    pub fn start(_options: NetOptions) -> Result<(Net, mpsc::Receiver<NetEvent>), StartError> {
-        let (_events, receiver) = mpsc::channel(EVENTS_MAX);
-        Ok((Net {}, receiver))
+    ///
+    /// # Errors
+    /// The CA file is not readable or holds no certificate.
+    pub fn start(options: NetOptions) -> Result<(Net, mpsc::Receiver<NetEvent>), StartError> {
+        let connector = match options.ca_file {
+            Some(path) => Connector::with_ca_file(&path)
+                .map_err(|source| StartError::CaFile { path, source })?,
+            None => Connector::default(),
+        };
+        let (events, receiver) = mpsc::channel(EVENTS_MAX);
+        let net = Net {
+            runtime: Handle::current(),
+            connector,
+            events,
+            relays: HashMap::new(),
+            listeners: HashMap::new(),
+            links: Links::default(),
+        };
+        Ok((net, receiver))
     }
 
     /// Does one action. Never waits; what comes of it is told as events.
-    pub fn apply(&mut self, _action: NetAction) {}
+    pub fn apply(&mut self, action: NetAction) {
+        match action {
+            NetAction::RelayOpen { relay } => {
+                self.relay(&relay);
+            }
+            NetAction::RelayClose { relay } => {
+                if let Some(desk) = self.relays.remove(&relay) {
+                    desk.change(|state| state.closing = true);
+                }
+            }
+            NetAction::Subscribe {
+                relay,
+                mailbox,
+                read_token,
+            } => self
+                .relay(&relay)
+                .change(|state| state.subscribe(mailbox, read_token)),
+            NetAction::Unsubscribe { relay, mailbox } => {
+                if let Some(desk) = self.relays.get(&relay) {
+                    desk.change(|state| {
+                        state.unsubscribe(&mailbox);
+                    });
+                }
+            }
+            NetAction::Post {
+                relay,
+                mailbox,
+                write_token,
+                item,
+            } => {
+                let item = item.into();
+                let job = Job::new(mailbox, Call::Post { write_token, item });
+                self.relay(&relay).change(|state| state.outbox.push(job));
+            }
+            NetAction::Delete {
+                relay,
+                mailbox,
+                read_token,
+            } => {
+                let job = Job::new(mailbox, Call::Delete { read_token });
+                self.relay(&relay).change(|state| state.outbox.push(job));
+            }
+            NetAction::Listen { address } => self.listen(address),
+            NetAction::Unlisten { address } => {
+                if let Some(listener) = self.listeners.remove(&address) {
+                    listener.abort();
+                }
+            }
+            NetAction::Dial { link, address } => self.dial(link, address),
+            NetAction::Send { link, bytes } => self.links.send(link, bytes),
+            NetAction::Close { link } => self.links.close(link),
+        }
+    }
+
+    /// The relay's desk; its task is started where it is not yet.
+    fn relay(&mut self, relay: &RelayUrl) -> Arc<relay::Desk> {
+        if let Some(desk) = self.relays.get(relay) {
+            return Arc::clone(desk);
+        }
+        let desk = Arc::new(relay::Desk::default());
+        self.relays.insert(relay.clone(), Arc::clone(&desk));
+        let site = Site {
+            relay: relay.clone(),
+            desk: Arc::clone(&desk),
+            connector: self.connector.clone(),
+        };
+        self.runtime
+            .spawn(relay::serve(Line::new(site, self.events.clone())));
+        desk
+    }
+
+    fn listen(&mut self, asked: SocketAddr) {
+        let held = self.listeners.get(&asked);
+        if held.is_some_and(|listener| !listener.is_finished()) {
+            return;
+        }
+        let events = self.events.clone();
+        let links = self.links.clone();
+        let listening = self.runtime.spawn(async move {
+            let bound = async {
+                let listener = TcpListener::bind(asked).await?;
+                let address = listener.local_addr()?;
+                std::io::Result::Ok((listener, address))
+            };
+            match bound.await {
+                Ok((listener, address)) => {
+                    let told = events.send(NetEvent::Listening { asked, address }).await;
+                    if told.is_ok() {
+                        link::accept(links, listener, events).await;
+                    }
+                }
+                Err(error) => {
+                    let reason = error.to_string();
+                    // Without a reader nobody is left to tell.
+                    let _ = events.send(NetEvent::ListenFailed { asked, reason }).await;
+                }
+            }
+        });
+        self.listeners.insert(asked, listening.abort_handle());
+    }
+
+    fn dial(&self, link: LinkId, address: String) {
+        let desk = self.links.open(link);
+        self.runtime.spawn(link::dial(
+            self.links.clone(),
+            link,
+            desk,
+            address,
+            self.events.clone(),
+        ));
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        for desk in self.relays.values() {
+            desk.change(|state| state.closing = true);
+        }
+        for listener in self.listeners.values() {
+            listener.abort();
+        }
+        self.links.close_all();
+    }
 }
 
 /// Events that wait for deciding code. Why: enough that a burst of items does not
