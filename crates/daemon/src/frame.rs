@@ -201,3 +201,119 @@ const HEADER_BYTES: usize = 4;
 
 /// Nearly all frames of `ssh` fit in 1 KiB; longer ones pay for their length.
 const FIRST_ROOM_BYTES: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        bytes_max: 5_000,
+        partial_wait: Duration::from_millis(200),
+    };
+
+    /// Feeds the pieces, closes, and reads until the end.
+    async fn read_all(pieces: &[&[u8]]) -> (Vec<Vec<u8>>, Result<(), FrameError>) {
+        let (mut writer, reader) = duplex(1 << 16);
+        for piece in pieces {
+            writer.write_all(piece).await.unwrap();
+        }
+        drop(writer);
+        let mut frames = FrameReader::new(reader, LIMITS);
+        let mut came = Vec::new();
+        loop {
+            match frames.next().await {
+                Ok(Some(frame)) => came.push(frame.to_vec()),
+                Ok(None) => return (came, Ok(())),
+                Err(error) => return (came, Err(error)),
+            }
+        }
+    }
+
+    fn framed(body: &[u8]) -> Vec<u8> {
+        let mut frame = u32::try_from(body.len()).unwrap().to_be_bytes().to_vec();
+        frame.extend_from_slice(body);
+        frame
+    }
+
+    #[tokio::test]
+    async fn frames_of_every_length_come_through_in_any_pieces() {
+        let lens = [0, 1, 4, 1_023, 1_024, 1_025, 2_049, 5_000];
+        let bodies: Vec<Vec<u8>> = lens.iter().map(|len| vec![7; *len]).collect();
+        let stream: Vec<u8> = bodies.iter().flat_map(|body| framed(body)).collect();
+        for piece_len in [1, 3, 1_000, stream.len()] {
+            let pieces: Vec<&[u8]> = stream.chunks(piece_len).collect();
+            let (came, end) = read_all(&pieces).await;
+            assert_eq!(came, bodies, "in pieces of {piece_len}");
+            end.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn every_proper_prefix_is_cut() {
+        let whole = framed(b"some body");
+        for len in 1..whole.len() {
+            let (came, end) = read_all(&[&whole[..len]]).await;
+            assert!(came.is_empty());
+            assert!(matches!(end, Err(FrameError::Cut)), "{len}: {end:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_announced_length_above_the_limit_is_refused_at_once() {
+        for announced in [5_001, u32::MAX] {
+            let (mut writer, reader) = duplex(64);
+            writer.write_all(&announced.to_be_bytes()).await.unwrap();
+            let mut frames = FrameReader::new(reader, LIMITS);
+            // The writer is still open: nothing is waited for.
+            let refused = frames.next().await;
+            let Err(FrameError::TooLong {
+                announced: said, ..
+            }) = refused
+            else {
+                panic!("{refused:?}")
+            };
+            assert_eq!(said, announced);
+            assert!(frames.partial.body.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn memory_follows_what_arrived() {
+        let (mut writer, reader) = duplex(64);
+        writer.write_all(&5_000_u32.to_be_bytes()).await.unwrap();
+        let mut frames = FrameReader::new(reader, LIMITS);
+        let stalled = frames.next().await;
+        assert!(matches!(stalled, Err(FrameError::Stalled { .. })));
+        assert!(frames.partial.body.capacity() <= FIRST_ROOM_BYTES);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_wait_loses_nothing() {
+        let (mut writer, reader) = duplex(64);
+        let mut frames = FrameReader::new(reader, LIMITS);
+        let whole = framed(b"hello");
+        let (last, first) = whole.split_last().unwrap();
+        for byte in first {
+            writer.write_all(&[*byte]).await.unwrap();
+            let waited = tokio::time::timeout(Duration::from_millis(1), frames.next()).await;
+            assert!(waited.is_err());
+        }
+        writer.write_all(&[*last]).await.unwrap();
+        let frame = frames.next().await.unwrap().unwrap();
+        assert_eq!(frame.as_slice(), b"hello");
+    }
+
+    #[tokio::test]
+    async fn resting_between_frames_is_no_stall() {
+        let (mut writer, reader) = duplex(64);
+        let mut frames = FrameReader::new(reader, LIMITS);
+        write_frame(&mut writer, b"a").await.unwrap();
+        assert_eq!(frames.next().await.unwrap().unwrap().as_slice(), b"a");
+        let rested = tokio::time::timeout(LIMITS.partial_wait * 2, frames.next()).await;
+        assert!(rested.is_err());
+        write_frame(&mut writer, b"").await.unwrap();
+        assert!(frames.next().await.unwrap().unwrap().is_empty());
+    }
+}

@@ -136,6 +136,13 @@ impl Folders {
 pub fn private_folder(path: &Path) -> Result<OwnedFd, FolderError> {
     let folder = make_folder(path)?;
     let mode = check_owner(path, &folder)?;
+    if mode & STICKY != 0 {
+        // Root's `/tmp`, by a mistaken setting: it is not for us to close.
+        return Err(FolderError::Open {
+            path: path.to_owned(),
+            mode: mode & 0o7777,
+        });
+    }
     if mode & 0o777 != 0o700 {
         tracing::warn!(path = %path.display(), mode = format!("{mode:o}"), "folder made private");
         fs::fchmod(&folder, Mode::RWXU).map_err(|errno| system(path, errno.into()))?;
@@ -152,6 +159,23 @@ pub fn require_private_folder(path: &Path) -> Result<OwnedFd, FolderError> {
     let folder = make_folder(path)?;
     let mode = check_owner(path, &folder)?;
     if mode & 0o777 != 0o700 {
+        return Err(FolderError::Open {
+            path: path.to_owned(),
+            mode: mode & 0o7777,
+        });
+    }
+    Ok(folder)
+}
+
+/// As [`private_folder`], for a folder that a person named and that holds no
+/// secret: others may look into it, but not write.
+///
+/// # Errors
+/// [`FolderError`].
+pub fn named_folder(path: &Path) -> Result<OwnedFd, FolderError> {
+    let folder = make_folder(path)?;
+    let mode = check_owner(path, &folder)?;
+    if mode & 0o022 != 0 {
         return Err(FolderError::Open {
             path: path.to_owned(),
             mode: mode & 0o7777,
@@ -244,9 +268,128 @@ pub(crate) fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// Set on folders where everyone may write and nobody may rename others' files.
+const STICKY: u32 = 0o1000;
+
 fn system(path: &Path, source: io::Error) -> FolderError {
     FolderError::System {
         path: path.to_owned(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn check(variables: &[(&str, &str)], home: Option<&str>, expected: Option<[&str; 3]>) {
+        let lookup = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| OsString::from(value))
+        };
+        let found = Folders::by(Program::Agent, lookup, home.map(PathBuf::from)).ok();
+        let expected = expected.map(|[config, state, runtime]| Folders {
+            config: config.into(),
+            state: state.into(),
+            runtime: runtime.into(),
+        });
+        assert_eq!(found, expected, "{variables:?}");
+    }
+
+    #[test]
+    fn folders_follow_keystead_home_then_xdg_then_home() {
+        let by_home = [
+            "/home/a/.config/keystead/agent",
+            "/home/a/.local/state/keystead/agent",
+            "/home/a/.local/state/keystead/agent",
+        ];
+        let home = Some("/home/a");
+        check(&[], home, Some(by_home));
+        check(&[], None, None);
+        check(&[], Some("relative"), None);
+        check(&[("KEYSTEAD_HOME", "")], home, Some(by_home));
+        check(&[("XDG_STATE_HOME", "relative")], home, Some(by_home));
+        check(
+            &[("XDG_RUNTIME_DIR", "/nowhere/at/all")],
+            home,
+            Some(by_home),
+        );
+        check(
+            &[("KEYSTEAD_HOME", "/k"), ("XDG_STATE_HOME", "/s")],
+            None,
+            Some(["/k/agent/config", "/k/agent/state", "/k/agent/run"]),
+        );
+        let by_xdg = [
+            "/c/keystead/agent",
+            "/s/keystead/agent",
+            "/s/keystead/agent",
+        ];
+        let xdg = [("XDG_CONFIG_HOME", "/c"), ("XDG_STATE_HOME", "/s")];
+        check(&xdg, None, Some(by_xdg));
+    }
+
+    #[test]
+    fn a_runtime_folder_of_ours_is_used() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().to_str().unwrap();
+        let variables = [("XDG_RUNTIME_DIR", path)];
+        let runtime = format!("{path}/keystead/agent");
+        let state = "/home/a/.local/state/keystead/agent";
+        let expected = ["/home/a/.config/keystead/agent", state, &runtime];
+        check(&variables, Some("/home/a"), Some(expected));
+    }
+
+    fn mode_of(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn folders_are_made_0700_with_all_above_and_mended_when_ours() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("a/b");
+        private_folder(&path).unwrap();
+        let above = mode_of(path.parent().unwrap());
+        assert_eq!((mode_of(&path), above), (0o700, 0o700));
+        set_mode(&path, 0o755);
+        let refused = require_private_folder(&path).unwrap_err();
+        assert_eq!(refused.hint(), format!("chmod 700 {}", path.display()));
+        assert_eq!(mode_of(&path), 0o755);
+        named_folder(&path).unwrap();
+        private_folder(&path).unwrap();
+        assert_eq!(mode_of(&path), 0o700);
+    }
+
+    #[test]
+    fn a_sticky_or_writable_folder_a_file_and_a_link_are_refused() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("folder");
+        fs::create_dir(&path).unwrap();
+        set_mode(&path, 0o1777);
+        let open = |result: Result<OwnedFd, FolderError>| {
+            let refused = result.unwrap_err();
+            assert!(
+                matches!(refused, FolderError::Open { mode: 0o1777, .. }),
+                "{refused:?}"
+            );
+        };
+        open(private_folder(&path));
+        open(named_folder(&path));
+        let system = |path: &Path| {
+            let refused = private_folder(path).unwrap_err();
+            assert!(matches!(refused, FolderError::System { .. }), "{refused:?}");
+        };
+        let file = base.path().join("file");
+        fs::write(&file, "").unwrap();
+        system(&file);
+        let link = base.path().join("link");
+        std::os::unix::fs::symlink(base.path(), &link).unwrap();
+        system(&link);
     }
 }

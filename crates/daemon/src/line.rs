@@ -210,3 +210,103 @@ pub enum LineError {
 
 /// Commands are short lines.
 const FIRST_ROOM_BYTES: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        bytes_max: 2_000,
+        partial_wait: Duration::from_millis(200),
+    };
+
+    async fn fed(bytes: &[u8]) -> LineReader<tokio::io::DuplexStream> {
+        let (mut writer, reader) = duplex(1 << 16);
+        writer.write_all(bytes).await.unwrap();
+        LineReader::new(reader, LIMITS)
+    }
+
+    #[tokio::test]
+    async fn lines_and_raw_bytes_come_in_order() {
+        let mut lines = fed(b"{\"a\":1}\n\nsecret\nwith newline\n{}\n").await;
+        assert_eq!(
+            lines.next().await.unwrap().unwrap().as_slice(),
+            b"{\"a\":1}"
+        );
+        assert_eq!(lines.next().await.unwrap().unwrap().as_slice(), b"");
+        assert_eq!(lines.bytes(0).await.unwrap().as_slice(), b"");
+        let raw = lines.bytes(20).await.unwrap();
+        assert_eq!(raw.as_slice(), b"secret\nwith newline\n");
+        assert_eq!(lines.next().await.unwrap().unwrap().as_slice(), b"{}");
+        assert!(lines.next().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_line_may_have_the_limit_and_no_byte_more() {
+        let mut longest = vec![b'x'; LIMITS.bytes_max - 1];
+        longest.push(b'\n');
+        let line = fed(&longest).await.next().await.unwrap().unwrap();
+        assert_eq!(line.len(), 1_999);
+        longest.insert(0, b'x');
+        let mut lines = fed(&longest).await;
+        let refused = lines.next().await;
+        assert!(matches!(refused, Err(LineError::TooLong { .. })));
+        assert!(lines.held.capacity() <= LIMITS.bytes_max);
+        let refused = fed(b"").await.bytes(2_001).await;
+        assert!(matches!(refused, Err(LineError::TooLong { .. })));
+    }
+
+    #[tokio::test]
+    async fn an_end_in_the_middle_is_cut() {
+        let cut = fed(b"{\"a\"").await.next().await;
+        assert!(matches!(cut, Err(LineError::Cut)), "{cut:?}");
+        let cut = fed(b"12").await.bytes(3).await;
+        assert!(matches!(cut, Err(LineError::Cut)), "{cut:?}");
+        assert!(fed(b"").await.next().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn half_a_line_does_not_hold_a_connection_for_ever() {
+        let (mut writer, reader) = duplex(64);
+        let mut lines = LineReader::new(reader, LIMITS);
+        let resting = tokio::time::timeout(LIMITS.partial_wait * 2, lines.next()).await;
+        assert!(resting.is_err());
+        writer.write_all(b"half").await.unwrap();
+        let stalled = lines.next().await;
+        assert!(matches!(stalled, Err(LineError::Stalled { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_dropped_wait_loses_nothing() {
+        let (mut writer, reader) = duplex(64);
+        let mut lines = LineReader::new(reader, LIMITS);
+        for byte in b"abc" {
+            writer.write_all(&[*byte]).await.unwrap();
+            let waited = tokio::time::timeout(Duration::from_millis(1), lines.next()).await;
+            assert!(waited.is_err());
+        }
+        write_line(&mut writer, b"d").await.unwrap();
+        assert_eq!(lines.next().await.unwrap().unwrap().as_slice(), b"abcd");
+        assert!(write_line(&mut writer, b"a\nb").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_is_wiped_from_the_buffer() {
+        let mut lines = fed(b"x\nhunter2").await;
+        lines.next().await.unwrap();
+        lines.bytes(7).await.unwrap();
+        assert!(lines.held.iter().all(|byte| *byte == 0));
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_waits_is_seen_to_close_or_to_speak() {
+        let (writer, reader) = duplex(64);
+        let mut lines = LineReader::new(reader, LIMITS);
+        drop(writer);
+        lines.closed().await.unwrap();
+        let spoke = fed(b"x").await.closed().await;
+        assert!(matches!(spoke, Err(LineError::Unexpected)), "{spoke:?}");
+    }
+}

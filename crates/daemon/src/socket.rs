@@ -142,16 +142,14 @@ pub async fn connect(path: &Path) -> Result<UnixStream, ConnectError> {
         source,
     };
     check_path(path).map_err(|_| broken(io::ErrorKind::InvalidFilename.into()))?;
-    let stream = UnixStream::connect(path)
-        .await
-        .map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                ConnectError::NobodyListens {
-                    path: path.to_owned(),
-                }
-            }
-            _ => broken(source),
-        })?;
+    let stream = UnixStream::connect(path).await.map_err(|source| {
+        let nobody = [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused];
+        if nobody.contains(&source.kind()) {
+            let path = path.to_owned();
+            return ConnectError::NobodyListens { path };
+        }
+        broken(source)
+    })?;
     let peer = peer(&stream).map_err(broken)?;
     if peer.uid == home::own_uid() {
         return Ok(stream);

@@ -33,6 +33,16 @@ impl FolderDisk {
         Ok(Self { top })
     }
 
+    /// Opens a folder that a person named, for files that hold no secret: others
+    /// may look into it, but not write.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn open_named(path: &Path) -> Result<Self, FolderError> {
+        let top = home::named_folder(path)?;
+        Ok(Self { top })
+    }
+
     /// Opens the folder that holds `name`; makes what lacks when `make`.
     fn walk(&self, folders: &[&str], make: Make) -> io::Result<OwnedFd> {
         let mut at = self.top.try_clone()?;
