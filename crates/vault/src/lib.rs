@@ -1,1 +1,24 @@
-//! The only crate that can hold a private key
+//! The only crate that can hold a private key.
+//!
+//! **Invariant:** the bytes of a private key leave this crate sealed or not at
+//! all. They lie in locked memory, are handed to the signing library for the
+//! moment of one signature, and nothing that holds them can be copied or
+//! shown. Bytes come in, bytes go out: no I/O, and randomness is an argument.
+//!
+//! | type | holds | at rest |
+//! |---|---|---|
+//! | [`SigningKey`] | a private key | [`SealedKey`], under the store key |
+//! | [`StoreKey`] | what opens the keys of a store | header, under the passphrase |
+//! | [`ReceiptKey`] | a channel key: signs a pairing's receipts | as its owner's other channel keys |
+
+mod passphrase;
+mod receipt;
+mod sealed;
+mod signing;
+mod store;
+
+pub use passphrase::{Cost, CostRefused};
+pub use receipt::ReceiptKey;
+pub use sealed::{SealedKey, SealedKeyError};
+pub use signing::{PublicKey, RawSignature, SigningError, SigningKey};
+pub use store::{StoreError, StoreKey};
