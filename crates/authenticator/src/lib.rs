@@ -1,1 +1,17 @@
-//! Shows a request in human words, takes the decision, signs
+//! Shows a request in human words, takes the decision, signs.
+//!
+//! **Invariant**: nothing is signed that was not parsed whole and shown, no
+//! answer leaves before its log entry is durable, and what decides is a pure
+//! step over time, events, randomness and disk.
+
+pub mod commit;
+pub mod entry;
+pub mod journal;
+pub mod judge;
+mod load_error;
+pub mod pins;
+pub mod screen;
+pub mod show;
+pub mod words;
+
+pub use load_error::LoadError;

@@ -1,0 +1,174 @@
+//! One entry of the authenticator's log.
+//!
+//! **Invariant**: an entry holds what was asked, what was shown for it and what
+//! was decided, and never a payload, a signature made, or a secret.
+
+use keystead_core::{Outcome, PairingId, RequestHash, RequestId};
+use serde::{Deserialize, Serialize};
+
+/// What one line of the log says, as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Seconds since 1970 by the authenticator's clock.
+    pub time: u64,
+    /// What was asked: the word of a request's kind, or `init`, `pair`,
+    /// `key-new`, `host-accept`, `unpair` for what the holder did here.
+    pub kind: String,
+    /// How it ended: the word of an outcome.
+    pub decision: String,
+    /// Why, where it was not the holder's own yes or no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Hex of the pairing's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairing: Option<String>,
+    /// The workstation's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workstation: Option<String>,
+    /// Hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_hash: Option<String>,
+    /// How long the workstation waits for the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_s: Option<u16>,
+    /// What the signature is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    /// The key's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The key's fingerprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_fingerprint: Option<String>,
+    /// The account at the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The host's name, where it is pinned or becomes so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Fingerprint of the proved host key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_key: Option<String>,
+    /// Fingerprints of the host keys on the way, the first hop first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<String>,
+    /// The namespace of an SSHSIG.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// SHA-256, hex, of the bytes that were to be signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_hash: Option<String>,
+    /// The program that asked, by the workstation's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process_path: Option<String>,
+    /// The code that both ends compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The number of the receipt within the pairing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt_seq: Option<u64>,
+    /// Hex of the receipt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<String>,
+    /// Hex of its signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt_signature: Option<String>,
+}
+
+impl Entry {
+    /// An entry for what a holder did here, not a workstation.
+    #[must_use]
+    pub fn own(time: u64, kind: &str, outcome: Outcome) -> Self {
+        Self {
+            time,
+            kind: kind.to_owned(),
+            decision: outcome.as_str().to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// The pairing it belongs to, if to any.
+    #[must_use]
+    pub fn pairing_id(&self) -> Option<PairingId> {
+        self.pairing.as_ref()?.parse().ok()
+    }
+
+    /// The request that it answers, if any.
+    #[must_use]
+    pub fn request(&self) -> Option<(RequestId, RequestHash)> {
+        let id = self.request_id.as_ref()?.parse().ok()?;
+        let hash = self.request_hash.as_ref()?.parse().ok()?;
+        Some((id, hash))
+    }
+
+    /// The receipt's number and bytes, if it has one.
+    #[must_use]
+    pub fn receipt(&self) -> Option<(u64, Vec<u8>)> {
+        Some((self.receipt_seq?, from_hex(self.receipt.as_ref()?)?))
+    }
+}
+
+/// Lower-case hex.
+#[must_use]
+pub fn to_hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 0x0f] {
+            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+        }
+    }
+    text
+}
+
+/// The bytes of lower-case hex; none when it is something else.
+#[must_use]
+pub fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes();
+    if !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    digits
+        .chunks_exact(2)
+        .map(|pair| {
+            pair.iter().try_fold(0_u8, |byte, digit| {
+                let value = char::from(*digit).to_digit(16)?;
+                Some(byte << 4 | u8::try_from(value).ok()?)
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_there_and_back() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        assert_eq!(from_hex(&to_hex(&bytes)), Some(bytes));
+        assert_eq!(to_hex(&[0, 0x7f, 0xff]), "007fff");
+        assert_eq!(from_hex("0"), None);
+        assert_eq!(from_hex("0g"), None);
+    }
+
+    #[test]
+    fn an_entry_reads_back_and_leaves_out_what_it_has_not() {
+        let entry = Entry {
+            receipt_seq: Some(3),
+            receipt: Some("a0".into()),
+            pairing: Some("0011223344556677".into()),
+            ..Entry::own(1_700_000_000, "sign", Outcome::Approve)
+        };
+        let json = serde_json::to_string(&entry).unwrap();
+        assert_eq!(
+            json,
+            r#"{"time":1700000000,"kind":"sign","decision":"approve","pairing":"0011223344556677","receipt_seq":3,"receipt":"a0"}"#
+        );
+        let read: Entry = serde_json::from_str(&json).unwrap();
+        assert_eq!(read, entry);
+        assert_eq!(read.receipt(), Some((3, vec![0xa0])));
+    }
+}
