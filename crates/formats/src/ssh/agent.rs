@@ -29,8 +29,8 @@ pub enum Request<'a> {
         id: &'a [u8],
         /// Its PIN, secret.
         pin: &'a [u8],
-        /// Constraints.
-        constraints: Vec<Constraint<'a>>,
+        /// None if it came as an unconstrained message.
+        constraints: Option<Vec<Constraint<'a>>>,
     },
     /// Forget a key (§3.4).
     RemoveIdentity {
@@ -84,12 +84,12 @@ impl<'a> Request<'a> {
             ADD_SMARTCARD_KEY => Self::AddSmartcard {
                 id: reader.string()?,
                 pin: reader.string()?,
-                constraints: Vec::new(),
+                constraints: None,
             },
             ADD_SMARTCARD_KEY_CONSTRAINED => Self::AddSmartcard {
                 id: reader.string()?,
                 pin: reader.string()?,
-                constraints: Constraint::read_all(&mut reader)?,
+                constraints: Some(Constraint::read_all(&mut reader)?),
             },
             REMOVE_IDENTITY => Self::RemoveIdentity {
                 key: reader.string()?,
@@ -129,10 +129,11 @@ impl<'a> Request<'a> {
                 pin,
                 constraints,
             } => {
-                let number = match constraints.is_empty() {
-                    true => ADD_SMARTCARD_KEY,
-                    false => ADD_SMARTCARD_KEY_CONSTRAINED,
+                let number = match constraints {
+                    None => ADD_SMARTCARD_KEY,
+                    Some(_) => ADD_SMARTCARD_KEY_CONSTRAINED,
                 };
+                let constraints = constraints.as_deref().unwrap_or_default();
                 let writer = start(number).string(id).string(pin);
                 constraints.iter().fold(writer, Constraint::write)
             }
@@ -474,3 +475,92 @@ const PRIVATE_FIELDS: [(&str, &str); 16] = [
     ("sk-ssh-ed25519-cert-v01@openssh.com", "sssbss"),
     ("sk-ecdsa-sha2-nistp256-cert-v01@openssh.com", "ssbss"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(message: &[u8], expected: Result<&str, ParseError>) {
+        let parsed = Request::parse(message);
+        let seen = parsed.as_ref().map(|request| format!("{request:?}"));
+        assert_eq!(seen.as_deref().map_err(|error| **error), expected);
+        if let Ok(request) = parsed {
+            assert_eq!(request.encode(), message);
+        }
+    }
+
+    fn added(constraints: &[u8]) -> Vec<u8> {
+        Writer::new()
+            .u8(ADD_ID_CONSTRAINED)
+            .string(b"ssh-ed25519")
+            .string(&[1; 32])
+            .string(&[2; 64])
+            .string(b"comment")
+            .raw(constraints)
+            .into_bytes()
+    }
+
+    #[test]
+    fn requests_are_whole_and_of_the_standard() {
+        check(&[], Err(ParseError::Truncated));
+        check(&[11], Ok("RequestIdentities"));
+        check(&[11, 0], Err(ParseError::LeftOver));
+        check(&[19], Ok("RemoveAllIdentities"));
+        for number in [0, 1, 4, 5, 9, 10, 12, 14, 15, 16, 24, 28, 29, 30, 240, 255] {
+            check(&[number], Err(ParseError::Unknown));
+        }
+        check(&[0; MESSAGE_BYTES_MAX + 1], Err(ParseError::TooLong));
+    }
+
+    #[test]
+    fn a_constraint_that_is_not_known_is_refused() {
+        check(&added(&[]), Ok("AddIdentity"));
+        check(&added(&[2]), Ok("AddIdentity"));
+        check(&added(&[1, 0, 0, 0, 9, 2]), Ok("AddIdentity"));
+        check(&added(&[1, 0, 0, 0]), Err(ParseError::Truncated));
+        check(&added(&[3, 0, 0, 0, 9]), Err(ParseError::Unknown));
+        check(&added(&[2; 17]), Err(ParseError::TooLong));
+        let extension = |name: &str| {
+            let fields = Writer::new().u8(255).string(name.as_bytes()).string(b"x");
+            added(&fields.into_bytes())
+        };
+        check(&extension("sk-provider@openssh.com"), Ok("AddIdentity"));
+        check(&extension("later@example.org"), Err(ParseError::Unknown));
+    }
+
+    #[test]
+    fn a_key_whose_end_is_not_known_is_refused() {
+        let message = Writer::new().u8(ADD_IDENTITY).string(b"ssh-later");
+        check(&message.string(b"x").into_bytes(), Err(ParseError::Unknown));
+    }
+
+    #[test]
+    fn nothing_secret_is_printed() {
+        let message = Request::Lock(b"open sesame").encode();
+        let shown = format!("{:?}", Request::parse(&message).unwrap());
+        assert_eq!(shown, "Lock");
+        let key = added(&[]);
+        assert_eq!(
+            format!("{:?}", Request::parse(&key).unwrap()),
+            "AddIdentity"
+        );
+    }
+
+    #[test]
+    fn answers_read_back() {
+        for answer in [
+            Response::Failure,
+            Response::Success,
+            Response::Identities(Vec::new()),
+            Response::Signature(vec![1, 2]),
+            Response::ExtensionFailure,
+            Response::query(&["query", "session-bind@openssh.com"]),
+        ] {
+            assert_eq!(Response::parse(&answer.encode()), Ok(answer));
+        }
+        // A count of 4 G keys allocates nothing for what is not there.
+        let lie = [12, 0xff, 0xff, 0xff, 0xff];
+        assert_eq!(Response::parse(&lie), Err(ParseError::Truncated));
+    }
+}

@@ -61,6 +61,30 @@ impl SessionBind {
         })
     }
 
+    /// Reads what a request carries as evidence.
+    ///
+    /// # Errors
+    /// [`ParseError`].
+    pub fn from_evidence(evidence: &keystead_core::SessionBind) -> Result<Self, ParseError> {
+        Self::from_parts(
+            &evidence.host_key,
+            &evidence.session_id,
+            &evidence.signature,
+            evidence.forwarding,
+        )
+    }
+
+    /// As a request carries it.
+    #[must_use]
+    pub fn to_evidence(&self) -> keystead_core::SessionBind {
+        keystead_core::SessionBind {
+            host_key: self.host_key.blob().to_vec(),
+            session_id: self.session_id.clone(),
+            signature: self.signature.clone(),
+            forwarding: self.forwarding,
+        }
+    }
+
     /// The contents of the extension message.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

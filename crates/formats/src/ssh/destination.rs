@@ -167,3 +167,80 @@ fn first<T>(setting: &mut Option<T>, value: T) {
 const FLAGS: &str = "1246AaCfGgKkMNnqsTtVvXxYy";
 /// Those that take one.
 const OPTIONS_WITH_VALUE: &str = "BbcDEeFIiJLlmOoPpQRSWw";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, user: &str, candidates: &[&str]) {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        let destination = Destination::parse(&arguments).expect(line);
+        assert_eq!(
+            destination.user.as_deref().unwrap_or_default(),
+            user,
+            "{line}"
+        );
+        assert_eq!(destination.candidates(), candidates, "{line}");
+    }
+
+    #[test]
+    fn command_lines() {
+        check("ssh host", "", &["host"]);
+        check("ssh alex@Host", "alex", &["host"]);
+        check("ssh a@b@host true", "a@b", &["host"]);
+        check(
+            "ssh -l alex -p 2222 host true -p 1",
+            "alex",
+            &["[host]:2222"],
+        );
+        check("ssh -lalex -p2222 host", "alex", &["[host]:2222"]);
+        check("ssh -vvAl alex host", "alex", &["host"]);
+        check("ssh host -p 2222", "", &["[host]:2222"]);
+        check(
+            "ssh -o User=alex -oPort=2222 host",
+            "alex",
+            &["[host]:2222"],
+        );
+        check("ssh -l alex b@host", "alex", &["host"]);
+        check("ssh -o HostName=10.0.0.1 web", "", &["10.0.0.1", "web"]);
+        check(
+            "ssh -o HostKeyAlias=Web -p 1 10.0.0.1",
+            "",
+            &["web", "[10.0.0.1]:1"],
+        );
+        check("ssh ssh://alex@host:2222/ ls", "alex", &["[host]:2222"]);
+        check("ssh ssh://alex;x=y@[::1]:2222", "alex", &["[::1]:2222"]);
+        check("ssh ssh://host", "", &["host"]);
+        check(
+            "ssh -x -oForwardAgent=no -l alex -- host scp",
+            "alex",
+            &["host"],
+        );
+        check(
+            "/usr/bin/ssh -o SendEnv=GIT_PROTOCOL git@example.org git-upload-pack",
+            "git",
+            &["example.org"],
+        );
+    }
+
+    #[test]
+    fn command_lines_that_name_no_host() {
+        for line in [
+            "ssh",
+            "ssh -V",
+            "ssh -p",
+            "ssh -p x host",
+            "ssh -9 host",
+            "ssh a@",
+            "ssh ssh://",
+            "ssh ssh://h:x",
+            "ssh --",
+            "ssh -o Port",
+        ] {
+            let arguments: Vec<&str> = line.split(' ').collect();
+            assert_eq!(Destination::parse(&arguments), None, "{line}");
+        }
+        assert_eq!(Destination::parse(&[]), None);
+    }
+}

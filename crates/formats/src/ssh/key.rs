@@ -6,6 +6,7 @@
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use keystead_core::KeyId;
 
 use super::certificate::Certificate;
 use super::signature::{self, VerifyError};
@@ -91,6 +92,12 @@ impl PublicKey {
     #[must_use]
     pub fn type_name(&self) -> &str {
         Reader::new(&self.blob).name().unwrap_or_default()
+    }
+
+    /// SHA-256 of the blob, by which requests name the key (`spec/pairing.md` section 3).
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        key_id(&self.blob)
     }
 
     /// `SHA256:` and the unpadded base64 of the blob's SHA-256. Of a certificate, as OpenSSH does,
@@ -259,6 +266,17 @@ impl Curve {
     }
 }
 
+/// SHA-256 of a key blob.
+#[must_use]
+pub fn key_id(blob: &[u8]) -> KeyId {
+    let mut id = [0; 32];
+    let hash = digest::digest(&digest::SHA256, blob);
+    id.iter_mut()
+        .zip(hash.as_ref())
+        .for_each(|(to, from)| *to = *from);
+    KeyId(id)
+}
+
 /// `SHA256:` and the unpadded base64 of the SHA-256 of a key blob, as OpenSSH prints it.
 #[must_use]
 pub fn fingerprint(blob: &[u8]) -> String {
@@ -268,3 +286,87 @@ pub fn fingerprint(blob: &[u8]) -> String {
 
 /// An RSA certificate by an RSA-16384 authority takes about 6 KiB; OpenSSH ends at 256 KiB for all.
 pub const BLOB_BYTES_MAX: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(blob: &[u8], expected: Result<&str, ParseError>) {
+        let parsed = PublicKey::from_blob(blob);
+        assert_eq!(
+            parsed.as_ref().map(PublicKey::type_name).map_err(|e| *e),
+            expected
+        );
+        if let Ok(key) = parsed {
+            assert_eq!(PublicKey::plain(key.material.clone()).blob, blob);
+            for len in 0..blob.len() {
+                assert!(
+                    PublicKey::from_blob(&blob[..len]).is_err(),
+                    "prefix of {len}"
+                );
+            }
+            let longer = [blob, &[0]].concat();
+            assert_eq!(PublicKey::from_blob(&longer), Err(ParseError::LeftOver));
+        }
+    }
+
+    fn ecdsa(type_name: &str, curve: &str, point: &[u8]) -> Vec<u8> {
+        let writer = Writer::new().string(type_name.as_bytes());
+        writer.string(curve.as_bytes()).string(point).into_bytes()
+    }
+
+    #[test]
+    fn types_and_their_fields() {
+        let bytes = |type_name: &str, fields: &[&[u8]]| {
+            let start = Writer::new().string(type_name.as_bytes());
+            fields
+                .iter()
+                .fold(start, |writer, field| writer.string(field))
+                .into_bytes()
+        };
+        check(&bytes("ssh-ed25519", &[&[7; 32]]), Ok("ssh-ed25519"));
+        check(&bytes("ssh-ed25519", &[&[7; 31]]), Err(ParseError::Value));
+        check(
+            &bytes("ssh-rsa", &[&[1, 0, 1], &[0, 0x80, 1]]),
+            Ok("ssh-rsa"),
+        );
+        check(
+            &bytes("ssh-rsa", &[&[0, 1, 0, 1], &[0, 0x80, 1]]),
+            Err(ParseError::Value),
+        );
+        check(&bytes("ssh-dss", &[&[1]]), Err(ParseError::Unknown));
+        let sk = "sk-ssh-ed25519@openssh.com";
+        check(&bytes(sk, &[&[7; 32], b"ssh:"]), Ok(sk));
+        check(
+            &bytes("sk-ssh-ed25519@openssh.com", &[&[7; 32], b"a\n"]),
+            Err(ParseError::Text),
+        );
+        check(&vec![0; BLOB_BYTES_MAX + 1], Err(ParseError::TooLong));
+    }
+
+    #[test]
+    fn points_are_uncompressed_and_of_the_named_curve() {
+        let point = |len: usize| [vec![4], vec![9; len]].concat();
+        let p256 = "ecdsa-sha2-nistp256";
+        check(&ecdsa(p256, "nistp256", &point(64)), Ok(p256));
+        check(
+            &ecdsa("ecdsa-sha2-nistp384", "nistp384", &point(96)),
+            Ok("ecdsa-sha2-nistp384"),
+        );
+        check(
+            &ecdsa("ecdsa-sha2-nistp521", "nistp521", &point(132)),
+            Ok("ecdsa-sha2-nistp521"),
+        );
+        check(&ecdsa(p256, "nistp384", &point(64)), Err(ParseError::Value));
+        check(&ecdsa(p256, "nistp256", &point(65)), Err(ParseError::Value));
+        check(
+            &ecdsa(p256, "nistp256", &[vec![2], vec![9; 32]].concat()),
+            Err(ParseError::Value),
+        );
+        assert_eq!(
+            PublicKey::ecdsa(Curve::P256, &[4; 10]),
+            Err(ParseError::Value)
+        );
+    }
+}

@@ -32,7 +32,7 @@ impl KeyLine {
             Ok(parsed) => Ok(parsed),
             Err(error) => {
                 let (options, rest) = split_options(line).ok_or(error)?;
-                let mut parsed = Self::parse_bare(rest)?;
+                let mut parsed = Self::parse_bare(rest).map_err(|_| error)?;
                 parsed.options = options.to_owned();
                 Ok(parsed)
             }
@@ -90,4 +90,50 @@ fn split_options(line: &str) -> Option<(&str, &str)> {
         escaped = c == '\\' && !escaped;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TYPE_AND_KEY: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJmsRU6JYwY8jaTDklIbERipPP+JuyBfYQcQVez5Jm11";
+
+    #[track_caller]
+    fn check(line: &str, expected: Result<(&str, &str), ParseError>) {
+        let parsed = KeyLine::parse(line);
+        let seen = parsed
+            .as_ref()
+            .map(|it| (it.options.as_str(), it.comment.as_str()));
+        assert_eq!(seen.map_err(|error| *error), expected, "{line:?}");
+    }
+
+    #[test]
+    fn lines() {
+        let key = TYPE_AND_KEY;
+        check(key, Ok(("", "")));
+        check(&format!("{key} alex@laptop 2"), Ok(("", "alex@laptop 2")));
+        check(
+            &format!("no-pty,command=\"a \\\" b\" {key} c"),
+            Ok(("no-pty,command=\"a \\\" b\"", "c")),
+        );
+        check(
+            &key.replace("ssh-ed25519 ", "ssh-rsa "),
+            Err(ParseError::Value),
+        );
+        check(&key[..40], Err(ParseError::Truncated));
+        check(&key[..39], Err(ParseError::Text));
+        check("", Err(ParseError::Truncated));
+        check("# comment", Err(ParseError::Text));
+        check(&format!("{key} a\u{1b}[2J"), Err(ParseError::Text));
+        check(&format!("{key}{key}"), Err(ParseError::Text));
+    }
+
+    #[test]
+    fn written_lines_read_back() {
+        let key = KeyLine::parse(TYPE_AND_KEY).unwrap().key;
+        assert_eq!(key.line("me"), format!("{TYPE_AND_KEY} me"));
+        assert_eq!(key.line("me\nssh-rsa AAAA"), TYPE_AND_KEY);
+        assert_eq!(key.line(""), TYPE_AND_KEY);
+    }
 }

@@ -1,5 +1,7 @@
 //! What the bytes mean that somebody asks to have signed.
 
+use keystead_core::Purpose;
+
 use super::sshsig::SshSig;
 use super::userauth::UserAuth;
 
@@ -26,4 +28,18 @@ impl ToBeSigned {
             Err(_) => Self::Opaque,
         }
     }
+
+    /// What the signature is for. `git` signs tags and commits in the namespace `git`.
+    #[must_use]
+    pub fn purpose(&self) -> Purpose {
+        match self {
+            Self::UserAuth(_) => Purpose::SshLogin,
+            Self::SshSig(sshsig) if sshsig.namespace == GIT_NAMESPACE => Purpose::GitCommit,
+            Self::SshSig(_) => Purpose::SshSig,
+            Self::Opaque => Purpose::Opaque,
+        }
+    }
 }
+
+/// git-config(1), `gpg.format=ssh`: the namespace that `git` passes to `ssh-keygen -Y sign`.
+pub const GIT_NAMESPACE: &str = "git";
