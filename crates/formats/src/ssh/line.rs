@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     const TYPE_AND_KEY: &str =
-        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJmsRU6JYwY8jaTDklIbERipPP+JuyBfYQcQVez5Jm11";
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIPsYoWOnS+rTOCqFvQcv011UuSE0Ddcu7VdCOxGTrUm";
 
     #[track_caller]
     fn check(line: &str, expected: Result<(&str, &str), ParseError>) {

@@ -86,9 +86,9 @@ def sshd():
     sys.exit("sshd did not come up")
 
 
-def login(name, *options):
+def login(name, *options, command="true"):
     run(name, "ssh", "-F", "none", "-p", str(PORT), "-o", "StrictHostKeyChecking=no", "-o",
-        "UserKnownHostsFile=/dev/null", *options, "root@127.0.0.1", "true")
+        "UserKnownHostsFile=/dev/null", *options, "root@127.0.0.1", command)
 
 
 def capture():
@@ -104,7 +104,8 @@ def capture():
     login("login-host-rsa", *only("ed25519"), "-o", "HostKeyAlgorithms=rsa-sha2-512")
     login("login-host-certificate", *only("ed25519"), "-o",
           "HostKeyAlgorithms=ssh-ed25519-cert-v01@openssh.com")
-    login("login-forwarding", "-A", *only("ed25519"))
+    hop = f"ssh -F none -p {PORT} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@127.0.0.1 true"
+    login("login-two-hops", "-A", *only("ed25519"), command=hop)
     (DIR / "text").write_bytes(b"what is signed\n")
     for space in ["file", "git"]:
         run(f"sshsig-{space}", "ssh-keygen", "-q", "-Y", "sign", "-n", space, "-f", "ed25519.pub", "text")
