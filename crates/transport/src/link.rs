@@ -86,6 +86,7 @@ impl Links {
 pub(crate) struct Desk {
     state: Mutex<Queue>,
     changed: Notify,
+    overflowed: Notify,
 }
 
 #[derive(Default)]
@@ -93,7 +94,6 @@ struct Queue {
     waiting: VecDeque<Vec<u8>>,
     bytes: usize,
     finishing: bool,
-    overflowed: bool,
 }
 
 impl Desk {
@@ -106,7 +106,7 @@ impl Desk {
             let mut queue = self.lock();
             queue.bytes = queue.bytes.saturating_add(bytes.len());
             if queue.bytes > QUEUE_BYTES_MAX {
-                queue.overflowed = true;
+                self.overflowed.notify_one();
             } else {
                 queue.waiting.push_back(bytes);
             }
@@ -195,6 +195,7 @@ async fn carry(
     let reason = tokio::select! {
         reason = read(&mut reader, link, &desk, &events) => reason,
         reason = write(&mut writer, &desk) => reason,
+        () = desk.overflowed.notified() => Some(TAKES_NOTHING.to_owned()),
     };
     let reason = match reason {
         Some(reason) => reason,
@@ -236,9 +237,6 @@ async fn write(writer: &mut WriteHalf<'_>, desk: &Desk) -> Option<String> {
     loop {
         let next = {
             let mut queue = desk.lock();
-            if queue.overflowed {
-                return Some("the peer takes nothing".to_owned());
-            }
             let next = queue.waiting.pop_front();
             if next.is_none() && queue.finishing {
                 return None;
@@ -255,7 +253,7 @@ async fn write(writer: &mut WriteHalf<'_>, desk: &Desk) -> Option<String> {
                 queue.bytes = queue.bytes.saturating_sub(bytes.len());
             }
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                return Some("the peer takes nothing".to_owned());
+                return Some(TAKES_NOTHING.to_owned());
             }
             Err(error) => return Some(error.to_string()),
         }
@@ -281,6 +279,9 @@ async fn closed(desk: &Desk) {
         desk.changed.notified().await;
     }
 }
+
+/// What is said of a peer whose queue is full, or stands still.
+const TAKES_NOTHING: &str = "the peer takes nothing";
 
 /// Bytes that wait for one peer. Why: four whole requests of the longest kind.
 const QUEUE_BYTES_MAX: usize = 1024 * 1024;

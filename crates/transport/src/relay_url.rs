@@ -122,7 +122,9 @@ impl FromStr for RelayUrl {
         if text.contains(['#', '?', '@']) {
             return Err(RelayUrlError::Surplus(named()));
         }
-        if authority.host().is_empty() || (authority.as_str().ends_with(':')) {
+        // A port that is no number is not a port to `Uri`, but still there.
+        let has_rest = authority.as_str() != authority.host();
+        if authority.host().is_empty() || (has_rest && authority.port().is_none()) {
             return Err(RelayUrlError::NotUrl(named()));
         }
         let host = authority.host().to_ascii_lowercase();
@@ -151,9 +153,9 @@ impl fmt::Debug for RelayUrl {
     }
 }
 
-/// Longest address of a relay. Why: the whole offer must fit a QR code, and
+/// Longest address of a relay. Why: as much as an offer may name, and
 /// nothing of a peer's is kept unbounded.
-pub const RELAY_URL_BYTES_MAX: usize = 256;
+pub const RELAY_URL_BYTES_MAX: usize = 512;
 
 const HTTPS: &str = "https://";
 

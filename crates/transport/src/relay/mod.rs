@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::connect::Connector;
 use crate::event::MailboxId;
@@ -27,7 +27,7 @@ pub(crate) async fn serve(mut line: Line) {
     let mut pauses = Pauses::new(PAUSE_FIRST, PAUSE_LONGEST);
     let mut way = Way::WebSocket;
     while !line.is_closing() {
-        line.site.desk.lock().outbox.rewind();
+        line.site.desk.lock().outbox.rewind(Instant::now());
         let ended = match way {
             Way::WebSocket => websocket::run(&mut line).await,
             Way::LongPoll => poll::run(&mut line).await,
