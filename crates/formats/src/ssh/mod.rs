@@ -8,11 +8,13 @@
 //! | [`signature`] | signature blobs, encoded and verified |
 //! | [`userauth`], [`sshsig`], [`to_be_signed`] | what an agent is asked to sign |
 //! | [`bind`] | `session-bind@openssh.com`, which proves the destination |
+//! | [`client_config`] | the block of `keystead ssh setup` |
 //! | [`known_hosts`], [`destination`] | names of a host key, candidates only |
 
 pub mod agent;
 pub mod bind;
 pub mod certificate;
+pub mod client_config;
 pub mod destination;
 pub mod key;
 pub mod known_hosts;
