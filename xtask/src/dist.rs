@@ -1,0 +1,36 @@
+//! `cargo xtask dist`: what a package would install, under `target/dist`.
+
+use crate::binaries::{self, Profile};
+use crate::console::{say, step};
+use crate::failure::{About, Failure, Result};
+use crate::run::Program;
+use crate::workspace;
+
+/// The command: `dist`.
+pub(crate) fn command(arguments: &[String]) -> Result<()> {
+    if !arguments.is_empty() {
+        return Err(Failure::new("usage: cargo xtask dist"));
+    }
+    let root = workspace::root()?;
+    let built = binaries::build(&root, Profile::Release)?;
+    let folder = workspace::target(&root).join("dist");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).about(folder.display())?;
+    }
+    let programs = folder.join("bin");
+    std::fs::create_dir_all(&programs).about(programs.display())?;
+    step("Writing programs, man pages and completions.");
+    for name in PROGRAMS {
+        let program = programs.join(name);
+        std::fs::copy(built.join(name), &program).about(program.display())?;
+        // Each program knows its own commands: it writes its pages itself.
+        Program::new(&program).arg("generate").arg(&folder).must()?;
+    }
+    for name in ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "CHANGELOG.md"] {
+        std::fs::copy(root.join(name), folder.join(name)).about(name)?;
+    }
+    say(&format!("All of it is in {}.", folder.display()));
+    Ok(())
+}
+
+const PROGRAMS: [&str; 3] = ["keystead", "keystead-authenticator", "keystead-relay"];

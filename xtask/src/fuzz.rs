@@ -1,0 +1,154 @@
+//! libFuzzer on the bodies of `fuzz/targets`, by the thin package
+//! `fuzz/libfuzzer`. The flags are those of `cargo fuzz`, which is not needed.
+
+use std::path::{Path, PathBuf};
+
+use crate::console::{say, step};
+use crate::failure::{About, Failure, Result};
+use crate::json::Json;
+use crate::run::Program;
+use crate::tidy::graph::PLATFORM;
+use crate::workspace;
+
+/// The command: `fuzz [NAME [SECONDS]]`.
+pub(crate) fn command(arguments: &[String]) -> Result<()> {
+    let root = workspace::root()?;
+    let usage = || Failure::new("usage: cargo xtask fuzz [NAME [SECONDS]]");
+    let (name, seconds) = match arguments {
+        [] => {
+            for name in names(&root)? {
+                say(&name);
+            }
+            return Ok(());
+        }
+        [name] => (name, DEFAULT_S),
+        [name, seconds] => (name, seconds.parse().map_err(|_| usage())?),
+        _ => return Err(usage()),
+    };
+    if !names(&root)?.contains(name) {
+        return Err(Failure::new(format!(
+            "no decoder {name}; cargo xtask fuzz lists them"
+        )));
+    }
+    if !has_nightly() {
+        return Err(Failure::new(
+            "libFuzzer needs nightly: rustup toolchain install nightly",
+        ));
+    }
+    step(&format!(
+        "Fuzzing {name} for {seconds} s. (It compiles first.)"
+    ));
+    run(&root, name, seconds)
+}
+
+/// The programs of the thin package, one a decoder.
+pub(crate) fn names(root: &Path) -> Result<Vec<String>> {
+    let manifest = manifest(root);
+    if !manifest.exists() {
+        return Ok(Vec::new());
+    }
+    let text = Program::cargo(root)
+        .args([
+            "metadata",
+            "--no-deps",
+            "--format-version",
+            "1",
+            "--offline",
+        ])
+        .arg("--manifest-path")
+        .arg(&manifest)
+        .output()?;
+    let metadata = Json::parse(&text)?;
+    let mut names: Vec<String> = metadata
+        .field("packages")
+        .list()
+        .iter()
+        .flat_map(|package| package.field("targets").list())
+        .filter(|target| {
+            target
+                .field("kind")
+                .list()
+                .iter()
+                .any(|kind| kind.text() == "bin")
+        })
+        .map(|target| target.field("name").text().to_owned())
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Whether this machine has the compiler that libFuzzer needs.
+pub(crate) fn has_nightly() -> bool {
+    Program::new("rustup")
+        .args(["run", "nightly", "rustc", "--version"])
+        .quietly()
+}
+
+/// Runs one for so long. What it finds new is kept under `target`, so that the
+/// stored corpus changes only by hand; a crash leaves its input there too.
+pub(crate) fn run(root: &Path, name: &str, seconds: u64) -> Result<()> {
+    let kept = workspace::target(root).join("fuzz").join(name);
+    let found = kept.join("found");
+    std::fs::create_dir_all(&found).about(found.display())?;
+    let mut fuzzer = Program::new("rustup")
+        .args([
+            "run",
+            "nightly",
+            "cargo",
+            "run",
+            "--quiet",
+            "--release",
+            "--target",
+            PLATFORM,
+        ])
+        .arg("--manifest-path")
+        .arg(manifest(root))
+        .args(["--bin", name, "--"])
+        .arg(format!("-artifact_prefix={}/", kept.display()))
+        .arg(format!("-max_total_time={seconds}"))
+        .args([
+            "-timeout=10",
+            "-rss_limit_mb=2048",
+            "-print_final_stats=1",
+            "-verbosity=0",
+        ])
+        .arg(&found)
+        .variable("RUSTFLAGS", FLAGS.join(" "))
+        // Else the toolchain of this command is used again.
+        .variable("RUSTUP_TOOLCHAIN", "nightly")
+        .folder(root);
+    let stored = root.join("fuzz/corpus").join(name);
+    if stored.exists() {
+        fuzzer = fuzzer.arg(stored);
+    }
+    if fuzzer.shown()? {
+        Ok(())
+    } else {
+        Err(Failure::new(format!(
+            "{name} failed; its input is in {}",
+            kept.display()
+        )))
+    }
+}
+
+fn manifest(root: &Path) -> PathBuf {
+    root.join("fuzz/libfuzzer/Cargo.toml")
+}
+
+/// What `cargo fuzz` 0.13 passes: coverage for libFuzzer, AddressSanitizer,
+/// overflow checks.
+const FLAGS: &[&str] = &[
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+    "-Cllvm-args=-simplifycfg-branch-fold-threshold=0",
+    "-Zsanitizer=address",
+    "-Cdebug-assertions",
+    "-Ccodegen-units=1",
+    "--cfg fuzzing",
+];
+
+/// Without a number of seconds: long enough to see whether it gets anywhere.
+const DEFAULT_S: u64 = 60;
