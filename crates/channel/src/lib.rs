@@ -6,4 +6,7 @@
 //! opens a socket, reads a clock or knows which transport carries it.
 
 pub mod curve;
+pub mod link;
+pub mod mailbox;
+pub mod pairing;
 pub mod wire;

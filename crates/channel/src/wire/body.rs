@@ -1,0 +1,209 @@
+//! The bodies of responses, by the kind of their request (`spec/pairing.md` section 3).
+
+use aws_lc_rs::digest::{SHA256, digest};
+use keystead_core::{
+    AckResponse, Host, KeyEntry, KeyId, Kind, MeResponse, Name, Purpose, ResponseBody,
+    TransportAddress, labelled_hash,
+};
+
+use super::request::read_name;
+use super::{
+    ALGORITHM_BYTES_MAX, BLOB_BYTES_MAX, Fault, HOST_NAME_BYTES_MAX, HOSTS_MAX, KEYS_MAX, Reader,
+    TRANSPORTS_MAX, URL_BYTES_MAX, Writer,
+};
+
+/// The bytes of a response's body, which its receipt names by [`body_hash`].
+#[must_use]
+pub fn encode_body(body: &ResponseBody) -> Vec<u8> {
+    let mut writer = Writer::new();
+    match body {
+        ResponseBody::Ack(AckResponse {
+            pairing: Some((nonce_s, name)),
+        }) => {
+            writer.map(2).key(1).bytes(nonce_s);
+            writer.key(2).text(name.as_str());
+        }
+        ResponseBody::Me(me) => write_me(&mut writer, me),
+        ResponseBody::Signature(signature) => {
+            writer.map(1).key(1).bytes(signature);
+        }
+        ResponseBody::Hosts(hosts) => {
+            writer.map(1).key(1).list_of(hosts, write_host);
+        }
+        ResponseBody::Key(key) => {
+            writer.map(1).key(1);
+            write_key(&mut writer, key);
+        }
+        // `ResponseBody` grows in core only together with `read_body`, which
+        // refuses an empty map for a kind whose answer has content.
+        ResponseBody::Ack(AckResponse { pairing: None }) | ResponseBody::Empty | _ => {
+            writer.map(0);
+        }
+    }
+    writer.finish()
+}
+
+/// `H("keystead-body-1", body bytes, or nothing)`, for receipts.
+#[must_use]
+pub fn body_hash(body: Option<&ResponseBody>) -> [u8; 32] {
+    let bytes = body.map(encode_body).unwrap_or_default();
+    labelled_hash("keystead-body-1", &bytes)
+}
+
+pub(super) fn read_ack(reader: &mut Reader<'_>) -> Result<ResponseBody, Fault> {
+    let mut fields = reader.fields()?;
+    let mut ack = AckResponse::default();
+    if fields.optional(reader, 1)? {
+        let nonce_s = reader.array()?;
+        fields.required(reader, 2)?;
+        ack.pairing = Some((nonce_s, read_name(reader)?));
+    }
+    fields.end(reader)?;
+    Ok(ResponseBody::Ack(ack))
+}
+
+pub(super) fn read_body(reader: &mut Reader<'_>, kind: Kind) -> Result<ResponseBody, Fault> {
+    let mut fields = reader.fields()?;
+    let body = match kind {
+        Kind::Me => {
+            fields.required(reader, 1)?;
+            let name = read_name(reader)?;
+            fields.required(reader, 2)?;
+            let keys = reader.list_of(0, KEYS_MAX, read_key)?;
+            fields.required(reader, 3)?;
+            let transports = reader.list_of(0, TRANSPORTS_MAX, read_transport)?;
+            let push_url = match fields.optional(reader, 4)? {
+                true => Some(reader.text(URL_BYTES_MAX)?.to_owned()),
+                false => None,
+            };
+            fields.required(reader, 5)?;
+            let receipt_key = reader.array()?;
+            ResponseBody::Me(MeResponse {
+                name,
+                keys,
+                transports,
+                push_url,
+                receipt_key,
+            })
+        }
+        Kind::Sign => {
+            fields.required(reader, 1)?;
+            ResponseBody::Signature(reader.bytes(BLOB_BYTES_MAX)?.to_vec())
+        }
+        Kind::Hosts => {
+            fields.required(reader, 1)?;
+            ResponseBody::Hosts(reader.list_of(0, HOSTS_MAX, read_host)?)
+        }
+        Kind::Unpair | Kind::Confirm | Kind::Cancel => ResponseBody::Empty,
+        Kind::MakeKey => {
+            fields.required(reader, 1)?;
+            ResponseBody::Key(read_key(reader)?)
+        }
+        // Core's list of kinds and this one grow together.
+        _ => return Err(Fault::Kind(u64::from(kind.number()))),
+    };
+    fields.end(reader)?;
+    Ok(body)
+}
+
+fn write_me(writer: &mut Writer, me: &MeResponse) {
+    writer.map(if me.push_url.is_some() { 5 } else { 4 });
+    writer.key(1).text(me.name.as_str());
+    writer.key(2).list_of(&me.keys, write_key);
+    writer.key(3).list_of(&me.transports, write_transport);
+    if let Some(url) = &me.push_url {
+        writer.key(4).text(url);
+    }
+    writer.key(5).bytes(&me.receipt_key);
+}
+
+fn write_key(writer: &mut Writer, key: &KeyEntry) {
+    writer.map(5).key(1).bytes(key.id.as_bytes());
+    writer.key(2).text(&key.algorithm);
+    writer.key(3).bytes(&key.public_key);
+    writer.key(4).text(key.name.as_str());
+    writer.key(5).list_of(&key.purposes, |writer, purpose| {
+        writer.unsigned(u64::from(purpose.number()));
+    });
+}
+
+fn read_key(reader: &mut Reader<'_>) -> Result<KeyEntry, Fault> {
+    let mut fields = reader.fields()?;
+    fields.required(reader, 1)?;
+    let id = KeyId(reader.array()?);
+    fields.required(reader, 2)?;
+    let algorithm = reader.text(ALGORITHM_BYTES_MAX)?.to_owned();
+    fields.required(reader, 3)?;
+    let public_key = reader.bytes(BLOB_BYTES_MAX)?.to_vec();
+    if digest(&SHA256, &public_key).as_ref() != id.as_bytes() {
+        return Err(Fault::KeyId);
+    }
+    fields.required(reader, 4)?;
+    let name: Name = read_name(reader)?;
+    fields.required(reader, 5)?;
+    let purposes = read_purposes(reader)?;
+    fields.end(reader)?;
+    Ok(KeyEntry {
+        id,
+        algorithm,
+        public_key,
+        name,
+        purposes,
+    })
+}
+
+/// At least one, ascending, none twice: one set has one encoding.
+fn read_purposes(reader: &mut Reader<'_>) -> Result<Vec<Purpose>, Fault> {
+    let mut last = 0;
+    reader.list_of(1, Purpose::ALL.len(), |reader| {
+        let number = reader.unsigned()?;
+        if number <= last {
+            return Err(Fault::Range(number));
+        }
+        last = number;
+        u8::try_from(number)
+            .ok()
+            .and_then(Purpose::from_number)
+            .ok_or(Fault::Range(number))
+    })
+}
+
+fn write_transport(writer: &mut Writer, transport: &TransportAddress) {
+    let (number, text) = match transport {
+        TransportAddress::Relay(url) => (TRANSPORT_RELAY, url.as_str()),
+        TransportAddress::Local(address) => (TRANSPORT_LOCAL, address.as_str()),
+        // Refused by every receiver; core grows together with this match.
+        _ => (u64::MAX, ""),
+    };
+    writer.list(2).unsigned(number).text(text);
+}
+
+fn read_transport(reader: &mut Reader<'_>) -> Result<TransportAddress, Fault> {
+    reader.tuple(2)?;
+    let number = reader.unsigned()?;
+    let text = reader.text(URL_BYTES_MAX)?.to_owned();
+    match number {
+        TRANSPORT_RELAY => Ok(TransportAddress::Relay(text)),
+        TRANSPORT_LOCAL => Ok(TransportAddress::Local(text)),
+        _ => Err(Fault::Range(number)),
+    }
+}
+
+fn write_host(writer: &mut Writer, host: &Host) {
+    writer.list(4).text(&host.user).text(&host.host);
+    writer.bytes(&host.host_key).unsigned(host.unix_s);
+}
+
+fn read_host(reader: &mut Reader<'_>) -> Result<Host, Fault> {
+    reader.tuple(4)?;
+    Ok(Host {
+        user: reader.text(HOST_NAME_BYTES_MAX)?.to_owned(),
+        host: reader.text(HOST_NAME_BYTES_MAX)?.to_owned(),
+        host_key: reader.array()?,
+        unix_s: reader.unsigned()?,
+    })
+}
+
+/// Section 3, `me_request`: `[0 relay or 1 local, text]`.
+const TRANSPORT_RELAY: u64 = 0;
+const TRANSPORT_LOCAL: u64 = 1;
