@@ -16,6 +16,8 @@ pub struct Destination {
     pub host_name: Option<String>,
     /// `-o HostKeyAlias`: the name to look up in `known_hosts`.
     pub host_key_alias: Option<String>,
+    /// `-o UserKnownHostsFile`, `-o GlobalKnownHostsFile`: several each, as typed.
+    pub known_hosts_files: Vec<String>,
 }
 
 impl Destination {
@@ -101,6 +103,12 @@ impl Destination {
                     "port" => first(&mut self.port, value.parse().ok()?),
                     "hostname" => first(&mut self.host_name, value.to_owned()),
                     "hostkeyalias" => first(&mut self.host_key_alias, value.to_owned()),
+                    "userknownhostsfile" | "globalknownhostsfile" => {
+                        let files = value.split_ascii_whitespace().map(str::to_owned);
+                        let room =
+                            KNOWN_HOSTS_FILES_MAX.saturating_sub(self.known_hosts_files.len());
+                        self.known_hosts_files.extend(files.take(room));
+                    }
                     _ => {}
                 }
             }
@@ -165,6 +173,8 @@ fn first<T>(setting: &mut Option<T>, value: T) {
 
 /// The options of `main()` in `ssh.c` of OpenSSH 10 that take no value.
 const FLAGS: &str = "1246AaCfGgKkMNnqsTtVvXxYy";
+/// ssh_config(5) sets no limit; nobody names more than a few.
+const KNOWN_HOSTS_FILES_MAX: usize = 8;
 /// Those that take one.
 const OPTIONS_WITH_VALUE: &str = "BbcDEeFIiJLlmOoPpQRSWw";
 
@@ -222,6 +232,19 @@ mod tests {
             "git",
             &["example.org"],
         );
+    }
+
+    #[test]
+    fn known_hosts_files() {
+        let arguments = [
+            "ssh",
+            "-oUserKnownHostsFile=/a ~/b",
+            "-o",
+            "GlobalKnownHostsFile /c",
+            "h",
+        ];
+        let destination = Destination::parse(&arguments).unwrap();
+        assert_eq!(destination.known_hosts_files, ["/a", "~/b", "/c"]);
     }
 
     #[test]
