@@ -18,7 +18,7 @@ use tokio_websockets::{Message, ServerBuilder};
 
 /// How the relay answers an upgrade.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Upgrade {
+pub(crate) enum Upgrade {
     Take,
     Refuse,
     /// 101, and the end.
@@ -27,33 +27,33 @@ pub enum Upgrade {
 
 /// What the relay holds; outlives its process as a real one's clients hope.
 #[derive(Default)]
-pub struct Held {
-    pub boxes: HashMap<MailboxId, Vec<(u64, Vec<u8>)>>,
-    pub last: u64,
-    pub gone: HashSet<MailboxId>,
+pub(crate) struct Held {
+    pub(crate) boxes: HashMap<MailboxId, Vec<(u64, Vec<u8>)>>,
+    pub(crate) last: u64,
+    pub(crate) gone: HashSet<MailboxId>,
     /// Status for every post.
-    pub refuse_posts: Option<u16>,
+    pub(crate) refuse_posts: Option<u16>,
     /// Takes posts and says nothing.
-    pub mute: bool,
+    pub(crate) mute: bool,
     /// Each call in words.
-    pub calls: Vec<String>,
+    pub(crate) calls: Vec<String>,
 }
 
-pub struct TestRelay {
-    pub address: SocketAddr,
-    pub url: RelayUrl,
-    pub held: Arc<Mutex<Held>>,
+pub(crate) struct TestRelay {
+    pub(crate) address: SocketAddr,
+    pub(crate) url: RelayUrl,
+    pub(crate) held: Arc<Mutex<Held>>,
     changed: Arc<Notify>,
     upgrade: Upgrade,
     server: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl TestRelay {
-    pub async fn start(upgrade: Upgrade) -> Self {
+    pub(crate) async fn start(upgrade: Upgrade) -> Self {
         Self::start_tls(upgrade, None).await
     }
 
-    pub async fn start_tls(upgrade: Upgrade, tls: Option<TlsAcceptor>) -> Self {
+    pub(crate) async fn start_tls(upgrade: Upgrade, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -77,7 +77,7 @@ impl TestRelay {
                 stream.set_nodelay(true).unwrap();
                 let (held, changed, tls) = (held.clone(), changed.clone(), tls.clone());
                 connections.spawn(async move {
-                    let served = match tls {
+                    match tls {
                         Some(tls) => {
                             let stream = tls.accept(stream).await?;
                             answer(stream, upgrade == Upgrade::Take, upgrade, held, changed).await
@@ -86,22 +86,21 @@ impl TestRelay {
                             let is_upgrade = is_upgrade(&stream).await?;
                             answer(stream, is_upgrade, upgrade, held, changed).await
                         }
-                    };
-                    served
+                    }
                 });
             }
         }));
     }
 
     /// Kills the process: listener and connections. What it holds stays here.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         let server = self.server.take().unwrap();
         server.abort();
         let _ = server.await;
     }
 
     /// A new process at the same address. Items are lost and cursors start again.
-    pub async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         {
             let mut held = self.held.lock().unwrap();
             held.boxes.clear();
@@ -112,19 +111,19 @@ impl TestRelay {
     }
 
     /// An item from somebody else.
-    pub fn put(&self, mailbox: MailboxId, item: &[u8]) {
+    pub(crate) fn put(&self, mailbox: MailboxId, item: &[u8]) {
         put(&mut self.held.lock().unwrap(), mailbox, item);
         self.changed.notify_waiters();
     }
 
-    pub fn items(&self, mailbox: MailboxId) -> Vec<Vec<u8>> {
+    pub(crate) fn items(&self, mailbox: MailboxId) -> Vec<Vec<u8>> {
         let held = self.held.lock().unwrap();
         let items = held.boxes.get(&mailbox).into_iter().flatten();
         items.map(|(_, item)| item.clone()).collect()
     }
 
     /// Waits until a call was made that starts so.
-    pub async fn called(&self, start: &str) -> String {
+    pub(crate) async fn called(&self, start: &str) -> String {
         let waiting = async {
             loop {
                 let changed = self.changed.notified();
@@ -149,7 +148,7 @@ impl TestRelay {
     }
 
     /// Waits until a mailbox holds so many items.
-    pub async fn holds(&self, mailbox: MailboxId, count: usize) -> Vec<Vec<u8>> {
+    pub(crate) async fn holds(&self, mailbox: MailboxId, count: usize) -> Vec<Vec<u8>> {
         let waiting = async {
             loop {
                 let changed = self.changed.notified();
@@ -250,42 +249,7 @@ async fn serve_websocket<S: AsyncRead + AsyncWrite + Unpin>(
             continue;
         }
         let message = message.into_payload().to_vec();
-        let mailbox: MailboxId = message[1..17].try_into().unwrap();
-        let rest = &message[49..];
-        let reply = {
-            let mut held = held.lock().unwrap();
-            let status = held.refuse_posts.filter(|_| message[0] == 2);
-            let gone = held.gone.contains(&mailbox).then_some(410);
-            let mute = held.mute;
-            match (message[0], status.or(gone)) {
-                (_, Some(status)) => {
-                    let status: u16 = status;
-                    Some([&[0x8F], &mailbox[..], &status.to_be_bytes()].concat())
-                }
-                (1, None) => {
-                    let after = u64::from_be_bytes(rest.try_into().unwrap());
-                    held.calls.push(format!("subscribe {after}"));
-                    let after = if after > held.last { 0 } else { after };
-                    held.boxes
-                        .entry(mailbox)
-                        .or_default()
-                        .retain(|(at, _)| *at > after);
-                    let sent = cursors.entry(mailbox).or_default();
-                    *sent = (*sent).max(after);
-                    None
-                }
-                (2, None) => {
-                    put(&mut held, mailbox, rest);
-                    (!mute).then(|| [&[0x82], &mailbox[..]].concat())
-                }
-                (3, None) => {
-                    held.calls.push("delete".to_owned());
-                    held.gone.insert(mailbox);
-                    Some([&[0x82], &mailbox[..]].concat())
-                }
-                _ => panic!("unknown message"),
-            }
-        };
+        let reply = take_message(&message, &mut held.lock().unwrap(), &mut cursors);
         changed.notify_waiters();
         if let Some(reply) = reply {
             socket
@@ -293,6 +257,41 @@ async fn serve_websocket<S: AsyncRead + AsyncWrite + Unpin>(
                 .await
                 .map_err(io::Error::other)?;
         }
+    }
+}
+
+/// Does what a binary message asks; the answer to it, if there is one.
+fn take_message(
+    message: &[u8],
+    held: &mut Held,
+    cursors: &mut HashMap<MailboxId, u64>,
+) -> Option<Vec<u8>> {
+    let mailbox: MailboxId = message[1..17].try_into().unwrap();
+    let rest = &message[49..];
+    let status = held.refuse_posts.filter(|_| message[0] == 2);
+    let gone = held.gone.contains(&mailbox).then_some(410_u16);
+    match (message[0], status.or(gone)) {
+        (_, Some(status)) => Some([&[0x8F], &mailbox[..], &status.to_be_bytes()].concat()),
+        (1, None) => {
+            let after = u64::from_be_bytes(rest.try_into().unwrap());
+            held.calls.push(format!("subscribe {after}"));
+            let after = if after > held.last { 0 } else { after };
+            let items = held.boxes.entry(mailbox).or_default();
+            items.retain(|(at, _)| *at > after);
+            let sent = cursors.entry(mailbox).or_default();
+            *sent = (*sent).max(after);
+            None
+        }
+        (2, None) => {
+            put(held, mailbox, rest);
+            (!held.mute).then(|| [&[0x82], &mailbox[..]].concat())
+        }
+        (3, None) => {
+            held.calls.push("delete".to_owned());
+            held.gone.insert(mailbox);
+            Some([&[0x82], &mailbox[..]].concat())
+        }
+        _ => panic!("unknown message"),
     }
 }
 
@@ -409,18 +408,18 @@ fn reply(status: u16, body: &[u8]) -> Vec<u8> {
 }
 
 /// The network and its events, with patience that ends.
-pub struct Side {
-    pub net: Net,
-    pub events: mpsc::Receiver<NetEvent>,
+pub(crate) struct Side {
+    pub(crate) net: Net,
+    pub(crate) events: mpsc::Receiver<NetEvent>,
 }
 
 impl Side {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let (net, events) = Net::start(NetOptions::default()).unwrap();
         Self { net, events }
     }
 
-    pub async fn event(&mut self) -> NetEvent {
+    pub(crate) async fn event(&mut self) -> NetEvent {
         tokio::time::timeout(PATIENCE, self.events.recv())
             .await
             .expect("no event in time")
@@ -428,7 +427,7 @@ impl Side {
     }
 
     /// No event within a moment.
-    pub async fn quiet(&mut self) {
+    pub(crate) async fn quiet(&mut self) {
         let moment = Duration::from_millis(150);
         let event = tokio::time::timeout(moment, self.events.recv()).await;
         assert!(event.is_err(), "{event:?}");
@@ -436,4 +435,4 @@ impl Side {
 }
 
 /// What a test waits at the most for something that must come.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,11 +1,9 @@
 //! TCP links against real sockets.
 
-mod common;
-
 use std::net::SocketAddr;
-use std::time::Instant;
+use tokio::time::Instant;
 
-use common::Side;
+use crate::fake::Side;
 use keystead_transport::{LinkId, NetAction, NetEvent};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

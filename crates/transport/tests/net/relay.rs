@@ -1,13 +1,12 @@
 //! The relay client against a relay of the tests' own.
 
-mod common;
-
 use std::io::Write;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{Side, TestRelay, Upgrade};
+use crate::fake::{Side, TestRelay, Upgrade};
 use keystead_transport::{MailboxId, Net, NetAction, NetEvent, NetOptions, RelayUrl};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 const INBOX: MailboxId = [1; 16];
@@ -295,10 +294,10 @@ mod tempfile {
     use std::path::PathBuf;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    pub struct File(pub PathBuf);
+    pub(crate) struct File(pub(crate) PathBuf);
 
     impl File {
-        pub fn with(bytes: &[u8]) -> Self {
+        pub(crate) fn with(bytes: &[u8]) -> Self {
             static NEXT: AtomicU32 = AtomicU32::new(0);
             let name = format!(
                 "keystead-transport-{}-{}.pem",

@@ -1,0 +1,13 @@
+//! The network against real sockets, in one binary.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test names the event that it awaits; any other fails it"
+)]
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod relay;
+#[cfg(test)]
+mod tcp;
