@@ -1,1 +1,22 @@
-//! The client library: reaches a key that lives elsewhere
+//! The workstation's side of `spec/pairing.md`: pairs with authenticators and asks them.
+//!
+//! **Invariant:** everything here decides and nothing carries. Time, randomness
+//! and the disk come in with each [`Keepers::step`]; what is to be done goes out
+//! as [`Action`]s. No private key is ever here: what is asked for comes back
+//! signed, and every answer is checked against the request that it claims to answer.
+
+mod error;
+mod event;
+mod keepers;
+
+pub use error::{KeeperError, LoadError, PairError};
+pub use event::{Action, Answer, AskId, Event, Notice, PairingProgress, PairingView, Progress};
+pub use keepers::Keepers;
+
+/// The network below, for who carries: the agent has no edge to `transport` of its own.
+pub use keystead_transport::{
+    LinkId, Net, NetAction, NetEvent, NetOptions, RelayUrl, RelayUrlError, StartError,
+};
+
+/// The six digits that both screens show.
+pub use keystead_channel::pairing::Code;

@@ -1,0 +1,172 @@
+//! Why a question or a pairing came to nothing.
+
+use keystead_channel::pairing::OfferError;
+use keystead_core::Name;
+
+/// Why no answer came of an ask.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeeperError {
+    /// No such pairing, or it has ended here.
+    #[error("no such keeper")]
+    NoSuchKeeper,
+    /// Nothing at all came back.
+    #[error("keeper {keeper} cannot be reached: {reason}")]
+    Unreachable {
+        /// Which.
+        keeper: Name,
+        /// What was tried.
+        reason: String,
+    },
+    /// It was reached, and nobody answered in time.
+    #[error("no answer from {keeper} within {wait_s} s")]
+    NoAnswer {
+        /// Which.
+        keeper: Name,
+        /// How long we waited.
+        wait_s: u16,
+    },
+    /// The holder ended the pairing.
+    #[error("{keeper} has ended the pairing")]
+    Unpaired {
+        /// Which.
+        keeper: Name,
+    },
+    /// Its answer proves nothing.
+    #[error("{keeper} misbehaved: {what}")]
+    PeerMisbehaved {
+        /// Which.
+        keeper: Name,
+        /// In what way.
+        what: String,
+    },
+    /// More than a keeper takes.
+    #[error("the request has {bytes} bytes, more than a keeper takes")]
+    TooLong {
+        /// How many.
+        bytes: usize,
+    },
+    /// Too many asks are open at this keeper.
+    #[error("too many requests wait for {keeper}")]
+    TooMany {
+        /// Which.
+        keeper: Name,
+    },
+}
+
+impl KeeperError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NoSuchKeeper => "see `keystead keeper list`, or pair with `keystead pair`",
+            Self::Unreachable { .. } => {
+                "see that keystead-authenticator runs there and that the relay or the network is up"
+            }
+            Self::NoAnswer { .. } => "answer on the authenticator's screen, and try again",
+            Self::Unpaired { .. } => "pair again with `keystead pair`",
+            Self::PeerMisbehaved { .. } => {
+                "do not trust this authenticator until you know why; `keystead log` has the details"
+            }
+            Self::TooLong { .. } => "sign something shorter",
+            Self::TooMany { .. } => "wait until the others are answered",
+        }
+    }
+}
+
+/// Why a pairing came to nothing. Nothing is stored then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PairError {
+    /// The offer could not be made.
+    #[error(transparent)]
+    Offer(#[from] OfferError),
+    /// No address could be listened on, and no relay is given.
+    #[error("no address to be answered at: {reason}")]
+    NoAddress {
+        /// Why the last one failed.
+        reason: String,
+    },
+    /// The protocol of pairing ended it.
+    #[error(transparent)]
+    Protocol(#[from] keystead_channel::pairing::PairError),
+    /// The holder said no.
+    #[error("the holder refused")]
+    Refused,
+    /// The authenticator answered with this outcome.
+    #[error("the authenticator answered \"{}\"", outcome.as_str())]
+    Outcome {
+        /// What it said.
+        outcome: keystead_core::Outcome,
+    },
+    /// The channel to the authenticator was ended by it.
+    #[error("the authenticator ended the pairing")]
+    Aborted,
+    /// Its answer proves nothing.
+    #[error("the authenticator misbehaved: {what}")]
+    PeerMisbehaved {
+        /// In what way.
+        what: String,
+    },
+    /// The person gave up.
+    #[error("cancelled")]
+    Cancelled,
+    /// The pairing could not be stored.
+    #[error("the pairing could not be stored in {file}")]
+    NotStored {
+        /// Where.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl PairError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        use keystead_channel::pairing::PairError as Protocol;
+        match self {
+            Self::Offer(_) => "give a relay by --relay, or see that this machine has an address",
+            Self::NoAddress { .. } => "give a relay by --relay",
+            Self::Protocol(Protocol::Race) => {
+                "somebody else saw the code; pair again where nobody looks on"
+            }
+            Self::Protocol(Protocol::Commitment | Protocol::NonceChanged)
+            | Self::PeerMisbehaved { .. } => {
+                "somebody may stand between the two machines; pair again, on another network"
+            }
+            Self::Protocol(_) => "run `keystead pair` again",
+            Self::Refused | Self::Outcome { .. } | Self::Aborted | Self::Cancelled => {
+                "run `keystead pair` again when both sides are ready"
+            }
+            Self::NotStored { .. } => {
+                "make room on the disk, unpair on the authenticator, then run `keystead pair` again"
+            }
+        }
+    }
+}
+
+/// Why the pairings could not be loaded at all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The folder cannot be read.
+    #[error("{path} cannot be read")]
+    Unreadable {
+        /// Which, within the state folder.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl LoadError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "see that the state folder belongs to you and is readable",
+        }
+    }
+}
