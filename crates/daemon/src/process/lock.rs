@@ -22,7 +22,8 @@ impl Lock {
     /// # Errors
     /// [`LockError::Held`] when another process has it.
     pub fn take(folder: &Path) -> Result<Self, LockError> {
-        let open = home::private_folder(folder)?;
+        // Whoever works in it has made it as private as it must be.
+        let open = home::named_folder(folder)?;
         let broken = |source| LockError::System {
             folder: folder.to_owned(),
             source,
