@@ -203,16 +203,6 @@ impl<R: Role> Established<R> {
         self.life.spoke(now_ms);
         Ok(())
     }
-
-    #[cfg(test)]
-    pub(super) fn sender(&mut self) -> &mut Sender<R::Out> {
-        &mut self.sender
-    }
-
-    #[cfg(test)]
-    pub(super) fn receiver(&mut self) -> &mut Receiver<R::In> {
-        &mut self.receiver
-    }
 }
 
 /// What time asks of an established connection.

@@ -91,6 +91,18 @@ impl CloseCode {
     }
 }
 
+impl std::fmt::Display for CloseCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Done => "done",
+            Self::GoingAway => "going away",
+            Self::BrokenRules => "rules were broken",
+            Self::Unpaired => "unpaired",
+            Self::PairingAborted => "pairing aborted",
+        })
+    }
+}
+
 /// The types and lengths that a state takes: what a [`super::Deframer`] is
 /// told before each frame.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -97,16 +97,6 @@ impl<D: Direction> Sender<D> {
         self.counter.move_behind(n);
         Ok(n)
     }
-
-    #[cfg(test)]
-    pub(super) fn move_to(&mut self, n: u64) {
-        self.counter.next = n;
-    }
-
-    #[cfg(test)]
-    pub(super) fn key(&self) -> &[u8; KEY_BYTES] {
-        self.key.expose()
-    }
 }
 
 /// The direction this side receives in.
@@ -175,11 +165,6 @@ impl<D: Direction> Receiver<D> {
         self.counter.move_behind(n);
         Ok(plain)
     }
-
-    #[cfg(test)]
-    pub(super) fn move_to(&mut self, n: u64) {
-        self.counter.next = n;
-    }
 }
 
 /// What a frame held.
@@ -226,5 +211,192 @@ impl Counter {
         // Below `end`, so neither can overflow.
         self.next = n.saturating_add(1);
         self.epoch = self.epoch.map(|_| n / EPOCH_MESSAGES);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::direction::ClientToServer;
+    use super::super::extension::{Aead, ExtensionSet};
+    use super::*;
+
+    type Ends = (Sender<ClientToServer>, Receiver<ClientToServer>);
+
+    fn ends(extensions: &[Extension]) -> Ends {
+        let set = extensions
+            .iter()
+            .fold(ExtensionSet::NONE, |set, extension| set.with(*extension));
+        let profile = Profile {
+            extensions: set,
+            aead: set.has(Extension::Aead).then_some(Aead::ChaCha20Poly1305),
+        };
+        let key = || Secret::fill(|key| key.fill(7));
+        (
+            Sender::new(key(), &profile, 0),
+            Receiver::new(key(), &profile),
+        )
+    }
+
+    /// Both ends as if `n` messages had passed.
+    fn ends_at(extensions: &[Extension], n: u64) -> Ends {
+        let (mut sender, mut receiver) = ends(extensions);
+        sender.counter.next = n;
+        receiver.counter.next = n;
+        (sender, receiver)
+    }
+
+    fn pass((sender, receiver): &mut Ends, now_ms: u64) -> Result<u64, Refusal> {
+        let mut frame = vec![];
+        sender.seal_message(b"m", now_ms, &mut frame).unwrap();
+        let n = u64::from_be_bytes(frame[3..11].try_into().unwrap());
+        assert_eq!(receiver.open(&mut frame)?, Opened::Message(b"m"));
+        assert_eq!(sender.key.expose(), receiver.key.expose());
+        Ok(n)
+    }
+
+    const REKEYED: &[Extension] = &[Extension::Bind, Extension::Rekey];
+
+    #[test]
+    fn an_epoch_that_is_full_gives_way_to_the_next() {
+        let mut ends = ends_at(REKEYED, EPOCH_MESSAGES - 1);
+        let first_key = *ends.0.key.expose();
+        assert_eq!(pass(&mut ends, 0), Ok(EPOCH_MESSAGES - 1));
+        assert_eq!(*ends.0.key.expose(), first_key);
+        assert_eq!(pass(&mut ends, 0), Ok(EPOCH_MESSAGES));
+        assert_ne!(*ends.0.key.expose(), first_key);
+        assert_eq!(pass(&mut ends, 0), Ok(EPOCH_MESSAGES + 1));
+    }
+
+    #[test]
+    fn an_epoch_is_as_old_as_its_first_message() {
+        let mut ends = ends(REKEYED);
+        assert_eq!(pass(&mut ends, EPOCH_MS - 1), Ok(0));
+        assert_eq!(pass(&mut ends, EPOCH_MS), Ok(EPOCH_MESSAGES));
+        assert_eq!(pass(&mut ends, 2 * EPOCH_MS - 1), Ok(EPOCH_MESSAGES + 1));
+        assert_eq!(pass(&mut ends, 2 * EPOCH_MS), Ok(2 * EPOCH_MESSAGES));
+        // Idle for many epochs is one jump.
+        assert_eq!(pass(&mut ends, 99 * EPOCH_MS), Ok(3 * EPOCH_MESSAGES));
+    }
+
+    #[test]
+    fn the_receiver_moves_by_one_or_to_the_next_epoch() {
+        for (n, expected) in [
+            (5, true),
+            (4, false),
+            (6, false),
+            (EPOCH_MESSAGES, true),
+            (EPOCH_MESSAGES + 1, false),
+            (2 * EPOCH_MESSAGES, false),
+            (u64::MAX, false),
+        ] {
+            let (mut sender, mut receiver) = ends_at(REKEYED, 5);
+            if n >= EPOCH_MESSAGES {
+                sender.key = sender.key.next();
+            }
+            let mut frame = vec![];
+            let push = |out: &mut Vec<u8>| out.push(1);
+            sender
+                .key
+                .seal(FrameType::Msg, n, 1, push, &mut frame)
+                .unwrap();
+            let opened = receiver.open(&mut frame);
+            if expected {
+                assert_eq!(opened, Ok(Opened::Message(&[1])), "{n}");
+            } else {
+                assert_eq!(opened, Err(Refusal::Replay), "{n}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_old_key_stays_until_a_jump_opens() {
+        let (mut sender, mut receiver) = ends(REKEYED);
+        let key = *receiver.key.expose();
+        let mut frame = vec![];
+        sender.seal_message(b"m", EPOCH_MS, &mut frame).unwrap();
+        let mut forged = frame.clone();
+        forged[20] ^= 1;
+        assert_eq!(receiver.open(&mut forged), Err(Refusal::Box));
+        assert_eq!(*receiver.key.expose(), key);
+        assert_eq!(receiver.open(&mut frame), Ok(Opened::Message(b"m")));
+        assert_ne!(*receiver.key.expose(), key);
+    }
+
+    #[track_caller]
+    fn check_end(extensions: &[Extension], end: u64) {
+        let mut ends = ends_at(extensions, end - 2);
+        assert_eq!(pass(&mut ends, 0), Ok(end - 2));
+        // The last counter is for Close alone.
+        let mut frame = vec![];
+        assert_eq!(
+            ends.0.seal_message(b"m", 0, &mut frame),
+            Err(SendError::Ended)
+        );
+        assert!(frame.is_empty());
+        assert_eq!(ends.0.seal_close(CloseCode::Done, 0, &mut frame), Ok(()));
+        assert_eq!(ends.1.open(&mut frame), Ok(Opened::Close(CloseCode::Done)));
+
+        let (mut sender, mut receiver) = ends_at(extensions, end);
+        let push = |out: &mut Vec<u8>| out.push(1);
+        frame.clear();
+        sender
+            .key
+            .seal(FrameType::Msg, end, 1, push, &mut frame)
+            .unwrap();
+        assert_eq!(receiver.open(&mut frame), Err(Refusal::Replay));
+        assert_eq!(sender.spend(0, end), Err(SendError::Ended));
+    }
+
+    #[test]
+    fn a_counter_never_wraps() {
+        check_end(&[], u64::MAX - 8_191);
+        check_end(&[Extension::Bind], u64::MAX - 8_191);
+    }
+
+    #[test]
+    fn aead_without_rekey_ends_early() {
+        check_end(&[Extension::Bind, Extension::Aead], 1 << 22);
+    }
+
+    #[test]
+    fn aead_with_rekey_goes_on() {
+        let all = [Extension::Bind, Extension::Rekey, Extension::Aead];
+        let mut ends = ends(&all);
+        for epoch in 1..6 {
+            assert_eq!(
+                pass(&mut ends, epoch * EPOCH_MS),
+                Ok(epoch * EPOCH_MESSAGES)
+            );
+        }
+    }
+
+    #[test]
+    fn the_last_epoch_does_not_overflow() {
+        let (mut sender, _) = ends(REKEYED);
+        sender.counter.epoch = Some(u64::MAX / EPOCH_MESSAGES);
+        sender.counter.next = COUNTER_END - 1;
+        assert_eq!(sender.counter.next_epoch(), None);
+        assert_eq!(
+            sender.seal_message(b"m", EPOCH_MS, &mut vec![]),
+            Err(SendError::Ended)
+        );
+    }
+
+    #[test]
+    fn padding_is_checked_behind_the_box() {
+        let (sender, mut receiver) = ends(&[Extension::Pad]);
+        let (_, mut unpadded) = ends(&[]);
+        for plain in [&[0, 0][..], &[0; 228], &[0; 230], &[0; 997], &[0, 0, 1]] {
+            let mut frame = vec![];
+            let push = |out: &mut Vec<u8>| out.extend_from_slice(plain);
+            sender
+                .key
+                .seal(FrameType::Msg, 0, plain.len(), push, &mut frame)
+                .unwrap();
+            assert_eq!(receiver.open(&mut frame.clone()), Err(Refusal::Box));
+            assert!(unpadded.open(&mut frame).is_ok());
+            unpadded.counter.next = 0;
+            receiver.counter.next = 0;
+        }
     }
 }

@@ -1,0 +1,13 @@
+//! The curve stream transport from outside: the published values, an
+//! implementation of the other end by hand, and everything a peer may do wrong.
+
+#![cfg(test)]
+
+mod common;
+mod extensions;
+mod handshake;
+mod model;
+mod nacl;
+mod properties;
+mod traffic;
+mod vectors;
