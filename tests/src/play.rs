@@ -61,8 +61,9 @@ impl Play {
         Ok(Self {
             background: BTreeMap::new(),
             sshd: None,
+            // For what a script has `sh` do.
+            environment: variables.clone(),
             variables,
-            environment: BTreeMap::new(),
             last: Ended::default(),
             place,
         })
@@ -107,7 +108,7 @@ impl Play {
             ("pause", [name]) => self.named(name)?.signal(Signal::STOP),
             ("resume", [name]) => self.named(name)?.signal(Signal::CONT),
             ("wait", [name]) => self.wait(name),
-            ("status", [number]) => self.status(number),
+            ("status", [number]) => self.status(number, step.is_negated),
             ("stdout" | "stderr" | "terminal", [expression]) => {
                 let text = self.last.stream(&step.verb)?;
                 agrees(text, expression, step.is_negated)
@@ -224,8 +225,8 @@ impl Play {
         Ok(())
     }
 
-    fn status(&self, expected: &str) -> Result<()> {
-        if self.last.status.to_string() == expected {
+    fn status(&self, expected: &str, must_not: bool) -> Result<()> {
+        if (self.last.status.to_string() == expected) != must_not {
             Ok(())
         } else {
             Err(Failure::new(format!(

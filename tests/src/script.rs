@@ -15,7 +15,7 @@
 //! type NAME TEXT                           at that program's terminal, \n is Enter
 //! kill NAME, stop NAME, pause NAME, resume NAME
 //! wait NAME                                until it ends; what follows is about it
-//! status N                                 how the last program ended
+//! status N, ! status N                     how the last program ended, or did not
 //! stdout REGEX, stderr REGEX, terminal REGEX   what the last program showed
 //! ! stdout REGEX, …                        what it did not show
 //! keep VARIABLE STREAM REGEX               keeps the first group of what it showed

@@ -2,7 +2,7 @@
 
 use crate::binaries::{self, Profile};
 use crate::console::{say, step};
-use crate::failure::{About, Failure, Result};
+use crate::failure::{About, Failure, Result, write};
 use crate::run::Program;
 use crate::workspace;
 
@@ -24,7 +24,19 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
         let program = programs.join(name);
         std::fs::copy(built.join(name), &program).about(program.display())?;
         // Each program knows its own commands: it writes its pages itself.
-        Program::new(&program).arg("generate").arg(&folder).must()?;
+        let pages = folder.join("man");
+        std::fs::create_dir_all(&pages).about(pages.display())?;
+        Program::new(&program).arg("man").arg(&pages).must()?;
+        for (shell, file) in [
+            ("bash", format!("{name}.bash")),
+            ("zsh", format!("_{name}")),
+            ("fish", format!("{name}.fish")),
+        ] {
+            let text = Program::new(&program)
+                .args(["completions", shell])
+                .output()?;
+            write(&folder.join("completions").join(file), &text)?;
+        }
     }
     for name in ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "CHANGELOG.md"] {
         std::fs::copy(root.join(name), folder.join(name)).about(name)?;

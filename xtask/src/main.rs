@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use failure::{Failure, Result};
 
+mod bench;
 mod binaries;
 mod console;
 mod dist;
@@ -40,6 +41,7 @@ fn command(arguments: &[String]) -> Result<()> {
         "try" => main_job::command(rest),
         main_job::guard::COMMAND => main_job::guard::command(rest),
         "test" => test::command(rest),
+        "bench" => bench::command(rest),
         "dist" => dist::command(rest),
         "fuzz" => fuzz::command(rest),
         "tidy" => tidy::command(rest),

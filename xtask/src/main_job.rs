@@ -12,7 +12,7 @@ use crate::setup::{self, For, Tools};
 use crate::workspace;
 
 pub(crate) mod guard;
-mod sshd;
+pub(crate) mod sshd;
 pub(crate) mod stage;
 
 use stage::{On, Stage};
@@ -56,7 +56,7 @@ fn play(stage: &mut Stage, tools: &Tools, decide: Decide) -> Result<()> {
     let relay = relay(stage)?;
     authenticator(stage, &passphrase)?;
     agent(stage)?;
-    pair(stage, &passphrase, &relay)?;
+    pair(stage, &passphrase, Some(&relay))?;
     let public_key = public_key(stage)?;
     step("Starting a private sshd that lets in whoever has that key, and nobody else.");
     sshd::start(stage, tools, &public_key)?;
@@ -68,7 +68,7 @@ fn play(stage: &mut Stage, tools: &Tools, decide: Decide) -> Result<()> {
     stage.shown(log)
 }
 
-fn relay(stage: &mut Stage) -> Result<String> {
+pub(crate) fn relay(stage: &mut Stage) -> Result<String> {
     step("Starting a relay: blind mailboxes that the two machines meet at.");
     let command = stage.command(&["keystead-relay", "run", "--listen", "127.0.0.1:0"]);
     let address = stage.start(command, On::Output, "ready ")?;
@@ -76,36 +76,39 @@ fn relay(stage: &mut Stage) -> Result<String> {
     Ok(address)
 }
 
-fn authenticator(stage: &mut Stage, passphrase: &Path) -> Result<()> {
+pub(crate) fn authenticator(stage: &mut Stage, passphrase: &Path) -> Result<()> {
     step("Making the authenticator: it has a new Ed25519 key, sealed by a passphrase.");
     let line = ["keystead-authenticator", "init", "--name", AUTHENTICATOR];
     let command = stage.command_with_passphrase(passphrase, &line);
     stage.shown(command)
 }
 
-fn agent(stage: &mut Stage) -> Result<()> {
+/// The agent that runs in a stage.
+pub(crate) struct Agent {
+    pub(crate) socket: String,
+    pub(crate) pid: u32,
+}
+
+pub(crate) fn agent(stage: &mut Stage) -> Result<Agent> {
     step("Starting the agent, which ssh and git speak to. It cannot hold a private key.");
     let command = stage.command(&["keystead", "agent", "run"]);
     let socket = stage.start(command, On::Output, "ready SSH_AUTH_SOCK=")?;
     stage.set("SSH_AUTH_SOCK", &socket);
     say(&format!("Its socket is {socket}."));
-    Ok(())
+    Ok(Agent {
+        socket,
+        pid: stage.last_started(),
+    })
 }
 
 /// Both ends are on this one terminal, so the code is confirmed for the person.
-fn pair(stage: &mut Stage, passphrase: &Path, relay: &str) -> Result<()> {
+pub(crate) fn pair(stage: &mut Stage, passphrase: &Path, relay: Option<&str>) -> Result<()> {
     step("Pairing the two. Between two machines, each shows the code and asks its person.");
-    let line = [
-        "keystead",
-        "pair",
-        "--link",
-        "--yes",
-        "--name",
-        WORKSTATION,
-        "--relay",
-        relay,
-    ];
-    let command = stage.command(&line);
+    let line = ["keystead", "pair", "--link", "--yes", "--name", WORKSTATION];
+    let mut command = stage.command(&line);
+    if let Some(relay) = relay {
+        command.args(["--relay", relay]);
+    }
     let link = stage.start(command, On::Output, "")?;
     let line = ["keystead-authenticator", "pair", "-", "--yes"];
     let mut command = stage.command_with_passphrase(passphrase, &line);
@@ -124,7 +127,7 @@ fn pair(stage: &mut Stage, passphrase: &Path, relay: &str) -> Result<()> {
     }
 }
 
-fn public_key(stage: &mut Stage) -> Result<String> {
+pub(crate) fn public_key(stage: &mut Stage) -> Result<String> {
     step("The agent now lists a key that is not here (ssh-add -L):");
     let command = stage.command(&["ssh-add", "-L"]);
     let keys = stage.output(command)?;
@@ -232,7 +235,7 @@ fn path(path: &Path) -> String {
 }
 
 /// A passphrase that nobody needs to know.
-fn random_text() -> Result<String> {
+pub(crate) fn random_text() -> Result<String> {
     let id = PathBuf::from("/proc/sys/kernel/random/uuid");
     read(&id)
 }

@@ -161,6 +161,11 @@ impl Stage {
         }
     }
 
+    /// The process id of what was started last.
+    pub(crate) fn last_started(&self) -> u32 {
+        self.children.last().map_or(0, Child::id)
+    }
+
     /// Starts a program that ends by itself; the caller waits for it.
     pub(crate) fn begin(&mut self, mut command: Command) -> Result<Child> {
         let child = command.spawn().about(name(&command))?;
