@@ -22,6 +22,8 @@ pub struct No {
     pub outcome: Outcome,
     /// Why, for the log and the holder's terminal.
     pub reason: String,
+    /// What the holder can do, if anything.
+    pub hint: Option<String>,
 }
 
 /// Judges a sign request for `key`, which it names.
@@ -157,7 +159,13 @@ fn called(host_key: &PublicKey, names: &[String], pins: &Pins) -> Result<Called,
                 "the host key of {} changed: pinned {pinned}, now {fingerprint}",
                 Safe(name)
             );
-            Err(no(Outcome::Block, reason))
+            let name = Safe(name);
+            Err(No {
+                hint: Some(format!(
+                    "keystead-authenticator host accept {name} {fingerprint}"
+                )),
+                ..no(Outcome::Block, reason)
+            })
         }
     }
 }
@@ -253,6 +261,7 @@ fn no(outcome: Outcome, reason: impl Into<String>) -> No {
     No {
         outcome,
         reason: reason.into(),
+        hint: None,
     }
 }
 

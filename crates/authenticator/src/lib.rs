@@ -5,10 +5,14 @@
 //! step over time, events, randomness and disk.
 
 pub mod commit;
+pub mod control;
 pub mod entry;
+pub mod holder;
 pub mod journal;
 pub mod judge;
+pub mod keyring;
 mod load_error;
+mod pairing_file;
 pub mod pins;
 pub mod screen;
 pub mod show;

@@ -1,0 +1,228 @@
+//! What the commands say to a running authenticator, and what it answers.
+//!
+//! One JSON object a line over a Unix socket of the same user. Where a line
+//! has `passphrase_bytes`, so many raw bytes follow it: a passphrase never
+//! stands in JSON. The same types go to the authenticator that a command runs
+//! in its own process when none is up.
+
+use serde::{Deserialize, Serialize};
+
+/// One line to the authenticator.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Line {
+    /// What is to be done.
+    #[serde(flatten)]
+    pub command: Command,
+    /// How many bytes of passphrase follow the line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passphrase_bytes: Option<usize>,
+}
+
+/// What a command asks of the authenticator.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Command {
+    /// How is it?
+    Status,
+    /// Make a key. A passphrase is needed only where it is locked.
+    KeyNew {
+        /// Its name.
+        name: String,
+        /// `ed25519` or `p256`.
+        algorithm: String,
+    },
+    /// Answer an offer.
+    Pair {
+        /// Link or QR code's text. Holds the one-time secret.
+        link: String,
+        /// Take the code as compared.
+        yes: bool,
+    },
+    /// The holder compared the code: the second line of a `pair`.
+    PairDecide {
+        /// Whether both screens show the same.
+        same: bool,
+    },
+    /// End a pairing.
+    Unpair {
+        /// The workstation's name, or the pairing's id.
+        workstation: String,
+    },
+    /// Wipe the keys from memory.
+    Lock,
+    /// Open the keys with the passphrase that follows.
+    Unlock,
+    /// Pin a host's key, in place of the one that is pinned.
+    HostAccept {
+        /// The host's name.
+        name: String,
+        /// `SHA256:…`
+        host_key: String,
+    },
+}
+
+/// One line from the authenticator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub enum Reply {
+    /// Something to be said to the person meanwhile.
+    Say {
+        /// One line.
+        line: String,
+    },
+    /// The code is to be compared; `pair-decide` is awaited.
+    Code {
+        /// `123 456`
+        code: String,
+        /// Who shows the same.
+        workstation: String,
+        /// How long the answer is waited for.
+        expires_in_s: u64,
+    },
+    /// Answer to `status`, the last line.
+    Status(Status),
+    /// A key was made: the last line.
+    Key(KeyLine),
+    /// Done: the last line.
+    Done {
+        /// What was done, for the person.
+        line: String,
+    },
+    /// Not done: the last line.
+    Failed {
+        /// What failed.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+}
+
+impl Reply {
+    /// Whether nothing follows.
+    #[must_use]
+    pub const fn is_last(&self) -> bool {
+        !matches!(self, Self::Say { .. } | Self::Code { .. })
+    }
+
+    pub(crate) fn failed(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Failed {
+            message: message.into(),
+            hint: hint.into(),
+        }
+    }
+
+    pub(crate) fn done(line: impl Into<String>) -> Self {
+        Self::Done { line: line.into() }
+    }
+}
+
+/// How the authenticator is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The version of this object.
+    pub version: u32,
+    /// Its name.
+    pub name: String,
+    /// Whether a process answers requests.
+    pub running: bool,
+    /// Whether keys can sign now.
+    pub locked: bool,
+    /// Where it accepts TCP connections.
+    pub addresses: Vec<String>,
+    /// Whom it is paired with.
+    pub pairings: Vec<PairingLine>,
+    /// How many requests wait for the holder.
+    pub waiting: usize,
+}
+
+/// A pairing, as `status` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairingLine {
+    /// Hex.
+    pub id: String,
+    /// The workstation's name.
+    pub workstation: String,
+    /// The relay, if any.
+    pub relay: Option<String>,
+    /// When it was made, seconds since 1970.
+    pub made: u64,
+    /// Whether a channel has used it since.
+    pub used: bool,
+    /// How many channels it has now.
+    pub channels: usize,
+}
+
+/// A key, as `key list` and `key new` show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyLine {
+    /// The holder's name for it.
+    pub name: String,
+    /// As people type it.
+    #[serde(rename = "type")]
+    pub algorithm: String,
+    /// The line for `authorized_keys`.
+    pub public_key: String,
+    /// `SHA256:…`
+    pub fingerprint: String,
+}
+
+/// A link holds a one-time secret: it is not shown.
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Status => "Status",
+            Self::KeyNew { .. } => "KeyNew",
+            Self::Pair { .. } => "Pair",
+            Self::PairDecide { .. } => "PairDecide",
+            Self::Unpair { .. } => "Unpair",
+            Self::Lock => "Lock",
+            Self::Unlock => "Unlock",
+            Self::HostAccept { .. } => "HostAccept",
+        })
+    }
+}
+
+/// The version of every object that `--json` prints.
+pub const JSON_VERSION: u32 = 1;
+
+/// 1,024 bytes: the longest passphrase; a sentence of a hundred words has some 600.
+pub const PASSPHRASE_BYTES_MAX: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(json: &str, expected: Option<Command>) {
+        let line = serde_json::from_str::<Line>(json).ok();
+        assert_eq!(line.map(|it| it.command), expected, "{json}");
+    }
+
+    #[test]
+    fn lines_as_they_travel() {
+        check(r#"{"command":"lock"}"#, Some(Command::Lock));
+        check(
+            r#"{"command":"unlock","passphrase_bytes":5}"#,
+            Some(Command::Unlock),
+        );
+        check(
+            r#"{"command":"pair-decide","same":true}"#,
+            Some(Command::PairDecide { same: true }),
+        );
+        check(r#"{"command":"explode"}"#, None);
+        check(r#"{}"#, None);
+        check("", None);
+        let reply = Reply::failed("no", "do");
+        let json = serde_json::to_string(&reply).unwrap();
+        assert_eq!(json, r#"{"reply":"failed","message":"no","hint":"do"}"#);
+        assert_eq!(serde_json::from_str::<Reply>(&json).unwrap(), reply);
+    }
+
+    #[test]
+    fn a_link_is_not_shown() {
+        let pair = Command::Pair {
+            link: "keystead:pair#canary".into(),
+            yes: false,
+        };
+        assert!(!format!("{pair:?}").contains("canary"));
+    }
+}

@@ -1,0 +1,292 @@
+//! What a command at this machine does.
+//!
+//! **Invariant**: every command gets exactly one last reply.
+
+use keystead_channel::curve::{CloseCode, IDENTITIES_MAX};
+use keystead_channel::pairing::Offer;
+use keystead_core::{Algorithm, Name, Outcome, PairingId, SecretBytes};
+use keystead_formats::ssh::PublicKey;
+
+use super::event::Caller;
+use super::peer::Stage;
+use super::questions::{Pending, Work};
+use super::{Holder, Said, Step};
+use crate::control::{Command, JSON_VERSION, KeyLine, PairingLine, Reply, Status};
+use crate::entry::Entry;
+use crate::pins::Pin;
+use crate::show::Safe;
+
+impl Holder {
+    pub(super) fn on_command(
+        &mut self,
+        caller: Caller,
+        command: Command,
+        passphrase: Option<SecretBytes>,
+        step: &mut Step<'_, '_>,
+    ) {
+        let reply = match command {
+            Command::Status => Some(Reply::Status(self.status())),
+            Command::KeyNew { name, algorithm } => {
+                Some(self.key_new(&name, &algorithm, passphrase.as_ref(), step))
+            }
+            Command::Pair { link, yes } => self.pair(caller, &link, yes, step).err(),
+            Command::PairDecide { same } => {
+                self.on_code_compared(caller, same, step);
+                None
+            }
+            Command::Unpair { workstation } => Some(self.unpair(&workstation, step)),
+            Command::Lock => Some(self.lock(step)),
+            Command::Unlock => Some(self.unlock(passphrase.as_ref())),
+            Command::HostAccept { name, host_key } => {
+                Some(self.host_accept(&name, &host_key, step))
+            }
+        };
+        if let Some(reply) = reply {
+            step.reply(caller, reply);
+        }
+    }
+
+    /// How it is.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let live = self
+            .peers
+            .iter()
+            .filter(|(_, it)| it.stage() == Stage::Paired);
+        let pairings = live.map(|(id, peer)| PairingLine {
+            id: id.to_string(),
+            workstation: peer.stored.workstation.to_string(),
+            relay: peer.stored.relay.as_ref().map(ToString::to_string),
+            made: peer.stored.made_unix_s,
+            used: peer.stored.used,
+            channels: self.channels.of(id).len(),
+        });
+        Status {
+            version: JSON_VERSION,
+            name: self.keys.name().to_string(),
+            running: true,
+            locked: self.keys.is_locked(),
+            addresses: self.addresses(),
+            pairings: pairings.collect(),
+            waiting: self.questions.len(),
+        }
+    }
+
+    /// Where workstations reach the listener.
+    pub(super) fn addresses(&self) -> Vec<String> {
+        let Some(mut address) = self.listening else {
+            return Vec::new();
+        };
+        if address.ip().is_unspecified() {
+            let Some(own) = self.options.own_address else {
+                return Vec::new();
+            };
+            address.set_ip(own);
+        }
+        vec![address.to_string()]
+    }
+
+    fn key_new(
+        &mut self,
+        name: &str,
+        algorithm: &str,
+        passphrase: Option<&SecretBytes>,
+        step: &mut Step<'_, '_>,
+    ) -> Reply {
+        let name = match Name::new(name) {
+            Ok(name) => name,
+            Err(error) => return Reply::failed(error.to_string(), "choose another name"),
+        };
+        let algorithm = match algorithm.parse::<Algorithm>() {
+            Ok(algorithm) => algorithm,
+            Err(error) => return Reply::failed(error.to_string(), "--type ed25519 or --type p256"),
+        };
+        let was_locked = self.keys.is_locked();
+        if let (true, Some(passphrase)) = (was_locked, passphrase)
+            && let Err(error) = self.keys.unlock(passphrase)
+        {
+            return Reply::failed(error.to_string(), error.hint());
+        }
+        let mut entry = Entry::own(step.now.unix_s, "key-new", Outcome::Approve);
+        entry.key = Some(name.to_string());
+        let logged = self.log_own(&entry, step);
+        let reply = match logged {
+            Ok(()) => match self
+                .keys
+                .make_key(&name, algorithm, step.io.rng, step.io.disk)
+            {
+                Ok(entry) => key_line(&entry)
+                    .map_or_else(|| Reply::failed("no key could be made", ""), Reply::Key),
+                Err(error) => Reply::failed(error.to_string(), error.hint()),
+            },
+            Err(error) => log_failed(&error),
+        };
+        if was_locked {
+            self.keys.lock();
+        }
+        reply
+    }
+
+    fn pair(
+        &mut self,
+        caller: Caller,
+        link: &str,
+        yes: bool,
+        step: &mut Step<'_, '_>,
+    ) -> Result<(), Reply> {
+        if self
+            .attempt
+            .as_ref()
+            .is_some_and(super::pairing::Attempt::is_open)
+        {
+            let hint = "wait until it is done; one offer is answered at a time";
+            return Err(Reply::failed("another pairing is under way", hint));
+        }
+        let offer = Offer::parse(link).map_err(|error| {
+            Reply::failed(
+                error.to_string(),
+                "copy the whole link that keystead pair --link prints",
+            )
+        })?;
+        // The offer before may still be read for a lost Close: it had its time.
+        self.fail_attempt("", step);
+        self.make_room(step)?;
+        let name = Safe(offer.name().as_str()).to_string();
+        step.reply(
+            caller,
+            Reply::Say {
+                line: format!("answering the offer of {name}"),
+            },
+        );
+        self.begin_pairing(caller, offer, yes, step)
+            .map_err(|error| Reply::failed(error, "run keystead pair again and use its new link"))
+    }
+
+    /// 64 pairings; ended ones make way, the oldest first.
+    fn make_room(&mut self, step: &mut Step<'_, '_>) -> Result<(), Reply> {
+        while self.peers.len() >= IDENTITIES_MAX {
+            let revoked = self
+                .peers
+                .iter()
+                .filter_map(|(id, it)| Some((it.stored.revoked_unix_s?, *id)));
+            let Some((_, oldest)) = revoked.min() else {
+                let message = format!("there are {IDENTITIES_MAX} pairings already");
+                return Err(Reply::failed(
+                    message,
+                    "keystead-authenticator unpair WORKSTATION",
+                ));
+            };
+            self.forget(&oldest, step);
+        }
+        Ok(())
+    }
+
+    fn unpair(&mut self, workstation: &str, step: &mut Step<'_, '_>) -> Reply {
+        let live = self
+            .peers
+            .iter()
+            .filter(|(_, it)| it.stage() == Stage::Paired);
+        let named: Vec<PairingId> = live
+            .filter(|(id, it)| {
+                it.stored.workstation.as_str() == workstation || id.to_string() == workstation
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        let id = match named.as_slice() {
+            [id] => *id,
+            [] => {
+                let message = format!("there is no pairing with {}", Safe(workstation));
+                return Reply::failed(message, "keystead-authenticator status lists them");
+            }
+            [_, _, ..] => {
+                let message = format!("there is more than one pairing with {}", Safe(workstation));
+                return Reply::failed(
+                    message,
+                    "name it by the id that keystead-authenticator status shows",
+                );
+            }
+        };
+        let name = self.name_of(&id);
+        let mut entry = Entry::own(step.now.unix_s, "unpair", Outcome::Unpair);
+        entry.pairing = Some(id.to_string());
+        entry.workstation = Some(name.to_string());
+        if let Err(error) = self.log_own(&entry, step) {
+            return log_failed(&error);
+        }
+        if let Err(error) = self.revoke(&id, step) {
+            return Reply::failed(format!("the end could not be written: {error}"), DISK_HINT);
+        }
+        self.drop_channels_of(&id, CloseCode::Unpaired, step);
+        Reply::done(format!(
+            "the pairing with {name} has ended; it is told so for 30 days"
+        ))
+    }
+
+    fn lock(&mut self, step: &mut Step<'_, '_>) -> Reply {
+        self.keys.lock();
+        self.lock_trouble = Said::NotYet;
+        let needs_keys = |it: &Pending| !matches!(it.work, Work::Hosts);
+        self.end_questions(needs_keys, Outcome::Busy, "locked", step);
+        Reply::done("locked: every request for a key is answered busy")
+    }
+
+    fn unlock(&mut self, passphrase: Option<&SecretBytes>) -> Reply {
+        let Some(passphrase) = passphrase else {
+            return Reply::failed(
+                "a passphrase is needed",
+                "type it, or give --passphrase-fd N",
+            );
+        };
+        match self.keys.unlock(passphrase) {
+            Ok(()) => {
+                self.lock_trouble = Said::NotYet;
+                Reply::done("unlocked")
+            }
+            Err(error) => Reply::failed(error.to_string(), error.hint()),
+        }
+    }
+
+    fn host_accept(&mut self, name: &str, host_key: &str, step: &mut Step<'_, '_>) -> Reply {
+        if !host_key.starts_with("SHA256:") || host_key.len() != FINGERPRINT_CHARS {
+            let hint = "give it as it is shown: SHA256: and 43 characters";
+            return Reply::failed("this is no fingerprint of a host key", hint);
+        }
+        let mut entry = Entry::own(step.now.unix_s, "host-accept", Outcome::Approve);
+        entry.host = Some(name.to_owned());
+        entry.host_key = Some(host_key.to_owned());
+        if let Err(error) = self.log_own(&entry, step) {
+            return log_failed(&error);
+        }
+        let pin = Pin {
+            host_key: host_key.to_owned(),
+            time: step.now.unix_s,
+            workstation: self.keys.name().to_string(),
+        };
+        match self.pins.pin(name, pin, step.io.disk) {
+            Ok(()) => Reply::done(format!("the key {host_key} is pinned to {}", Safe(name))),
+            Err(error) => Reply::failed(format!("it could not be pinned: {error}"), DISK_HINT),
+        }
+    }
+}
+
+/// A key as it is listed.
+#[must_use]
+pub fn key_line(entry: &keystead_core::KeyEntry) -> Option<KeyLine> {
+    let public = PublicKey::from_blob(&entry.public_key).ok()?;
+    let short = entry.algorithm.parse::<Algorithm>().ok()?.short_name();
+    Some(KeyLine {
+        name: entry.name.to_string(),
+        algorithm: short.to_owned(),
+        public_key: public.line(entry.name.as_str()),
+        fingerprint: public.fingerprint(),
+    })
+}
+
+fn log_failed(error: &std::io::Error) -> Reply {
+    Reply::failed(format!("the log cannot be written: {error}"), DISK_HINT)
+}
+
+const DISK_HINT: &str = "check the state folder's free space and permissions";
+
+/// `SHA256:` and the base64 of 32 bytes without padding.
+const FINGERPRINT_CHARS: usize = 7 + 43;

@@ -1,0 +1,485 @@
+//! From a message to its one answer.
+//!
+//! **Invariant**: every request with a readable id is answered, once; the
+//! answer leaves in the step that made its log entry durable, or it is `busy`
+//! and nothing was signed, made or stored.
+
+use keystead_channel::curve::CloseCode;
+use keystead_channel::link::Lateness;
+use keystead_channel::link::answers::Verdict;
+use keystead_channel::wire::{
+    WireError, decode_request, encode_receipt, encode_response, next_receipt, request_hash,
+};
+use keystead_core::{
+    AckResponse, MakeKeyRequest, MeResponse, Name, Outcome, PairingId, ReceiptChain, Request,
+    RequestBody, RequestHash, RequestId, Response, ResponseBody, SignRequest, SignedReceipt,
+    TransportAddress,
+};
+
+use super::channels::ChannelId;
+use super::peer::Stage;
+use super::questions::{Pending, Work};
+use super::{Holder, Step};
+use crate::entry::{Entry, to_hex};
+use crate::judge::judge;
+use crate::show::Safe;
+use crate::words::{Asked, MakeKey};
+
+/// A request that is to be answered.
+#[derive(Clone, Debug)]
+pub(super) struct Ticket {
+    pub(super) peer: PairingId,
+    pub(super) id: RequestId,
+    hash: RequestHash,
+    kind: &'static str,
+    wait_s: u16,
+    want_ack: bool,
+    /// Where it came from; the answer goes to all of them.
+    channels: Vec<ChannelId>,
+}
+
+impl Holder {
+    pub(super) fn on_message(
+        &mut self,
+        channel: ChannelId,
+        message: &[u8],
+        step: &mut Step<'_, '_>,
+    ) {
+        let Some(peer_id) = self.channels.peer_of(channel) else {
+            return;
+        };
+        let Some(peer) = self.peers.get_mut(&peer_id) else {
+            return;
+        };
+        let request = decode_request(message);
+        let hash = request_hash(message);
+        let (id, wait_s) = match &request {
+            Ok(request) => (request.id, request.wait_s),
+            Err(WireError { id: Some(id), .. }) => (*id, Request::WAIT_S_MAX),
+            Err(WireError { id: None, .. }) => {
+                return self.close(channel, CloseCode::BrokenRules, step);
+            }
+        };
+        let ticket = Ticket {
+            peer: peer_id,
+            id,
+            hash,
+            kind: request
+                .as_ref()
+                .map_or("unknown", |it| it.body.kind().as_str()),
+            wait_s,
+            want_ack: request.as_ref().is_ok_and(|it| it.want_ack),
+            channels: vec![channel],
+        };
+        match peer.answers.arrive(step.now.mono_ms, id, hash, wait_s) {
+            Verdict::Again(response) => self.send(channel, &response, step),
+            Verdict::Join => self.join(&ticket, step),
+            Verdict::Expired => {
+                self.refuse(
+                    &ticket,
+                    Outcome::Expire,
+                    "answered before; the answer is not kept",
+                    step,
+                );
+            }
+            Verdict::Malformed => self.respond(&ticket, Outcome::Malformed, None, None, step),
+            Verdict::Busy => self.respond(&ticket, Outcome::Busy, None, None, step),
+            Verdict::New => match request {
+                Ok(request) => self.on_request(ticket, request, step),
+                Err(error) => self.refuse(&ticket, error.outcome(), &error.to_string(), step),
+            },
+        }
+    }
+
+    fn on_request(&mut self, ticket: Ticket, request: Request, step: &mut Step<'_, '_>) {
+        let Some(peer) = self.peers.get_mut(&ticket.peer) else {
+            return;
+        };
+        if peer.is_withdrawn_ahead(&ticket.id) {
+            return self.refuse(&ticket, Outcome::Withdraw, "withdrawn before it came", step);
+        }
+        if self.is_late(&ticket, &request, step) {
+            return self.refuse(
+                &ticket,
+                Outcome::Expire,
+                "it was on its way for too long",
+                step,
+            );
+        }
+        let stage = self
+            .peers
+            .get(&ticket.peer)
+            .map_or(Stage::Revoked, |it| it.stage());
+        match (stage, request.body) {
+            (_, RequestBody::Cancel { target }) => self.on_cancel(&ticket, target, step),
+            (
+                Stage::Forming,
+                RequestBody::Me {
+                    nonce_c: Some(nonce_c),
+                },
+            ) => {
+                self.on_pairing_me(ticket, nonce_c, step);
+            }
+            (Stage::Forming, RequestBody::Confirm { pair_key }) => {
+                self.on_confirm(&ticket, pair_key, step);
+            }
+            (Stage::Forming, _) => {
+                self.refuse(
+                    &ticket,
+                    Outcome::Refuse,
+                    "the pairing is not made yet",
+                    step,
+                );
+            }
+            (Stage::Paired, RequestBody::Me { nonce_c: None }) => self.on_me(&ticket, step),
+            (Stage::Paired, RequestBody::Sign(sign)) => self.on_sign(ticket, sign, step),
+            (Stage::Paired, RequestBody::MakeKey(make)) => self.on_make_key(ticket, make, step),
+            (Stage::Paired, RequestBody::Hosts) => {
+                let asked = Asked::Hosts(self.hosts_count(step));
+                self.question(ticket, asked, Work::Hosts, step);
+            }
+            (Stage::Paired, RequestBody::Unpair) => self.on_unpair(&ticket, step),
+            (Stage::Paired, RequestBody::Me { .. } | RequestBody::Confirm { .. }) => {
+                self.refuse(
+                    &ticket,
+                    Outcome::Refuse,
+                    "the pairing is made already",
+                    step,
+                );
+            }
+            (Stage::Paired, _) => self.refuse(&ticket, Outcome::Unsupported, "unknown kind", step),
+            (Stage::Revoked, _) => self.refuse(&ticket, Outcome::Unpair, "", step),
+        }
+    }
+
+    /// Whether it came too late; says once a pairing that the clocks differ.
+    fn is_late(&mut self, ticket: &Ticket, request: &Request, step: &mut Step<'_, '_>) -> bool {
+        let skew = ticket
+            .channels
+            .first()
+            .and_then(|it| self.channels.skew(*it));
+        let Some(skew) = skew else { return false };
+        let lateness = skew.judge(step.now.mono_ms, request.unix_s, request.wait_s);
+        let off_s = skew.to_report_s();
+        if let (Some(off_s), Some(peer)) = (off_s, self.peers.get_mut(&ticket.peer))
+            && !peer.skew_is_told
+        {
+            peer.skew_is_told = true;
+            let side = if off_s > 0 { "behind" } else { "ahead of" };
+            let name = peer.stored.workstation.clone();
+            step.say(format!(
+                "the clock of {name} is {} s {side} this one",
+                off_s.unsigned_abs()
+            ));
+        }
+        lateness == Lateness::Late
+    }
+
+    fn on_me(&mut self, ticket: &Ticket, step: &mut Step<'_, '_>) {
+        let Some(body) = self.me_response(&ticket.peer) else {
+            return;
+        };
+        let entry = Entry {
+            time: step.now.unix_s,
+            ..Entry::default()
+        };
+        self.finish(
+            ticket,
+            Outcome::Approve,
+            Some(ResponseBody::Me(body)),
+            entry,
+            step,
+        );
+    }
+
+    /// Who this is, which keys it has, how it is reached.
+    pub(super) fn me_response(&self, peer: &PairingId) -> Option<MeResponse> {
+        let peer = self.peers.get(peer)?;
+        let relay = peer
+            .stored
+            .relay
+            .iter()
+            .map(|it| TransportAddress::Relay(it.to_string()));
+        let local = self.addresses().into_iter().map(TransportAddress::Local);
+        Some(MeResponse {
+            name: self.keys.name().clone(),
+            keys: self.keys.entries().to_vec(),
+            transports: relay.chain(local).collect(),
+            push_url: None,
+            receipt_key: *peer.stored.receipt_key.public(),
+        })
+    }
+
+    fn on_sign(&mut self, ticket: Ticket, sign: SignRequest, step: &mut Step<'_, '_>) {
+        let Some(key) = self.keys.entry(&sign.key) else {
+            return self.refuse(&ticket, Outcome::UnknownKey, "no such key here", step);
+        };
+        match judge(&sign, key, &self.pins) {
+            Ok(asked) => {
+                let work = Work::Sign {
+                    key: sign.key,
+                    content: sign.content,
+                };
+                self.question(ticket, asked, work, step);
+            }
+            Err(no) => {
+                let workstation = self.name_of(&ticket.peer);
+                step.say(format!(
+                    "{}: {workstation}: {}",
+                    no.outcome.as_str(),
+                    no.reason
+                ));
+                if let Some(hint) = no.hint {
+                    step.say(format!("  if the host really changed its key: {hint}"));
+                }
+                let mut entry = Entry {
+                    time: step.now.unix_s,
+                    ..Entry::default()
+                };
+                entry.key = self.keys.entry(&sign.key).map(|it| it.name.to_string());
+                entry.content_hash =
+                    Some(to_hex(&keystead_formats::ssh::key::key_id(&sign.content).0));
+                entry.reason = Some(no.reason);
+                self.finish(&ticket, no.outcome, None, entry, step);
+            }
+        }
+    }
+
+    fn on_make_key(&mut self, ticket: Ticket, make: MakeKeyRequest, step: &mut Step<'_, '_>) {
+        let Ok(algorithm) = make.algorithm.parse::<keystead_core::Algorithm>() else {
+            let reason = format!("unknown key type {}", Safe(&make.algorithm));
+            return self.refuse(&ticket, Outcome::Unsupported, &reason, step);
+        };
+        let name = make.name.clone();
+        let asked = Asked::MakeKey(MakeKey {
+            name,
+            algorithm: algorithm.short_name(),
+        });
+        self.question(ticket, asked, Work::MakeKey(make, algorithm), step);
+    }
+
+    fn question(&mut self, ticket: Ticket, asked: Asked, work: Work, step: &mut Step<'_, '_>) {
+        let wait_ms = u64::from(ticket.wait_s).saturating_mul(1_000);
+        let deadline_ms = step.now.mono_ms.saturating_add(wait_ms);
+        self.ask(
+            Pending {
+                ticket,
+                asked,
+                work,
+                deadline_ms,
+            },
+            step,
+        );
+    }
+
+    fn on_cancel(&mut self, ticket: &Ticket, target: RequestId, step: &mut Step<'_, '_>) {
+        let Some(peer) = self.peers.get_mut(&ticket.peer) else {
+            return;
+        };
+        if peer.answers.hash(&target).is_none() {
+            peer.withdraw_ahead(target);
+        }
+        let peer_id = ticket.peer;
+        let is_target = |it: &Pending| it.ticket.peer == peer_id && it.ticket.id == target;
+        self.end_questions(is_target, Outcome::Withdraw, "", step);
+        self.withdraw_pairing(&peer_id, &target, step);
+        let entry = Entry {
+            time: step.now.unix_s,
+            ..Entry::default()
+        };
+        self.finish(
+            ticket,
+            Outcome::Approve,
+            Some(ResponseBody::Empty),
+            entry,
+            step,
+        );
+    }
+
+    fn on_unpair(&mut self, ticket: &Ticket, step: &mut Step<'_, '_>) {
+        if let Err(error) = self.revoke(&ticket.peer, step) {
+            step.say(format!(
+                "the end of a pairing could not be written: {error}"
+            ));
+            return self.busy(ticket, step);
+        }
+        let entry = Entry {
+            time: step.now.unix_s,
+            ..Entry::default()
+        };
+        self.finish(
+            ticket,
+            Outcome::Approve,
+            Some(ResponseBody::Empty),
+            entry,
+            step,
+        );
+        let name = self.name_of(&ticket.peer);
+        step.say(format!("{name} ended its pairing"));
+        self.drop_channels_of(&ticket.peer, CloseCode::Unpaired, step);
+    }
+
+    /// Marks a pairing revoked, durably, and ends what waits.
+    pub(super) fn revoke(
+        &mut self,
+        id: &PairingId,
+        step: &mut Step<'_, '_>,
+    ) -> std::io::Result<()> {
+        let Some(peer) = self.peers.get_mut(id) else {
+            return Ok(());
+        };
+        // 0 in the file means "not revoked"; a clock at 1970 must not undo it.
+        peer.stored.revoked_unix_s = Some(step.now.unix_s.max(1));
+        if let Err(error) = peer.stored.save(step.io.disk) {
+            peer.stored.revoked_unix_s = None;
+            return Err(error);
+        }
+        let of_peer = |it: &Pending| it.ticket.peer == *id;
+        self.end_questions(of_peer, Outcome::Unpair, "", step);
+        self.renew_listener(step);
+        Ok(())
+    }
+
+    /// The same request came over another channel.
+    fn join(&mut self, ticket: &Ticket, step: &mut Step<'_, '_>) {
+        let own = self.questions.values_mut().map(|it| &mut it.ticket);
+        let of_pairing = self.attempt.as_mut().and_then(|it| it.ticket_mut());
+        let pending = own
+            .chain(of_pairing)
+            .find(|it| it.peer == ticket.peer && it.id == ticket.id);
+        let Some(pending) = pending else { return };
+        let is_new = ticket
+            .channels
+            .iter()
+            .any(|it| !pending.channels.contains(it));
+        if is_new {
+            pending.channels.extend_from_slice(&ticket.channels);
+        }
+        self.ack(ticket, step);
+    }
+
+    /// Tells the workstation that a person is being asked.
+    pub(super) fn ack(&mut self, ticket: &Ticket, step: &mut Step<'_, '_>) {
+        if !ticket.want_ack {
+            return;
+        }
+        let pairing = self.attempt.as_ref().filter(|it| it.peer == ticket.peer);
+        let ack = match pairing.and_then(|it| it.ack(self.keys.name())) {
+            Some(ack) => ack,
+            None => AckResponse::default(),
+        };
+        self.respond(
+            ticket,
+            Outcome::Ack,
+            Some(ResponseBody::Ack(ack)),
+            None,
+            step,
+        );
+    }
+
+    /// Answers without asking, with a reason for the log.
+    pub(super) fn refuse(
+        &mut self,
+        ticket: &Ticket,
+        outcome: Outcome,
+        reason: &str,
+        step: &mut Step<'_, '_>,
+    ) {
+        let mut entry = Entry {
+            time: step.now.unix_s,
+            ..Entry::default()
+        };
+        entry.reason = Some(reason.to_owned()).filter(|it| !it.is_empty());
+        self.finish(ticket, outcome, None, entry, step);
+    }
+
+    /// Answers `busy`: nothing was done, nothing is logged.
+    pub(super) fn busy(&mut self, ticket: &Ticket, step: &mut Step<'_, '_>) {
+        self.respond(ticket, Outcome::Busy, None, None, step);
+    }
+
+    /// Writes the entry and sends the answer; where the entry cannot be
+    /// written, the answer is `busy`. Says which it was.
+    pub(super) fn finish(
+        &mut self,
+        ticket: &Ticket,
+        outcome: Outcome,
+        body: Option<ResponseBody>,
+        mut entry: Entry,
+        step: &mut Step<'_, '_>,
+    ) -> Outcome {
+        let Some(peer) = self.peers.get(&ticket.peer) else {
+            return Outcome::Busy;
+        };
+        let mut receipt = None;
+        if outcome.has_receipt() {
+            let next = next_receipt(
+                &peer.receipts,
+                ticket.hash,
+                outcome,
+                body.as_ref(),
+                step.now.unix_s,
+            );
+            let bytes = encode_receipt(&next);
+            let Ok(signature) = peer.stored.receipt_key.sign(&bytes) else {
+                self.busy(ticket, step);
+                return Outcome::Busy;
+            };
+            entry.receipt_seq = Some(next.seq);
+            entry.receipt = Some(to_hex(&bytes));
+            entry.receipt_signature = Some(to_hex(&signature));
+            receipt = Some((next.seq, SignedReceipt { bytes, signature }));
+        }
+        entry.kind = ticket.kind.to_owned();
+        entry.decision = outcome.as_str().to_owned();
+        entry.pairing = Some(ticket.peer.to_string());
+        entry.workstation = Some(peer.stored.workstation.to_string());
+        entry.request_id = Some(ticket.id.to_string());
+        entry.request_hash = Some(ticket.hash.to_string());
+        entry.wait_s = Some(ticket.wait_s);
+        if self.log_own(&entry, step).is_err() {
+            self.busy(ticket, step);
+            return Outcome::Busy;
+        }
+        if let (Some((seq, receipt)), Some(peer)) = (&receipt, self.peers.get_mut(&ticket.peer)) {
+            peer.receipts = ReceiptChain::after(*seq, &receipt.bytes);
+        }
+        self.respond(ticket, outcome, body, receipt.map(|(_, it)| it), step);
+        outcome
+    }
+
+    /// Sends a response to every channel that waits for it, and keeps a final one.
+    fn respond(
+        &mut self,
+        ticket: &Ticket,
+        outcome: Outcome,
+        body: Option<ResponseBody>,
+        receipt: Option<SignedReceipt>,
+        step: &mut Step<'_, '_>,
+    ) {
+        let response = encode_response(&Response {
+            id: ticket.id,
+            unix_s: step.now.unix_s,
+            request_hash: ticket.hash,
+            outcome,
+            body,
+            receipt,
+        });
+        let is_own = |it: &RequestHash| *it == ticket.hash;
+        if outcome != Outcome::Ack
+            && let Some(peer) = self.peers.get_mut(&ticket.peer)
+            && peer.answers.hash(&ticket.id).as_ref().is_some_and(is_own)
+        {
+            // Not pending: an answer from before, whose bytes are not kept any more.
+            peer.answers.answer(step.now.mono_ms, ticket.id, &response);
+        }
+        for channel in &ticket.channels {
+            self.send(*channel, &response, step);
+        }
+    }
+
+    pub(super) fn name_of(&self, peer: &PairingId) -> Name {
+        let known = self.peers.get(peer).map(|it| it.stored.workstation.clone());
+        known.unwrap_or_else(|| self.keys.name().clone())
+    }
+}
