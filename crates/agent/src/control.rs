@@ -96,6 +96,8 @@ pub enum Reply {
         code: String,
         /// How the other machine calls itself.
         authenticator: String,
+        /// Time left for both persons to say yes.
+        expires_in_ms: u64,
     },
     /// This side has confirmed, the other one has not.
     WaitingForHolder {},

@@ -3,4 +3,19 @@
 //! **Invariant:** no private key is ever here: nothing in this crate's dependencies can hold one.
 //! No signature leaves before its entry in the log.
 
+pub mod addresses;
+pub mod agent;
+mod asks;
+mod commands;
+pub mod connection;
 pub mod control;
+pub mod evidence;
+pub mod front;
+pub mod key_files;
+pub mod log;
+mod pairing;
+pub mod peer;
+pub mod settings;
+pub mod words;
+
+pub use agent::{Action, Agent, ClientId, ConnectionId, Event, LoadError, Setup};

@@ -8,7 +8,6 @@ use super::wire::{ParseError, Reader, Writer};
 
 /// What a client asks; borrows from the message, without its length in front (§3).
 #[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Request<'a> {
     /// List the keys (§3.5).
     RequestIdentities,

@@ -1,0 +1,384 @@
+//! What the agent decides: programs ask, keepers are asked, the log is written, answers leave.
+//!
+//! **Invariant:** [`Agent::step`] touches nothing but its arguments. No signature is in its
+//! actions unless the entry of that request is in the log, and unless the signature is the key's
+//! over just the bytes that were asked for.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use keystead_core::Name;
+use keystead_daemon::{Io, Now};
+use keystead_keeper::{self as keeper, AskId, Keepers, NetAction, NetEvent, Notice, RelayUrl};
+
+use crate::asks::Ask;
+use crate::connection::{Connection, Frame};
+use crate::control::{Failure, Reply};
+use crate::evidence::{Look, Seen};
+use crate::front::Lock;
+use crate::log::{Book, Entry};
+use crate::pairing::Pairing;
+use crate::settings::Settings;
+
+/// The agent's whole state.
+pub struct Agent {
+    pub(crate) setup: Setup,
+    pub(crate) keepers: Keepers,
+    pub(crate) book: Book,
+    pub(crate) connections: BTreeMap<ConnectionId, Connection>,
+    pub(crate) asks: BTreeMap<AskId, Ask>,
+    next_ask: u64,
+    pub(crate) lock: Lock,
+    pub(crate) pairing: Option<Pairing>,
+    /// The remembered one.
+    pub(crate) relay: Option<RelayUrl>,
+    pub(crate) notices: Vec<String>,
+}
+
+impl Agent {
+    /// Loads pairings, log and remembered relay.
+    ///
+    /// # Errors
+    /// [`LoadError`]: the state folder cannot be read.
+    pub fn load(now: Now, setup: Setup, io: &mut Io<'_>) -> Result<Self, LoadError> {
+        let (keepers, told) = Keepers::load(now, io)?;
+        let unreadable = |source| LoadError::Unreadable { source };
+        let (book, cut) = Book::load(now, io.disk).map_err(unreadable)?;
+        let relay = io.disk.read(RELAY_FILE).map_err(unreadable)?;
+        let relay = relay
+            .and_then(|text| String::from_utf8(text).ok())
+            .and_then(|text| text.trim().parse().ok());
+        let mut agent = Self {
+            setup,
+            keepers,
+            book,
+            connections: BTreeMap::new(),
+            asks: BTreeMap::new(),
+            next_ask: 0,
+            lock: Lock::default(),
+            pairing: None,
+            relay,
+            notices: Vec::new(),
+        };
+        cut.into_iter().for_each(|notice| agent.notice(notice));
+        let mut turn = Turn::new(now, io);
+        for notice in told {
+            agent.keepers_notice(&mut turn, notice);
+        }
+        agent.write_key_files(&mut turn);
+        Ok(agent)
+    }
+
+    /// Takes one event.
+    pub fn step(&mut self, now: Now, event: Event, io: &mut Io<'_>) -> Vec<Action> {
+        let mut turn = Turn::new(now, io);
+        match event {
+            Event::Connect { connection, pid } => {
+                self.connections.insert(connection, Connection::new(pid));
+            }
+            Event::Frame { connection, frame } => self.frame(&mut turn, connection, frame),
+            Event::HangUp { connection } => self.hang_up(&mut turn, connection),
+            Event::Look { connection, seen } => self.looked(&mut turn, connection, seen),
+            Event::Command {
+                client,
+                line,
+                addresses,
+            } => self.command(&mut turn, client, &line, addresses),
+            Event::Leave { client } => self.leave(&mut turn, client),
+            Event::Net(event) => self.tell_keepers(&mut turn, keeper::Event::Net(event)),
+            Event::Tick => {
+                self.tell_keepers(&mut turn, keeper::Event::Tick);
+                self.tick_asks(&mut turn);
+            }
+        }
+        if let Err(error) = self.book.tick(now, turn.io.disk) {
+            self.notice(format!("the log cannot be synced: {error}"));
+        }
+        turn.actions
+    }
+
+    /// When [`Event::Tick`] is due, by the steady clock.
+    #[must_use]
+    pub fn next_wake_ms(&self) -> Option<u64> {
+        let asks = self.asks.values().filter_map(Ask::wake_ms);
+        asks.chain(self.keepers.next_wake_ms())
+            .chain(self.book.wake_ms())
+            .min()
+    }
+
+    /// Makes the log durable, before the process ends.
+    pub fn close(&mut self, io: &mut Io<'_>) {
+        if let Err(error) = self.book.close(io.disk) {
+            tracing::error!(%error, "the log cannot be synced");
+        }
+    }
+
+    /// Tells the keepers, and does what they want done.
+    pub(crate) fn tell_keepers(&mut self, turn: &mut Turn<'_, '_>, event: keeper::Event) {
+        for action in self.keepers.step(turn.now, event, turn.io) {
+            match action {
+                keeper::Action::Net(action) => turn.act(Action::Net(action)),
+                keeper::Action::Progress { ask, progress } => self.progress(turn, ask, progress),
+                keeper::Action::Pairing(progress) => self.pairing_progress(turn, progress),
+                keeper::Action::Notice(notice) => self.keepers_notice(turn, notice),
+            }
+        }
+    }
+
+    fn keepers_notice(&mut self, turn: &mut Turn<'_, '_>, notice: Notice) {
+        match &notice {
+            Notice::KeysChanged { .. } => self.write_key_files(turn),
+            Notice::Unpaired { name, .. } => {
+                self.write_key_files(turn);
+                let entry = Entry {
+                    keeper: Some(name.to_string()),
+                    ..turn.entry("unpair", "by-holder")
+                };
+                self.record(turn, &entry);
+            }
+            Notice::Damaged { .. }
+            | Notice::RelayAway { .. }
+            | Notice::RelayBack { .. }
+            | Notice::ClockDiffers { .. }
+            | Notice::ReceiptGap { .. }
+            | Notice::Misbehaved { .. }
+            | Notice::NotSaved { .. }
+            | _ => {}
+        }
+        if let Some(text) = notice_text(&notice) {
+            self.notice(text);
+        }
+    }
+
+    /// Writes an entry of something that has happened anyway; what must not happen without one
+    /// asks the book itself.
+    pub(crate) fn record(&mut self, turn: &mut Turn<'_, '_>, entry: &Entry) {
+        if let Err(error) = self.book.write(turn.now, entry, turn.io.disk) {
+            self.notice(format!("the log cannot be written: {error}"));
+        }
+    }
+
+    /// Tells the person by `keystead status`, and developers by the trace.
+    pub(crate) fn notice(&mut self, text: String) {
+        tracing::warn!(notice = %text);
+        if self.notices.last() == Some(&text) {
+            return;
+        }
+        if self.notices.len() >= NOTICES_MAX {
+            self.notices.remove(0);
+        }
+        self.notices.push(text);
+    }
+
+    pub(crate) fn new_ask(&mut self) -> AskId {
+        self.next_ask += 1;
+        AskId(self.next_ask)
+    }
+}
+
+/// What the agent is told at its start and does not find out by itself.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// What the person has set.
+    pub settings: Settings,
+    /// How this machine is called when no setting says it.
+    pub host_name: Name,
+    /// Where `ssh` finds the agent.
+    pub ssh_auth_sock: PathBuf,
+    /// The folder of the disk in [`Io`], to name files to people.
+    pub state_folder: PathBuf,
+    /// The agent's process.
+    pub pid: u32,
+}
+
+/// One event, the moment it came, and what is to be done about it.
+pub(crate) struct Turn<'a, 'b> {
+    pub(crate) now: Now,
+    pub(crate) io: &'a mut Io<'b>,
+    pub(crate) actions: Vec<Action>,
+}
+
+impl<'a, 'b> Turn<'a, 'b> {
+    const fn new(now: Now, io: &'a mut Io<'b>) -> Self {
+        let actions = Vec::new();
+        Self { now, io, actions }
+    }
+
+    pub(crate) fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    pub(crate) fn reply(&mut self, client: ClientId, reply: Reply) {
+        self.act(Action::Reply { client, reply });
+    }
+
+    pub(crate) fn fail(&mut self, client: ClientId, failure: Failure) {
+        self.reply(client, Reply::Failed(failure));
+    }
+
+    /// A log entry of this moment.
+    pub(crate) fn entry(&self, kind: &str, decision: &str) -> Entry {
+        Entry {
+            unix_s: self.now.unix_s,
+            kind: kind.to_owned(),
+            decision: decision.to_owned(),
+            ..Entry::default()
+        }
+    }
+}
+
+/// A connection to the SSH agent socket; numbers are never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConnectionId(pub u64);
+
+/// A connection to the control socket; numbers are never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientId(pub u64);
+
+/// What happens to the agent.
+pub enum Event {
+    /// A program connected to the SSH agent socket.
+    Connect {
+        /// Its number.
+        connection: ConnectionId,
+        /// Its process, if the system tells.
+        pid: Option<i32>,
+    },
+    /// It sent a whole frame.
+    Frame {
+        /// Which.
+        connection: ConnectionId,
+        /// The frame's body.
+        frame: Frame,
+    },
+    /// It hung up, or broke the rules of frames.
+    HangUp {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// What [`Action::Look`] found.
+    Look {
+        /// Which.
+        connection: ConnectionId,
+        /// What was found.
+        seen: Seen,
+    },
+    /// A line on the control socket.
+    Command {
+        /// From whom.
+        client: ClientId,
+        /// The line.
+        line: Vec<u8>,
+        /// This machine's addresses at this moment.
+        addresses: Vec<SocketAddr>,
+    },
+    /// A control connection ended.
+    Leave {
+        /// Which.
+        client: ClientId,
+    },
+    /// The network says something.
+    Net(NetEvent),
+    /// [`Agent::next_wake_ms`] has come.
+    Tick,
+}
+
+/// What the agent wants done.
+#[derive(Debug)]
+pub enum Action {
+    /// Answer a program.
+    Answer {
+        /// Which.
+        connection: ConnectionId,
+        /// The message, without its length.
+        message: Vec<u8>,
+    },
+    /// Close a program's connection.
+    Close {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// Look at the process that asks, and come back with [`Event::Look`].
+    Look {
+        /// For which connection.
+        connection: ConnectionId,
+        /// The process.
+        pid: i32,
+        /// What to look for.
+        look: Look,
+    },
+    /// Write a line to a process's terminal.
+    Say {
+        /// The process.
+        pid: i32,
+        /// The line, without its end.
+        line: String,
+    },
+    /// Answer on the control socket.
+    Reply {
+        /// Whom.
+        client: ClientId,
+        /// What.
+        reply: Reply,
+    },
+    /// For the network.
+    Net(NetAction),
+    /// End the agent, once the replies are out.
+    Stop,
+}
+
+/// Why the agent cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The pairings cannot be read.
+    #[error(transparent)]
+    Keepers(#[from] keeper::LoadError),
+    /// The log or another file cannot be read.
+    #[error("the state folder cannot be read")]
+    Unreadable {
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl LoadError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Keepers(error) => error.hint(),
+            Self::Unreadable { .. } => "see that the state folder belongs to you and is readable",
+        }
+    }
+}
+
+/// What a person is told of a notice; none where a list says it anyway.
+fn notice_text(notice: &Notice) -> Option<String> {
+    Some(match notice {
+        Notice::Damaged { file, reason } => {
+            format!("{file} cannot be read ({reason}); it stays as it is")
+        }
+        Notice::RelayAway { relay, reason } => format!("relay {relay} is away: {reason}"),
+        Notice::RelayBack { relay } => format!("relay {relay} is back"),
+        Notice::Unpaired { name, .. } => format!("{name} has ended the pairing"),
+        Notice::ClockDiffers { pairing, ahead_s } => {
+            format!("the clock of keeper {pairing} differs by {ahead_s} s")
+        }
+        Notice::ReceiptGap {
+            pairing,
+            first,
+            last,
+        } => format!("answers {first} to {last} of keeper {pairing} did not arrive here"),
+        Notice::Misbehaved { pairing, what } => format!("keeper {pairing} misbehaved: {what}"),
+        Notice::NotSaved { file, reason } => format!("{file} cannot be written: {reason}"),
+        Notice::KeysChanged { .. } | _ => return None,
+    })
+}
+
+/// The remembered relay, in the state folder.
+pub(crate) const RELAY_FILE: &str = "relay";
+
+/// What `status` shows at most; a person reads no more.
+const NOTICES_MAX: usize = 32;

@@ -1,0 +1,138 @@
+//! One program at the SSH agent socket: what it may ask next and what it has proved.
+//!
+//! **Invariant:** requests are answered in the order they came, one at a time; the chain of binds
+//! only grows, by binds whose signature was verified, and ends behind one that does not forward.
+
+use std::collections::VecDeque;
+
+use keystead_core::Evidence;
+use keystead_formats::ssh::SessionBind;
+use keystead_formats::ssh::agent::{QUERY, Request, Response};
+use keystead_keeper::AskId;
+
+use crate::front::Wanted;
+
+/// A frame's body; wiped when dropped, since keys and passphrases come this way.
+pub type Frame = zeroize::Zeroizing<Vec<u8>>;
+
+/// A connection's state.
+#[derive(Default)]
+pub struct Connection {
+    /// The process at the other end, if the system tells.
+    pub pid: Option<i32>,
+    /// What is worked on for it.
+    pub work: Work,
+    binds: Vec<SessionBind>,
+    waiting: VecDeque<Frame>,
+    waiting_bytes: usize,
+}
+
+impl Connection {
+    /// A fresh one.
+    #[must_use]
+    pub fn new(pid: Option<i32>) -> Self {
+        Self {
+            pid,
+            ..Self::default()
+        }
+    }
+
+    /// Keeps a frame that came while another is worked on. False when it is too much: the
+    /// connection is to be closed then.
+    #[must_use]
+    pub fn keep(&mut self, frame: Frame) -> bool {
+        self.waiting_bytes = self.waiting_bytes.saturating_add(frame.len());
+        self.waiting.push_back(frame);
+        self.waiting.len() <= WAITING_FRAMES_MAX && self.waiting_bytes <= WAITING_BYTES_MAX
+    }
+
+    /// The next frame that waits.
+    pub fn next_waiting(&mut self) -> Option<Frame> {
+        let frame = self.waiting.pop_front()?;
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(frame.len());
+        Some(frame)
+    }
+
+    /// The hosts that have proved themselves, in order.
+    #[must_use]
+    pub fn binds(&self) -> &[SessionBind] {
+        &self.binds
+    }
+
+    /// Answers an extension (RFC 9987 §3.8): failure means it is not known here, extension
+    /// failure that it is known and not done.
+    pub fn extension(&mut self, name: &str, contents: &[u8]) -> Response {
+        match name {
+            QUERY if contents.is_empty() => Response::query(&[QUERY, SessionBind::EXTENSION]),
+            QUERY => Response::ExtensionFailure,
+            SessionBind::EXTENSION => match self.bind(contents) {
+                Ok(()) => Response::Success,
+                Err(why) => {
+                    tracing::warn!(why, pid = self.pid, "session bind refused");
+                    Response::ExtensionFailure
+                }
+            },
+            _ => Response::Failure,
+        }
+    }
+
+    /// The rules of OpenSSH's own agent (`process_ext_session_bind`).
+    fn bind(&mut self, contents: &[u8]) -> Result<(), &'static str> {
+        let bind = SessionBind::parse(contents).map_err(|_| "cannot be read")?;
+        bind.verify().map_err(|_| "the host's signature is false")?;
+        if self.binds.iter().any(|earlier| !earlier.forwarding) {
+            return Err("a bind that does not forward is the last one");
+        }
+        let same_session = |earlier: &&SessionBind| earlier.session_id == bind.session_id;
+        match self.binds.iter().find(same_session) {
+            Some(earlier) if earlier.host_key == bind.host_key => return Ok(()),
+            Some(_) => return Err("the session is bound to another host key"),
+            None => {}
+        }
+        if self.binds.len() >= Evidence::BINDS_MAX {
+            return Err("too many hops");
+        }
+        self.binds.push(bind);
+        Ok(())
+    }
+}
+
+/// The one request that is worked on.
+#[derive(Default)]
+pub enum Work {
+    /// None.
+    #[default]
+    None,
+    /// The process that asks is being looked at.
+    Look(Box<Wanted>),
+    /// A keeper is being asked.
+    Ask(AskId),
+}
+
+/// Why a request that this version does not do is refused, for the person's terminal. None for
+/// what programs ask by themselves.
+#[must_use]
+pub fn refusal(request: &Request<'_>) -> Option<&'static str> {
+    match request {
+        Request::AddIdentity(_) | Request::AddSmartcard { .. } => {
+            Some("this agent takes no keys yet: make them at the authenticator")
+        }
+        Request::RemoveIdentity { .. }
+        | Request::RemoveAllIdentities
+        | Request::RemoveSmartcard { .. } => {
+            Some("keys are kept elsewhere: remove them there, or unpair")
+        }
+        Request::RequestIdentities
+        | Request::Sign { .. }
+        | Request::Lock(_)
+        | Request::Unlock(_)
+        | Request::Extension { .. } => None,
+    }
+}
+
+/// Requests that may wait behind one that a person is asked for. `ssh` sends one at a time;
+/// multiplexers a few.
+pub const WAITING_FRAMES_MAX: usize = 16;
+
+/// As much as one frame, so a connection holds at most two.
+pub const WAITING_BYTES_MAX: usize = 256 * 1024;

@@ -1,0 +1,319 @@
+//! The agent's log: one hash-chained line a request, written before its answer leaves.
+//!
+//! **Invariant:** [`Book::write`] has put the entry into the file when it returns, and within
+//! [`SYNC_MS`] it is on the medium. After a sync that did not work each entry must be synced
+//! before its answer leaves, until one is.
+
+use std::io;
+
+use keystead_core::{LogChain, LogTail};
+use keystead_daemon::{Disk, Now, Sync};
+use serde::{Deserialize, Serialize};
+
+/// The chain's head and what is not yet synced.
+pub struct Book {
+    chain: LogChain,
+    sync: Pending,
+}
+
+/// What of the log is not on the medium.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pending {
+    Nothing,
+    /// To be synced at this moment of the steady clock.
+    Due(u64),
+    /// The last sync did not work: nothing may wait any more.
+    Overdue,
+}
+
+impl Book {
+    /// Reads the whole log and finds its end.
+    ///
+    /// A line that power cut off is cut away; a log that somebody changed is put aside whole, so
+    /// that the agent goes on and nothing is lost. Both are told.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn load(now: Now, disk: &mut dyn Disk) -> io::Result<(Self, Option<String>)> {
+        let log = disk.read(FILE_NAME)?.unwrap_or_default();
+        let checked = LogChain::check(&log);
+        let (chain, notice) = match checked.tail {
+            LogTail::Whole => (checked.chain, None),
+            LogTail::Cut { whole_bytes } => {
+                let len = u64::try_from(whole_bytes).unwrap_or(u64::MAX);
+                disk.truncate(FILE_NAME, len)?;
+                let notice = "the last line of the log was cut off, and is removed".to_owned();
+                (checked.chain, Some(notice))
+            }
+            LogTail::Broken { line } => {
+                let aside = format!("{FILE_NAME}.broken-{}", now.unix_s);
+                disk.replace(&aside, &log)?;
+                disk.remove(FILE_NAME)?;
+                let notice =
+                    format!("the log was changed from line {line} on; it is kept as {aside}");
+                (LogChain::default(), Some(notice))
+            }
+        };
+        let sync = Pending::Nothing;
+        Ok((Self { chain, sync }, notice))
+    }
+
+    /// Writes one entry.
+    ///
+    /// # Errors
+    /// The disk's; the entry is not in the log then, and its answer must not leave.
+    pub fn write(&mut self, now: Now, entry: &Entry, disk: &mut dyn Disk) -> io::Result<()> {
+        let json = serde_json::to_string(entry)?;
+        let (line, chain) = self.chain.next_line(&json);
+        let sync = match self.sync {
+            Pending::Overdue => Sync::Now,
+            Pending::Nothing | Pending::Due(_) => Sync::Later,
+        };
+        disk.append(FILE_NAME, line.as_bytes(), sync)?;
+        self.chain = chain;
+        self.sync = match self.sync {
+            Pending::Nothing => Pending::Due(now.mono_ms.saturating_add(SYNC_MS)),
+            Pending::Due(at_ms) => Pending::Due(at_ms),
+            Pending::Overdue => Pending::Nothing,
+        };
+        Ok(())
+    }
+
+    /// Syncs what is due.
+    ///
+    /// # Errors
+    /// The disk's; it is tried again with the next entry.
+    pub fn tick(&mut self, now: Now, disk: &mut dyn Disk) -> io::Result<()> {
+        match self.sync {
+            Pending::Due(at_ms) if at_ms <= now.mono_ms => self.sync_now(disk),
+            Pending::Due(_) | Pending::Nothing | Pending::Overdue => Ok(()),
+        }
+    }
+
+    /// Syncs what is not yet synced, due or not: before the agent ends.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn close(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
+        match self.sync {
+            Pending::Nothing => Ok(()),
+            Pending::Due(_) | Pending::Overdue => self.sync_now(disk),
+        }
+    }
+
+    fn sync_now(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
+        self.sync = Pending::Overdue;
+        disk.sync(FILE_NAME)?;
+        self.sync = Pending::Nothing;
+        Ok(())
+    }
+
+    /// When [`Book::tick`] has something to do.
+    #[must_use]
+    pub const fn wake_ms(&self) -> Option<u64> {
+        match self.sync {
+            Pending::Due(at_ms) => Some(at_ms),
+            Pending::Nothing | Pending::Overdue => None,
+        }
+    }
+}
+
+/// One request, its evidence and how it ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The agent's clock when it ended, seconds since 1970.
+    pub unix_s: u64,
+    /// What was asked: `sign`, `make-key`, `pair`, `unpair`, `rename`.
+    pub kind: String,
+    /// How it ended: the keeper's outcome (`approve`, `refuse`, `expired`, …), `no-answer`,
+    /// `withdrawn`, or `refused-here`.
+    pub decision: String,
+    /// Why, where the decision does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The keeper's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeper: Option<String>,
+    /// The key's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The key, `SHA256:…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// What the signature is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    /// Who logs in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// SSHSIG's namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// SHA-256 of all that was to be signed, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_sha256: Option<String>,
+    /// The hosts that proved themselves, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<Hop>,
+    /// Candidates for the last host's name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_names: Vec<String>,
+    /// The program that asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<String>,
+    /// Its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i32>,
+    /// Hash of the request, as in the keeper's receipt, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_hash: Option<String>,
+    /// The keeper's receipt, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<String>,
+    /// The signature on it, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt_signature: Option<String>,
+}
+
+/// A host that proved itself to the client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// Its key, `SHA256:…`.
+    pub host_key: String,
+    /// The session, hex.
+    pub session_id: String,
+    /// Was the agent forwarded there?
+    pub forwarding: bool,
+}
+
+/// Reads a log for showing: the entries that stand in the chain, and how it ends.
+///
+/// An entry that a later version wrote in another form is left out.
+#[must_use]
+pub fn entries(log: &[u8]) -> (Vec<Entry>, LogTail) {
+    let checked = LogChain::check(log);
+    let entries = checked
+        .entries
+        .iter()
+        .filter_map(|entry| serde_json::from_str(entry.json).ok())
+        .collect();
+    (entries, checked.tail)
+}
+
+/// Lower-case hex.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The file in the state folder.
+pub const FILE_NAME: &str = "log";
+
+/// Half of the second that `DESIGN.md` allows (promise 6), so that a slow disk has the other half.
+pub const SYNC_MS: u64 = 500;
+
+#[cfg(test)]
+mod tests {
+    use keystead_daemon::MemoryDisk;
+
+    use super::*;
+
+    const START: Now = Now {
+        mono_ms: 10_000,
+        unix_s: 1_700_000_000,
+    };
+
+    fn entry(decision: &str) -> Entry {
+        Entry {
+            unix_s: START.unix_s,
+            kind: "sign".to_owned(),
+            decision: decision.to_owned(),
+            ..Entry::default()
+        }
+    }
+
+    fn later(ms: u64) -> Now {
+        Now {
+            mono_ms: START.mono_ms + ms,
+            ..START
+        }
+    }
+
+    fn decisions(disk: &MemoryDisk) -> (Vec<String>, LogTail) {
+        let log = disk.read(FILE_NAME).unwrap().unwrap_or_default();
+        let (entries, tail) = entries(&log);
+        (entries.into_iter().map(|it| it.decision).collect(), tail)
+    }
+
+    #[test]
+    fn entries_are_durable_within_a_second_and_the_chain_goes_on() {
+        let mut disk = MemoryDisk::new();
+        let (mut book, _) = Book::load(START, &mut disk).unwrap();
+        book.write(START, &entry("approve"), &mut disk).unwrap();
+        assert!(book.wake_ms().is_some_and(|at| at <= later(1_000).mono_ms));
+        book.tick(later(SYNC_MS), &mut disk).unwrap();
+        assert_eq!(book.wake_ms(), None);
+        disk.crash();
+        let (mut book, notice) = Book::load(START, &mut disk).unwrap();
+        assert_eq!(notice, None);
+        book.write(START, &entry("refuse"), &mut disk).unwrap();
+        let expected = ["approve", "refuse"].map(str::to_owned).to_vec();
+        assert_eq!(decisions(&disk), (expected, LogTail::Whole));
+    }
+
+    #[test]
+    fn a_full_disk_takes_no_entry() {
+        let mut disk = MemoryDisk::new();
+        let (mut book, _) = Book::load(START, &mut disk).unwrap();
+        disk.faults.full_above_bytes = Some(10);
+        assert!(book.write(START, &entry("approve"), &mut disk).is_err());
+        disk.faults.full_above_bytes = None;
+        book.write(START, &entry("refuse"), &mut disk).unwrap();
+        let expected = vec!["refuse".to_owned()];
+        assert_eq!(decisions(&disk), (expected, LogTail::Whole));
+    }
+
+    #[test]
+    fn after_a_sync_that_failed_nothing_leaves_unsynced() {
+        let mut disk = MemoryDisk::new();
+        let (mut book, _) = Book::load(START, &mut disk).unwrap();
+        book.write(START, &entry("approve"), &mut disk).unwrap();
+        disk.faults.fail_sync = true;
+        assert!(book.tick(later(SYNC_MS), &mut disk).is_err());
+        assert!(book.write(later(600), &entry("refuse"), &mut disk).is_err());
+        disk.faults.fail_sync = false;
+        book.write(later(700), &entry("expired"), &mut disk)
+            .unwrap();
+        assert_eq!(book.wake_ms(), None);
+    }
+
+    #[test]
+    fn a_cut_line_is_removed_and_a_changed_log_put_aside() {
+        let mut disk = MemoryDisk::new();
+        let (mut book, _) = Book::load(START, &mut disk).unwrap();
+        book.write(START, &entry("approve"), &mut disk).unwrap();
+        book.write(START, &entry("refuse"), &mut disk).unwrap();
+        let whole = disk.read(FILE_NAME).unwrap().unwrap();
+        for len in 0..whole.len() {
+            let mut disk = MemoryDisk::new();
+            disk.plant(FILE_NAME, &whole[..len]);
+            let (mut book, notice) = Book::load(START, &mut disk).unwrap();
+            let lines = whole[..len].iter().filter(|byte| **byte == b'\n').count();
+            assert_eq!(
+                notice.is_some(),
+                len > 0 && whole[len - 1] != b'\n',
+                "{len}"
+            );
+            book.write(START, &entry("expired"), &mut disk).unwrap();
+            let (seen, tail) = decisions(&disk);
+            assert_eq!((seen.len(), tail), (lines + 1, LogTail::Whole), "{len}");
+        }
+        let mut changed = whole.clone();
+        changed[70] ^= 1;
+        disk.plant(FILE_NAME, &changed);
+        let (_, notice) = Book::load(START, &mut disk).unwrap();
+        assert!(notice.unwrap().contains("line 1"));
+        let aside = disk.read("log.broken-1700000000").unwrap().unwrap();
+        assert_eq!(aside, changed);
+    }
+}
