@@ -13,6 +13,8 @@
 pub struct WithBlock {
     /// The whole file.
     pub config: Vec<u8>,
+    /// The lines of the block, markers included.
+    pub block: String,
     /// What was done to it.
     pub change: Change,
     /// Lines of the file, counted from 1, that name another agent for some
@@ -42,14 +44,6 @@ pub enum WithoutBlock {
     NoFile,
 }
 
-/// The lines of the block for an agent's socket, markers included.
-///
-/// # Errors
-/// [`ConfigError::Path`] when ssh could not read the path back.
-pub fn block(agent_socket: &str) -> Result<String, ConfigError> {
-    lines(agent_socket, Origin::Whole)
-}
-
 /// Puts the block into `config`, which is `None` when there is no file.
 ///
 /// # Errors
@@ -69,12 +63,13 @@ pub fn with_block(config: Option<&[u8]>, agent_socket: &str) -> Result<WithBlock
         if !after.is_empty() {
             after.push(b'\n');
         }
-        after.extend(lines(agent_socket, origin)?.as_bytes());
-        let other_agents = other_agents(before, 0);
+        let block = lines(agent_socket, origin)?;
+        after.extend(block.as_bytes());
         return Ok(WithBlock {
             config: after,
+            block,
             change: Change::Add,
-            other_agents,
+            other_agents: other_agents(before, 0),
         });
     };
     let block = lines(agent_socket, found.origin)?;
@@ -90,6 +85,7 @@ pub fn with_block(config: Option<&[u8]>, agent_socket: &str) -> Result<WithBlock
     ));
     Ok(WithBlock {
         config: [found.above, block.as_bytes(), found.below].concat(),
+        block,
         change,
         other_agents,
     })
@@ -345,13 +341,11 @@ mod tests {
 
     #[test]
     fn paths_that_ssh_reads_otherwise_are_escaped_or_refused() {
-        let block = block("/tmp/100%/a b").unwrap();
+        let with = |path| with_block(None, path);
+        let block = with("/tmp/100%/a b").unwrap().block;
         assert!(block.contains("IdentityAgent \"/tmp/100%%/a b\"\n"));
         for path in ["/tmp/a\"b", "/tmp/a\nb", "/tmp/${HOME}", "/tmp/a\\b"] {
-            assert!(
-                matches!(super::block(path), Err(ConfigError::Path(_))),
-                "{path}"
-            );
+            assert!(matches!(with(path), Err(ConfigError::Path(_))), "{path}");
         }
     }
 }
