@@ -16,7 +16,7 @@ mod words;
 
 pub use failure::{About, Failure, Result};
 pub use place::{Place, wait_until};
-pub use play::play;
+pub use play::{Play, play};
 pub use program::{Ended, Program, Run};
 pub use sshd::Sshd;
 pub use terminal::Terminal;

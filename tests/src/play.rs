@@ -21,18 +21,24 @@ pub fn play(name: &str) -> Result<()> {
     play.script(name)
 }
 
-struct Play {
+/// A play that goes on: what has been started, and what is known.
+pub struct Play {
     // Programs end before their folder goes.
     background: BTreeMap<String, Program>,
     sshd: Option<Sshd>,
     variables: BTreeMap<String, String>,
     environment: BTreeMap<String, String>,
+    unset: Vec<String>,
     last: Ended,
     place: Place,
 }
 
 impl Play {
-    fn new() -> Result<Self> {
+    /// Opens a new place.
+    ///
+    /// # Errors
+    /// `KEYSTEAD_BIN_DIR` does not name the built programs.
+    pub fn new() -> Result<Self> {
         let place = Place::new()?;
         let folder = place
             .path("")
@@ -64,20 +70,33 @@ impl Play {
             // For what a script has `sh` do.
             environment: variables.clone(),
             variables,
+            unset: Vec::new(),
             last: Ended::default(),
             place,
         })
     }
 
-    fn script(&mut self, name: &str) -> Result<()> {
+    /// Plays a script in this place.
+    ///
+    /// # Errors
+    /// Says which line is not so, and what the program showed.
+    pub fn script(&mut self, name: &str) -> Result<()> {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
             .join("scripts")
             .join(format!("{name}.script"));
         let text = std::fs::read_to_string(&path).about(path.display())?;
-        for step in parse(&text).about(name)? {
+        self.lines(&format!("{name}.script"), &text)
+    }
+
+    /// Plays lines; `name` says where they are from.
+    ///
+    /// # Errors
+    /// As [`Play::script`].
+    pub fn lines(&mut self, name: &str, text: &str) -> Result<()> {
+        for step in parse(text).about(name)? {
             self.step(&step).map_err(|why| {
                 Failure::new(format!(
-                    "{name}.script, line {}: {}\n  {why}\n{}",
+                    "{name}, line {}: {}\n  {why}\n{}",
                     step.line,
                     step.text,
                     self.last.said()
@@ -87,12 +106,42 @@ impl Play {
         Ok(())
     }
 
+    /// The process of a program in the background.
+    ///
+    /// # Errors
+    /// None has that name.
+    pub fn pid(&self, name: &str) -> Result<u32> {
+        self.named(name).map(Program::pid)
+    }
+
+    /// Where it is played.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// What a script has kept.
+    ///
+    /// # Errors
+    /// Nothing has set it.
+    pub fn variable(&self, name: &str) -> Result<&str> {
+        self.variables
+            .get(name)
+            .map(String::as_str)
+            .ok_or_else(|| Failure::new(format!("nothing has set {name}")))
+    }
+
     fn step(&mut self, step: &Step) -> Result<()> {
         let words = split(&step.rest, &self.variables)?;
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match (step.verb.as_str(), words.as_slice()) {
             ("include", [name]) => self.script(name),
             ("env", [assignment]) => self.set(assignment),
+            ("unset", [name]) => {
+                self.environment.remove(*name);
+                self.unset.push((*name).to_owned());
+                Ok(())
+            }
             ("sshd", []) => self.start_sshd(),
             ("wait-for", [name, stream, expression]) => {
                 self.named(name)?.wait_for(stream, expression).map(|_| ())
@@ -182,6 +231,10 @@ impl Play {
         run.input = input;
         run.third = third;
         run.all_at_terminal = all_at_terminal;
+        for name in &self.unset {
+            run.variables
+                .retain(|(known, _)| known.as_os_str() != name.as_str());
+        }
         for (name, value) in &self.environment {
             run.variables
                 .retain(|(known, _)| known.as_os_str() != name.as_str());

@@ -4,6 +4,7 @@
 //! # a comment                              says why, for who reads
 //! include NAME                             plays another script first
 //! env NAME=VALUE                           for all programs from here on
+//! unset NAME                               no such variable any more
 //! PROGRAM WORDS…                           runs, and must end with status 0
 //! ! PROGRAM WORDS…                         must end with another status
 //! PROGRAM WORDS… <FILE 3<FILE              standard input, descriptor 3

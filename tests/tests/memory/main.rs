@@ -1,0 +1,83 @@
+//! No secret in memory: the agent and the relay never have one, and the
+//! authenticator has none once it is locked. Looked for: every 16-byte window
+//! of the private keys, of what opens them, and of the passphrase.
+
+mod scan;
+mod store;
+
+use keystead_tests::{Failure, Play, Result};
+
+use scan::Secrets;
+
+/// As `with_phone.script` writes it.
+const PASSPHRASE: &str = "correct horse battery staple";
+
+#[test]
+#[ignore = "needs root"]
+fn no_secret_where_none_belongs() -> Result<()> {
+    let mut play = Play::new()?;
+    play.lines(
+        "setup",
+        "include approving\n\
+         ssh sshd true\n\
+         keystead-authenticator key new --name second --type p256",
+    )?;
+    let keys = play.place().read("k/authenticator/state/keys.json")?;
+    let secrets = store::secrets(&keys, PASSPHRASE)?;
+    if secrets.names()
+        != [
+            "passphrase",
+            "passphrase key",
+            "store key",
+            "key main",
+            "key second",
+        ]
+    {
+        return Err(Failure::new(format!(
+            "looked for {:?} alone",
+            secrets.names()
+        )));
+    }
+    control(&secrets)?;
+    for program in ["agent", "relay"] {
+        none_in(&secrets, program, play.pid(program)?)?;
+    }
+    let phone = play.pid("phone")?;
+    let before = scan::found(&secrets, phone)?;
+    if !before.iter().any(|name| name.starts_with("key ")) {
+        return Err(Failure::new(
+            "the unlocked authenticator's keys are not found: a blind scan",
+        ));
+    }
+    play.lines("lock", "keystead-authenticator lock\n! ssh sshd true")?;
+    none_in(&secrets, "locked authenticator", phone)?;
+    play.lines(
+        "unlock",
+        "keystead-authenticator unlock --passphrase-fd 3 3<passphrase\n\
+         ssh sshd true\n\
+         keystead-authenticator lock",
+    )?;
+    none_in(&secrets, "authenticator locked again", phone)
+}
+
+/// This process has every secret on purpose: the scan finds each of them.
+fn control(secrets: &Secrets) -> Result<()> {
+    let mut expected = secrets.names();
+    expected.sort_unstable();
+    let found = scan::found(secrets, std::process::id())?;
+    if found == expected {
+        Ok(())
+    } else {
+        Err(Failure::new(format!("found of its own secrets: {found:?}")))
+    }
+}
+
+fn none_in(secrets: &Secrets, program: &str, pid: u32) -> Result<()> {
+    match scan::found(secrets, pid)?.as_slice() {
+        [] => Ok(()),
+        found => Err(Failure::new(format!(
+            "{program} has in its memory: {}",
+            found.join(", ")
+        ))),
+    }
+}

@@ -1,0 +1,100 @@
+//! Opens an authenticator's key store by the format that `keystead-vault`
+//! documents, with libraries alone: what this reads, nobody else may find.
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use keystead_sodium::xchacha;
+use keystead_tests::{About, Failure, Result};
+use serde_json::Value;
+
+use crate::scan::Secrets;
+
+/// All secrets of a `keys.json`.
+pub(crate) fn secrets(file: &str, passphrase: &str) -> Result<Secrets> {
+    let file: Value = serde_json::from_str(file).about("keys.json")?;
+    let mut secrets = Secrets::default();
+    secrets.add("passphrase", passphrase.as_bytes());
+    let header = unhex(file.get("store").unwrap_or(&Value::Null))?;
+    let mut reader = Reader(&header);
+    reader.take(b"keystead-store-1".len())?;
+    let mut number = || -> Result<u32> {
+        let bytes = reader.take(4)?.try_into().about("number")?;
+        Ok(u32::from_be_bytes(bytes))
+    };
+    let (memory_kib, passes, lanes) = (number()?, number()?, number()?);
+    let salt = reader.take(16)?;
+    let associated = reader.taken(&header);
+    let nonce = reader.take(24)?;
+    let boxed = reader.take(48)?;
+    let mut key = [0; 32];
+    Argon2::new(
+        Algorithm::Argon2id,
+        Version::V0x13,
+        Params::new(memory_kib, passes, lanes, Some(32)).about("Argon2id")?,
+    )
+    .hash_password_into(passphrase.as_bytes(), salt, &mut key)
+    .about("Argon2id")?;
+    secrets.add("passphrase key", &key);
+    let store = open(&key, nonce, associated, boxed)?;
+    secrets.add("store key", &store);
+    for sealed in file
+        .get("keys")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let sealed = unhex(sealed)?;
+        let mut reader = Reader(&sealed);
+        reader.take(b"keystead-key-1".len())?;
+        let public_bytes = match reader.take(1)? {
+            [1] => 32,
+            [2] => 65,
+            _ => return Err(Failure::new("another algorithm")),
+        };
+        let name_bytes = reader
+            .take(1)?
+            .first()
+            .map_or(0, |bytes| usize::from(*bytes));
+        let name = String::from_utf8_lossy(reader.take(name_bytes)?).into_owned();
+        reader.take(public_bytes)?;
+        let associated = reader.taken(&sealed);
+        let nonce = reader.take(24)?;
+        let private = open(&store, nonce, associated, reader.take(48)?)?;
+        secrets.add(&format!("key {name}"), &private);
+    }
+    Ok(secrets)
+}
+
+fn open(key: &[u8], nonce: &[u8], associated: &[u8], boxed: &[u8]) -> Result<Vec<u8>> {
+    let key = key.try_into().about("key")?;
+    let nonce = nonce.try_into().about("nonce")?;
+    xchacha::open(key, nonce, associated, boxed)
+        .map(|opened| opened.as_slice().to_vec())
+        .map_err(|_| Failure::new("the store does not open"))
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, bytes: usize) -> Result<&'a [u8]> {
+        let (taken, rest) = self
+            .0
+            .split_at_checked(bytes)
+            .ok_or_else(|| Failure::new("the store is cut"))?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    /// What has been taken of the whole.
+    fn taken<'b>(&self, whole: &'b [u8]) -> &'b [u8] {
+        whole.get(..whole.len() - self.0.len()).unwrap_or_default()
+    }
+}
+
+fn unhex(value: &Value) -> Result<Vec<u8>> {
+    let text = value.as_str().unwrap_or_default();
+    let digits: Vec<char> = text.chars().collect();
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).about("hex"))
+        .collect()
+}
