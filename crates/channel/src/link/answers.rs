@@ -46,9 +46,17 @@ struct Known {
 }
 
 enum State {
-    Pending { keep_ms: u64 },
-    Answered { response: Vec<u8>, until_ms: u64, forget_ms: u64 },
-    Spent { forget_ms: u64 },
+    Pending {
+        keep_ms: u64,
+    },
+    Answered {
+        response: Vec<u8>,
+        until_ms: u64,
+        forget_ms: u64,
+    },
+    Spent {
+        forget_ms: u64,
+    },
 }
 
 impl Answers {
@@ -74,7 +82,9 @@ impl Answers {
         }
         self.pending += 1;
         let keep_ms = u64::from(wait_s) * 1_000 + KEEP_MS;
-        let state = State::Pending { keep_ms: now_ms.saturating_add(keep_ms) };
+        let state = State::Pending {
+            keep_ms: now_ms.saturating_add(keep_ms),
+        };
         self.known.insert(id, Known { hash, state });
         Verdict::New
     }
@@ -156,7 +166,12 @@ impl Answers {
         let Some(known) = self.known.get_mut(&id) else {
             return;
         };
-        if let State::Answered { response, forget_ms, .. } = &known.state {
+        if let State::Answered {
+            response,
+            forget_ms,
+            ..
+        } = &known.state
+        {
             let forget_ms = *forget_ms;
             self.kept_bytes = self.kept_bytes.saturating_sub(response.len());
             self.kept.retain(|kept| *kept != id);

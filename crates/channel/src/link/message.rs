@@ -47,10 +47,13 @@ impl Assembler {
 pub(super) fn parts(message: &[u8], bytes_max: usize) -> impl Iterator<Item = Vec<u8>> {
     let part_bytes = bytes_max.saturating_sub(1).max(1);
     let last = message.len().div_ceil(part_bytes).saturating_sub(1);
-    message.chunks(part_bytes).enumerate().map(move |(i, part)| {
-        let more = u8::from(i < last);
-        [&[more], part].concat()
-    })
+    message
+        .chunks(part_bytes)
+        .enumerate()
+        .map(move |(i, part)| {
+            let more = u8::from(i < last);
+            [&[more], part].concat()
+        })
 }
 
 #[cfg(test)]
@@ -64,7 +67,11 @@ mod tests {
             .map(|part| assembler.take(part))
             .find(|taken| *taken != Ok(None))
             .unwrap_or(Ok(None));
-        assert_eq!(taken, expected.map(|it| it.map(<[u8]>::to_vec)), "{parts:?}");
+        assert_eq!(
+            taken,
+            expected.map(|it| it.map(<[u8]>::to_vec)),
+            "{parts:?}"
+        );
     }
 
     #[test]

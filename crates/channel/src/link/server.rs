@@ -42,7 +42,7 @@ pub struct ServerLink {
 enum State {
     Hello(ServerHandshake),
     Vouch(Box<AwaitVouch>),
-    Open(Traffic<Server>),
+    Open(Box<Traffic<Server>>),
     Ended,
 }
 
@@ -74,7 +74,9 @@ impl Listener {
 
     fn standing(&self, own: &PublicKey) -> Option<Standing> {
         let mut known = self.standings.iter();
-        known.find(|(it, _)| it == own).map(|(_, standing)| *standing)
+        known
+            .find(|(it, _)| it == own)
+            .map(|(_, standing)| *standing)
     }
 }
 
@@ -173,7 +175,7 @@ impl ServerLink {
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Open(traffic) => {
                 if let Some(traffic) = traffic.tick(now_ms, &mut output) {
-                    self.state = State::Open(traffic);
+                    self.state = State::Open(Box::new(traffic));
                 }
             }
             unchanged @ (State::Hello(_) | State::Vouch(_) | State::Ended) => {
@@ -262,7 +264,7 @@ impl State {
             },
             Self::Open(traffic) => {
                 if let Some(traffic) = traffic.frame(now_ms, frame, output) {
-                    *self = Self::Open(traffic);
+                    *self = Self::Open(Box::new(traffic));
                 }
             }
             Self::Ended => {}
@@ -279,10 +281,12 @@ impl State {
         match listener.standing(&traffic.own()) {
             Some(Standing::Paired | Standing::Pairing) => {
                 output.event(traffic.established());
-                *self = Self::Open(traffic);
+                *self = Self::Open(Box::new(traffic));
             }
             Some(Standing::Revoked) | None => {
-                output.frames.extend(traffic.close(now_ms, CloseCode::Unpaired));
+                output
+                    .frames
+                    .extend(traffic.close(now_ms, CloseCode::Unpaired));
                 output.end(LinkEnd::Revoked);
             }
         }

@@ -89,7 +89,9 @@ impl<R: Role> Traffic<R> {
                 Some(self)
             }
             Err(breach) => {
-                output.frames.extend(self.close(now_ms, CloseCode::BrokenRules));
+                output
+                    .frames
+                    .extend(self.close(now_ms, CloseCode::BrokenRules));
                 output.end(LinkEnd::Broken(breach));
                 None
             }

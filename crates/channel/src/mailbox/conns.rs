@@ -222,7 +222,9 @@ mod tests {
         }
         conns.prove(ConnId([0; 8]));
         let displaced = |conns: &mut Conns, conn| {
-            receive(conns, BOX, &item(conn, 0, &HELLO)).unwrap().displaced
+            receive(conns, BOX, &item(conn, 0, &HELLO))
+                .unwrap()
+                .displaced
         };
         assert_eq!(displaced(&mut conns, 16), None);
         assert_eq!(displaced(&mut conns, 17), Some(ConnId([1; 8])));

@@ -133,7 +133,10 @@ mod tests {
         check(&[GOLDEN.as_slice(), &[0]].concat(), Err(ItemError::Frame));
         let empty = [&GOLDEN[..12], &[0, 0]].concat();
         check(&empty, Err(ItemError::Truncated));
-        check(&vec![0; ITEM_BYTES_MAX + 1], Err(ItemError::TooLong(65_601)));
+        check(
+            &vec![0; ITEM_BYTES_MAX + 1],
+            Err(ItemError::TooLong(65_601)),
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod tokens;
 pub use conn::{Gap, ItemConn};
 pub use conns::{Conns, Dropped, Received};
 pub use item::{ConnId, Item, ItemError};
-pub use tokens::{MailboxDirection, Mailbox, MailboxId, day_of, days_to_read};
+pub use tokens::{Mailbox, MailboxDirection, MailboxId, day_of, days_to_read};
 
 /// 16 items ahead of a gap are kept: a relay's reordering, not a sender's storm.
 pub const AHEAD_MAX: u32 = 16;

@@ -187,7 +187,10 @@ mod tests {
     fn a_reader_finds_a_writer_whose_clock_is_a_day_off() {
         for now in [0, 86_399, 86_400, 1_702_080_000, 1_702_166_399] {
             for writer in [now, now + 86_400, u64::saturating_sub(now, 86_400)] {
-                assert!(days_to_read(now).contains(&day_of(writer)), "{now} {writer}");
+                assert!(
+                    days_to_read(now).contains(&day_of(writer)),
+                    "{now} {writer}"
+                );
             }
         }
     }

@@ -125,7 +125,10 @@ fn hello_key(secret: &Secret<16>, client: &PublicKey) -> Secret<32> {
 fn nonce(r16: &[u8; R16_BYTES]) -> [u8; secretbox::NONCE_BYTES] {
     let mut nonce = [0; secretbox::NONCE_BYTES];
     let bytes = b"kspairh1".iter().chain(r16);
-    nonce.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    nonce
+        .iter_mut()
+        .zip(bytes)
+        .for_each(|(to, from)| *to = *from);
     nonce
 }
 
@@ -160,106 +163,3 @@ const HELLO_LEN: usize = 154;
 
 /// Bytes of the whole frame.
 pub const HELLO_FRAME_BYTES: usize = HELLO_LEN + 2;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::pairing::tests::{Script, check_keys, check_secret, hex};
-
-    /// Section 7: nonce_s = 20 … 3f, R16 = 16 × 09, the sealed box's secret = 32 × 07.
-    fn golden() -> (Hello, Vec<u8>) {
-        let (client, server) = check_keys();
-        let nonce_s = std::array::from_fn(|i| 0x20 + u8::try_from(i).unwrap());
-        let hello = Hello {
-            server: server.public(),
-            commitment: super::super::code::commitment(&nonce_s),
-        };
-        let mut rng = Script::new(&[&[9; 16], &[7; 32]]);
-        let frame = seal_hello(&hello, &client.public(), &check_secret(), &mut rng).unwrap();
-        (hello, frame)
-    }
-
-    #[test]
-    fn check_values_of_section_7() {
-        let (client, _) = check_keys();
-        let key = hello_key(&check_secret(), &client.public());
-        assert_eq!(
-            hex(key.expose()),
-            "fdded0855fdcec5cb9e99c24faab164e2f4a1066f6671ba30ec081c2f70b573a"
-        );
-        let (hello, frame) = golden();
-        assert_eq!(
-            hex(&hello.commitment),
-            "61eda880a9fcb94a78e4877cb06b7adb2b75560184131059c88d3b2f451cd085"
-        );
-        assert_eq!(encode(&hello).len(), 73);
-        assert_eq!(frame.len(), HELLO_FRAME_BYTES);
-        assert_eq!(frame.len(), 156);
-        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &frame);
-        assert_eq!(
-            hex(hash.as_ref()),
-            "c3e101dd267263d04e0e835654b3d1c1ba84769f23b73eff3e806582100b283f"
-        );
-    }
-
-    #[test]
-    fn the_hello_opens_with_secret_and_key() {
-        let (hello, frame) = golden();
-        let (client, server) = check_keys();
-        let opened = open_hello(&frame, &client, &check_secret());
-        assert_eq!(opened, Ok(hello));
-        let other = Secret::fill(|secret| secret.fill(1));
-        let opened = open_hello(&frame, &client, &other);
-        assert_eq!(opened, Err(HelloError::Secret));
-        // The key is part of kh, so another key fails at the outer box already.
-        let opened = open_hello(&frame, &server, &check_secret());
-        assert_eq!(opened, Err(HelloError::Secret));
-    }
-
-    #[test]
-    fn a_hello_for_another_key_is_refused_inside_too() {
-        let (hello, _) = golden();
-        let (client, server) = check_keys();
-        let sealed = crypto_box::seal_with(&[7; 32], server.public().as_bytes(), &encode(&hello));
-        let sealed = sealed.unwrap();
-        let mut boxed = vec![0; sealed.len() + secretbox::TAG_BYTES];
-        let key = hello_key(&check_secret(), &client.public());
-        secretbox::seal(key.expose(), &nonce(&[9; 16]), &sealed, &mut boxed);
-        let frame = [&[0, 154, HELLO_TYPE][..], &[9; 16], &boxed].concat();
-        let opened = open_hello(&frame, &client, &check_secret());
-        assert_eq!(opened, Err(HelloError::Key));
-    }
-
-    #[test]
-    fn every_prefix_every_changed_byte_and_more_bytes_are_refused() {
-        let (_, frame) = golden();
-        let (client, _) = check_keys();
-        for len in 0..frame.len() {
-            let opened = open_hello(&frame[..len], &client, &check_secret());
-            assert_eq!(opened, Err(HelloError::Frame), "{len}");
-        }
-        for at in 0..frame.len() {
-            let mut changed = frame.clone();
-            changed[at] ^= 0x80;
-            let expected = if at < 3 {
-                HelloError::Frame
-            } else {
-                HelloError::Secret
-            };
-            let opened = open_hello(&changed, &client, &check_secret());
-            assert_eq!(opened, Err(expected), "{at}");
-        }
-        let longer = [frame.as_slice(), &[0]].concat();
-        let opened = open_hello(&longer, &client, &check_secret());
-        assert_eq!(opened, Err(HelloError::Frame));
-    }
-
-    #[test]
-    fn nothing_is_sealed_to_a_key_of_low_order() {
-        let (hello, _) = golden();
-        let mut rng = Script::new(&[&[9; 16], &[7; 32]]);
-        let low = PublicKey::new([0; 32]);
-        let sealed = seal_hello(&hello, &low, &check_secret(), &mut rng);
-        assert_eq!(sealed, Err(HelloError::LowOrder));
-    }
-}

@@ -25,7 +25,8 @@ mod workstation;
 pub use authenticator::{Answered, Approved, Scanned};
 pub use code::Code;
 pub use hello::{
-    HELLO_FRAME_BYTES, HELLO_TYPE, Hello, HelloError, HelloReader, hello_accepts, open_hello, seal_hello,
+    HELLO_FRAME_BYTES, HELLO_TYPE, Hello, HelloError, HelloReader, hello_accepts, open_hello,
+    seal_hello,
 };
 pub use offer::{LocalAddress, Offer, OfferError, RelayUrl};
 pub use workstation::{Compared, Confirming, Greeted, Offered, OtherHello, Receive};
@@ -90,4 +91,3 @@ pub const CODE_MS: u64 = 120_000;
 
 /// The workstation repeats its confirm request for 60 s.
 pub const CONFIRM_MS: u64 = 60_000;
-

@@ -143,29 +143,30 @@ impl Offer {
 
     /// The text of a QR code that fits a terminal of 80 × 24: at most
     /// [`Offer::QR_BYTES_MAX`] bytes. It has no addresses beside a relay; what
-    /// is still too long loses addresses from the last one on, then the end of
-    /// the name.
+    /// is still too long loses addresses from the last one on, then all but
+    /// the shortest, then the end of the name.
     ///
     /// # Errors
-    /// [`OfferError::TooLongForQr`] when not even that helps.
+    /// [`OfferError::TooLongForQr`] when not even that helps: a relay's URL of
+    /// more than 43 bytes, or no address but long ones of IPv6.
     pub fn qr_text(&self) -> Result<String, OfferError> {
-        let relay = self.relay.as_ref();
-        let fewest = usize::from(relay.is_none());
-        let most = if relay.is_some() {
-            0
-        } else {
-            self.addresses.len()
+        let fits = |name: &Name, addresses: &[LocalAddress]| {
+            let p = self.text(name, self.relay.as_ref(), addresses);
+            let text = format!("{QR_PREFIX}#{p}");
+            (text.len() <= Self::QR_BYTES_MAX).then_some(text)
         };
-        let counts = (fewest..=most).rev().map(|count| (count, self.name.clone()));
-        let names = shorter(&self.name).map(|name| (fewest, name));
-        for (count, name) in counts.chain(names) {
-            let addresses = self.addresses.get(..count).unwrap_or_default();
-            let text = format!("{QR_PREFIX}#{}", self.text(&name, relay, addresses));
-            if text.len() <= Self::QR_BYTES_MAX {
-                return Ok(text);
-            }
-        }
-        Err(OfferError::TooLongForQr)
+        let shortest = self.addresses.iter().min_by_key(|it| it.as_str().len());
+        let (ways, fewest) = match (&self.relay, shortest) {
+            (None, Some(shortest)) => (self.addresses.as_slice(), std::slice::from_ref(shortest)),
+            _ => ([].as_slice(), [].as_slice()),
+        };
+        (1..=ways.len())
+            .rev()
+            .filter_map(|count| ways.get(..count))
+            .chain([fewest])
+            .find_map(|addresses| fits(&self.name, addresses))
+            .or_else(|| shorter(&self.name).find_map(|name| fits(&name, fewest)))
+            .ok_or(OfferError::TooLongForQr)
     }
 
     /// Reads what a person scanned or pasted: a link, a QR code's text, or
@@ -188,10 +189,7 @@ impl Offer {
         let mut bytes = decoded.map_err(|_| OfferError::NotALink)?;
         let offer = decode(&bytes);
         wipe(&mut bytes);
-        offer.map_err(|fault| match fault {
-            Fault::Version(version) => OfferError::Newer(version),
-            fault => OfferError::Damaged(fault),
-        })
+        offer.map_err(OfferError::of)
     }
 
     fn text(&self, name: &Name, relay: Option<&RelayUrl>, addresses: &[LocalAddress]) -> String {
@@ -214,6 +212,16 @@ impl Offer {
         let text = URL_SAFE_NO_PAD.encode(&bytes);
         wipe(&mut bytes);
         text
+    }
+}
+
+impl OfferError {
+    fn of(fault: Fault) -> Self {
+        if let Fault::Version(version) = fault {
+            Self::Newer(version)
+        } else {
+            Self::Damaged(fault)
+        }
     }
 }
 
@@ -262,8 +270,8 @@ impl LocalAddress {
         let (host, port) = text.rsplit_once(':').ok_or(OfferError::Address)?;
         let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
         let is_plain = |it: char| it.is_ascii_alphanumeric() || "-._%:".contains(it);
-        let has_port = port.parse::<u16>().is_ok_and(|port| port > 0)
-            && !port.starts_with(['0', '+']);
+        let has_port =
+            port.parse::<u16>().is_ok_and(|port| port > 0) && !port.starts_with(['0', '+']);
         if text.len() > ADDRESS_BYTES_MAX
             || bare.unwrap_or(host).is_empty()
             || !bare.unwrap_or(host).chars().all(is_plain)

@@ -110,13 +110,14 @@ fn read_kind(reader: &mut Reader<'_>) -> Result<Kind, Fault> {
 
 fn write_body(writer: &mut Writer, body: &RequestBody) {
     match body {
-        RequestBody::Me { nonce_c: None } | RequestBody::Hosts | RequestBody::Unpair => {
-            writer.map(0);
+        RequestBody::Me { nonce_c } => {
+            writer.map(usize::from(nonce_c.is_some()));
+            if let Some(nonce_c) = nonce_c {
+                writer.key(1).bytes(nonce_c);
+            }
         }
-        RequestBody::Me {
-            nonce_c: Some(nonce),
-        } => {
-            writer.map(1).key(1).bytes(nonce);
+        RequestBody::Hosts | RequestBody::Unpair => {
+            writer.map(0);
         }
         RequestBody::Sign(sign) => write_sign(writer, sign),
         RequestBody::Confirm { pair_key } => {

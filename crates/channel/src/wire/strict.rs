@@ -234,6 +234,10 @@ impl<'b> Reader<'b> {
     }
 
     /// The position, if the value there has a type that `wanted` takes.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every type that is neither wanted nor named is the same fault"
+    )]
     fn expect(&self, wanted: impl FnOnce(Type) -> bool) -> Result<usize, Fault> {
         match self.0.datatype().map_err(|_| Fault::Truncated)? {
             Type::BytesIndef

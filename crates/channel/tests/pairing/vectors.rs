@@ -1,0 +1,366 @@
+//! `spec/vectors/pairing.json`: the check values of section 7 and the bytes of
+//! every message, made without this code.
+
+use keystead_channel::mailbox::{ConnId, Item, Mailbox, MailboxDirection};
+use keystead_channel::pairing::{Answered, LocalAddress, Offer, RelayUrl};
+use keystead_channel::pairing::{Hello, Offered, Receive, Scanned, open_hello, seal_hello};
+use keystead_channel::wire::{
+    check_receipt, decode_receipt, decode_request, decode_response, encode_body, encode_receipt,
+    encode_request, encode_response, next_receipt, request_hash,
+};
+use keystead_core::{
+    AckResponse, Evidence, Host, KeyEntry, KeyId, Kind, MakeKeyRequest, MeResponse, Outcome,
+    Purpose, ReceiptChain, Request, RequestBody, RequestHash, RequestId, Response, ResponseBody,
+    SessionBind, SignForm, SignRequest, SignedReceipt, TransportAddress,
+};
+use serde_json::Value;
+
+use crate::common::{Script, UNIX_S, bytes, counting, hex, key_pair, name, secret, text, vectors};
+
+const ID: RequestId = RequestId([
+    0x60, 0x61, 0x62, 0x63, 0x64, 0x65, 0x66, 0x67, 0x68, 0x69, 0x6a, 0x6b, 0x6c, 0x6d, 0x6e, 0x6f,
+]);
+
+/// An SSH string (RFC 4251 section 5).
+fn ssh(content: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(content.len()).unwrap();
+    [&len.to_be_bytes(), content].concat()
+}
+
+fn host_blob() -> Vec<u8> {
+    [ssh(b"ssh-ed25519"), ssh(&[0xa5; 32])].concat()
+}
+
+fn sha256(content: &[u8]) -> [u8; 32] {
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content);
+    hash.as_ref().try_into().unwrap()
+}
+
+fn receipt_key(vectors: &Value) -> [u8; 32] {
+    bytes(&vectors["receipt_key"], "public").try_into().unwrap()
+}
+
+fn key(vectors: &Value, called: &str) -> KeyEntry {
+    let public_key = [ssh(b"ssh-ed25519"), ssh(&receipt_key(vectors))].concat();
+    KeyEntry {
+        id: KeyId(sha256(&public_key)),
+        algorithm: "ssh-ed25519".into(),
+        public_key,
+        name: name(called),
+        purposes: vec![Purpose::SshLogin, Purpose::SshSig, Purpose::GitCommit],
+    }
+}
+
+/// The meaning of a request of the vectors.
+fn request(vectors: &Value, what: &str) -> Request {
+    let sign = |flags, evidence| {
+        RequestBody::Sign(SignRequest {
+            key: key(vectors, "main").id,
+            form: SignForm::Ssh,
+            content: b"whole blob".to_vec(),
+            flags,
+            evidence,
+        })
+    };
+    let (body, wait_s, want_ack) = match what {
+        "me" => (RequestBody::Me { nonce_c: None }, 60, true),
+        "me, pairing" => {
+            let nonce_c = Some(counting(0x10));
+            (RequestBody::Me { nonce_c }, 60, true)
+        }
+        "sign" => (sign(0, evidence()), 60, true),
+        "sign, no evidence" => (sign(4, Evidence::default()), 100, false),
+        "hosts" => (RequestBody::Hosts, 60, true),
+        "unpair" => (RequestBody::Unpair, 60, true),
+        "confirm" => {
+            let pair_key = secret(counting(0x40));
+            (RequestBody::Confirm { pair_key }, 60, true)
+        }
+        "cancel" => {
+            let target = RequestId(counting(0x70));
+            (RequestBody::Cancel { target }, 1, true)
+        }
+        "make a key" => {
+            let make = MakeKeyRequest {
+                name: name("work"),
+                algorithm: "ssh-ed25519".into(),
+            };
+            (RequestBody::MakeKey(make), 300, true)
+        }
+        _ => panic!("what is {what}?"),
+    };
+    Request {
+        id: ID,
+        unix_s: UNIX_S,
+        wait_s,
+        want_ack,
+        body,
+    }
+}
+
+fn evidence() -> Evidence {
+    Evidence {
+        binds: vec![SessionBind {
+            host_key: host_blob(),
+            session_id: counting::<32>(0).to_vec(),
+            signature: [ssh(b"ssh-ed25519"), ssh(&[0x5a; 64])].concat(),
+            forwarding: false,
+        }],
+        host_names: vec!["db1".into(), "db1.example.org".into()],
+        preimage: Some(b"tree 4b825dc6\n".to_vec()),
+        process_path: Some("/usr/bin/ssh".into()),
+    }
+}
+
+/// The meaning of a response's body in the vectors.
+fn body(vectors: &Value, what: &str) -> Option<ResponseBody> {
+    Some(match what {
+        "ack" => ResponseBody::Ack(AckResponse::default()),
+        "ack, pairing" => ResponseBody::Ack(AckResponse {
+            pairing: Some((counting(0x20), name("phone"))),
+        }),
+        "me" => ResponseBody::Me(MeResponse {
+            name: name("phone"),
+            keys: vec![key(vectors, "main")],
+            transports: vec![
+                TransportAddress::Relay("https://relay.example.org".into()),
+                TransportAddress::Local("192.0.2.9:4712".into()),
+            ],
+            push_url: None,
+            receipt_key: receipt_key(vectors),
+        }),
+        "me, push" => ResponseBody::Me(MeResponse {
+            name: name("phone"),
+            keys: Vec::new(),
+            transports: Vec::new(),
+            push_url: Some("https://push.example.org/x".into()),
+            receipt_key: receipt_key(vectors),
+        }),
+        "signature" => ResponseBody::Signature([ssh(b"ssh-ed25519"), ssh(&[0x11; 64])].concat()),
+        "hosts" => ResponseBody::Hosts(vec![Host {
+            user: "alex".into(),
+            host: "db1.example.org".into(),
+            host_key: sha256(&host_blob()),
+            unix_s: UNIX_S - 3_600,
+        }]),
+        "unpair" | "confirm" | "cancel" => ResponseBody::Empty,
+        "make a key" => ResponseBody::Key(key(vectors, "work")),
+        _ => return None,
+    })
+}
+
+#[test]
+fn every_request_has_its_bytes() {
+    let vectors = vectors();
+    let mut kinds = Vec::new();
+    for vector in vectors["requests"].as_array().unwrap() {
+        let what = text(vector, "what");
+        let expected = bytes(vector, "bytes");
+        let request = request(&vectors, what);
+        kinds.push(request.body.kind());
+        assert_eq!(hex(&encode_request(&request)), hex(&expected), "{what}");
+        let decoded = decode_request(&expected).unwrap();
+        assert_eq!(hex(&encode_request(&decoded)), hex(&expected), "{what}");
+        let hash = request_hash(&expected).to_string();
+        assert_eq!(hash, text(vector, "request_hash"), "{what}");
+    }
+    for kind in Kind::ALL {
+        assert!(kinds.contains(&kind), "{kind:?} has no golden bytes");
+    }
+}
+
+#[test]
+fn every_response_and_receipt_has_its_bytes() {
+    let vectors = vectors();
+    let mut chain = ReceiptChain::default();
+    let mut outcomes = Vec::new();
+    for vector in vectors["responses"].as_array().unwrap() {
+        let what = text(vector, "what");
+        let expected = bytes(vector, "bytes");
+        let request = request(&vectors, text(vector, "request"));
+        let request_hash = request_hash(&encode_request(&request));
+        let outcome = outcome(vector);
+        outcomes.push(outcome);
+        let body = body(&vectors, what);
+        let decoded = decode_response(&expected, |_| Some(request.body.kind())).unwrap();
+        assert_eq!(decoded.body, body, "{what}");
+        assert_eq!(decoded.outcome, outcome, "{what}");
+        let response = Response {
+            id: ID,
+            unix_s: UNIX_S + 5,
+            request_hash,
+            outcome,
+            body,
+            receipt: receipt(vector, &mut chain, &decoded, request_hash),
+        };
+        assert_eq!(hex(&encode_response(&response)), hex(&expected), "{what}");
+        if response.receipt.is_some() {
+            check_receipt(&decoded, &receipt_key(&vectors)).unwrap();
+        }
+    }
+    for outcome in Outcome::ALL {
+        assert!(
+            outcomes.contains(&outcome),
+            "{outcome:?} has no golden bytes"
+        );
+    }
+}
+
+fn outcome(vector: &Value) -> Outcome {
+    let number = vector["outcome"].as_u64().unwrap();
+    Outcome::from_number(u8::try_from(number).unwrap()).unwrap()
+}
+
+/// The receipt that the chain says must come next; its signature is the vector's.
+fn receipt(
+    vector: &Value,
+    chain: &mut ReceiptChain,
+    decoded: &Response,
+    request_hash: RequestHash,
+) -> Option<SignedReceipt> {
+    let signed = decoded.receipt.clone()?;
+    let expected = bytes(vector, "receipt");
+    let (outcome, body) = (decoded.outcome, decoded.body.as_ref());
+    let receipt = next_receipt(chain, request_hash, outcome, body, UNIX_S + 5);
+    assert_eq!(hex(&encode_receipt(&receipt)), hex(&expected));
+    assert_eq!(decode_receipt(&expected).unwrap(), receipt);
+    *chain = ReceiptChain::after(receipt.seq, &expected);
+    Some(SignedReceipt {
+        bytes: expected,
+        signature: signed.signature,
+    })
+}
+
+#[test]
+fn every_body_of_a_key_is_the_hash_of_its_key() {
+    let vectors = vectors();
+    let body = encode_body(&ResponseBody::Key(key(&vectors, "work")));
+    // {1: {1: key_id, …}}: five keys, the first of 32 bytes.
+    assert_eq!(hex(&body[..6]), "a101a5015820");
+}
+
+#[test]
+fn every_offer_has_its_link() {
+    let vectors = vectors();
+    for vector in vectors["offers"].as_array().unwrap() {
+        let relay = vector["relay"].as_str();
+        let relay = relay.map(|url| RelayUrl::new(url).unwrap());
+        let addresses = vector["addresses"].as_array().unwrap().iter();
+        let addresses: Vec<_> = addresses
+            .map(|it| LocalAddress::new(it.as_str().unwrap()).unwrap())
+            .collect();
+        let client = key_pair(&bytes(&vectors["keys"]["C"], "sk"));
+        let secret = secret(counting(0));
+        let name = name(text(vector, "name"));
+        let offer = Offer::new(client.public(), secret, name, relay, addresses).unwrap();
+        assert_eq!(offer.link(), text(vector, "link"));
+        assert_eq!(offer.qr_text().unwrap(), text(vector, "qr_text"));
+        let read = Offer::parse(text(vector, "link")).unwrap();
+        assert_eq!(read.link(), text(vector, "link"));
+        // No secret key is in it: neither as bytes nor in any shift of base64.
+        assert!(!contains(&bytes(vector, "bytes"), client.secret().expose()));
+    }
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack
+        .windows(needle.len())
+        .any(|window| window == needle)
+}
+
+#[test]
+fn an_offer_made_with_known_randomness_holds_no_secret_key() {
+    let vectors = vectors();
+    let secret_key = bytes(&vectors["keys"]["C"], "sk");
+    let mut script = Script::new(&[&secret_key, &counting::<16>(0)]);
+    let relay = Some(RelayUrl::new("https://relay.example.org").unwrap());
+    let offered = Offered::make(0, name("laptop"), relay, Vec::new(), &mut script).unwrap();
+    let vector = &vectors["offers"][0];
+    assert_eq!(offered.offer().link(), text(vector, "link"));
+}
+
+#[test]
+fn the_hello_has_its_bytes() {
+    let vectors = vectors();
+    let vector = &vectors["hello"];
+    let client = key_pair(&bytes(&vectors["keys"]["C"], "sk"));
+    let hello = Hello {
+        server: key_pair(&bytes(&vectors["keys"]["S"], "sk")).public(),
+        commitment: bytes(vector, "commitment").try_into().unwrap(),
+    };
+    let sealed_box_secret = bytes(vector, "sealed_box_secret");
+    let mut script = Script::new(&[&bytes(vector, "R16"), &sealed_box_secret]);
+    let one_time = secret(counting(0));
+    let frame = seal_hello(&hello, &client.public(), &one_time, &mut script).unwrap();
+    assert_eq!(hex(&frame), text(vector, "frame"));
+    assert_eq!(hex(&sha256(&frame)), text(vector, "frame_sha256"));
+    assert_eq!(open_hello(&frame, &client, &one_time).unwrap(), hello);
+}
+
+/// Both sides, with the randomness of section 7, show the code of section 7.
+#[test]
+fn both_sides_show_the_code() {
+    let vectors = vectors();
+    let vector = &vectors["hello"];
+    let client_secret = bytes(&vectors["keys"]["C"], "sk");
+    let mut script = Script::new(&[&client_secret, &counting::<16>(0), &counting::<16>(0x10)]);
+    let relay = Some(RelayUrl::new("https://relay.example.org").unwrap());
+    let offered = Offered::make(0, name("laptop"), relay, Vec::new(), &mut script).unwrap();
+
+    let server_secret = bytes(&vectors["keys"]["S"], "sk");
+    let nonce_s: [u8; 32] = counting(0x20);
+    let r16 = bytes(vector, "R16");
+    let sealed_box_secret = bytes(vector, "sealed_box_secret");
+    let parts = [server_secret.as_slice(), &nonce_s, &r16, &sealed_box_secret];
+    let offer = Offer::parse(&offered.offer().link()).unwrap();
+    let scanned = Scanned::answer(offer, 0, &mut Script::new(&parts)).unwrap();
+    assert_eq!(hex(scanned.hello()), text(vector, "frame"));
+
+    let Receive::Greeted(greeted) = offered.receive(0, scanned.hello(), &mut script) else {
+        panic!("the hello was not taken");
+    };
+    let RequestBody::Me { nonce_c } = greeted.request() else {
+        panic!("not a me request");
+    };
+    let nonce_c = nonce_c.unwrap();
+    assert_eq!(nonce_c, counting(0x10));
+    let answered: Answered = scanned.receive_me(0, nonce_c);
+    assert_eq!(answered.code().to_string(), text(vector, "code"));
+    let ack = answered.ack(&nonce_c, name("phone")).unwrap();
+    let (revealed, own_name) = ack.pairing.unwrap();
+    assert_eq!(revealed, nonce_s);
+    let compared = greeted.receive_ack(0, &revealed, own_name).unwrap();
+    assert_eq!(compared.code(), answered.code());
+}
+
+#[test]
+fn every_mailbox_has_its_tokens() {
+    let vectors = vectors();
+    for vector in vectors["mailboxes"].as_array().unwrap() {
+        let direction = match text(vector, "direction") {
+            "c2s" => MailboxDirection::ClientToServer,
+            _ => MailboxDirection::ServerToClient,
+        };
+        let mailbox = match vector["day"].as_u64() {
+            None => Mailbox::of_offer(&secret(counting(0)), direction),
+            Some(day) => Mailbox::of_pairing(&secret(counting(0x40)), direction, day),
+        };
+        assert_eq!(hex(mailbox.read_token()), text(vector, "read_token"));
+        assert_eq!(hex(mailbox.write_token()), text(vector, "write_token"));
+        assert_eq!(mailbox.id().to_string(), text(vector, "id"));
+    }
+}
+
+#[test]
+fn the_item_has_its_bytes() {
+    let vectors = vectors();
+    let vector = &vectors["item"];
+    let frame = bytes(vector, "frame");
+    let item = Item {
+        conn: ConnId(bytes(vector, "conn").try_into().unwrap()),
+        seq: 7,
+        frame: &frame,
+    };
+    assert_eq!(hex(&item.encode()), text(vector, "bytes"));
+    assert_eq!(Item::decode(&bytes(vector, "bytes")), Ok(item));
+}
