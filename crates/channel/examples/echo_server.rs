@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use keystead_channel::curve::{
-    Allowed, CloseCode, Due, Established, HalfOpen, Identity, Opened, Server, ServerHandshake,
-    ServerSetup, Ticket, Timing,
+    Allowed, CloseCode, Due, Established, Extension, HalfOpen, Identity, Opened, Server,
+    ServerHandshake, ServerSetup, Ticket, Timing,
 };
 use rand_core::OsRng;
 
@@ -37,6 +37,8 @@ fn run() -> Result<(), Failure> {
         keys,
         allowed: Allowed::only(client, floor, &mut OsRng),
     };
+    // What a client offers above the default is taken too.
+    let offer = offer.with(Extension::Pad);
     let setup = ServerSetup::new(vec![Arc::new(identity)], offer, Timing::STREAM)
         .map_err(|error| Failure::Error(error.to_string()))?;
     let listener = TcpListener::bind(&options.address)

@@ -11,7 +11,7 @@
 //! process or the clock's frequency, only ever makes it slower.
 //!
 //! Both ends do all that a real connection does but the system calls: records
-//! are sealed into the pipe, taken from it in pieces of a socket's size,
+//! are sealed into the pipe, taken from it,
 //! opened, and the plaintext is read where the library leaves it.
 
 mod ours;

@@ -12,7 +12,7 @@ use rand_core::CryptoRngCore;
 use super::direction::Client;
 use super::established::{DirectedKeys, Established, Parties};
 use super::extension::{Extension, ExtensionSet, Offer, Profile};
-use super::frame::{Accepts, FrameType, ListAllowed, push_header};
+use super::frame::{Accepts, FrameType, push_header};
 use super::keys::{Agreement, Ephemeral, KEY_BYTES, KeyPair, PublicKey};
 use super::limits::Timing;
 use super::list::{self, PROOF_BYTES};
@@ -88,11 +88,7 @@ impl ClientHandshake {
     /// What a [`super::Deframer`] may take now: a Cookie ack.
     #[must_use]
     pub fn accepts(&self) -> Accepts {
-        let list = match self.setup.offer {
-            Offer::Strict => ListAllowed::No,
-            Offer::Listed { .. } => ListAllowed::Yes,
-        };
-        Accepts::handshake(FrameType::CookieAck, list)
+        Accepts::cookie_ack(self.setup.offer.list_allowed())
     }
 
     /// From when on the answer is too late.

@@ -3,6 +3,7 @@
 //!
 //! **Invariant**: a [`Profile`] holds nothing whose need is not in it too.
 
+use super::frame::ListAllowed;
 use super::refusal::Refusal;
 
 /// The extensions of the stream transport that this version speaks.
@@ -217,6 +218,14 @@ impl Offer {
                 };
                 closed_part(usable)
             }
+        }
+    }
+
+    /// Whether a list may stand in the frames of this side's peer.
+    pub(super) const fn list_allowed(&self) -> ListAllowed {
+        match self {
+            Self::Strict => ListAllowed::No,
+            Self::Listed { .. } => ListAllowed::Yes,
         }
     }
 

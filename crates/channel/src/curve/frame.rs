@@ -116,14 +116,28 @@ impl Accepts {
         Self([Some((frame_type, len)), None])
     }
 
-    /// A Hello or a Cookie ack or a Vouch; `list` says whether one of
-    /// extensions may follow the table's exact size.
-    pub(super) const fn handshake(frame_type: FrameType, list: ListAllowed) -> Self {
-        let (len, len_max) = match frame_type {
-            FrameType::Hello => (HELLO_LEN, HELLO_LEN_MAX),
-            FrameType::CookieAck => (COOKIE_ACK_LEN, HELLO_LEN_MAX),
-            FrameType::Vouch | FrameType::Msg | FrameType::Close => (VOUCH_LEN, VOUCH_LEN_MAX),
-        };
+    /// A Hello.
+    pub(super) const fn hello(list: ListAllowed) -> Self {
+        Self::handshake(FrameType::Hello, HELLO_LEN, HELLO_LEN_MAX, list)
+    }
+
+    /// A Cookie ack.
+    pub(super) const fn cookie_ack(list: ListAllowed) -> Self {
+        Self::handshake(FrameType::CookieAck, COOKIE_ACK_LEN, HELLO_LEN_MAX, list)
+    }
+
+    /// A Vouch.
+    pub(super) const fn vouch(list: ListAllowed) -> Self {
+        Self::handshake(FrameType::Vouch, VOUCH_LEN, VOUCH_LEN_MAX, list)
+    }
+
+    /// `len` as the table has it, and up to `len_max` where a list may follow.
+    const fn handshake(
+        frame_type: FrameType,
+        len: usize,
+        len_max: usize,
+        list: ListAllowed,
+    ) -> Self {
         match list {
             ListAllowed::Yes => Self::only(frame_type.byte(), len..=len_max),
             ListAllowed::No => Self::only(frame_type.byte(), len..=len),
@@ -223,8 +237,8 @@ mod tests {
 
     #[test]
     fn the_header_decides() {
-        let strict = Accepts::handshake(FrameType::Hello, ListAllowed::No);
-        let listed = Accepts::handshake(FrameType::Hello, ListAllowed::Yes);
+        let strict = Accepts::hello(ListAllowed::No);
+        let listed = Accepts::hello(ListAllowed::Yes);
         let traffic = Accepts::traffic();
         check(&strict, &[], Ok(None));
         check(&strict, &[0], Ok(None));

@@ -13,6 +13,42 @@
 //! Established<Client> ◀──── Msg, Close ────▶ Established<Server>
 //! ```
 //!
+//! ```
+//! use std::sync::Arc;
+//! use keystead_channel::curve::*;
+//! use rand_core::OsRng;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (c, s) = (KeyPair::generate(&mut OsRng), KeyPair::generate(&mut OsRng));
+//! let (client_key, server_key) = (c.public(), s.public());
+//! let floor = ExtensionSet::NONE.with(Extension::Bind);
+//! let identity = Identity {
+//!     keys: Arc::new(s),
+//!     allowed: Allowed::only(client_key, floor, &mut OsRng),
+//! };
+//! let setup = ServerSetup::new(vec![Arc::new(identity)], Offer::standard(), Timing::STREAM)?;
+//! let server = ServerHandshake::new(Arc::new(setup), 0);
+//!
+//! let setup = ClientSetup {
+//!     keys: Arc::new(c),
+//!     server: server_key,
+//!     offer: Offer::standard(),
+//!     floor,
+//!     timing: Timing::STREAM,
+//! };
+//! let (client, hello) = ClientHandshake::start(setup, 0, &mut OsRng)?;
+//! let (server, cookie) = server.receive(&hello, 0, &mut OsRng)?;
+//! let (mut client, vouch) = client.receive(&cookie, 0, &mut OsRng)?;
+//! let mut server = server.receive(&vouch, 0)?;
+//!
+//! let mut frame = Vec::new();
+//! client.seal(b"hello", 0, &mut frame)?;
+//! assert_eq!(server.open(&mut frame, 0)?, Opened::Message(b"hello"));
+//! assert_eq!(server.peer(), client_key);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! **Invariant**: a state is consumed by the frame it takes. What a refused
 //! frame leaves behind is a [`Refusal`] for this side's eyes alone: not a
 //! byte goes to the peer, and nothing is left to be tried again.

@@ -55,32 +55,41 @@ impl<D: Direction> TrafficKey<D> {
         push_plain: impl FnOnce(&mut Vec<u8>),
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
+        let frame_start = out.len();
         out.reserve(FRAME_OVERHEAD_BYTES + plain_bytes);
         push_header(out, frame_type, N_BYTES + TAG_BYTES + plain_bytes);
         out.extend_from_slice(&n.to_be_bytes());
-        match &self.aead {
+        let sealed = match &self.aead {
             None => {
-                out.extend_from_slice(&[0; TAG_BYTES]);
-                let start = out.len();
-                push_plain(out);
-                let (head, plain) = out.split_at_mut(start);
-                let nonce = nonce::counted(label::<D>(frame_type), n);
-                let tag = secretbox::seal_in_place(self.secret.expose(), &nonce, plain);
-                if let Some(place) = head.last_chunk_mut::<TAG_BYTES>() {
-                    *place = tag;
-                }
+                self.seal_box(frame_type, n, push_plain, out);
+                Ok(())
             }
-            Some((_, key)) => {
-                let start = out.len();
-                push_plain(out);
-                let (_, plain) = out.split_at_mut(start);
-                let tag = key
-                    .seal_in_place_separate_tag(aead_nonce::<D>(n), aad(frame_type, n), plain)
-                    .map_err(|_| SendError::Ended)?;
-                out.extend_from_slice(tag.as_ref());
-            }
+            Some((_, key)) => seal_aead::<D>(key, frame_type, n, push_plain, out),
+        };
+        if sealed.is_err() {
+            // No plaintext stays where a frame was promised.
+            out.truncate(frame_start);
         }
-        Ok(())
+        sealed
+    }
+
+    /// tag ‖ ciphertext of `crypto_secretbox`.
+    fn seal_box(
+        &self,
+        frame_type: FrameType,
+        n: u64,
+        push_plain: impl FnOnce(&mut Vec<u8>),
+        out: &mut Vec<u8>,
+    ) {
+        out.extend_from_slice(&[0; TAG_BYTES]);
+        let start = out.len();
+        push_plain(out);
+        let (head, plain) = out.split_at_mut(start);
+        let nonce = nonce::counted(label::<D>(frame_type), n);
+        let tag = secretbox::seal_in_place(self.secret.expose(), &nonce, plain);
+        if let Some(place) = head.last_chunk_mut::<TAG_BYTES>() {
+            *place = tag;
+        }
     }
 
     /// Opens a box in place.
@@ -111,6 +120,24 @@ impl<D: Direction> TrafficKey<D> {
     pub(super) fn expose(&self) -> &[u8; KEY_BYTES] {
         self.secret.expose()
     }
+}
+
+/// ciphertext ‖ tag of RFC 5116's algorithms.
+fn seal_aead<D: Direction>(
+    key: &LessSafeKey,
+    frame_type: FrameType,
+    n: u64,
+    push_plain: impl FnOnce(&mut Vec<u8>),
+    out: &mut Vec<u8>,
+) -> Result<(), SendError> {
+    let start = out.len();
+    push_plain(out);
+    let (_, plain) = out.split_at_mut(start);
+    let tag = key
+        .seal_in_place_separate_tag(aead_nonce::<D>(n), aad(frame_type, n), plain)
+        .map_err(|_| SendError::Ended)?;
+    out.extend_from_slice(tag.as_ref());
+    Ok(())
 }
 
 fn ready(aead: Aead, secret: &Secret<KEY_BYTES>) -> LessSafeKey {

@@ -15,7 +15,7 @@ use super::client::{BOX_BYTES, TAG_BYTES, split};
 use super::direction::Server;
 use super::established::{DirectedKeys, Established, Parties};
 use super::extension::{Offer, Profile};
-use super::frame::{Accepts, FrameType, ListAllowed, push_header};
+use super::frame::{Accepts, FrameType, push_header};
 use super::keys::{Agreement, Ephemeral, KEY_BYTES, KeyPair, PublicKey};
 use super::limits::{IDENTITIES_MAX, Timing};
 use super::list::{self, PROOF_BYTES};
@@ -56,13 +56,6 @@ impl ServerSetup {
             offer,
             timing,
         })
-    }
-
-    const fn list_allowed(&self) -> ListAllowed {
-        match self.offer {
-            Offer::Strict => ListAllowed::No,
-            Offer::Listed { .. } => ListAllowed::Yes,
-        }
     }
 
     /// Tries a Hello's box on every key, without stopping at the one that opens.
@@ -121,7 +114,7 @@ impl ServerHandshake {
     /// What a [`super::Deframer`] may take now: a Hello.
     #[must_use]
     pub fn accepts(&self) -> Accepts {
-        Accepts::handshake(FrameType::Hello, self.setup.list_allowed())
+        Accepts::hello(self.setup.offer.list_allowed())
     }
 
     /// From when on the Hello is too late.
@@ -201,7 +194,7 @@ impl AwaitVouch {
     /// What a [`super::Deframer`] may take now: a Vouch.
     #[must_use]
     pub fn accepts(&self) -> Accepts {
-        Accepts::handshake(FrameType::Vouch, self.setup.list_allowed())
+        Accepts::vouch(self.setup.offer.list_allowed())
     }
 
     /// From when on the Vouch is too late.
