@@ -17,6 +17,7 @@ use crate::connection::{Connection, Frame};
 use crate::control::{Failure, Reply};
 use crate::evidence::{Look, Seen};
 use crate::front::Lock;
+use crate::keeps::Keeps;
 use crate::log::{Book, Entry};
 use crate::pairing::Pairing;
 use crate::settings::Settings;
@@ -24,7 +25,7 @@ use crate::settings::Settings;
 /// The agent's whole state.
 pub struct Agent {
     pub(crate) setup: Setup,
-    pub(crate) keepers: Keepers,
+    pub(crate) keepers: Box<dyn Keeps>,
     pub(crate) book: Book,
     pub(crate) connections: BTreeMap<ConnectionId, Connection>,
     pub(crate) asks: BTreeMap<AskId, Ask>,
@@ -43,6 +44,24 @@ impl Agent {
     /// [`LoadError`]: the state folder cannot be read.
     pub fn load(now: Now, setup: Setup, io: &mut Io<'_>) -> Result<Self, LoadError> {
         let (keepers, told) = Keepers::load(now, io)?;
+        let mut agent = Self::with(now, setup, Box::new(keepers), io)?;
+        let mut turn = Turn::new(now, io);
+        for notice in told {
+            agent.keepers_notice(&mut turn, notice);
+        }
+        Ok(agent)
+    }
+
+    /// As [`Agent::load`], with keepers that are loaded already.
+    ///
+    /// # Errors
+    /// [`LoadError::Unreadable`].
+    pub fn with(
+        now: Now,
+        setup: Setup,
+        keepers: Box<dyn Keeps>,
+        io: &mut Io<'_>,
+    ) -> Result<Self, LoadError> {
         let unreadable = |source| LoadError::Unreadable { source };
         let (book, cut) = Book::load(now, io.disk).map_err(unreadable)?;
         let relay = io.disk.read(RELAY_FILE).map_err(unreadable)?;
@@ -62,11 +81,7 @@ impl Agent {
             notices: Vec::new(),
         };
         cut.into_iter().for_each(|notice| agent.notice(notice));
-        let mut turn = Turn::new(now, io);
-        for notice in told {
-            agent.keepers_notice(&mut turn, notice);
-        }
-        agent.write_key_files(&mut turn);
+        agent.write_key_files(&mut Turn::new(now, io));
         Ok(agent)
     }
 

@@ -11,10 +11,12 @@ pub mod connection;
 pub mod control;
 pub mod evidence;
 pub mod front;
+pub mod keeps;
 pub mod key_files;
 pub mod log;
 mod pairing;
 pub mod peer;
+pub mod serve;
 pub mod settings;
 pub mod words;
 

@@ -1,0 +1,40 @@
+//! Who keeps keys, as the agent sees it: the one seam behind which kinds of keeper stand.
+
+use keystead_core::{KeyEntry, PairingId};
+use keystead_daemon::{Io, Now};
+use keystead_keeper::{Action, Event, Keepers, PairingView};
+
+/// Keepers that can be asked. Pure: what is to be done comes back as [`Action`]s.
+pub trait Keeps: Send {
+    /// Takes one event.
+    fn step(&mut self, now: Now, event: Event, io: &mut Io<'_>) -> Vec<Action>;
+
+    /// When [`Event::Tick`] is due, by the steady clock.
+    fn next_wake_ms(&self) -> Option<u64>;
+
+    /// Every key of every pairing in use.
+    fn keys(&self) -> Vec<(PairingId, KeyEntry)>;
+
+    /// All pairings, by name.
+    fn pairings(&self) -> Vec<PairingView>;
+}
+
+impl Keeps for Keepers {
+    fn step(&mut self, now: Now, event: Event, io: &mut Io<'_>) -> Vec<Action> {
+        Self::step(self, now, event, io)
+    }
+
+    fn next_wake_ms(&self) -> Option<u64> {
+        Self::next_wake_ms(self)
+    }
+
+    fn keys(&self) -> Vec<(PairingId, KeyEntry)> {
+        Self::keys(self)
+            .map(|(pairing, key)| (pairing, key.clone()))
+            .collect()
+    }
+
+    fn pairings(&self) -> Vec<PairingView> {
+        Self::pairings(self)
+    }
+}

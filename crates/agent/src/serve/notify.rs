@@ -1,0 +1,29 @@
+//! Tells the service manager that the agent accepts (sd_notify(3)).
+
+#[cfg(target_os = "linux")]
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+/// Sends `READY=1` to `NOTIFY_SOCKET`, if there is one. Nobody depends on it.
+pub(super) fn ready() {
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
+        return;
+    };
+    let sent = address(path.as_bytes()).and_then(|address| {
+        let socket = UnixDatagram::unbound()?;
+        socket.send_to_addr(b"READY=1", &address)
+    });
+    if let Err(error) = sent {
+        tracing::warn!(%error, "the service manager cannot be told");
+    }
+}
+
+/// A path, or behind `@` a name of the abstract namespace.
+fn address(path: &[u8]) -> std::io::Result<SocketAddr> {
+    match path {
+        #[cfg(target_os = "linux")]
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
+        path => SocketAddr::from_pathname(std::ffi::OsStr::from_bytes(path)),
+    }
+}
