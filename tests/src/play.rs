@@ -114,6 +114,19 @@ impl Play {
         self.named(name).map(Program::pid)
     }
 
+    /// Ends a program in the background, if it has not ended by itself, and
+    /// tells all of it.
+    ///
+    /// # Errors
+    /// None has that name, or it does not end.
+    pub fn last_of(&mut self, name: &str) -> Result<Ended> {
+        if self.background.get_mut(name).is_some_and(Program::is_up) {
+            self.named(name)?.signal_all(Signal::TERM)?;
+        }
+        self.wait(name)?;
+        Ok(self.last.clone())
+    }
+
     /// Where it is played.
     #[must_use]
     pub fn place(&self) -> &Place {
@@ -157,6 +170,11 @@ impl Play {
             ("pause", [name]) => self.named(name)?.signal(Signal::STOP),
             ("resume", [name]) => self.named(name)?.signal(Signal::CONT),
             ("wait", [name]) => self.wait(name),
+            ("pid", [name, variable]) => {
+                let pid = self.pid(name)?.to_string();
+                self.variables.insert((*variable).to_owned(), pid);
+                Ok(())
+            }
             ("status", [number]) => self.status(number, step.is_negated),
             ("stdout" | "stderr" | "terminal", [expression]) => {
                 let text = self.last.stream(&step.verb)?;

@@ -146,6 +146,14 @@ impl Program {
         kill_process(self.as_pid()?, signal).about(&self.words)
     }
 
+    /// Sends a signal to it and to what it started at the same terminal.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn signal_all(&self, signal: Signal) -> Result<()> {
+        kill_process_group(self.as_pid()?, signal).about(&self.words)
+    }
+
     /// True while it has not ended.
     pub fn is_up(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

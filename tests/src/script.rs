@@ -15,6 +15,7 @@
 //! wait-for NAME STREAM REGEX [VARIABLE]    until it shows that; keeps the first group
 //! type NAME TEXT                           at that program's terminal, \n is Enter
 //! kill NAME, stop NAME, pause NAME, resume NAME
+//! pid NAME VARIABLE                        keeps its process id
 //! wait NAME                                until it ends; what follows is about it
 //! status N, ! status N                     how the last program ended, or did not
 //! stdout REGEX, stderr REGEX, terminal REGEX   what the last program showed
