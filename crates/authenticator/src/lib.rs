@@ -14,6 +14,7 @@ pub mod keyring;
 mod load_error;
 mod pairing_file;
 pub mod pins;
+pub mod program;
 pub mod screen;
 pub mod show;
 pub mod words;

@@ -1,3 +1,7 @@
 //! The `keystead-authenticator` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    keystead_authenticator::program::run()
+}

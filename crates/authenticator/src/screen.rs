@@ -157,6 +157,12 @@ impl Screen {
         vec![Draw::Text(text)]
     }
 
+    /// Whether a question is on the screen.
+    #[must_use]
+    pub fn is_asking(&self) -> bool {
+        self.shown.is_some()
+    }
+
     /// The program ends: nothing is left hanging on the last line.
     #[must_use]
     pub fn end(&self) -> Vec<Draw> {

@@ -13,6 +13,7 @@ use super::questions::{Pending, Work};
 use super::{Holder, Said, Step};
 use crate::control::{Command, JSON_VERSION, KeyLine, PairingLine, Reply, Status};
 use crate::entry::Entry;
+use crate::keyring::UnlockError;
 use crate::pins::Pin;
 use crate::show::Safe;
 
@@ -228,6 +229,20 @@ impl Holder {
         let needs_keys = |it: &Pending| !matches!(it.work, Work::Hosts);
         self.end_questions(needs_keys, Outcome::Busy, "locked", step);
         Reply::done("locked: every request for a key is answered busy")
+    }
+
+    /// Opens the keys before anything else happens.
+    ///
+    /// # Errors
+    /// [`UnlockError`]; it stays locked then.
+    pub fn open_keys(&mut self, passphrase: &SecretBytes) -> Result<(), UnlockError> {
+        self.keys.unlock(passphrase)
+    }
+
+    /// Whether an offer is being answered, or its last Close awaited.
+    #[must_use]
+    pub fn is_pairing(&self) -> bool {
+        self.attempt.is_some()
     }
 
     fn unlock(&mut self, passphrase: Option<&SecretBytes>) -> Reply {

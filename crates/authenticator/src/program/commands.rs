@@ -1,0 +1,304 @@
+//! What each command does.
+
+mod pair;
+mod show;
+
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory;
+use keystead_core::{Algorithm, Name, Outcome, SecretBytes};
+use keystead_daemon::home::{Folders, Program};
+use keystead_daemon::process::{Lock, harden};
+use keystead_daemon::{Clock, Disk, FolderDisk, SystemClock, SystemRng};
+use keystead_transport::{Net, NetOptions};
+use keystead_vault::Cost;
+use tokio::sync::mpsc;
+
+use super::arguments::{Arguments, Command as Typed, HostCommand, KeyCommand};
+use super::conversation::Conversation;
+use super::edge::Edge;
+use super::failure::Failure;
+use super::passphrase::Source;
+use super::serve::{self, Run};
+use super::{PROGRAM, print};
+use crate::LoadError;
+use crate::control::{Command, Reply};
+use crate::entry::Entry;
+use crate::holder::{Decide, Options, key_line};
+use crate::journal::{Journal, LOG_FILE};
+use crate::keyring::Keyring;
+
+/// Does what was typed.
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command {
+        Typed::Completions { shell } => return completions(shell),
+        Typed::Man { folder } => return man_pages(&folder),
+        _ => {}
+    }
+    // Before anything secret is in memory.
+    harden()?;
+    let folders = Folders::of(Program::Authenticator)?;
+    folders.make()?;
+    let source = Source {
+        fd: arguments.passphrase_fd,
+    };
+    match arguments.command {
+        Typed::Init { name } => init(&folders, &name, source),
+        Typed::Key(KeyCommand::New { name, algorithm }) => {
+            key_new(&folders, name, algorithm, source)
+        }
+        Typed::Key(KeyCommand::List { json }) => show::keys(&folders, json),
+        Typed::Pair { link, yes, network } => {
+            let net = NetOptions {
+                ca_file: network.ca_file,
+            };
+            pair::pair(&folders, &link, yes, net)
+        }
+        Typed::Unpair { workstation } => simple(&folders, Command::Unpair { workstation }),
+        Typed::Run {
+            decide,
+            listen,
+            network,
+        } => {
+            let net = NetOptions {
+                ca_file: network.ca_file,
+            };
+            let run = Run {
+                decide: decide.into(),
+                listen,
+                net,
+                source,
+            };
+            block_on(serve::serve(&folders, run))
+        }
+        Typed::Lock => lock(&folders),
+        Typed::Unlock => unlock(&folders, source),
+        Typed::Status { json } => show::status(&folders, json),
+        Typed::Host(HostCommand::List { json }) => show::hosts(&folders, json),
+        Typed::Host(HostCommand::Accept { name, fingerprint }) => simple(
+            &folders,
+            Command::HostAccept {
+                name,
+                host_key: fingerprint,
+            },
+        ),
+        Typed::Log { json } => show::log(&folders, json),
+        // Done above.
+        Typed::Completions { .. } | Typed::Man { .. } => Ok(()),
+    }
+}
+
+/// Where the running authenticator listens for commands.
+pub(crate) fn control_socket(folders: &Folders) -> PathBuf {
+    folders.runtime.join("control.sock")
+}
+
+fn init(folders: &Folders, name: &str, source: Source) -> Result<(), Failure> {
+    let name = Name::new(name)
+        .map_err(|error| Failure::new(error.to_string(), "choose another --name"))?;
+    let _lock = Lock::take(&folders.state)?;
+    let mut disk = FolderDisk::open(&folders.state)?;
+    match Keyring::load(&disk) {
+        Err(LoadError::NotMade) => {}
+        Ok(keys) => {
+            return Err(LoadError::AlreadyMade {
+                name: keys.name().to_string(),
+            }
+            .into());
+        }
+        Err(error) => return Err(error.into()),
+    }
+    forget_half_made(&mut disk)?;
+    let passphrase = source.read_new()?;
+    let rng = &mut SystemRng;
+    let cost = Cost::STANDARD;
+    let mut keys = Keyring::create(name.clone(), &passphrase, cost, rng)
+        .map_err(|error| Failure::new(error.to_string(), error.hint()))?;
+    let mut entry = Entry::own(SystemClock.now().unix_s, "init", Outcome::Approve);
+    entry.key = Some(FIRST_KEY.to_owned());
+    Journal::create(&entry, &mut disk)?;
+    let first = Name::new(FIRST_KEY).map_err(|error| Failure::new(error.to_string(), ""))?;
+    // The file of the keys comes last: with it the authenticator is made.
+    let made = keys
+        .make_key(&first, Algorithm::Ed25519, rng, &mut disk)
+        .map_err(|error| Failure::new(error.to_string(), error.hint()))?;
+    print::talk(format_args!("{name} is made, with the key {FIRST_KEY}."));
+    print_key(key_line(&made))?;
+    print::talk(
+        "Next: keystead pair --link on the workstation, and keystead-authenticator pair LINK here.",
+    );
+    Ok(())
+}
+
+/// An `init` that was stopped in the middle left a log of one entry and no key.
+fn forget_half_made(disk: &mut FolderDisk) -> Result<(), Failure> {
+    if disk.read(LOG_FILE)?.is_none() {
+        return Ok(());
+    }
+    match Journal::read(disk) {
+        Ok(entries) if entries.len() <= 1 => Ok(disk.remove(LOG_FILE)?),
+        Ok(_) | Err(_) => Err(LoadError::Missing {
+            file: crate::keyring::KEYS_FILE.to_owned(),
+        }
+        .into()),
+    }
+}
+
+fn key_new(
+    folders: &Folders,
+    name: String,
+    algorithm: String,
+    source: Source,
+) -> Result<(), Failure> {
+    let command = Command::KeyNew { name, algorithm };
+    let reply = converse(folders, None, async |talk: &mut Conversation| {
+        let Reply::Status(status) = ask(talk, Command::Status, None).await? else {
+            return Err(strange());
+        };
+        let passphrase = match status.locked {
+            true => Some(source.read("Passphrase: ")?),
+            false => None,
+        };
+        ask(talk, command, passphrase).await
+    })?;
+    match reply {
+        Reply::Key(key) => print_key(Some(key)),
+        _ => Err(strange()),
+    }
+}
+
+fn print_key(key: Option<crate::control::KeyLine>) -> Result<(), Failure> {
+    let Some(key) = key else {
+        return Err(strange());
+    };
+    print::talk(format_args!(
+        "{}  {}  {}",
+        key.name, key.algorithm, key.fingerprint
+    ));
+    print::line(key.public_key)
+}
+
+fn lock(folders: &Folders) -> Result<(), Failure> {
+    match block_on(Conversation::connect(&control_socket(folders)))? {
+        None => {
+            print::talk("nothing runs: the keys are on disk alone, sealed");
+            Ok(())
+        }
+        Some(_) => simple(folders, Command::Lock),
+    }
+}
+
+fn unlock(folders: &Folders, source: Source) -> Result<(), Failure> {
+    let socket = control_socket(folders);
+    block_on(async {
+        let Some(mut talk) = Conversation::connect(&socket).await? else {
+            return Err(Failure::new(
+                "nothing runs that could be unlocked",
+                "keystead-authenticator run asks for the passphrase itself",
+            ));
+        };
+        let passphrase = source.read("Passphrase: ")?;
+        say_done(ask(&mut talk, Command::Unlock, Some(passphrase)).await?)
+    })
+}
+
+/// A command with one answer.
+fn simple(folders: &Folders, command: Command) -> Result<(), Failure> {
+    say_done(converse(folders, None, async |talk: &mut Conversation| {
+        ask(talk, command, None).await
+    })?)
+}
+
+fn say_done(reply: Reply) -> Result<(), Failure> {
+    match reply {
+        Reply::Done { line } => {
+            print::talk(line);
+            Ok(())
+        }
+        _ => Err(strange()),
+    }
+}
+
+/// Speaks with the running authenticator, or with one in this process; the
+/// latter reaches the network only with `net`.
+fn converse<T>(
+    folders: &Folders,
+    net: Option<NetOptions>,
+    talk: impl AsyncFnOnce(&mut Conversation) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    block_on(async {
+        if let Some(mut running) = Conversation::connect(&control_socket(folders)).await? {
+            return talk(&mut running).await;
+        }
+        let _lock = Lock::take(&folders.state)?;
+        let disk = FolderDisk::open(&folders.state)?;
+        let net = net.map(Net::start).transpose()?;
+        let (to_edge, commands) = mpsc::channel(1);
+        let options = Options {
+            decide: Decide::Nobody,
+            listen: None,
+            own_address: None,
+        };
+        let (mut edge, actions) = Edge::load(disk, options, net, commands)?;
+        edge.act(actions);
+        let mut local = Conversation::local(to_edge);
+        let said = tokio::select! {
+            said = talk(&mut local) => said,
+            failure = edge.work() => Err(failure),
+        };
+        if said.is_ok() {
+            // Whoever answers the workstation's repeats until its Close is us.
+            edge.work_while_pairing().await;
+        }
+        edge.end().await;
+        said
+    })
+}
+
+/// Asks, says what is said meanwhile, and gives the last reply.
+async fn ask(
+    talk: &mut Conversation,
+    command: Command,
+    passphrase: Option<SecretBytes>,
+) -> Result<Reply, Failure> {
+    talk.say(command, passphrase).await?;
+    loop {
+        match talk.next().await? {
+            Reply::Say { line } => print::talk(line),
+            Reply::Failed { message, hint } => return Err(Failure::new(message, hint)),
+            reply => return Ok(reply),
+        }
+    }
+}
+
+fn strange() -> Failure {
+    Failure::new(
+        "the authenticator gave another answer than was asked for",
+        "",
+    )
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(work);
+    // A thread that still waits for a key must not hold the program.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), PROGRAM, &mut script);
+    Ok(std::io::Write::write_all(&mut std::io::stdout(), &script)?)
+}
+
+/// One page a command.
+fn man_pages(folder: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder)?;
+    Ok(clap_mangen::generate_to(Arguments::command(), folder)?)
+}
+
+/// The key that `init` makes.
+const FIRST_KEY: &str = "main";

@@ -1,0 +1,179 @@
+//! Commands that read: `status`, `key list`, `host list`, `log`.
+//!
+//! What is on disk is read from there, beside a running authenticator too:
+//! every file is whole at every moment, and the log only grows.
+
+use keystead_daemon::FolderDisk;
+use keystead_daemon::home::Folders;
+use serde::Serialize;
+
+use super::{ask, control_socket, converse, strange};
+use crate::control::{Command, JSON_VERSION, KeyLine, Reply, Status};
+use crate::entry::Entry;
+use crate::holder::key_line;
+use crate::journal::Journal;
+use crate::keyring::Keyring;
+use crate::pins::{Pin, Pins};
+use crate::program::conversation::Conversation;
+use crate::program::failure::Failure;
+use crate::program::print;
+use crate::program::time::utc;
+use crate::show::Safe;
+
+/// `status`
+pub(crate) fn status(folders: &Folders, json: bool) -> Result<(), Failure> {
+    let is_running = super::block_on(Conversation::connect(&control_socket(folders)))?.is_some();
+    let reply = converse(folders, None, async |talk: &mut Conversation| {
+        ask(talk, Command::Status, None).await
+    })?;
+    let Reply::Status(mut status) = reply else {
+        return Err(strange());
+    };
+    status.running = is_running;
+    if json {
+        return print::json(&status);
+    }
+    let state = match (status.running, status.locked) {
+        (false, _) => "not running",
+        (true, true) => "running, locked",
+        (true, false) => "running, unlocked",
+    };
+    print::line(format_args!("{}: {state}", status.name))?;
+    for address in &status.addresses {
+        print::line(format_args!("listens at {address}"))?;
+    }
+    if status.waiting > 0 {
+        print::line(format_args!("{} requests wait for you", status.waiting))?;
+    }
+    pairings(&status)
+}
+
+fn pairings(status: &Status) -> Result<(), Failure> {
+    if status.pairings.is_empty() {
+        return print::line("no pairing yet");
+    }
+    let row = |pairing: &crate::control::PairingLine| {
+        vec![
+            pairing.workstation.clone(),
+            pairing.id.clone(),
+            format!("since {}", utc(pairing.made)),
+            pairing
+                .relay
+                .clone()
+                .unwrap_or_else(|| "no relay".to_owned()),
+            match (pairing.channels, pairing.used) {
+                (0, false) => "not used yet".to_owned(),
+                (0, true) => "away".to_owned(),
+                (_, _) => "connected".to_owned(),
+            },
+        ]
+    };
+    let rows: Vec<Vec<String>> = status.pairings.iter().map(row).collect();
+    print::table(&rows)
+}
+
+/// `key list`
+pub(crate) fn keys(folders: &Folders, json: bool) -> Result<(), Failure> {
+    let disk = FolderDisk::open(&folders.state)?;
+    let keys = Keyring::load(&disk)?;
+    let keys: Vec<KeyLine> = keys.entries().iter().filter_map(key_line).collect();
+    if json {
+        return print::json(&Keys {
+            version: JSON_VERSION,
+            keys,
+        });
+    }
+    let rows: Vec<Vec<String>> = keys
+        .into_iter()
+        .map(|key| vec![key.name, key.algorithm, key.fingerprint])
+        .collect();
+    print::table(&rows)
+}
+
+/// `host list`
+pub(crate) fn hosts(folders: &Folders, json: bool) -> Result<(), Failure> {
+    let disk = FolderDisk::open(&folders.state)?;
+    Keyring::load(&disk)?;
+    let pins = Pins::load(&disk)?;
+    if json {
+        let hosts = pins.iter().map(|(name, pin)| Host { name, pin }).collect();
+        return print::json(&Hosts {
+            version: JSON_VERSION,
+            hosts,
+        });
+    }
+    let row = |(name, pin): (&str, &Pin)| {
+        vec![
+            Safe(name).to_string(),
+            Safe(&pin.host_key).to_string(),
+            format!("since {} by {}", utc(pin.time), Safe(&pin.workstation)),
+        ]
+    };
+    let rows: Vec<Vec<String>> = pins.iter().map(row).collect();
+    print::table(&rows)
+}
+
+/// `log`
+pub(crate) fn log(folders: &Folders, json: bool) -> Result<(), Failure> {
+    let disk = FolderDisk::open(&folders.state)?;
+    Keyring::load(&disk)?;
+    let entries = Journal::read(&disk)?;
+    if json {
+        return print::json(&Log {
+            version: JSON_VERSION,
+            entries,
+        });
+    }
+    let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
+    print::table(&rows)
+}
+
+fn row(entry: &Entry) -> Vec<String> {
+    let shown = |text: &Option<String>| text.as_deref().map(|it| Safe(it).to_string());
+    let mut about = Vec::new();
+    if let Some(user) = shown(&entry.user) {
+        let host = shown(&entry.host).or_else(|| shown(&entry.host_key));
+        about.push(format!(
+            "{user} at {}",
+            host.unwrap_or_else(|| "a host not proved".to_owned())
+        ));
+    } else {
+        about.extend(shown(&entry.host));
+        about.extend(shown(&entry.namespace).map(|it| format!("namespace {it}")));
+    }
+    about.extend(shown(&entry.key).map(|it| format!("key {it}")));
+    about.extend(shown(&entry.code).map(|it| format!("code {it}")));
+    about.extend(shown(&entry.reason));
+    vec![
+        utc(entry.time),
+        entry.decision.clone(),
+        entry.purpose.clone().unwrap_or_else(|| entry.kind.clone()),
+        shown(&entry.workstation).unwrap_or_else(|| "here".to_owned()),
+        about.join(", "),
+    ]
+}
+
+#[derive(Serialize)]
+struct Keys {
+    version: u32,
+    keys: Vec<KeyLine>,
+}
+
+#[derive(Serialize)]
+struct Hosts<'a> {
+    version: u32,
+    hosts: Vec<Host<'a>>,
+}
+
+#[derive(Serialize)]
+struct Host<'a> {
+    name: &'a str,
+    #[serde(flatten)]
+    pin: &'a Pin,
+}
+
+#[derive(Serialize)]
+struct Log {
+    version: u32,
+    entries: Vec<Entry>,
+}

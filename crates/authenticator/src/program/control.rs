@@ -1,0 +1,117 @@
+//! The control socket: other commands of this user speak to the running authenticator.
+//!
+//! **Invariant**: what follows a line as a passphrase goes from the socket into
+//! locked memory; a connection that breaks a rule gets one line and is closed.
+
+use keystead_core::SecretBytes;
+use keystead_daemon::line::{self, Limits, LineReader};
+use keystead_daemon::socket::Listener;
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+
+use crate::control::{Command, Line, PASSPHRASE_BYTES_MAX, Reply};
+use crate::holder::Caller;
+
+/// What comes from commands.
+pub(crate) enum FromCaller {
+    /// A command.
+    Command {
+        caller: Caller,
+        command: Command,
+        passphrase: Option<SecretBytes>,
+        replies: mpsc::Sender<Reply>,
+    },
+    /// The command's connection ended.
+    Gone(Caller),
+}
+
+/// Accepts connections until the program ends.
+pub(crate) async fn serve(listener: Listener, to_edge: mpsc::Sender<FromCaller>) {
+    let mut next = FIRST_CALLER;
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let caller = Caller(next);
+                next = next.wrapping_add(1);
+                tokio::spawn(converse(stream, caller, to_edge.clone()));
+            }
+            Err(error) => {
+                tracing::error!(%error, "the control socket broke");
+                return;
+            }
+        }
+    }
+}
+
+async fn converse(stream: UnixStream, caller: Caller, to_edge: mpsc::Sender<FromCaller>) {
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = LineReader::new(reader, Limits::CONTROL);
+    let (replies, mut to_write) = mpsc::channel(REPLIES_MAX);
+    loop {
+        tokio::select! {
+            read = read_command(&mut reader) => match read {
+                Ok(Some((command, passphrase))) => {
+                    let replies = replies.clone();
+                    let sent = FromCaller::Command { caller, command, passphrase, replies };
+                    if to_edge.send(sent).await.is_err() {
+                        break;
+                    }
+                }
+                Ok(None) => break,
+                Err(message) => {
+                    let _ = write(&mut writer, &Reply::failed(message, "")).await;
+                    break;
+                }
+            },
+            Some(reply) = to_write.recv() => {
+                if write(&mut writer, &reply).await.is_err() {
+                    break;
+                }
+            }
+        }
+    }
+    let _ = to_edge.send(FromCaller::Gone(caller)).await;
+}
+
+/// A whole command; may be dropped while it waits for its line.
+async fn read_command(
+    reader: &mut LineReader<tokio::net::unix::OwnedReadHalf>,
+) -> Result<Option<(Command, Option<SecretBytes>)>, String> {
+    let Some(text) = reader.next().await.map_err(|error| error.to_string())? else {
+        return Ok(None);
+    };
+    let line: Line = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    let passphrase = match line.passphrase_bytes {
+        None => None,
+        Some(bytes) if bytes <= PASSPHRASE_BYTES_MAX => {
+            let mut raw = reader
+                .bytes(bytes)
+                .await
+                .map_err(|error| error.to_string())?;
+            Some(SecretBytes::take(&mut raw))
+        }
+        Some(_) => {
+            return Err(format!(
+                "a passphrase has at most {PASSPHRASE_BYTES_MAX} bytes"
+            ));
+        }
+    };
+    Ok(Some((line.command, passphrase)))
+}
+
+async fn write(
+    writer: &mut tokio::net::unix::OwnedWriteHalf,
+    reply: &Reply,
+) -> std::io::Result<()> {
+    let text = serde_json::to_vec(reply)?;
+    line::write_line(writer, &text).await
+}
+
+/// Replies that a slow command has not read yet; a command gets a handful.
+pub(crate) const REPLIES_MAX: usize = 64;
+
+/// The first one is a command in this very process.
+const FIRST_CALLER: u64 = 1;
+
+/// The caller in this very process.
+pub(crate) const OWN_CALLER: Caller = Caller(0);

@@ -1,0 +1,53 @@
+//! The `keystead-authenticator` program: arguments, terminal, sockets, signals.
+//!
+//! **Invariant**: nothing here decides. It carries events to
+//! [`crate::holder::Holder`] and does what its actions say.
+
+mod arguments;
+mod commands;
+mod control;
+mod conversation;
+mod edge;
+mod failure;
+mod passphrase;
+mod print;
+mod serve;
+mod terminal;
+mod time;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use arguments::Arguments;
+
+/// Runs the program; the exit status is STYLE's: 0 done, 1 error, 2 usage, 3 refused.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    trace();
+    match commands::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            print::talk(format_args!("{PROGRAM}: error: {}", failure.message));
+            if !failure.hint.is_empty() {
+                print::talk(format_args!("{PROGRAM}: hint: {}", failure.hint));
+            }
+            ExitCode::from(failure.status)
+        }
+    }
+}
+
+/// `tracing` output for developers, on standard error: `KEYSTEAD_TRACE=debug`.
+fn trace() {
+    let filter = EnvFilter::try_from_env("KEYSTEAD_TRACE");
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("error")))
+        .with_writer(std::io::stderr);
+    // A second one cannot be: this is the program's start.
+    let _ = subscriber.try_init();
+}
+
+/// The program's name in what it says.
+const PROGRAM: &str = "keystead-authenticator";
