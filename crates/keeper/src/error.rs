@@ -99,6 +99,9 @@ pub enum PairError {
         /// What it said.
         outcome: keystead_core::Outcome,
     },
+    /// It said hello and nothing more.
+    #[error("the authenticator fell silent")]
+    Silent,
     /// The channel to the authenticator was ended by it.
     #[error("the authenticator ended the pairing")]
     Aborted,
@@ -114,10 +117,8 @@ pub enum PairError {
     /// The pairing could not be stored.
     #[error("the pairing could not be stored in {file}")]
     NotStored {
-        /// Where.
+        /// Where; a [`Notice::NotSaved`](crate::Notice::NotSaved) says why.
         file: String,
-        /// Why.
-        source: std::io::Error,
     },
 }
 
@@ -137,9 +138,11 @@ impl PairError {
                 "somebody may stand between the two machines; pair again, on another network"
             }
             Self::Protocol(_) => "run `keystead pair` again",
-            Self::Refused | Self::Outcome { .. } | Self::Aborted | Self::Cancelled => {
-                "run `keystead pair` again when both sides are ready"
-            }
+            Self::Refused
+            | Self::Outcome { .. }
+            | Self::Silent
+            | Self::Aborted
+            | Self::Cancelled => "run `keystead pair` again when both sides are ready",
             Self::NotStored { .. } => {
                 "make room on the disk, unpair on the authenticator, then run `keystead pair` again"
             }

@@ -5,9 +5,19 @@
 //! as [`Action`]s. No private key is ever here: what is asked for comes back
 //! signed, and every answer is checked against the request that it claims to answer.
 
+mod attempt;
+mod channel;
 mod error;
 mod event;
+mod hex;
+mod inbox;
+mod keeper;
 mod keepers;
+mod me;
+mod receipts;
+mod record;
+mod route;
+mod step;
 
 pub use error::{KeeperError, LoadError, PairError};
 pub use event::{Action, Answer, AskId, Event, Notice, PairingProgress, PairingView, Progress};
