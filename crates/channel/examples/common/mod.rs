@@ -182,32 +182,30 @@ impl Link {
                     (self.taken, self.filled) = (0, count);
                     return Ok(());
                 }
-                Err(error) => match error.kind() {
-                    ErrorKind::Interrupted => {}
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                        return Err(Refusal::Timeout.into());
-                    }
-                    // A peer that refuses just drops the connection.
-                    ErrorKind::ConnectionReset => return Err(Refusal::Truncated.into()),
-                    _ => return Err(error.into()),
-                },
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_timeout(error.kind()) => return Err(Refusal::Timeout.into()),
+                Err(error) if is_drop(error.kind()) => return Err(Refusal::Truncated.into()),
+                Err(error) => return Err(error.into()),
             }
         }
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         match self.stream.write_all(bytes) {
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
-                ) =>
-            {
-                Err(Refusal::Truncated.into())
-            }
+            Err(error) if is_drop(error.kind()) => Err(Refusal::Truncated.into()),
             sent => Ok(sent?),
         }
     }
+}
+
+/// What a read gives when its time is over.
+fn is_timeout(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// What is left of a connection that the peer refused: it just drops it.
+fn is_drop(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }
 
 /// Milliseconds since the program began: what the library takes as `now_ms`.
@@ -238,12 +236,11 @@ pub(crate) enum Failure {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        Self::Error(match refusal {
-            Refusal::Truncated => {
-                "the peer dropped the connection: it may not know this key or want another profile"
-                    .to_owned()
-            }
-            other => other.to_string(),
+        Self::Error(if refusal == Refusal::Truncated {
+            "the peer dropped the connection: it may not know this key or want another profile"
+                .to_owned()
+        } else {
+            refusal.to_string()
         })
     }
 }

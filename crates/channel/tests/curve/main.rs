@@ -3,9 +3,11 @@
 
 #![cfg(test)]
 
+mod altered;
 mod common;
 mod extensions;
 mod handshake;
+mod identities;
 mod model;
 mod nacl;
 mod properties;

@@ -13,7 +13,7 @@ const NACL: &str = include_str!("../../../../spec/vectors/nacl.json");
 fn nacl_values() {
     let table: Value = serde_json::from_str(NACL).unwrap();
     let vectors = table["vectors"].as_array().unwrap();
-    assert_eq!(Some(vectors.len() as u64), table["count"].as_u64());
+    assert_eq!(serde_json::json!(vectors.len()), table["count"]);
     for vector in vectors {
         let name = vector["id"].as_str().unwrap();
         let key = |field: &str| hex32(vector[field].as_str().unwrap());
