@@ -1,1 +1,45 @@
-//! What the fuzzers run, as plain functions.
+//! What the fuzzers run: one plain function a decoder.
+//!
+//! **Invariant**: a body takes any bytes, returns, and panics only for a bug:
+//! a decoder that panicked, an encoder that did not give back what was read,
+//! a rule that did not hold. The stored corpus (`fuzz/corpus/NAME/*`) is
+//! replayed through the same bodies by a test of this package, on stable;
+//! `fuzz/libfuzzer` only wraps them.
+//!
+//! To add one: a function in its crate's module, a line in [`TARGETS`], a line
+//! in `fuzz/libfuzzer/Cargo.toml`, and a corpus of at least one file.
+
+mod answers;
+mod channel;
+mod random;
+
+/// A decoder to be fuzzed.
+pub struct Target {
+    /// Names its corpus and its libFuzzer program.
+    pub name: &'static str,
+    /// What is run.
+    pub body: fn(&[u8]),
+}
+
+/// Every one, by name.
+pub const TARGETS: &[Target] = &[
+    target("answers", answers::answers),
+    target("channel_items", channel::items),
+    target("channel_link", channel::link),
+    target("channel_messages", channel::messages),
+    target("channel_offer", channel::offer),
+    target("channel_receipt", channel::receipt),
+    target("channel_request", channel::request),
+    target("channel_response", channel::response),
+];
+
+/// The body of a target, if there is one of that name.
+#[must_use]
+pub fn body(name: &str) -> Option<fn(&[u8])> {
+    let found = TARGETS.iter().find(|target| target.name == name);
+    found.map(|target| target.body)
+}
+
+const fn target(name: &'static str, body: fn(&[u8])) -> Target {
+    Target { name, body }
+}
