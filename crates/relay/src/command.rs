@@ -12,7 +12,7 @@ use keystead_daemon::{SystemClock, process};
 use tracing_subscriber::EnvFilter;
 
 use crate::machine::{Limits, Quota};
-use crate::serve::{Options, ServeError, Server};
+use crate::serve::{Options, ServeError, Server, Waits};
 
 /// A blind mailbox for Keystead: carries sealed messages between workstations
 /// and authenticators, and can read none of them.
@@ -126,6 +126,7 @@ impl Run {
             state,
             limits: self.quotas.limits(),
             behind_proxy: self.behind_proxy,
+            waits: Waits::default(),
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -83,11 +83,13 @@ impl Tombstones {
     /// Forgets what is over, and shortens the file when most of it is.
     pub(super) fn sweep(&mut self, now_unix_s: u64, disk: &mut dyn Disk) {
         self.forget(now_unix_s);
-        if self.written > self.deleted.len().saturating_mul(2) + COMPACT_AT_LEAST {
-            if let Err(error) = self.rewrite(disk) {
-                // The longer file says the same.
-                tracing::warn!(%error, "the list of deleted mailboxes stays long");
-            }
+        let worth_it = self.deleted.len().saturating_mul(2) + COMPACT_AT_LEAST;
+        if self.written <= worth_it {
+            return;
+        }
+        if let Err(error) = self.rewrite(disk) {
+            // The longer file says the same.
+            tracing::warn!(%error, "the list of deleted mailboxes stays long");
         }
     }
 

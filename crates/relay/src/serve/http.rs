@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::body::Body;
 use super::shared::Shared;
 use super::websocket;
-use super::{Admitted, Life};
+use super::{Admitted, Life, Waits};
 use crate::machine::{
     Answer, ITEM_BYTES_MAX, MailboxId, Pause, ReadToken, Refusal, Request as Asked, Source,
     WAIT_S_MAX, WriteToken,
@@ -26,6 +26,7 @@ pub(super) struct Caller {
     pub(super) shared: Arc<Shared>,
     pub(super) peer: Source,
     pub(super) behind_proxy: bool,
+    pub(super) waits: Waits,
     pub(super) life: Life,
     /// The connection that carries the call.
     pub(super) admitted: Arc<Admitted>,
@@ -74,6 +75,7 @@ impl Caller {
         let carrier = websocket::Carrier {
             shared: self.shared,
             source,
+            waits: self.waits,
             life: self.life,
             counted: [Some(self.admitted), counted],
         };
@@ -112,7 +114,7 @@ impl Caller {
                 }
                 let source = self.source(request.headers());
                 let _counted = self.count(source)?;
-                let item = item(request.into_body()).await?;
+                let item = item(request.into_body(), self.waits.body).await?;
                 let answer = self
                     .shared
                     .call(source, mailbox, Asked::Post { token, item });
@@ -220,13 +222,13 @@ fn not_allowed(methods: &'static str) -> Response<Body> {
 }
 
 /// Reads an item, refusing by its announced length where there is one.
-async fn item(body: Incoming) -> Result<Vec<u8>, Refusal> {
+async fn item(body: Incoming, wait: Duration) -> Result<Vec<u8>, Refusal> {
     let limit = u64::try_from(ITEM_BYTES_MAX).unwrap_or(u64::MAX);
     if body.size_hint().lower() > limit {
         return Err(Refusal::TooLarge);
     }
     let reading = Limited::new(body, ITEM_BYTES_MAX).collect();
-    let read = tokio::time::timeout(BODY_WAIT, reading).await;
+    let read = tokio::time::timeout(wait, reading).await;
     match read.map_err(|_| Refusal::Malformed)? {
         Ok(item) => Ok(item.to_bytes().into()),
         Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
@@ -289,9 +291,6 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
 const HEADERS: HeaderValue = HeaderValue::from_static("Authorization, Content-Type");
 const DAY: HeaderValue = HeaderValue::from_static("86400");
-
-/// For a body of 65,600 bytes: 7 KB/s, slower than any line that is still used.
-const BODY_WAIT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

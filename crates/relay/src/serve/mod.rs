@@ -42,6 +42,42 @@ pub struct Options {
     /// Whether the last address of `X-Forwarded-For` is the source: only behind
     /// a proxy that writes it, since any client can.
     pub behind_proxy: bool,
+    /// How long peers are waited for.
+    pub waits: Waits,
+}
+
+/// How long a peer is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// For the head of a request, and between two requests.
+    pub head: Duration,
+    /// For the body of a request.
+    pub body: Duration,
+    /// For a peer to take anything of what is written.
+    pub stall: Duration,
+    /// Between two pings of a WebSocket.
+    pub ping: Duration,
+    /// For any sign of life on a WebSocket.
+    pub silence: Duration,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self {
+            // Behind a connection is a browser or an agent, which sends a head
+            // at once; a connection kept for the next call may rest so long.
+            head: Duration::from_secs(30),
+            // 65,600 bytes: 7 KB/s, slower than any line still in use.
+            body: Duration::from_secs(10),
+            // A peer that takes nothing for so long is gone.
+            stall: Duration::from_secs(30),
+            // Below the minute after which proxies and address translators
+            // forget a quiet connection.
+            ping: Duration::from_secs(30),
+            // Two pings without an answer, and some time for a slow line.
+            silence: Duration::from_secs(75),
+        }
+    }
 }
 
 /// A relay that listens.
@@ -49,6 +85,7 @@ pub struct Server {
     listener: TcpListener,
     shared: Arc<Shared>,
     behind_proxy: bool,
+    waits: Waits,
     _lock: Lock,
 }
 
@@ -69,6 +106,7 @@ impl Server {
             listener,
             shared: Arc::new(shared),
             behind_proxy: options.behind_proxy,
+            waits: options.waits,
             _lock: lock,
         })
     }
@@ -101,6 +139,7 @@ impl Server {
                             shared: self.shared.clone(),
                             peer: Source::of(peer.ip()),
                             behind_proxy: self.behind_proxy,
+                            waits: self.waits,
                             life: life.clone(),
                         };
                         tokio::spawn(connection.serve(stream));
@@ -132,6 +171,7 @@ struct Connection {
     shared: Arc<Shared>,
     peer: Source,
     behind_proxy: bool,
+    waits: Waits,
     life: Life,
 }
 
@@ -171,6 +211,7 @@ impl Connection {
             shared: self.shared.clone(),
             peer: self.peer,
             behind_proxy: self.behind_proxy,
+            waits: self.waits,
             life: self.life.clone(),
             admitted: Arc::new(admitted),
         };
@@ -180,9 +221,12 @@ impl Connection {
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_WAIT)
+            .header_read_timeout(self.waits.head)
             .max_buf_size(HEAD_BYTES_MAX)
-            .serve_connection(TokioIo::new(Stalling::new(stream, STALL_WAIT)), service)
+            .serve_connection(
+                TokioIo::new(Stalling::new(stream, self.waits.stall)),
+                service,
+            )
             .with_upgrades();
         let mut connection = pin!(connection);
         let mut life = self.life;
@@ -262,15 +306,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// For the head of a request, and between two requests: behind it is a browser
-/// or an agent, which sends a head at once.
-const HEAD_WAIT: Duration = Duration::from_secs(30);
-
 /// Longest head: ours have 200 bytes, browsers send some KiB, proxies add more.
 const HEAD_BYTES_MAX: usize = 16 * 1_024;
-
-/// For a peer that takes nothing of what is written: then it is gone.
-const STALL_WAIT: Duration = Duration::from_secs(30);
 
 /// The system's buffer of one connection: three of the longest items.
 const SEND_BUFFER_BYTES: u32 = 256 * 1_024;

@@ -19,13 +19,14 @@ use tokio_websockets::{CloseCode, Limits, Message, ServerBuilder, WebSocketStrea
 use super::body::Body;
 use super::http::plain;
 use super::shared::Shared;
-use super::{Admitted, Life};
+use super::{Admitted, Life, Waits};
 use crate::machine::{Event, MESSAGE_BYTES_MAX, Refusal, SocketId, Source};
 
 /// What a WebSocket needs as long as it lives.
 pub(super) struct Carrier {
     pub(super) shared: Arc<Shared>,
     pub(super) source: Source,
+    pub(super) waits: Waits,
     pub(super) life: Life,
     /// Its connection, and behind a proxy its source's.
     pub(super) counted: [Option<Arc<Admitted>>; 2],
@@ -68,7 +69,7 @@ impl Carrier {
         let (socket, mut frames) = shared.open(self.source);
         let open = Open { shared, socket };
         let mut heard = Instant::now();
-        let mut pings = interval_at(heard + PING_EVERY, PING_EVERY);
+        let mut pings = interval_at(heard + self.waits.ping, self.waits.ping);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let reason = loop {
             tokio::select! {
@@ -91,7 +92,7 @@ impl Carrier {
                     }
                 }
                 _ = pings.tick() => {
-                    if heard.elapsed() > SILENCE_MAX {
+                    if heard.elapsed() > self.waits.silence {
                         break None;
                     }
                     if stream.send(Message::ping("")).await.is_err() {
@@ -167,13 +168,6 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// RFC 6455 §4.1: a nonce of 16 bytes.
 const KEY_BYTES: usize = 16;
-
-/// Below the minute after which proxies and address translators forget a
-/// connection that is quiet.
-const PING_EVERY: Duration = Duration::from_secs(30);
-
-/// Two pings without an answer, and some time for a slow line.
-const SILENCE_MAX: Duration = Duration::from_secs(75);
 
 /// For a close frame to go out.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
