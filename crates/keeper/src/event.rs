@@ -87,6 +87,10 @@ pub enum Action {
 
 /// How an ask goes on.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, moved once: a box would cost more"
+)]
 pub enum Progress {
     /// It left this machine on a channel for the first time.
     Sent {

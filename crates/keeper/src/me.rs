@@ -50,26 +50,24 @@ pub(crate) fn ways(transports: &[TransportAddress]) -> (Vec<RelayUrl>, Vec<Strin
     let mut addresses = Vec::new();
     for transport in transports {
         match transport {
-            TransportAddress::Relay(url) => {
-                if let Ok(relay) = url.parse::<RelayUrl>()
-                    && relays.len() < RELAYS_MAX
-                    && !relays.contains(&relay)
-                {
-                    relays.push(relay);
-                }
-            }
+            TransportAddress::Relay(url) => take_new(&mut relays, url.parse().ok(), RELAYS_MAX),
             TransportAddress::Local(address) => {
-                if LocalAddress::new(address).is_ok()
-                    && addresses.len() < ADDRESSES_MAX
-                    && !addresses.contains(address)
-                {
-                    addresses.push(address.clone());
-                }
+                let address = LocalAddress::new(address).ok().map(|it| it.to_string());
+                take_new(&mut addresses, address, ADDRESSES_MAX);
             }
             _ => {}
         }
     }
     (relays, addresses)
+}
+
+fn take_new<T: PartialEq>(taken: &mut Vec<T>, new: Option<T>, max: usize) {
+    if let Some(new) = new
+        && taken.len() < max
+        && !taken.contains(&new)
+    {
+        taken.push(new);
+    }
 }
 
 /// Relays of one keeper. Why: each request goes over all of them.

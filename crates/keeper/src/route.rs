@@ -381,7 +381,8 @@ impl Route {
             }
             LinkEnd::Refused(refusal) => refusal.to_string(),
             LinkEnd::Silent => "no sign of life".to_owned(),
-            _ => "ended".to_owned(),
+            // A client is not told of the rest, nor of what a later version adds.
+            LinkEnd::Revoked | LinkEnd::ClosedHere | _ => "ended".to_owned(),
         };
         self.fail(reason, step.now_ms());
     }

@@ -5,27 +5,23 @@
 //! and the offer's mailbox end with the attempt.
 
 mod door;
+mod stages;
 mod talk;
 
 use std::net::SocketAddr;
 
-use keystead_channel::curve::CloseCode;
-use keystead_channel::mailbox::{Item, ItemConn, MailboxDirection};
-use keystead_channel::pairing::{
-    Compared, Confirming, Greeted, LocalAddress, Offered, OtherHello, PairError as Protocol,
-    Receive, RelayUrl as OfferRelay,
-};
-use keystead_core::{AckResponse, MeResponse, Name, Outcome, Response, ResponseBody};
+use keystead_channel::mailbox::{Item, ItemConn};
+use keystead_channel::pairing::{Compared, Confirming, Greeted, Offered, PairError as Protocol};
+use keystead_core::Name;
 use keystead_transport::{LinkId, RelayUrl};
 
-use crate::channel::Carriage;
-use crate::me::ways;
+use crate::channel::{Carriage, Outbox};
 use crate::record::{Record, Secrets};
 use crate::step::Step;
 use crate::{PairError, PairingProgress};
 
 use door::Door;
-use talk::{Heard, Talk};
+use talk::Talk;
 
 /// One attempt, from the offer to its end.
 pub(crate) struct Attempt {
@@ -207,7 +203,11 @@ impl Attempt {
             Stage::Confirming { pairing, .. } if now_ms >= pairing.gives_up_ms() => {
                 return self.fail(Protocol::ConfirmExpired.into(), step);
             }
-            _ => {}
+            Stage::Offered(_)
+            | Stage::Greeted { .. }
+            | Stage::Compared { .. }
+            | Stage::Confirming { .. }
+            | Stage::Over => {}
         }
         if let Some(talk) = self.talk() {
             let heard = talk.tick(step);
@@ -237,7 +237,7 @@ impl Attempt {
         own.into_iter().chain(talk).chain(self.door.wake_ms()).min()
     }
 
-    fn talk(&mut self) -> Option<&mut Talk> {
+    pub(super) fn talk(&mut self) -> Option<&mut Talk> {
         match &mut self.stage {
             Stage::Greeted { talk, .. }
             | Stage::Compared { talk, .. }
@@ -245,259 +245,11 @@ impl Attempt {
             Stage::Listening { .. } | Stage::Offered(_) | Stage::Over => None,
         }
     }
-
-    /// Makes the offer once it is known where we listen.
-    fn offer_when_ready(&mut self, step: &mut Step<'_, '_>) -> Going {
-        let Stage::Listening { own_name, until_ms } = &self.stage else {
-            return None;
-        };
-        if !self.door.is_ready() && step.now_ms() < *until_ms {
-            return None;
-        }
-        let addresses = self.door.addresses();
-        if self.relay.is_none() && addresses.is_empty() {
-            let reason = self.door.trouble();
-            return self.fail(PairError::NoAddress { reason }, step);
-        }
-        let made = make_offer(own_name, self.relay.as_ref(), &addresses, step);
-        let offered = match made {
-            Ok(offered) => offered,
-            Err(error) => return self.fail(error, step),
-        };
-        if let Some(relay) = &self.relay {
-            let inbox = offered.mailbox(MailboxDirection::ServerToClient);
-            self.door.read(relay, &inbox, step);
-        }
-        let offer = offered.offer();
-        step.pairing(PairingProgress::Offer {
-            link: offer.link(),
-            qr_text: offer.qr_text().ok(),
-            relay: self.relay.clone(),
-            addresses,
-            expires_in_ms: offered.expires_ms().saturating_sub(step.now_ms()),
-        });
-        self.stage = Stage::Offered(Box::new(offered));
-        None
-    }
-
-    /// A frame that may be a pairing hello.
-    fn take_hello(&mut self, frame: &[u8], from: HelloFrom, step: &mut Step<'_, '_>) -> Going {
-        let verdict = match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Offered(offered) => return self.greet(*offered, frame, from, step),
-            other => {
-                self.stage = other;
-                self.judge(frame)
-            }
-        };
-        match (verdict, from) {
-            (OtherHello::Race, _) => return self.fail(Protocol::Race.into(), step),
-            (OtherHello::Repeat, HelloFrom::Link(link)) => {
-                if let Some(talk) = self.talk() {
-                    talk.keep_accepted(link, step);
-                }
-            }
-            (OtherHello::Invalid, HelloFrom::Link(link)) => Door::hang_up(link, step),
-            (OtherHello::Repeat | OtherHello::Invalid, HelloFrom::Conn(..)) => {}
-        }
-        None
-    }
-
-    fn judge(&self, frame: &[u8]) -> OtherHello {
-        match &self.stage {
-            Stage::Greeted { pairing, .. } => pairing.other_hello(frame),
-            Stage::Compared { pairing, .. } => pairing.other_hello(frame),
-            Stage::Confirming { pairing, .. } => pairing.other_hello(frame),
-            Stage::Listening { .. } | Stage::Offered(_) | Stage::Over => OtherHello::Invalid,
-        }
-    }
-
-    /// The first valid hello takes the offer; the channel starts at once.
-    fn greet(
-        &mut self,
-        offered: Offered,
-        frame: &[u8],
-        from: HelloFrom,
-        step: &mut Step<'_, '_>,
-    ) -> Going {
-        let outbox = offered.mailbox(MailboxDirection::ClientToServer);
-        match offered.receive(step.now_ms(), frame, step.io.rng) {
-            Receive::Ended(error) => return self.fail(error.into(), step),
-            Receive::Ignored(offered, error) => {
-                tracing::debug!(%error, "hello ignored");
-                self.stage = Stage::Offered(Box::new(offered));
-                if let HelloFrom::Link(link) = from {
-                    Door::hang_up(link, step);
-                }
-            }
-            Receive::Greeted(pairing) => {
-                step.pairing(PairingProgress::HelloSeen);
-                let mut talk = Talk::start(pairing.channel_keys(), self.relay.as_ref(), outbox);
-                talk.open(pairing.request(), ME_WAIT_S, step);
-                talk.begin(from, step);
-                self.stage = Stage::Greeted {
-                    pairing: Box::new(pairing),
-                    talk: Box::new(talk),
-                    until_ms: step.now_ms().saturating_add(ACK_MS),
-                };
-            }
-        }
-        None
-    }
-
-    fn take_heard(&mut self, heard: Heard, step: &mut Step<'_, '_>) -> Going {
-        for hello in &heard.hellos {
-            if self.judge(hello) == OtherHello::Race {
-                return self.fail(Protocol::Race.into(), step);
-            }
-        }
-        for ack in heard.acks {
-            let going = self.take_ack(ack, step);
-            if going.is_some() {
-                return going;
-            }
-        }
-        for answer in heard.answers {
-            let going = self.take_answer(answer, step);
-            if going.is_some() {
-                return going;
-            }
-        }
-        if let Some(what) = heard.misbehaved {
-            return self.fail(PairError::PeerMisbehaved { what }, step);
-        }
-        if heard.is_aborted {
-            return self.fail(PairError::Aborted, step);
-        }
-        None
-    }
-
-    fn take_ack(&mut self, ack: AckResponse, step: &mut Step<'_, '_>) -> Going {
-        let (pairing, talk) = match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Greeted { pairing, talk, .. } => (pairing, talk),
-            // Acked anew: the code stands.
-            other => {
-                self.stage = other;
-                return None;
-            }
-        };
-        let compared = match ack.pairing {
-            Some((nonce_s, name)) => pairing
-                .receive_ack(step.now_ms(), &nonce_s, name)
-                .map_err(PairError::from),
-            None => Err(misbehaved("its ack has no nonce")),
-        };
-        let compared = match compared {
-            Ok(compared) => compared,
-            Err(error) => {
-                return self.fail_talking(*talk, error, step);
-            }
-        };
-        step.pairing(PairingProgress::Code {
-            code: compared.code(),
-            authenticator: compared.authenticator().clone(),
-            expires_in_ms: compared.expires_ms().saturating_sub(step.now_ms()),
-        });
-        self.stage = Stage::Compared {
-            pairing: Box::new(compared),
-            talk,
-        };
-        None
-    }
-
-    fn take_answer(&mut self, response: Response, step: &mut Step<'_, '_>) -> Going {
-        match response.outcome {
-            Outcome::Approve => {}
-            Outcome::Refuse => return self.fail(PairError::Refused, step),
-            outcome => return self.fail(PairError::Outcome { outcome }, step),
-        }
-        match (&mut self.stage, &response.body) {
-            (Stage::Compared { pairing, talk }, Some(ResponseBody::Me(me))) => {
-                if let Err(what) = talk.take_receipt(&response, &me.receipt_key, step) {
-                    return self.fail(PairError::PeerMisbehaved { what }, step);
-                }
-                pairing.confirm_there(me.clone());
-                self.go_on(step)
-            }
-            (Stage::Confirming { talk, .. }, Some(ResponseBody::Empty)) => {
-                match talk.take_own_receipt(&response, step) {
-                    Ok(()) => self.finish(step),
-                    Err(what) => self.fail(PairError::PeerMisbehaved { what }, step),
-                }
-            }
-            _ => {
-                let what = "it answered out of turn".to_owned();
-                self.fail(PairError::PeerMisbehaved { what }, step)
-            }
-        }
-    }
-
-    /// Goes on once both persons have said yes.
-    fn go_on(&mut self, step: &mut Step<'_, '_>) -> Going {
-        let (pairing, mut talk) = match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Compared { pairing, talk } => (pairing, talk),
-            other => {
-                self.stage = other;
-                return None;
-            }
-        };
-        match pairing.step(step.now_ms(), step.io.rng) {
-            Ok(Ok(confirming)) => {
-                talk.open(confirming.request(), CONFIRM_WAIT_S, step);
-                talk.pump(step);
-                self.stage = Stage::Confirming {
-                    pairing: Box::new(confirming),
-                    talk,
-                };
-                None
-            }
-            Ok(Err(waiting)) => {
-                self.stage = Stage::Compared {
-                    pairing: Box::new(waiting),
-                    talk,
-                };
-                None
-            }
-            Err(error) => self.fail_talking(*talk, error.into(), step),
-        }
-    }
-
-    /// The authenticator has stored the pairing.
-    fn finish(&mut self, step: &mut Step<'_, '_>) -> Going {
-        let Stage::Confirming { pairing, mut talk } =
-            std::mem::replace(&mut self.stage, Stage::Over)
-        else {
-            return None;
-        };
-        talk.close(CloseCode::Done, step);
-        self.door.close(self.relay.as_ref(), step);
-        let (paired, me) = pairing.store();
-        let record = record_of(me, self.relay.as_ref(), &talk, step.now.unix_s);
-        let secrets = Secrets {
-            keys: paired.own,
-            server: paired.peer,
-            pair_key: std::sync::Arc::new(paired.pair_key),
-        };
-        Some(Ended::Paired(Box::new((record, secrets))))
-    }
-
-    fn fail(&mut self, error: PairError, step: &mut Step<'_, '_>) -> Going {
-        if let Some(talk) = self.talk() {
-            talk.close(CloseCode::PairingAborted, step);
-        }
-        self.stage = Stage::Over;
-        self.door.close(self.relay.as_ref(), step);
-        Some(Ended::Failed(error))
-    }
-
-    fn fail_talking(&mut self, mut talk: Talk, error: PairError, step: &mut Step<'_, '_>) -> Going {
-        talk.close(CloseCode::PairingAborted, step);
-        self.fail(error, step)
-    }
 }
 
 impl HelloFrom {
     /// What the channel starts on.
-    fn carriage(self, outbox: crate::channel::Outbox) -> Carriage {
+    fn carriage(self, outbox: Outbox) -> Carriage {
         match self {
             Self::Conn(relay, conn) => Carriage::Items {
                 relay,
@@ -509,57 +261,8 @@ impl HelloFrom {
     }
 }
 
-fn make_offer(
-    own_name: &Name,
-    relay: Option<&RelayUrl>,
-    addresses: &[String],
-    step: &mut Step<'_, '_>,
-) -> Result<Offered, PairError> {
-    let relay = relay.map(|it| OfferRelay::new(it.as_str())).transpose()?;
-    let addresses: Result<Vec<LocalAddress>, _> =
-        addresses.iter().map(|it| LocalAddress::new(it)).collect();
-    let name = own_name.clone();
-    let offered = Offered::make(step.now_ms(), name, relay, addresses?, step.io.rng)?;
-    Ok(offered)
-}
-
-fn record_of(me: MeResponse, relay: Option<&RelayUrl>, talk: &Talk, unix_s: u64) -> Record {
-    let (mut relays, addresses) = ways(&me.transports);
-    if relays.is_empty() && addresses.is_empty() {
-        relays.extend(relay.cloned());
-    }
-    Record {
-        name: me.name.clone(),
-        authenticator: me.name,
-        keys: me.keys,
-        relays,
-        addresses,
-        receipt_key: me.receipt_key,
-        paired_unix_s: unix_s,
-        me_unix_s: unix_s,
-        is_used: false,
-        unpaired_unix_s: None,
-        receipts: talk.receipt_chain(),
-    }
-}
-
-fn misbehaved(what: &str) -> PairError {
-    PairError::PeerMisbehaved {
-        what: what.to_owned(),
-    }
-}
-
 /// Type of the pairing hello (`spec/pairing.md` section 1, step 2).
 const HELLO_TYPE: u8 = 0x10;
 
 /// How long the addresses may take. Why: to bind is a matter of milliseconds.
 const LISTEN_MS: u64 = 2_000;
-
-/// How long the authenticator's nonce may take. Why: as long as a handshake over a relay.
-const ACK_MS: u64 = 60_000;
-
-/// Wait of the me request. Why: both persons have 2 minutes, and the ack came before.
-const ME_WAIT_S: u16 = 180;
-
-/// Wait of the confirm request (`spec/pairing.md` section 1, step 5).
-const CONFIRM_WAIT_S: u16 = 60;

@@ -1,0 +1,179 @@
+//! What a keeper answers, and what it changes here.
+//!
+//! Invariant: an answer is told only after its receipt was verified.
+
+use keystead_channel::link::asks::Arrival;
+use keystead_channel::wire::{Fault, check_receipt};
+use keystead_core::{MeResponse, Outcome, RequestBody, Response, ResponseBody};
+
+use super::{Keeper, OWN_WAIT_S, Purpose, Question};
+use crate::me::{self, MeChange};
+use crate::receipts::Place;
+use crate::step::Step;
+use crate::{Answer, Notice, Progress};
+
+impl Keeper {
+    /// The authenticator answers: the pairing works, and may have news.
+    pub(super) fn note_use(&mut self, step: &mut Step<'_, '_>) {
+        if !self.record.is_used {
+            self.record.is_used = true;
+            self.save_later(step);
+        }
+        let age_s = step.now.unix_s.saturating_sub(self.record.me_unix_s);
+        let asks_already = self
+            .questions
+            .values()
+            .any(|it| it.purpose == Purpose::Refresh);
+        let is_due = age_s >= REFRESH_S || self.address_failed;
+        if is_due && !asks_already && !self.is_unpairing() && !self.is_ended {
+            self.address_failed = false;
+            let body = RequestBody::Me { nonce_c: None };
+            // It has no payload, so it is never too long.
+            let _ = self.open(Purpose::Refresh, body, OWN_WAIT_S, step);
+        }
+    }
+
+    pub(super) fn take_message(&mut self, message: &[u8], step: &mut Step<'_, '_>) {
+        match self.asks.receive(message) {
+            Arrival::NotAsked => {}
+            Arrival::Ack(response) => {
+                if let Some(question) = self.questions.get_mut(&response.id)
+                    && !question.is_over
+                    && let Purpose::Agent(ask) = question.purpose
+                    && !std::mem::replace(&mut question.asking_is_told, true)
+                {
+                    let authenticator = self.record.authenticator.clone();
+                    step.progress(ask, Progress::Asking { authenticator });
+                }
+            }
+            Arrival::Final(response) => self.take_answer(response, step),
+            Arrival::Misbehaved(error) => {
+                let what = format!("its answer is no answer: {error}");
+                if let Some(id) = error.id
+                    && self.asks.kind(&id).is_some()
+                    && error.fault != Fault::NotAsked
+                {
+                    self.asks.close(&id);
+                    self.fail(id, &what, step);
+                }
+                let pairing = self.id;
+                step.notice(Notice::Misbehaved { pairing, what });
+            }
+        }
+    }
+
+    pub(super) fn take_answer(&mut self, response: Response, step: &mut Step<'_, '_>) {
+        self.tell_clock(response.unix_s, step);
+        if response.outcome.has_receipt()
+            && let Err(what) = self.take_receipt(&response, step)
+        {
+            self.fail(response.id, &what, step);
+            let pairing = self.id;
+            step.notice(Notice::Misbehaved { pairing, what });
+            return;
+        }
+        let id = response.id;
+        let is_unpaired = response.outcome == Outcome::Unpair;
+        self.forget(id);
+        if let Some(question) = self.questions.remove(&id) {
+            self.settle(question, response, step);
+        }
+        if is_unpaired && !self.is_ended {
+            self.unpaired(step);
+        }
+    }
+
+    pub(super) fn settle(
+        &mut self,
+        question: Question,
+        response: Response,
+        step: &mut Step<'_, '_>,
+    ) {
+        match question.purpose {
+            Purpose::Agent(ask) if !question.is_over => {
+                let answer = Answer {
+                    outcome: response.outcome,
+                    body: response.body,
+                    receipt: response.receipt,
+                    request_hash: response.request_hash,
+                    authenticator: self.record.authenticator.clone(),
+                };
+                step.progress(ask, Progress::Done(Ok(answer)));
+            }
+            Purpose::Refresh => {
+                if let (Outcome::Approve, Some(ResponseBody::Me(me))) =
+                    (response.outcome, response.body)
+                {
+                    self.take_me(me, step);
+                }
+            }
+            Purpose::Unpair if response.outcome == Outcome::Approve => self.end(step),
+            Purpose::Agent(_) | Purpose::Unpair | Purpose::Cancel => {}
+        }
+    }
+
+    /// Checks the receipt and notes its place; gives what is wrong with it.
+    pub(super) fn take_receipt(
+        &mut self,
+        response: &Response,
+        step: &mut Step<'_, '_>,
+    ) -> Result<(), String> {
+        let receipt =
+            check_receipt(response, &self.record.receipt_key).map_err(|fault| fault.to_string())?;
+        let bytes = response.receipt.as_ref().map(|it| it.bytes.as_slice());
+        let place = self
+            .receipts
+            .take(&receipt, bytes.unwrap_or_default(), step.now_ms());
+        self.save_later(step);
+        let what = match place {
+            Place::Fits => return Ok(()),
+            Place::OtherChain => "its receipts do not follow one another",
+            Place::Twice => "it numbered two receipts alike",
+        };
+        // The answer itself is signed and to this request; the person is told of the rest.
+        step.notice(Notice::Misbehaved {
+            pairing: self.id,
+            what: what.to_owned(),
+        });
+        Ok(())
+    }
+
+    pub(super) fn take_me(&mut self, me: MeResponse, step: &mut Step<'_, '_>) {
+        self.record.me_unix_s = step.now.unix_s;
+        match me::apply(&mut self.record, me) {
+            MeChange::Nothing => {}
+            MeChange::Ways => self.make_routes(),
+            MeChange::Keys => {
+                self.make_routes();
+                step.notice(Notice::KeysChanged {
+                    pairing: self.id,
+                    keys: self.record.keys.clone(),
+                });
+            }
+            MeChange::OtherReceiptKey => step.notice(Notice::Misbehaved {
+                pairing: self.id,
+                what: "it names another receipt key than before".to_owned(),
+            }),
+        }
+        self.save(step);
+    }
+
+    pub(super) fn tell_clock(&mut self, unix_s: u64, step: &mut Step<'_, '_>) {
+        let ahead = i128::from(unix_s) - i128::from(step.now.unix_s);
+        let Ok(ahead_s) = i64::try_from(ahead) else {
+            return;
+        };
+        let is_off = ahead_s.unsigned_abs() > CLOCK_S;
+        if is_off && !self.clock_is_told {
+            let pairing = self.id;
+            step.notice(Notice::ClockDiffers { pairing, ahead_s });
+        }
+        self.clock_is_told = is_off;
+    }
+}
+
+/// Keys and addresses are asked for anew when a channel opens and a day has passed.
+const REFRESH_S: u64 = 86_400;
+
+/// Clocks that differ by more are reported (`spec/pairing.md` section 3).
+const CLOCK_S: u64 = 90;
