@@ -90,12 +90,14 @@ fn tests(root: &Path, tools: &Tools, binaries: &Path, count: &mut Count) -> Resu
     }
     if is_root() {
         nextest = nextest.args(["--run-ignored", "all"]);
-    } else {
+    }
+    let ended_well = nextest.shown()?;
+    if !is_root() {
+        // Compiled by now: nobody waits for this without a word.
         for name in count::ignored(root)? {
             count.left_out(format!("{name} (needs root)"));
         }
     }
-    let ended_well = nextest.shown()?;
     let run = std::fs::read_to_string(&report)
         .ok()
         .and_then(|report| count::report(&report));

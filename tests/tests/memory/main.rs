@@ -42,22 +42,22 @@ fn no_secret_where_none_belongs() -> Result<()> {
     for program in ["agent", "relay"] {
         none_in(&secrets, program, play.pid(program)?)?;
     }
-    let phone = play.pid("phone")?;
-    let before = scan::found(&secrets, phone)?;
+    let authenticator = play.pid("phone")?;
+    let before = scan::found(&secrets, authenticator)?;
     if !before.iter().any(|name| name.starts_with("key ")) {
         return Err(Failure::new(
             "the unlocked authenticator's keys are not found: a blind scan",
         ));
     }
     play.lines("lock", "keystead-authenticator lock\n! ssh sshd true")?;
-    none_in(&secrets, "locked authenticator", phone)?;
+    none_in(&secrets, "locked authenticator", authenticator)?;
     play.lines(
         "unlock",
         "keystead-authenticator unlock --passphrase-fd 3 3<passphrase\n\
          ssh sshd true\n\
          keystead-authenticator lock",
     )?;
-    none_in(&secrets, "authenticator locked again", phone)
+    none_in(&secrets, "authenticator locked again", authenticator)
 }
 
 /// This process has every secret on purpose: the scan finds each of them.
