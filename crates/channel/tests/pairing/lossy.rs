@@ -142,7 +142,11 @@ impl Workstation {
                         }
                     }
                     LinkEvent::Message(bytes) => self.answer(now_ms, &bytes),
-                    other => panic!("{other:?}"),
+                    other @ (LinkEvent::PairingHello(_)
+                    | LinkEvent::Renew
+                    | LinkEvent::Ended(_)) => {
+                        panic!("{other:?}")
+                    }
                 }
             }
         }
@@ -217,7 +221,11 @@ impl Authenticator {
                 match event {
                     LinkEvent::Established { .. } => self.conns.prove(conn),
                     LinkEvent::Message(bytes) => self.judge(now_ms, conn, &bytes, relay, rng),
-                    other => panic!("{other:?}"),
+                    other @ (LinkEvent::PairingHello(_)
+                    | LinkEvent::Renew
+                    | LinkEvent::Ended(_)) => {
+                        panic!("{other:?}")
+                    }
                 }
             }
         }
@@ -248,7 +256,7 @@ impl Authenticator {
                 response(request.id, hash, Outcome::Ack)
             }
             Verdict::Again(bytes) => bytes,
-            other => panic!("{other:?}"),
+            other @ (Verdict::Expired | Verdict::Malformed | Verdict::Busy) => panic!("{other:?}"),
         };
         self.send(now_ms, conn, &message, relay, rng);
     }

@@ -16,12 +16,13 @@ fn greeted(seed: u64) -> (Greeted, Scanned) {
 }
 
 fn nonce_c(greeted: &Greeted) -> [u8; 16] {
-    match greeted.request() {
-        RequestBody::Me {
-            nonce_c: Some(nonce_c),
-        } => nonce_c,
-        _ => panic!("not the pairing's me request"),
-    }
+    let RequestBody::Me {
+        nonce_c: Some(nonce_c),
+    } = greeted.request()
+    else {
+        panic!("not the pairing's me request");
+    };
+    nonce_c
 }
 
 fn compared(seed: u64) -> (Compared, keystead_channel::pairing::Answered) {
@@ -228,10 +229,10 @@ fn the_confirm_request_stays_the_same() {
     compared.confirm_there(me());
     let confirming = confirming(compared);
     let key = |confirming: &Confirming| -> Secret<32> {
-        match confirming.request() {
-            RequestBody::Confirm { pair_key } => pair_key,
-            _ => panic!("not a confirm request"),
-        }
+        let RequestBody::Confirm { pair_key } = confirming.request() else {
+            panic!("not a confirm request");
+        };
+        pair_key
     };
     assert!(key(&confirming).ct_eq(&key(&confirming)));
     assert_eq!(confirming.gives_up_ms(), NOW + 60_000);
