@@ -203,23 +203,18 @@ impl KeptKey {
 impl Agent {
     /// The keys that can be asked for, in the keepers' order.
     pub(crate) fn kept_keys(&self) -> Vec<KeptKey> {
-        let pairings = self.keepers.pairings();
-        let keys = self
-            .keepers
-            .keys()
-            .into_iter()
-            .filter_map(|(pairing, entry)| {
-                let keeper = pairings.iter().find(|it| it.pairing == pairing)?;
-                let key = PublicKey::from_blob(&entry.public_key)
-                    .inspect_err(|error| tracing::warn!(%error, key = %entry.name, "passed over"))
-                    .ok()?;
-                Some(KeptKey {
-                    pairing,
-                    keeper: keeper.name.clone(),
-                    name: entry.name.clone(),
-                    key,
-                })
-            });
+        let keys = self.keepers.keys().into_iter();
+        let keys = keys.filter_map(|(pairing, keeper, entry)| {
+            let key = PublicKey::from_blob(&entry.public_key)
+                .inspect_err(|error| tracing::warn!(%error, key = %entry.name, "passed over"))
+                .ok()?;
+            Some(KeptKey {
+                pairing,
+                keeper,
+                name: entry.name,
+                key,
+            })
+        });
         keys.collect()
     }
 }

@@ -1,6 +1,6 @@
 //! Who keeps keys, as the agent sees it: the one seam behind which kinds of keeper stand.
 
-use keystead_core::{KeyEntry, PairingId};
+use keystead_core::{KeyEntry, Name, PairingId};
 use keystead_daemon::{Io, Now};
 use keystead_keeper::{Action, Event, Keepers, PairingView};
 
@@ -12,8 +12,8 @@ pub trait Keeps: Send {
     /// When [`Event::Tick`] is due, by the steady clock.
     fn next_wake_ms(&self) -> Option<u64>;
 
-    /// Every key of every pairing in use.
-    fn keys(&self) -> Vec<(PairingId, KeyEntry)>;
+    /// Every key of every pairing in use, with its keeper's name.
+    fn keys(&self) -> Vec<(PairingId, Name, KeyEntry)>;
 
     /// All pairings, by name.
     fn pairings(&self) -> Vec<PairingView>;
@@ -28,9 +28,9 @@ impl Keeps for Keepers {
         Self::next_wake_ms(self)
     }
 
-    fn keys(&self) -> Vec<(PairingId, KeyEntry)> {
+    fn keys(&self) -> Vec<(PairingId, Name, KeyEntry)> {
         Self::keys(self)
-            .map(|(pairing, key)| (pairing, key.clone()))
+            .map(|(pairing, keeper, key)| (pairing, keeper.clone(), key.clone()))
             .collect()
     }
 

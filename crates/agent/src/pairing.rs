@@ -131,7 +131,7 @@ impl Agent {
                 self.record(turn, &entry);
                 Reply::Failed(Failure {
                     kind: kind_of(&error),
-                    message: message_of(&error),
+                    message: error.to_string(),
                     hint: Some(error.hint().to_owned()),
                 })
             }
@@ -163,15 +163,6 @@ fn failed(kind: FailureKind, message: &str) -> Reply {
         message: message.to_owned(),
         hint: None,
     })
-}
-
-/// The error and what is below it, in one line.
-fn message_of(error: &PairError) -> String {
-    let mut message = error.to_string();
-    if let PairError::NotStored { source, .. } = error {
-        message.push_str(&format!(": {source}"));
-    }
-    message
 }
 
 const fn kind_of(error: &PairError) -> FailureKind {

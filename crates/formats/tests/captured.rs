@@ -288,25 +288,32 @@ fn a_second_hop_is_bound_behind_the_first() {
 
 #[test]
 fn a_bind_is_read_whole_and_believed_only_with_its_signature() {
-    let messages = messages("login-ed25519", ">");
-    let Ok(Request::Extension { contents, .. }) = Request::parse(&messages[0]) else {
-        panic!("no bind");
-    };
-    for len in 0..contents.len() {
-        assert!(
-            SessionBind::parse(&contents[..len]).is_err(),
-            "prefix of {len}"
-        );
+    for step in [
+        "login-ed25519",
+        "login-host-p256",
+        "login-host-rsa",
+        "login-host-certificate",
+    ] {
+        let messages = messages(step, ">");
+        let Ok(Request::Extension { contents, .. }) = Request::parse(&messages[0]) else {
+            panic!("no bind");
+        };
+        for len in 0..contents.len() {
+            assert!(
+                SessionBind::parse(&contents[..len]).is_err(),
+                "prefix of {len}"
+            );
+        }
+        assert!(SessionBind::parse(&[contents, &[0]].concat()).is_err());
+        let mut believed = 0;
+        for at in 0..contents.len() - 1 {
+            let mut changed = contents.to_vec();
+            changed[at] ^= 1;
+            believed +=
+                usize::from(SessionBind::parse(&changed).is_ok_and(|bind| bind.verify().is_ok()));
+        }
+        assert_eq!(believed, 0);
     }
-    assert!(SessionBind::parse(&[contents, &[0]].concat()).is_err());
-    let mut believed = 0;
-    for at in 0..contents.len() - 1 {
-        let mut changed = contents.to_vec();
-        changed[at] ^= 1;
-        believed +=
-            usize::from(SessionBind::parse(&changed).is_ok_and(|bind| bind.verify().is_ok()));
-    }
-    assert_eq!(believed, 0);
 }
 
 #[test]

@@ -96,11 +96,18 @@ impl SessionBind {
             .into_bytes()
     }
 
-    /// Did the host sign this session id? Without this a bind means nothing.
+    /// Did the host sign this session id, and an authority the host's certificate, if it is one?
+    /// Without this a bind means nothing. Whether the authority is trusted is another question.
     ///
     /// # Errors
     /// [`VerifyError`].
     pub fn verify(&self) -> Result<(), VerifyError> {
+        if let Some(certificate) = self.host_key.certificate()
+            && !certificate.is_signed_in(self.host_key.blob())
+        {
+            // The session is signed by the key inside, which says nothing of what is around it.
+            return Err(VerifyError::False);
+        }
         self.host_key.verify(&self.session_id, &self.signature)
     }
 }

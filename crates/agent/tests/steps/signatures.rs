@@ -1,0 +1,299 @@
+//! Signatures: from the frame to the answer, the log and the person's line.
+
+use keystead_agent::evidence::{Look, Seen};
+use keystead_agent::{Action, Event};
+use keystead_core::{Outcome, RequestBody, ResponseBody};
+use keystead_formats::ssh::agent::{Request, Response};
+use keystead_keeper::{self as keeper, KeeperError, Progress};
+
+use crate::fixture::*;
+
+const LOGIN: &str = "login-ed25519";
+
+#[test]
+fn an_approved_login_is_answered_after_its_entry_and_without_a_word() {
+    let mut bench = Bench::new();
+    bench.ask_for_login(LOGIN);
+    assert!(bench.progress(sent()).is_empty());
+    assert!(bench.log().is_empty());
+    let actions = bench.progress(approve(LOGIN));
+    assert!(matches!(one_answer(&actions), Response::Signature(_)));
+    assert_eq!(lines(&actions), [""; 0]);
+    let entry = bench.last_entry();
+    assert_eq!(
+        (entry.kind.as_str(), entry.decision.as_str()),
+        ("sign", "approve")
+    );
+    assert_eq!(
+        (entry.user.as_deref(), entry.keeper.as_deref()),
+        (Some("root"), Some(KEEPER))
+    );
+    assert_eq!(
+        (entry.key.as_deref(), entry.purpose.as_deref()),
+        (Some("main"), Some("ssh-login"))
+    );
+    assert_eq!(entry.path.len(), 1);
+    assert_eq!(entry.pid, Some(PID));
+    assert_eq!(
+        entry.request_hash.as_deref(),
+        Some("03".repeat(32).as_str())
+    );
+    // Durable within a second.
+    assert!(
+        bench
+            .agent
+            .next_wake_ms()
+            .is_some_and(|at| at <= bench.now.mono_ms + 1_000)
+    );
+    bench.wait(1_000);
+    bench.disk.crash();
+    assert_eq!(bench.last_entry().decision, "approve");
+}
+
+#[test]
+fn the_keeper_gets_the_whole_blob_and_the_evidence() {
+    let mut bench = Bench::new();
+    let messages = captured(LOGIN, ">");
+    let mut looks = Vec::new();
+    for message in &messages {
+        for action in bench.frame(message) {
+            if let Action::Look { pid, look, .. } = action {
+                looks.push((pid, look));
+            }
+        }
+    }
+    assert_eq!(looks, [(PID, Look::Hosts)]);
+    let host = noted("host_ed25519");
+    let known = format!(
+        "other,[127.0.0.1]:22022 {host}\nelse {}\n",
+        noted("host_rsa")
+    );
+    bench.looked(Seen {
+        process_path: Some("/usr/bin/ssh".to_owned()),
+        arguments: ["ssh", "-p", "22022", "root@127.0.0.1"]
+            .map(str::to_owned)
+            .to_vec(),
+        known_hosts: vec![known],
+        buffer: None,
+    });
+    let fake = bench.keeper.lock().unwrap();
+    let Some(keeper::Event::Ask {
+        pairing,
+        body: RequestBody::Sign(sign),
+        wait_s,
+        ..
+    }) = fake.told.last()
+    else {
+        panic!("nobody is asked");
+    };
+    assert_eq!((*pairing, *wait_s), (PAIRING, 60));
+    let Ok(Request::Sign { message, .. }) = Request::parse(messages.last().unwrap()) else {
+        panic!("no signature is wanted");
+    };
+    assert_eq!(sign.content, message);
+    assert_eq!(sign.evidence.host_names, ["[127.0.0.1]:22022", "other"]);
+    assert_eq!(sign.evidence.binds.len(), 1);
+    assert_eq!(sign.evidence.process_path.as_deref(), Some("/usr/bin/ssh"));
+    assert_eq!(sign.evidence.preimage, None);
+}
+
+#[test]
+fn a_preimage_goes_along_only_if_its_hash_is_signed() {
+    let check = |buffer: &[u8], expected: Option<&[u8]>| {
+        let mut bench = Bench::new();
+        for message in captured("sshsig-git", ">") {
+            bench.frame(&message);
+        }
+        bench.looked(Seen {
+            buffer: Some(buffer.to_vec()),
+            ..Seen::default()
+        });
+        let fake = bench.keeper.lock().unwrap();
+        let Some(keeper::Event::Ask {
+            body: RequestBody::Sign(sign),
+            ..
+        }) = fake.told.last()
+        else {
+            panic!("nobody is asked");
+        };
+        assert_eq!(sign.evidence.preimage.as_deref(), expected);
+    };
+    check(b"what is signed\n", Some(b"what is signed\n"));
+    check(b"something else\n", None);
+    check(b"", None);
+}
+
+#[test]
+fn a_person_who_is_asked_is_told_of_at_the_terminal() {
+    let mut bench = Bench::new();
+    bench.ask_for_login(LOGIN);
+    let actions = bench.progress(asking());
+    assert_eq!(
+        lines(&actions),
+        ["keystead: waiting for approval on test-phone (60 s)…"]
+    );
+    assert!(bench.progress(asking()).is_empty());
+    let actions = bench.progress(approve(LOGIN));
+    assert_eq!(lines(&actions), ["keystead: approved on test-phone"]);
+}
+
+#[test]
+fn silence_is_told_of_once() {
+    let mut bench = Bench::new();
+    bench.ask_for_login(LOGIN);
+    assert_eq!(lines(&bench.wait(1_999)), [""; 0]);
+    let actions = bench.wait(1_001);
+    assert_eq!(
+        lines(&actions),
+        ["keystead: no answer from test-phone yet (57 s left)…"]
+    );
+    assert_eq!(lines(&bench.wait(5_000)), [""; 0]);
+    let actions = bench.progress(asking());
+    assert_eq!(
+        lines(&actions),
+        ["keystead: waiting for approval on test-phone (52 s)…"]
+    );
+}
+
+#[test]
+fn every_other_end_is_failure_with_its_reason() {
+    let check = |end: Progress, decision: &str, line: &str| {
+        let mut bench = Bench::new();
+        bench.ask_for_login(LOGIN);
+        let actions = bench.progress(end);
+        assert_eq!(one_answer(&actions), Response::Failure, "{line}");
+        assert_eq!(lines(&actions), [line]);
+        assert_eq!(bench.last_entry().decision, decision, "{line}");
+    };
+    let outcome = |outcome| answer(outcome, None);
+    let keeper = keeper_name;
+    check(
+        outcome(Outcome::Refuse),
+        "refuse",
+        "keystead: refused by test-phone",
+    );
+    check(
+        outcome(Outcome::Expire),
+        "expired",
+        "keystead: no answer from test-phone within 60 s",
+    );
+    check(
+        outcome(Outcome::Unpair),
+        "unpaired",
+        "keystead: test-phone: the pairing has ended",
+    );
+    check(
+        outcome(Outcome::UnknownKey),
+        "unknown-key",
+        "keystead: test-phone: it has this key no more",
+    );
+    check(
+        outcome(Outcome::Unsupported),
+        "unsupported",
+        "keystead: test-phone: it cannot do that",
+    );
+    check(
+        outcome(Outcome::Malformed),
+        "malformed",
+        "keystead: test-phone: it did not understand the request",
+    );
+    check(
+        outcome(Outcome::Block),
+        "blocked",
+        "keystead: refused by test-phone: the host's key is not the one it was",
+    );
+    check(
+        outcome(Outcome::Busy),
+        "busy",
+        "keystead: test-phone: it is locked, busy, or cannot write its log",
+    );
+    let error = KeeperError::NoAnswer {
+        keeper: keeper(),
+        wait_s: 60,
+    };
+    check(
+        fail(error),
+        "no-answer",
+        "keystead: no answer from test-phone within 60 s",
+    );
+    let error = KeeperError::Unreachable {
+        keeper: keeper(),
+        reason: "relay is away".to_owned(),
+    };
+    check(
+        fail(error),
+        "no-answer",
+        "keystead: test-phone cannot be reached: relay is away",
+    );
+    // An approval is one only with a signature that holds.
+    check(
+        outcome(Outcome::Approve),
+        "no-answer",
+        "keystead: test-phone: it approved without a signature",
+    );
+    let other = ResponseBody::Signature(vec![0; 83]);
+    check(
+        answer(Outcome::Approve, Some(other)),
+        "no-answer",
+        "keystead: test-phone: its signature is false",
+    );
+    check(
+        approve("login-unbound"),
+        "no-answer",
+        "keystead: test-phone: its signature is false",
+    );
+}
+
+#[test]
+fn what_nobody_can_read_is_refused_with_that_reason() {
+    let mut bench = Bench::new();
+    bench.ask_for_login("test");
+    let actions = bench.progress(answer(Outcome::Refuse, None));
+    let line = "keystead: refused by test-phone: nobody can read what was to be signed";
+    assert_eq!(lines(&actions), [line]);
+    assert_eq!(bench.last_entry().purpose.as_deref(), Some("opaque"));
+}
+
+#[test]
+fn a_full_disk_signs_nothing_and_says_so() {
+    let mut bench = Bench::new();
+    bench.ask_for_login(LOGIN);
+    bench.disk.faults.full_above_bytes = Some(10);
+    let actions = bench.progress(approve(LOGIN));
+    assert_eq!(one_answer(&actions), Response::Failure);
+    let said = lines(&actions).join("");
+    assert!(said.contains("the log cannot be written"), "{said}");
+    assert!(bench.log().is_empty());
+}
+
+#[test]
+fn who_hangs_up_takes_the_question_back() {
+    let mut bench = Bench::new();
+    bench.ask_for_login(LOGIN);
+    let (asked, _) = bench.last_ask();
+    bench.step(Event::HangUp {
+        connection: PROGRAM,
+    });
+    assert_eq!(bench.last_entry().decision, "withdrawn");
+    let withdrawn = bench.keeper.lock().unwrap().told.pop();
+    let Some(keeper::Event::Withdraw { ask }) = withdrawn else {
+        panic!("the keeper is still asked");
+    };
+    assert_eq!(ask, asked);
+    // A late answer is nobody's.
+    assert!(answers(&bench.progress(approve(LOGIN))).is_empty());
+    assert_eq!(bench.log().len(), 1);
+}
+
+#[test]
+fn an_entry_is_written_even_when_the_program_hangs_up_while_it_is_looked_at() {
+    let mut bench = Bench::new();
+    for message in captured(LOGIN, ">") {
+        bench.frame(&message);
+    }
+    bench.step(Event::HangUp {
+        connection: PROGRAM,
+    });
+    assert!(bench.looked(Seen::default()).is_empty());
+    assert!(bench.keeper.lock().unwrap().told.is_empty());
+}
