@@ -62,6 +62,25 @@ fn every_cut_and_many_changes_of_stored_inputs_are_survived() {
     }
 }
 
+/// For targets that take steps (`answers`, `channel_items`) any bytes are good ones.
+#[test]
+fn seeded_random_inputs_are_survived() {
+    // SplitMix64 (Steele, Lea, Flood 2014).
+    let mut state = 7_u64;
+    let mut next = move || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)).to_le_bytes()
+    };
+    for target in TARGETS {
+        for round in 0..200 {
+            let bytes: Vec<u8> = (0..round).flat_map(|_| next()).collect();
+            (target.body)(&bytes);
+        }
+    }
+}
+
 #[test]
 fn corpora_programs_and_targets_have_the_same_names() {
     let targets: BTreeSet<String> = TARGETS.iter().map(|it| it.name.to_owned()).collect();
