@@ -1,0 +1,199 @@
+//! A conversation with the running agent, which is started if none runs.
+
+use std::process::Command as Program;
+use std::time::Duration;
+
+use keystead_agent::control::{
+    self, Command, Failure as AgentFailure, FailureKind, Reply, SOCKET_NAME, SSH_SOCKET_NAME,
+};
+use keystead_daemon::home::{self, Folders};
+use keystead_daemon::line::{self, LineReader};
+use keystead_daemon::process;
+use keystead_daemon::socket::{self, ConnectError};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::runtime::Builder;
+
+use crate::failure::{Failure, Status};
+
+/// A connection to the agent's control socket.
+pub(crate) struct AgentLink {
+    reader: LineReader<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+}
+
+impl AgentLink {
+    /// Connects, and starts the agent if none runs.
+    pub(crate) async fn open() -> Result<Self, Failure> {
+        let folders = folders()?;
+        if let Some(link) = Self::to_running(&folders).await? {
+            return Ok(link);
+        }
+        // A service manager may hold the socket: whoever connects wakes the agent.
+        let _woken = socket::connect(&folders.runtime.join(SSH_SOCKET_NAME)).await;
+        let failed = match _woken {
+            Ok(_) => Failure::new("the agent does not start").hint(
+                "something listens at its socket; see `systemctl --user status keystead-agent`",
+            ),
+            Err(_) => match start(&folders) {
+                Ok(()) => Failure::new("the agent started but does not answer"),
+                // Perhaps because another command was faster.
+                Err(failure) => failure,
+            },
+        };
+        for _ in 0..START_TRIES_MAX {
+            if let Some(link) = Self::to_running(&folders).await? {
+                return Ok(link);
+            }
+            tokio::time::sleep(START_PAUSE).await;
+        }
+        Err(failed)
+    }
+
+    /// Connects to the agent that runs, if one does.
+    pub(crate) async fn to_running(folders: &Folders) -> Result<Option<Self>, Failure> {
+        let stream = match socket::connect(&folders.runtime.join(SOCKET_NAME)).await {
+            Ok(stream) => stream,
+            Err(ConnectError::NobodyListens { .. }) => return Ok(None),
+            Err(error) => return Err(Failure::of(&error)),
+        };
+        let mut link = Self::over(stream);
+        let Reply::Version { version, protocol } = link.ask(&Command::Version {}).await? else {
+            return Err(unexpected());
+        };
+        if protocol == control::PROTOCOL {
+            return Ok(Some(link));
+        }
+        let own = env!("CARGO_PKG_VERSION");
+        Err(Failure::new(format!(
+            "the agent that runs is keystead {version}, this is {own}"
+        ))
+        .hint("stop it with the keystead that started it, or end its process"))
+    }
+
+    fn over(stream: UnixStream) -> Self {
+        let (reader, writer) = stream.into_split();
+        Self {
+            reader: LineReader::new(reader, line::Limits::ANSWERS),
+            writer,
+        }
+    }
+
+    /// Sends a command.
+    pub(crate) async fn send(&mut self, command: &Command) -> Result<(), Failure> {
+        let text = serde_json::to_vec(command).map_err(|error| Failure::of(&error))?;
+        let sent = line::write_line(&mut self.writer, &text).await;
+        sent.map_err(|error| Failure::new(format!("the agent hung up: {error}")))
+    }
+
+    /// Waits for the next reply. May be dropped and called again. A reply that
+    /// says why not is a [`Failure`] with its exit status.
+    pub(crate) async fn next(&mut self) -> Result<Reply, Failure> {
+        let line = self
+            .reader
+            .next()
+            .await
+            .map_err(|error| Failure::of(&error))?;
+        let line = line.ok_or_else(|| {
+            Failure::new("the agent ended").hint("see `keystead doctor`, or try again")
+        })?;
+        match serde_json::from_slice(&line) {
+            Ok(Reply::Failed(failure)) => Err(of_agent(failure)),
+            Ok(reply) => Ok(reply),
+            Err(_) => Err(Failure::new("the agent's answer cannot be read")
+                .hint("stop it (`keystead agent stop`) and try again")),
+        }
+    }
+
+    /// Sends a command that is answered at once, and returns its one answer.
+    pub(crate) async fn ask(&mut self, command: &Command) -> Result<Reply, Failure> {
+        self.send(command).await?;
+        self.next().await
+    }
+
+    /// How things stand.
+    pub(crate) async fn status(&mut self) -> Result<control::Status, Failure> {
+        let Reply::Status(status) = self.ask(&Command::Status {}).await? else {
+            return Err(unexpected());
+        };
+        Ok(status)
+    }
+}
+
+/// The agent's folders by this process's environment.
+pub(crate) fn folders() -> Result<Folders, Failure> {
+    Folders::of(home::Program::Agent).map_err(|error| Failure::of(&error).hint(error.hint()))
+}
+
+/// Runs a command that speaks to the agent. ^C ends it by hanging up, which
+/// takes back what was asked.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = work => outcome,
+            _ = tokio::signal::ctrl_c() => {
+                Err(Failure::new("withdrawn").status(Status::Interrupted))
+            }
+        }
+    });
+    // A question that nobody answered still waits in a thread.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Opens the agent, starting it if need be, and asks one thing.
+pub(crate) fn ask(command: &Command) -> Result<Reply, Failure> {
+    block_on(async { AgentLink::open().await?.ask(command).await })
+}
+
+/// How things stand.
+pub(crate) fn status() -> Result<control::Status, Failure> {
+    block_on(async { AgentLink::open().await?.status().await })
+}
+
+/// An answer that does not belong to what was asked.
+pub(crate) fn unexpected() -> Failure {
+    Failure::new("the agent answered something else")
+        .hint("stop it (`keystead agent stop`) and try again")
+}
+
+/// Starts the agent in the background and waits until it is ready.
+fn start(folders: &Folders) -> Result<(), Failure> {
+    folders
+        .make()
+        .map_err(|error| Failure::of(&error).hint(error.hint()))?;
+    let mut program = Program::new(std::env::current_exe()?);
+    program.args(["agent", "run", "--detach"]);
+    process::start(program, &folders.state.join(TRACE_NAME), START_WAIT)
+        .map(|_ready| ())
+        .map_err(|error| Failure::of(&error).hint(error.hint()))
+}
+
+fn of_agent(failure: AgentFailure) -> Failure {
+    let status = match failure.kind {
+        FailureKind::Usage => Status::Usage,
+        FailureKind::Refused => Status::Refused,
+        FailureKind::NoAnswer => Status::NotReached,
+        FailureKind::Policy => Status::Forbidden,
+        FailureKind::Error | _ => Status::Error,
+    };
+    Failure {
+        status,
+        message: failure.message,
+        hint: failure.hint,
+    }
+}
+
+/// Where a background agent's standard error goes, in its state folder.
+const TRACE_NAME: &str = "trace.txt";
+
+/// How long a starting agent may take to be ready. Why: reading a log of years
+/// on a slow disk takes seconds, never this long.
+const START_WAIT: Duration = Duration::from_secs(20);
+
+/// Pause between two attempts to reach an agent that somebody else is starting.
+const START_PAUSE: Duration = Duration::from_millis(20);
+
+/// How often that is tried: 5 s in all.
+const START_TRIES_MAX: usize = 250;

@@ -1,0 +1,14 @@
+//! One module a noun; each function is one command.
+
+pub(crate) mod agent;
+pub(crate) mod audit;
+pub(crate) mod authority;
+pub(crate) mod doctor;
+pub(crate) mod install;
+pub(crate) mod keeper;
+pub(crate) mod key;
+pub(crate) mod log;
+pub(crate) mod pair;
+pub(crate) mod shell;
+pub(crate) mod ssh;
+pub(crate) mod status;

@@ -1,0 +1,89 @@
+//! `status`: the agent, its keepers, their keys.
+
+use keystead_agent::control::{Keeper, KeeperState, Key, Status};
+use serde_json::json;
+
+use crate::agent_link;
+use crate::arguments::Reading;
+use crate::failure::Failure;
+use crate::terminal::{Table, print, print_json, say};
+
+/// `status [--json]`
+pub(crate) fn run(reading: &Reading) -> Result<(), Failure> {
+    let status = agent_link::status()?;
+    if reading.json {
+        return print_json(&json!({
+            "version": 1,
+            "agent": {
+                "version": status.version,
+                "pid": status.pid,
+                "ssh_auth_sock": status.ssh_auth_sock,
+                "locked": status.locked,
+                "wait_s": status.wait_s,
+                "relay": status.relay,
+            },
+            "keepers": status.keepers,
+            "keys": status.keys,
+            "notices": status.notices,
+        }));
+    }
+    print_agent(&status)?;
+    print("")?;
+    print_keepers(&status.keepers)?;
+    print("")?;
+    print_keys(&status.keys)?;
+    for notice in &status.notices {
+        say(format_args!("\nnote: {notice}"));
+    }
+    Ok(())
+}
+
+fn print_agent(status: &Status) -> Result<(), Failure> {
+    let mut table = Table::default();
+    let locked = if status.locked {
+        ", locked by ssh-add -x"
+    } else {
+        ""
+    };
+    table.row(["agent", &format!("process {}{locked}", status.pid)]);
+    table.row(["socket", &status.ssh_auth_sock.display().to_string()]);
+    table.row(["relay", status.relay.as_deref().unwrap_or("none")]);
+    table.print()
+}
+
+/// A line for each keeper, or what to do without any.
+pub(crate) fn print_keepers(keepers: &[Keeper]) -> Result<(), Failure> {
+    if keepers.is_empty() {
+        say("no keeper is paired; `keystead pair` pairs one");
+        return Ok(());
+    }
+    let mut table = Table::default();
+    table.row(["KEEPER", "KEYS", "STATE"]);
+    for keeper in keepers {
+        table.row([&keeper.name, &keeper.keys.to_string(), state(keeper)]);
+    }
+    table.print()
+}
+
+/// A line for each key.
+pub(crate) fn print_keys(keys: &[Key]) -> Result<(), Failure> {
+    if keys.is_empty() {
+        say("no keys; `keystead key new` has a keeper make one");
+        return Ok(());
+    }
+    let mut table = Table::default();
+    table.row(["KEY", "KEEPER", "FINGERPRINT"]);
+    for key in keys {
+        table.row([&key.name, &key.keeper, &key.fingerprint]);
+    }
+    table.print()
+}
+
+fn state(keeper: &Keeper) -> &'static str {
+    match (keeper.state, keeper.connected) {
+        (KeeperState::Unpairing, _) => "unpaired here; it does not know yet",
+        (KeeperState::Unused, false) => "paired, never used",
+        (_, true) => "connected",
+        (_, false) => "not connected now",
+    }
+}

@@ -1,0 +1,236 @@
+//! What scripts see of the commands that need no agent: output, exit status,
+//! files.
+#![expect(clippy::unwrap_used, reason = "a test; what its functions do fails it")]
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A folder of its own, as home folder and for everything of Keystead.
+struct Home(PathBuf);
+
+impl Home {
+    fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        // What an earlier run left.
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_keystead"))
+            .args(arguments)
+            .env("HOME", &self.0)
+            .env("KEYSTEAD_HOME", self.0.join("keystead"))
+            .env_remove("XDG_CONFIG_HOME")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    /// Runs and returns standard output; standard error and status are checked.
+    #[track_caller]
+    fn check(&self, arguments: &[&str], status: i32, stderr_part: &str) -> String {
+        let output = self.run(arguments);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(status),
+            "{arguments:?}: {stderr}"
+        );
+        assert!(stderr.contains(stderr_part), "{arguments:?}: {stderr}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+#[test]
+fn help_and_version_are_asked_for_and_mistakes_are_usage() {
+    let home = Home::new("usage");
+    let version = home.check(&["--version"], 0, "");
+    assert_eq!(version, format!("keystead {}\n", env!("CARGO_PKG_VERSION")));
+    assert!(
+        home.check(&["--help"], 0, "")
+            .contains("Exit status: 0 done")
+    );
+    for mistake in [
+        &[][..],
+        &["unheard-of"],
+        &["key"],
+        &["key", "new"],
+        &["key", "new", "--name", ""],
+        &["key", "new", "--name", "a\u{202e}b"],
+        &["key", "new", "--name", "a", "--type", "dsa"],
+        &["keeper", "rename", "a"],
+        &["log", "-n", "many"],
+        &["ssh", "setup", "--print", "--undo"],
+        &["completions", "tcl"],
+        &["pair"],
+    ] {
+        let stdout = home.check(mistake, 2, "keystead: error: ");
+        assert_eq!(stdout, "", "{mistake:?}");
+    }
+}
+
+#[test]
+fn errors_are_one_line_and_a_hint() {
+    let home = Home::new("errors");
+    let stderr = home.run(&["pair"]).stderr;
+    assert_eq!(
+        String::from_utf8(stderr).unwrap(),
+        "keystead: error: a person has to compare two codes, and this is no terminal\n\
+         keystead: hint: run it in a terminal, or with --yes, which skips that\n"
+    );
+}
+
+#[test]
+fn ssh_setup_writes_what_it_prints_and_undo_restores_every_byte() {
+    let home = Home::new("setup");
+    let config = home.0.join(".ssh/config");
+    let lines = home.check(&["ssh", "setup", "--print"], 0, "");
+    assert!(!config.exists());
+
+    // No file: one is made, private, and taken away again.
+    assert_eq!(home.check(&["ssh", "setup"], 0, "written to"), lines);
+    assert_eq!(fs::read_to_string(&config).unwrap(), lines);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(
+        (mode(&config), mode(config.parent().unwrap())),
+        (0o600, 0o700)
+    );
+    assert_eq!(home.check(&["ssh", "setup"], 0, "already"), lines);
+    assert_eq!(fs::read_to_string(&config).unwrap(), lines);
+    home.check(&["ssh", "setup", "--undo"], 0, "removed");
+    assert!(!config.exists());
+    home.check(&["ssh", "setup", "--undo"], 0, "nothing to undo");
+
+    // A file behind a link, without a last line break, with its own permissions.
+    let real = home.0.join("dotfile");
+    fs::write(&real, "Host a\n  User b").unwrap();
+    fs::set_permissions(&real, Permissions::from_mode(0o640)).unwrap();
+    symlink(&real, &config).unwrap();
+    home.check(&["ssh", "setup"], 0, "written to");
+    assert!(
+        fs::read_to_string(&real)
+            .unwrap()
+            .starts_with("Host a\n  User b\n\n# keystead: begin")
+    );
+    assert_eq!(mode(&real), 0o640);
+    home.check(&["ssh", "setup", "--undo"], 0, "as it was");
+    assert_eq!(fs::read_to_string(&real).unwrap(), "Host a\n  User b");
+    assert_eq!(mode(&real), 0o640);
+    assert!(fs::symlink_metadata(&config).unwrap().is_symlink());
+    assert_eq!(fs::read_dir(config.parent().unwrap()).unwrap().count(), 1);
+}
+
+#[test]
+fn ssh_reads_back_the_socket_that_setup_wrote() {
+    let home = Home::new("read back");
+    let config = home.0.join("config 100%");
+    let file = config.to_str().unwrap();
+    let socket = "/tmp/a folder/100%/ssh.sock";
+    home.check(
+        &["ssh", "setup", "--config", file, "--socket", socket],
+        0,
+        "written to",
+    );
+    let read = Command::new("ssh")
+        .args(["-F", file, "-G", "host"])
+        .output()
+        .unwrap();
+    let read = String::from_utf8(read.stdout).unwrap();
+    assert!(
+        read.contains(&format!("identityagent {socket}\n")),
+        "{read}"
+    );
+}
+
+#[test]
+fn edited_markers_are_left_alone() {
+    let home = Home::new("markers");
+    let config = home.0.join("config");
+    let file = config.to_str().unwrap();
+    home.check(&["ssh", "setup", "--config", file], 0, "");
+    let edited = fs::read_to_string(&config)
+        .unwrap()
+        .replace("# keystead: end", "");
+    fs::write(&config, &edited).unwrap();
+    for arguments in [
+        &["ssh", "setup", "--config", file][..],
+        &["ssh", "setup", "--undo", "--config", file],
+    ] {
+        home.check(arguments, 1, "keystead: hint: take the lines between them");
+        assert_eq!(fs::read_to_string(&config).unwrap(), edited);
+    }
+}
+
+#[test]
+fn print_env_speaks_every_shell() {
+    let home = Home::new("env");
+    let socket = home.0.join("keystead/agent/run/ssh.sock");
+    let socket = socket.to_str().unwrap();
+    for (shell, line) in [
+        (
+            "sh",
+            format!("SSH_AUTH_SOCK='{socket}'; export SSH_AUTH_SOCK;\n"),
+        ),
+        ("csh", format!("setenv SSH_AUTH_SOCK '{socket}';\n")),
+        ("fish", format!("set -gx SSH_AUTH_SOCK '{socket}';\n")),
+    ] {
+        assert_eq!(
+            home.check(&["agent", "print-env", "--shell", shell], 0, ""),
+            line
+        );
+    }
+}
+
+#[test]
+fn install_prints_what_it_writes_and_uninstall_takes_it_away() {
+    let home = Home::new("install");
+    let printed = home.check(&["agent", "install", "--print"], 0, "");
+    let folder = home.0.join(".config/systemd/user");
+    assert!(!folder.exists());
+    assert_eq!(home.check(&["agent", "install"], 0, "written to"), printed);
+    let socket = fs::read_to_string(folder.join("keystead-agent.socket")).unwrap();
+    let service = fs::read_to_string(folder.join("keystead-agent.service")).unwrap();
+    assert_eq!(
+        printed,
+        format!("# keystead-agent.socket\n{socket}\n# keystead-agent.service\n{service}\n")
+    );
+    assert!(service.contains("agent run\n") && service.contains("KEYSTEAD_HOME="));
+    home.check(&["agent", "uninstall"], 0, "removed");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    home.check(&["agent", "uninstall"], 0, "nothing is installed");
+}
+
+#[test]
+fn completions_and_man_pages_know_every_command() {
+    let home = Home::new("pages");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = home.check(&["completions", shell], 0, "");
+        for word in ["unpair", "print-env", "verify"] {
+            assert!(script.contains(word), "{shell} {word}");
+        }
+    }
+    let folder = home.0.join("man");
+    home.check(&["man", folder.to_str().unwrap()], 0, "");
+    let page = fs::read_to_string(folder.join("keystead-keeper-unpair.1")).unwrap();
+    assert!(page.contains("End a pairing"));
+}
+
+#[test]
+fn an_agent_that_does_not_run_need_not_be_stopped() {
+    let home = Home::new("stop");
+    home.check(&["agent", "stop"], 0, "no agent runs");
+}
+
+#[test]
+fn an_empty_log_is_an_empty_list() {
+    let home = Home::new("log");
+    assert_eq!(
+        home.check(&["log", "--json"], 0, ""),
+        "{\"entries\":[],\"version\":1}\n"
+    );
+    assert_eq!(home.check(&["log"], 0, "nothing was asked yet"), "");
+}
