@@ -134,7 +134,7 @@ impl Folders {
 /// # Errors
 /// [`FolderError`].
 pub fn private_folder(path: &Path) -> Result<OwnedFd, FolderError> {
-    let folder = make_folder(path)?;
+    let folder = make_folder(path, Link::Refuse)?;
     let mode = check_owner(path, &folder)?;
     if mode & STICKY != 0 {
         // Root's `/tmp`, by a mistaken setting: it is not for us to close.
@@ -156,7 +156,7 @@ pub fn private_folder(path: &Path) -> Result<OwnedFd, FolderError> {
 /// # Errors
 /// [`FolderError`].
 pub fn require_private_folder(path: &Path) -> Result<OwnedFd, FolderError> {
-    let folder = make_folder(path)?;
+    let folder = make_folder(path, Link::Refuse)?;
     let mode = check_owner(path, &folder)?;
     if mode & 0o777 != 0o700 {
         return Err(FolderError::Open {
@@ -168,12 +168,13 @@ pub fn require_private_folder(path: &Path) -> Result<OwnedFd, FolderError> {
 }
 
 /// As [`private_folder`], for a folder that a person named and that holds no
-/// secret: others may look into it, but not write.
+/// secret: others may look into it, but not write. It may be a link, as a service
+/// manager's state folders are: what it leads to is checked.
 ///
 /// # Errors
 /// [`FolderError`].
 pub fn named_folder(path: &Path) -> Result<OwnedFd, FolderError> {
-    let folder = make_folder(path)?;
+    let folder = make_folder(path, Link::Follow)?;
     let mode = check_owner(path, &folder)?;
     if mode & 0o022 != 0 {
         return Err(FolderError::Open {
@@ -236,11 +237,22 @@ impl FolderError {
     }
 }
 
-fn make_folder(path: &Path) -> Result<OwnedFd, FolderError> {
+/// What to do with a link in a folder's place.
+#[derive(Clone, Copy)]
+enum Link {
+    Follow,
+    Refuse,
+}
+
+fn make_folder(path: &Path, link: Link) -> Result<OwnedFd, FolderError> {
     // The XDG specification asks for 0700 on every folder that is made.
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| system(path, source))?;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let links = match link {
+        Link::Follow => OFlags::empty(),
+        Link::Refuse => OFlags::NOFOLLOW,
+    };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | links;
     fs::open(path, flags, Mode::empty()).map_err(|errno| system(path, errno.into()))
 }
 
@@ -391,5 +403,6 @@ mod tests {
         let link = base.path().join("link");
         std::os::unix::fs::symlink(base.path(), &link).unwrap();
         system(&link);
+        named_folder(&link).unwrap();
     }
 }

@@ -212,6 +212,14 @@ impl Usage {
         });
     }
 
+    /// Whether everything that was counted in was counted out.
+    #[cfg(test)]
+    pub(super) fn is_unused(&self) -> bool {
+        let accounts = std::iter::once(&self.all).chain(self.sources.values());
+        let used = |account: &Account| account.mailboxes > 0 || account.bytes > 0;
+        !accounts.into_iter().any(used)
+    }
+
     /// Takes from the source and from all, or from neither.
     fn take(
         &mut self,

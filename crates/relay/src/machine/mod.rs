@@ -221,4 +221,6 @@ impl From<Pause> for Refusal {
 pub const WAIT_S_MAX: u32 = 25;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ pub struct Relay {
     pub(super) mailboxes: BTreeMap<MailboxId, Mailbox>,
     resting: Resting,
     deleted: Tombstones,
-    usage: Usage,
+    pub(super) usage: Usage,
     pub(super) calls: BTreeMap<CallId, Waiting>,
     pub(super) deadlines: BTreeSet<(u64, CallId)>,
     pub(super) sockets: BTreeMap<SocketId, Socket>,
