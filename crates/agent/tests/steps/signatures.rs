@@ -155,93 +155,64 @@ fn silence_is_told_of_once() {
     );
 }
 
+#[track_caller]
+fn check_end(end: Progress, decision: &str, line: &str) {
+    let mut bench = Bench::new();
+    bench.ask_for_login(LOGIN);
+    let actions = bench.progress(end);
+    assert_eq!(one_answer(&actions), Response::Failure, "{line}");
+    assert_eq!(lines(&actions), [format!("keystead: {line}")]);
+    assert_eq!(bench.last_entry().decision, decision, "{line}");
+}
+
 #[test]
-fn every_other_end_is_failure_with_its_reason() {
-    let check = |end: Progress, decision: &str, line: &str| {
-        let mut bench = Bench::new();
-        bench.ask_for_login(LOGIN);
-        let actions = bench.progress(end);
-        assert_eq!(one_answer(&actions), Response::Failure, "{line}");
-        assert_eq!(lines(&actions), [line]);
-        assert_eq!(bench.last_entry().decision, decision, "{line}");
+fn every_outcome_but_one_is_failure_with_its_reason() {
+    let check = |outcome, line| {
+        check_end(answer(outcome, None), outcome.as_str(), line);
     };
-    let outcome = |outcome| answer(outcome, None);
+    check(Outcome::Refuse, "refused by test-phone");
+    check(Outcome::Expire, "no answer from test-phone within 60 s");
+    check(Outcome::Unpair, "test-phone: the pairing has ended");
+    check(Outcome::UnknownKey, "test-phone: it has this key no more");
+    check(Outcome::Unsupported, "test-phone: it cannot do that");
+    let malformed = "test-phone: it did not understand the request";
+    check(Outcome::Malformed, malformed);
+    let block = "refused by test-phone: the host's key is not the one it was";
+    check(Outcome::Block, block);
+    let busy = "test-phone: it is locked, busy, or cannot write its log";
+    check(Outcome::Busy, busy);
+}
+
+#[test]
+fn no_answer_is_failure_with_its_reason() {
+    let check = |error, line| check_end(fail(error), "no-answer", line);
     let keeper = keeper_name;
-    check(
-        outcome(Outcome::Refuse),
-        "refuse",
-        "keystead: refused by test-phone",
-    );
-    check(
-        outcome(Outcome::Expire),
-        "expired",
-        "keystead: no answer from test-phone within 60 s",
-    );
-    check(
-        outcome(Outcome::Unpair),
-        "unpaired",
-        "keystead: test-phone: the pairing has ended",
-    );
-    check(
-        outcome(Outcome::UnknownKey),
-        "unknown-key",
-        "keystead: test-phone: it has this key no more",
-    );
-    check(
-        outcome(Outcome::Unsupported),
-        "unsupported",
-        "keystead: test-phone: it cannot do that",
-    );
-    check(
-        outcome(Outcome::Malformed),
-        "malformed",
-        "keystead: test-phone: it did not understand the request",
-    );
-    check(
-        outcome(Outcome::Block),
-        "blocked",
-        "keystead: refused by test-phone: the host's key is not the one it was",
-    );
-    check(
-        outcome(Outcome::Busy),
-        "busy",
-        "keystead: test-phone: it is locked, busy, or cannot write its log",
-    );
-    let error = KeeperError::NoAnswer {
+    let silent = KeeperError::NoAnswer {
         keeper: keeper(),
         wait_s: 60,
     };
-    check(
-        fail(error),
-        "no-answer",
-        "keystead: no answer from test-phone within 60 s",
-    );
-    let error = KeeperError::Unreachable {
+    check(silent, "no answer from test-phone within 60 s");
+    let away = KeeperError::Unreachable {
         keeper: keeper(),
         reason: "relay is away".to_owned(),
     };
+    check(away, "test-phone cannot be reached: relay is away");
     check(
-        fail(error),
-        "no-answer",
-        "keystead: test-phone cannot be reached: relay is away",
+        KeeperError::Unpaired { keeper: keeper() },
+        "test-phone: the pairing has ended",
     );
-    // An approval is one only with a signature that holds.
-    check(
-        outcome(Outcome::Approve),
-        "no-answer",
-        "keystead: test-phone: it approved without a signature",
-    );
-    let other = ResponseBody::Signature(vec![0; 83]);
-    check(
-        answer(Outcome::Approve, Some(other)),
-        "no-answer",
-        "keystead: test-phone: its signature is false",
-    );
-    check(
-        approve("login-unbound"),
-        "no-answer",
-        "keystead: test-phone: its signature is false",
-    );
+}
+
+#[test]
+fn an_approval_is_one_only_with_a_signature_that_holds() {
+    let check = |end, line| check_end(end, "no-answer", line);
+    let none = answer(Outcome::Approve, None);
+    check(none, "test-phone: it approved without a signature");
+    let broken = ResponseBody::Signature(vec![0; 83]);
+    let broken = answer(Outcome::Approve, Some(broken));
+    check(broken, "test-phone: its signature is false");
+    let others = approve("login-unbound");
+    check(others, "test-phone: its signature is false");
 }
 
 #[test]
