@@ -58,13 +58,7 @@ macro_rules! from_error_with_hint {
     };
 }
 
-from_error_with_hint!(
-    LoadError,
-    FolderError,
-    LockError,
-    ListenError,
-    StartError
-);
+from_error_with_hint!(LoadError, FolderError, LockError, ListenError, StartError);
 
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
