@@ -174,7 +174,12 @@ impl Answers {
         {
             let forget_ms = *forget_ms;
             self.kept_bytes = self.kept_bytes.saturating_sub(response.len());
-            self.kept.retain(|kept| *kept != id);
+            // The first to be answered is nearly always the first to go.
+            if self.kept.front() == Some(&id) {
+                self.kept.pop_front();
+            } else {
+                self.kept.retain(|kept| *kept != id);
+            }
             self.due.insert((forget_ms, id));
             known.state = State::Spent { forget_ms };
         }

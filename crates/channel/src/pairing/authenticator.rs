@@ -15,7 +15,7 @@ use crate::mailbox::{Mailbox, MailboxDirection};
 pub struct Scanned {
     keys: Arc<KeyPair>,
     offer: Offer,
-    nonce_s: [u8; 32],
+    nonce_s: Secret<32>,
     hello: Vec<u8>,
     repeats_ms: u64,
     gives_up_ms: u64,
@@ -27,7 +27,7 @@ pub struct Answered {
     client: PublicKey,
     workstation: Name,
     nonce_c: [u8; 16],
-    nonce_s: [u8; 32],
+    nonce_s: Secret<32>,
     code: Code,
     expires_ms: u64,
 }
@@ -51,11 +51,10 @@ impl Scanned {
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Self, HelloError> {
         let keys = Arc::new(KeyPair::generate(rng));
-        let mut nonce_s = [0; 32];
-        rng.fill_bytes(&mut nonce_s);
+        let nonce_s = Secret::fill(|nonce| rng.fill_bytes(nonce));
         let hello = Hello {
             server: keys.public(),
-            commitment: commitment(&nonce_s),
+            commitment: commitment(nonce_s.expose()),
         };
         let hello = seal_hello(&hello, &offer.client(), offer.secret(), rng)?;
         Ok(Self {
@@ -122,7 +121,7 @@ impl Scanned {
             &client,
             &self.keys.public(),
             &nonce_c,
-            &self.nonce_s,
+            self.nonce_s.expose(),
         );
         Answered {
             keys: self.keys,
@@ -152,7 +151,7 @@ impl Answered {
             return Err(PairError::NonceChanged);
         }
         Ok(AckResponse {
-            pairing: Some((self.nonce_s, own_name)),
+            pairing: Some((*self.nonce_s.expose(), own_name)),
         })
     }
 

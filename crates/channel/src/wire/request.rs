@@ -269,7 +269,7 @@ fn read_bind(reader: &mut Reader<'_>) -> Result<SessionBind, Fault> {
     })
 }
 
-/// A name, by its own rule.
+/// A name: its rule is that of any text of this length.
 pub(crate) fn read_name(reader: &mut Reader<'_>) -> Result<Name, Fault> {
-    Name::new(reader.text(Name::BYTES_MAX)?).map_err(|_| Fault::Name)
+    Name::new(reader.text(Name::BYTES_MAX)?).map_err(|_| Fault::Text)
 }

@@ -59,9 +59,6 @@ pub enum Fault {
     /// A text that is not UTF-8 or holds characters unsafe to show.
     #[error("a text is not UTF-8 or not fit to be shown")]
     Text,
-    /// A name that is none.
-    #[error("a name breaks the rule for names")]
-    Name,
     /// A key id that is not the hash of its public key.
     #[error("a key id is not the hash of its public key")]
     KeyId,
