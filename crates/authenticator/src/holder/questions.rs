@@ -104,10 +104,13 @@ impl Holder {
                 continue;
             };
             let workstation = self.name_of(&pending.ticket.peer);
-            let how = match self.end_question(&pending, outcome, reason, step) {
-                Outcome::Withdraw => format!("withdrawn by {workstation}"),
-                outcome => ended(outcome).to_owned(),
+            let outcome = self.end_question(&pending, outcome, reason, step);
+            let by = if outcome == Outcome::Withdraw {
+                format!(" by {workstation}")
+            } else {
+                String::new()
             };
+            let how = format!("{}{by}", ended(outcome));
             step.actions.push(Action::Settle { question, how });
         }
     }
@@ -266,6 +269,11 @@ const fn ended(outcome: Outcome) -> &'static str {
         Outcome::Withdraw => "withdrawn",
         Outcome::Unpair => "ended with its pairing",
         Outcome::Busy => "answered busy: it could not be done or logged",
-        _ => outcome.as_str(),
+        Outcome::Ack
+        | Outcome::UnknownKey
+        | Outcome::Unsupported
+        | Outcome::Malformed
+        | Outcome::Block
+        | _ => outcome.as_str(),
     }
 }

@@ -364,10 +364,9 @@ impl Holder {
             return;
         }
         let pairing = self.attempt.as_ref().filter(|it| it.peer == ticket.peer);
-        let ack = match pairing.and_then(|it| it.ack(self.keys.name())) {
-            Some(ack) => ack,
-            None => AckResponse::default(),
-        };
+        let ack: AckResponse = pairing
+            .and_then(|it| it.ack(self.keys.name()))
+            .unwrap_or_default();
         self.respond(
             ticket,
             Outcome::Ack,

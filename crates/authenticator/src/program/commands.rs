@@ -30,10 +30,11 @@ use crate::keyring::Keyring;
 
 /// Does what was typed.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
-    match arguments.command {
-        Typed::Completions { shell } => return completions(shell),
-        Typed::Man { folder } => return man_pages(&folder),
-        _ => {}
+    if let Typed::Completions { shell } = arguments.command {
+        return completions(shell);
+    }
+    if let Typed::Man { folder } = &arguments.command {
+        return man_pages(folder);
     }
     // Before anything secret is in memory.
     harden()?;
@@ -161,10 +162,10 @@ fn key_new(
         };
         ask(talk, command, passphrase).await
     })?;
-    match reply {
-        Reply::Key(key) => print_key(Some(key)),
-        _ => Err(strange()),
-    }
+    let Reply::Key(key) = reply else {
+        return Err(strange());
+    };
+    print_key(Some(key))
 }
 
 fn print_key(key: Option<crate::control::KeyLine>) -> Result<(), Failure> {
@@ -210,13 +211,11 @@ fn simple(folders: &Folders, command: Command) -> Result<(), Failure> {
 }
 
 fn say_done(reply: Reply) -> Result<(), Failure> {
-    match reply {
-        Reply::Done { line } => {
-            print::talk(line);
-            Ok(())
-        }
-        _ => Err(strange()),
-    }
+    let Reply::Done { line } = reply else {
+        return Err(strange());
+    };
+    print::talk(line);
+    Ok(())
 }
 
 /// Speaks with the running authenticator, or with one in this process; the
@@ -266,7 +265,8 @@ async fn ask(
         match talk.next().await? {
             Reply::Say { line } => print::talk(line),
             Reply::Failed { message, hint } => return Err(Failure::new(message, hint)),
-            reply => return Ok(reply),
+            Reply::Code { .. } => return Err(strange()),
+            last @ (Reply::Status(_) | Reply::Key(_) | Reply::Done { .. }) => return Ok(last),
         }
     }
 }

@@ -57,7 +57,7 @@ async fn answer_offer(talk: &mut Conversation, link: String, yes: bool) -> Resul
             }
             Reply::Failed { message, .. } if refused => return Err(Failure::refused(message)),
             Reply::Failed { message, hint } => return Err(Failure::new(message, hint)),
-            reply => return Ok(reply),
+            last @ (Reply::Status(_) | Reply::Key(_) | Reply::Done { .. }) => return Ok(last),
         }
     }
 }
@@ -86,7 +86,11 @@ async fn compare(
         },
         ended = talk.next() => match ended? {
             Reply::Failed { message, hint } => Err(Failure::new(message, hint)),
-            _ => Err(super::strange()),
+            Reply::Say { .. }
+            | Reply::Code { .. }
+            | Reply::Status(_)
+            | Reply::Key(_)
+            | Reply::Done { .. } => Err(super::strange()),
         },
     }
 }
