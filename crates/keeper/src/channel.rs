@@ -165,6 +165,11 @@ impl Channel {
         self.sent.contains(id)
     }
 
+    /// All that was asked on this channel and is still waited for.
+    pub(crate) fn asked(&self) -> impl Iterator<Item = &RequestId> {
+        self.sent.iter()
+    }
+
     /// Nobody waits for this answer any more.
     pub(crate) fn forget(&mut self, id: &RequestId) {
         self.sent.remove(id);

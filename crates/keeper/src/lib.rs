@@ -28,5 +28,8 @@ pub use keystead_transport::{
     LinkId, Net, NetAction, NetEvent, NetOptions, RelayUrl, RelayUrlError, StartError,
 };
 
+/// Receipts, for who checks a log of them later.
+pub use keystead_channel::wire::{decode_receipt, is_signed};
+
 /// The six digits that both screens show.
 pub use keystead_channel::pairing::Code;

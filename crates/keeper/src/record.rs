@@ -92,10 +92,10 @@ pub(crate) fn decode(file: &SecretBytes) -> Result<(Record, Secrets), RecordFaul
     let file = file.expose();
     let first = file.split(|byte| *byte == b'\n').next().unwrap_or_default();
     if first != FIRST_LINE.as_bytes() {
-        return Err(if first.starts_with(ANY_FIRST_LINE.as_bytes()) {
-            RecordFault::Newer
-        } else if FIRST_LINE.as_bytes().starts_with(first) {
+        return Err(if FIRST_LINE.as_bytes().starts_with(first) {
             RecordFault::Damaged
+        } else if first.starts_with(ANY_FIRST_LINE.as_bytes()) {
+            RecordFault::Newer
         } else {
             RecordFault::Foreign
         });

@@ -406,7 +406,11 @@ impl Route {
         match std::mem::replace(&mut self.state, State::Closed) {
             State::Closed => {}
             State::Dialling(link) => step.net(NetAction::Close { link }),
-            State::Open(channel) => channel.drop_link(step),
+            State::Open(channel) => {
+                // What is asked again on the next channel is not repeated before.
+                channel.asked().for_each(|id| self.patience.closed(id));
+                channel.drop_link(step);
+            }
         }
     }
 
