@@ -84,7 +84,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Step>> {
 /// Steps whose opposite means nothing.
 const NOT_NEGATED: &[&str] = &[
     "include", "env", "until", "wait-for", "type", "kill", "stop", "pause", "resume", "wait",
-    "keep", "write", "append", "halve", "sshd", "status", "at-once",
+    "keep", "write", "append", "halve", "sshd", "at-once",
 ];
 
 #[cfg(test)]

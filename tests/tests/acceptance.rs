@@ -12,5 +12,31 @@ macro_rules! scripts {
 
 scripts! {
     runner
+    added_keys
+    agent_restart
+    approve
+    authenticator_restart
+    bad_sockets
+    changed_host_key
+    clock_off
+    git_commit
+    hang_up
+    no_answer_then_local_key
+    pair_asks_both
+    pair_directly
+    pair_no
+    refuse_then_local_key
+    relay_restart
+    second_agent
+    ssh_setup
+    twenty_logins
+    two_authenticators
+    two_hellos
+    unpair_here
+    unpair_there
+    wrong_passphrase
+    readme
     ; root:
+    full_disk
+    other_user
 }

@@ -13,7 +13,7 @@ fn the_agent_names_a_file_that_was_cut() -> Result<()> {
     each_cut(
         &mut play,
         "agent",
-        "sh -c 'keystead agent run --wait-s 2; echo ended $?' &cut\n\
+        "sh -c 'keystead agent run; echo ended $?' &cut\n\
          wait-for cut stdout '^(ready|ended 1)'",
     )?;
     play.lines("after", "include with_agent\nssh sshd true")
