@@ -6,9 +6,11 @@
 pub mod addresses;
 pub mod agent;
 mod asks;
+pub mod audit;
 mod commands;
 pub mod connection;
 pub mod control;
+mod ends;
 pub mod evidence;
 pub mod front;
 pub mod keeps;

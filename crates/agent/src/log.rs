@@ -134,6 +134,12 @@ pub struct Entry {
     /// The keeper's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keeper: Option<String>,
+    /// The pairing's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairing: Option<String>,
+    /// What checks the pairing's receipts, hex; said when it is paired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt_key: Option<String>,
     /// The key's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,

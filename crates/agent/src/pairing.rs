@@ -8,7 +8,7 @@ use keystead_keeper::{self as keeper, PairError, PairingProgress, RelayUrl};
 use crate::agent::{Agent, ClientId, RELAY_FILE, Turn};
 use crate::commands::usage;
 use crate::control::{Failure, FailureKind, Reply};
-use crate::log::Entry;
+use crate::log::{Entry, hex};
 
 /// The pairing under way, of which there is one at a time.
 pub(crate) struct Pairing {
@@ -112,12 +112,16 @@ impl Agent {
             PairingProgress::WaitingForHolder => Reply::WaitingForHolder {},
             PairingProgress::Stored { pairing, name, .. } => {
                 self.write_key_files(turn);
+                let id = pairing.to_string();
+                let pairings = self.keepers.pairings();
+                let stored = pairings.iter().find(|it| it.pairing == pairing);
                 let entry = Entry {
                     keeper: Some(name.to_string()),
+                    pairing: Some(id.clone()),
+                    receipt_key: stored.map(|it| hex(&it.receipt_key)),
                     ..turn.entry("pair", "approve")
                 };
                 self.record(turn, &entry);
-                let id = pairing.to_string();
                 match self.keeper_views().into_iter().find(|it| it.id == id) {
                     Some(keeper) => Reply::Paired { keeper },
                     None => failed(FailureKind::Error, "the pairing is gone again"),
