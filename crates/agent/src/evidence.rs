@@ -5,6 +5,7 @@
 //! the one to be signed.
 
 use keystead_core::Evidence;
+use keystead_formats::ssh::config_names::ConfigNames;
 use keystead_formats::ssh::destination::Destination;
 use keystead_formats::ssh::known_hosts::{Names, names_of};
 use keystead_formats::ssh::{SessionBind, ToBeSigned};
@@ -27,6 +28,8 @@ pub struct Seen {
     pub process_path: Option<String>,
     /// Its command line.
     pub arguments: Vec<String>,
+    /// Its `ssh_config` text.
+    pub config: Option<String>,
     /// `known_hosts` texts.
     pub known_hosts: Vec<String>,
     /// The file that its command line names, if it is short enough.
@@ -49,9 +52,9 @@ impl Look {
 /// Puts the evidence together.
 #[must_use]
 pub fn evidence(content: &ToBeSigned, binds: &[SessionBind], seen: Seen) -> Evidence {
-    let host_names = binds.last().map_or_else(Vec::new, |last| {
-        names_of_last(last, &seen.arguments, &seen.known_hosts)
-    });
+    let host_names = binds
+        .last()
+        .map_or_else(Vec::new, |last| names_of_last(last, &seen));
     let preimage = match content {
         ToBeSigned::SshSig(signed) => seen
             .buffer
@@ -70,11 +73,13 @@ pub fn evidence(content: &ToBeSigned, binds: &[SessionBind], seen: Seen) -> Evid
 }
 
 /// Names as typed first, then the other names of that key; none once the key is revoked.
-fn names_of_last(last: &SessionBind, arguments: &[String], known_hosts: &[String]) -> Vec<String> {
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let typed = Destination::parse(&arguments).map_or_else(Vec::new, |it| it.candidates());
+fn names_of_last(last: &SessionBind, seen: &Seen) -> Vec<String> {
+    let arguments: Vec<&str> = seen.arguments.iter().map(String::as_str).collect();
+    let config = ConfigNames::parse(seen.config.as_deref().unwrap_or_default());
+    let typed = Destination::parse(&arguments);
+    let typed = typed.map_or_else(Vec::new, |it| config.candidates(&it));
     let mut found = Vec::new();
-    for text in known_hosts {
+    for text in &seen.known_hosts {
         match names_of(text, &last.host_key, &typed) {
             Names::Known(names) => found.extend(names),
             Names::Revoked => return Vec::new(),

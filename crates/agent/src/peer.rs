@@ -11,6 +11,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use keystead_core::Evidence;
+use keystead_formats::ssh::config_names::ConfigNames;
 use keystead_formats::ssh::destination::Destination;
 use rustix::fs::OFlags;
 
@@ -26,7 +27,7 @@ pub fn look(pid: i32, look: Look, home: Option<&Path>) -> Seen {
     };
     match look {
         Look::Process => {}
-        Look::Hosts => seen.known_hosts = known_hosts(pid, &seen.arguments, home),
+        Look::Hosts => look_at_hosts(pid, &mut seen, home),
         Look::Buffer => seen.buffer = buffer(pid, &seen.arguments),
     }
     seen
@@ -53,14 +54,14 @@ fn controlling_terminal(pid: i32) -> Option<File> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
     let number: u64 = fields.split_ascii_whitespace().nth(4)?.parse().ok()?;
-    let terminal = open_terminal(&device_path(number)?)?;
-    let device = terminal.metadata().ok()?.rdev();
-    (device == number).then_some(terminal)
+    let terminal = open_terminal(&terminal_path(number)?)?;
+    let found = terminal.metadata().ok()?.rdev();
+    (found == number).then_some(terminal)
 }
 
-/// The device's file by its number (Linux `Documentation/admin-guide/devices.txt`). Numbers below
+/// The terminal's file by its number (Linux `Documentation/admin-guide/devices.txt`). Numbers below
 /// 2^16 hold major and minor in a byte each; `tty_nr` puts higher minors above, as `st_rdev` does.
-fn device_path(number: u64) -> Option<PathBuf> {
+fn terminal_path(number: u64) -> Option<PathBuf> {
     let major = number >> 8 & 0xfff;
     let minor = number & 0xff | number >> 12 & 0xf_ff00;
     match major {
@@ -99,28 +100,32 @@ fn arguments(pid: i32) -> Vec<String> {
     line.split_terminator('\0').map(str::to_owned).collect()
 }
 
-/// The files that `ssh` reads by itself, and those that its command line names.
-fn known_hosts(pid: i32, arguments: &[String], home: Option<&Path>) -> Vec<String> {
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let named = Destination::parse(&words).map_or_else(Vec::new, |it| it.known_hosts_files);
-    let named = named
-        .iter()
-        .filter_map(|file| match file.strip_prefix("~/") {
-            Some(below) => home.map(|home| home.join(below)),
-            None => in_folder_of(pid, file),
-        });
+/// The configuration that `ssh` reads, and the `known_hosts` files that it, the command line and
+/// the defaults name. `Include` is not followed.
+fn look_at_hosts(pid: i32, seen: &mut Seen, home: Option<&Path>) {
+    let words: Vec<&str> = seen.arguments.iter().map(String::as_str).collect();
+    let destination = Destination::parse(&words).unwrap_or_default();
+    let place = |file: &str| match file.strip_prefix("~/") {
+        Some(below) => home.map(|home| home.join(below)),
+        None => in_folder_of(pid, file),
+    };
     let own = home.map(|home| home.join(".ssh"));
-    let own = own
-        .iter()
-        .flat_map(|folder| ["known_hosts", "known_hosts2"].map(|name| folder.join(name)));
-    let system = ["known_hosts", "known_hosts2"]
-        .map(|name| Path::new("/etc/ssh").join(format!("ssh_{name}")));
-    named
-        .chain(own)
-        .chain(system)
-        .filter_map(|path| read_short(&path, KNOWN_HOSTS_BYTES_MAX))
-        .filter_map(|text| String::from_utf8(text).ok())
-        .collect()
+    let config = match destination.config_file.as_deref() {
+        Some(file) => place(file),
+        None => own.as_ref().map(|folder| folder.join("config")),
+    };
+    seen.config = config.and_then(|path| read_text(&path, CONFIG_BYTES_MAX));
+    let configured = ConfigNames::parse(seen.config.as_deref().unwrap_or_default());
+    let named = [destination.known_hosts_files, configured.known_hosts_files].concat();
+    let mut files: Vec<PathBuf> = named.iter().filter_map(|file| place(file)).collect();
+    for name in ["known_hosts", "known_hosts2"] {
+        files.extend(own.iter().map(|folder| folder.join(name)));
+        files.push(Path::new("/etc/ssh").join(format!("ssh_{name}")));
+    }
+    let texts = files.iter().take(KNOWN_HOSTS_FILES_MAX);
+    seen.known_hosts = texts
+        .filter_map(|path| read_text(path, KNOWN_HOSTS_BYTES_MAX))
+        .collect();
 }
 
 /// `git` with `gpg.format=ssh` writes the commit to a file and calls
@@ -139,6 +144,10 @@ fn in_folder_of(pid: i32, file: &str) -> Option<PathBuf> {
         return Some(path.to_owned());
     }
     Some(Path::new(&read_link(pid, "cwd")?).join(path))
+}
+
+fn read_text(path: &Path, bytes_max: usize) -> Option<String> {
+    String::from_utf8(read_short(path, bytes_max)?).ok()
 }
 
 /// The whole file if it is a plain one of at most `bytes_max` bytes. Opening does not wait, so
@@ -161,6 +170,12 @@ fn read_short(path: &Path, bytes_max: usize) -> Option<Vec<u8>> {
 /// `ARG_MAX` allows 2 MiB; an `ssh` command line is short.
 const COMMAND_LINE_BYTES_MAX: usize = 64 * 1024;
 
+/// A long one has some thousand lines.
+const CONFIG_BYTES_MAX: usize = 256 * 1024;
+
+/// Twelve that somebody names, and the four of the defaults.
+const KNOWN_HOSTS_FILES_MAX: usize = 16;
+
 /// Some 40,000 hosts; more is read by `ssh` and not by us.
 const KNOWN_HOSTS_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -173,10 +188,10 @@ mod tests {
     }
 
     #[test]
-    fn devices_and_their_files() {
+    fn terminals_and_their_files() {
         let check = |major: u64, minor: u64, expected: Option<&str>| {
             let number = minor & 0xff | major << 8 | (minor & !0xff) << 12;
-            assert_eq!(device_path(number), expected.map(PathBuf::from));
+            assert_eq!(terminal_path(number), expected.map(PathBuf::from));
         };
         check(136, 3, Some("/dev/pts/3"));
         check(136, 300, Some("/dev/pts/300"));

@@ -75,6 +75,7 @@ fn the_keeper_gets_the_whole_blob_and_the_evidence() {
             .to_vec(),
         known_hosts: vec![known],
         buffer: None,
+        config: None,
     });
     let fake = bench.keeper.lock().unwrap();
     let Some(keeper::Event::Ask {

@@ -18,6 +18,8 @@ pub struct Destination {
     pub host_key_alias: Option<String>,
     /// `-o UserKnownHostsFile`, `-o GlobalKnownHostsFile`: several each, as typed.
     pub known_hosts_files: Vec<String>,
+    /// `-F`: the configuration in place of the person's own; `none` for none.
+    pub config_file: Option<String>,
 }
 
 impl Destination {
@@ -93,6 +95,7 @@ impl Destination {
     /// The first value of a setting counts, as in ssh_config(5).
     fn take_option(&mut self, letter: char, value: &str) -> Option<()> {
         match letter {
+            'F' => first(&mut self.config_file, value.to_owned()),
             'l' => first(&mut self.user, value.to_owned()),
             'p' => first(&mut self.port, value.parse().ok()?),
             'o' => {

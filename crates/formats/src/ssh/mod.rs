@@ -9,12 +9,13 @@
 //! | [`userauth`], [`sshsig`], [`to_be_signed`] | what an agent is asked to sign |
 //! | [`bind`] | `session-bind@openssh.com`, which proves the destination |
 //! | [`client_config`] | the block of `keystead ssh setup` |
-//! | [`known_hosts`], [`destination`] | names of a host key, candidates only |
+//! | [`known_hosts`], [`destination`], [`config_names`] | names of a host key, candidates only |
 
 pub mod agent;
 pub mod bind;
 pub mod certificate;
 pub mod client_config;
+pub mod config_names;
 pub mod destination;
 pub mod key;
 pub mod known_hosts;

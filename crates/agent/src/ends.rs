@@ -1,0 +1,236 @@
+//! How questions end: what counts as an answer, what the log says of it, what the asker gets.
+
+use keystead_core::{Outcome, ResponseBody};
+use keystead_formats::ssh::PublicKey;
+use keystead_formats::ssh::agent::Response;
+use keystead_keeper::{Answer, KeeperError};
+
+use crate::agent::{Agent, ConnectionId, Turn};
+use crate::asks::{Ask, Asker, Said};
+use crate::control::{Failure, FailureKind, Reply};
+use crate::log::{Entry, hex};
+use crate::words::Words;
+
+/// How a question ended.
+pub(crate) type End = Result<Answer, KeeperError>;
+
+impl Agent {
+    /// Answers the program and tells the person.
+    pub(crate) fn finish_signature(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: ConnectionId,
+        open: &Ask,
+        end: Result<End, String>,
+    ) {
+        let keeper = open.keeper.as_str();
+        let words = words_of(open, keeper, &end);
+        if let Some(words) = words {
+            self.say(turn, id, &words);
+        }
+        let answer = match end {
+            Ok(Ok(Answer {
+                body: Some(ResponseBody::Signature(signature)),
+                outcome: Outcome::Approve,
+                ..
+            })) => Response::Signature(signature),
+            _ => Response::Failure,
+        };
+        self.answer(turn, id, &answer);
+    }
+
+    /// What the command is told.
+    pub(crate) fn finish_key(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        open: &Ask,
+        end: Result<End, String>,
+    ) -> Reply {
+        let keeper = open.keeper.as_str();
+        let failed = |kind, message: String, hint: Option<&str>| {
+            let hint = hint.map(str::to_owned);
+            Reply::Failed(Failure {
+                kind,
+                message,
+                hint,
+            })
+        };
+        let answer = match end {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                let hint = Some(error.hint());
+                return failed(kind_of_error(&error), error.to_string(), hint);
+            }
+            Err(why) => return failed(FailureKind::Error, why, Some("make room on the disk")),
+        };
+        match (answer.outcome, answer.body) {
+            (Outcome::Approve, Some(ResponseBody::Key(made))) => {
+                self.write_key_files(turn);
+                match self.key_views().into_iter().find(|key| {
+                    PublicKey::from_blob(&made.public_key)
+                        .is_ok_and(|it| it.fingerprint() == key.fingerprint)
+                }) {
+                    Some(key) => Reply::Key(key),
+                    None => failed(
+                        FailureKind::Error,
+                        format!("{keeper} has made the key and does not list it yet"),
+                        Some("see `keystead key list` in a moment"),
+                    ),
+                }
+            }
+            (Outcome::Refuse | Outcome::Block, _) => {
+                failed(FailureKind::Refused, format!("refused by {keeper}"), None)
+            }
+            (Outcome::Expire, _) => failed(
+                FailureKind::NoAnswer,
+                format!("no answer from {keeper} within {} s", open.wait_s),
+                Some("answer on the authenticator's screen, and try again"),
+            ),
+            (outcome, _) => {
+                let why = why_not(outcome);
+                failed(FailureKind::Error, format!("{keeper}: {why}"), None)
+            }
+        }
+    }
+}
+
+/// An approval is one only with a signature that holds.
+pub(crate) fn checked(open: &Ask, end: End) -> End {
+    let Ok(answer) = &end else {
+        return end;
+    };
+    let Asker::Program { key, message, .. } = &open.asker else {
+        return end;
+    };
+    let misbehaved = |what: &str| {
+        Err(KeeperError::PeerMisbehaved {
+            keeper: open.keeper.clone(),
+            what: what.to_owned(),
+        })
+    };
+    match (answer.outcome, &answer.body) {
+        (Outcome::Approve, Some(ResponseBody::Signature(signature))) => {
+            match key.verify(message, signature) {
+                Ok(()) => end,
+                Err(_) => misbehaved("its signature is false"),
+            }
+        }
+        (Outcome::Approve, _) => misbehaved("it approved without a signature"),
+        _ => end,
+    }
+}
+
+/// How it ended, for the log.
+pub(crate) fn note(entry: &mut Entry, end: &End) {
+    match end {
+        Ok(answer) => {
+            answer.outcome.as_str().clone_into(&mut entry.decision);
+            entry.request_hash = Some(hex(answer.request_hash.as_bytes()));
+            if let Some(receipt) = &answer.receipt {
+                entry.receipt = Some(hex(&receipt.bytes));
+                entry.receipt_signature = Some(hex(&receipt.signature));
+            }
+        }
+        Err(error) => {
+            NO_ANSWER.clone_into(&mut entry.decision);
+            entry.reason = Some(error.to_string());
+        }
+    }
+}
+
+/// What the person reads; nothing when the answer came before anybody was asked.
+fn words_of<'a>(open: &Ask, keeper: &'a str, end: &'a Result<End, String>) -> Option<Words<'a>> {
+    let answer = match end {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(KeeperError::NoAnswer { wait_s, .. })) => {
+            let wait_s = u64::from(*wait_s);
+            return Some(Words::NoAnswer { keeper, wait_s });
+        }
+        Ok(Err(KeeperError::Unreachable { reason, .. })) => {
+            return Some(Words::Unreached {
+                keeper,
+                why: reason,
+            });
+        }
+        Ok(Err(KeeperError::PeerMisbehaved { what, .. })) => {
+            return Some(Words::Failed { keeper, why: what });
+        }
+        Ok(Err(KeeperError::Unpaired { .. })) => {
+            let why = why_not(Outcome::Unpair);
+            return Some(Words::Failed { keeper, why });
+        }
+        Ok(Err(KeeperError::TooLong { .. })) => {
+            let why = "the request is longer than a keeper takes";
+            return Some(Words::Failed { keeper, why });
+        }
+        Ok(Err(KeeperError::TooMany { .. })) => {
+            let why = "too many requests wait";
+            return Some(Words::Failed { keeper, why });
+        }
+        Ok(Err(_)) => {
+            let why = "it is not paired any more";
+            return Some(Words::Failed { keeper, why });
+        }
+        Err(why) => return Some(Words::RefusedHere { why }),
+    };
+    match answer.outcome {
+        Outcome::Approve if open.said == Said::Nothing => None,
+        Outcome::Approve => Some(Words::Approved { keeper }),
+        Outcome::Refuse => {
+            let opaque = open.entry.purpose.as_deref() == Some("opaque");
+            let why = opaque.then_some("nobody can read what was to be signed");
+            Some(Words::Refused { keeper, why })
+        }
+        Outcome::Block => {
+            let why = Some("the host's key is not the one it was");
+            Some(Words::Refused { keeper, why })
+        }
+        Outcome::Expire => {
+            let wait_s = u64::from(open.wait_s);
+            Some(Words::NoAnswer { keeper, wait_s })
+        }
+        Outcome::Ack
+        | Outcome::Unpair
+        | Outcome::UnknownKey
+        | Outcome::Unsupported
+        | Outcome::Malformed
+        | Outcome::Withdraw
+        | Outcome::Busy
+        | _ => {
+            let why = why_not(answer.outcome);
+            Some(Words::Failed { keeper, why })
+        }
+    }
+}
+
+fn why_not(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Unpair => "the pairing has ended",
+        Outcome::UnknownKey => "it has this key no more",
+        Outcome::Unsupported => "it cannot do that",
+        Outcome::Malformed => "it did not understand the request",
+        Outcome::Busy => "it is locked, busy, or cannot write its log",
+        Outcome::Withdraw => "the request was withdrawn",
+        Outcome::Ack
+        | Outcome::Approve
+        | Outcome::Refuse
+        | Outcome::Expire
+        | Outcome::Block
+        | _ => "it gave an answer that makes no sense",
+    }
+}
+
+const fn kind_of_error(error: &KeeperError) -> FailureKind {
+    match error {
+        KeeperError::Unreachable { .. } | KeeperError::NoAnswer { .. } => FailureKind::NoAnswer,
+        KeeperError::NoSuchKeeper
+        | KeeperError::Unpaired { .. }
+        | KeeperError::PeerMisbehaved { .. }
+        | KeeperError::TooLong { .. }
+        | KeeperError::TooMany { .. }
+        | _ => FailureKind::Error,
+    }
+}
+
+/// Nothing came back that counts.
+const NO_ANSWER: &str = "no-answer";
