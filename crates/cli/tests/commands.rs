@@ -234,3 +234,27 @@ fn an_empty_log_is_an_empty_list() {
     );
     assert_eq!(home.check(&["log"], 0, "nothing was asked yet"), "");
 }
+
+#[test]
+fn an_altered_log_is_told_with_its_line() {
+    let home = Home::new("audit");
+    assert_eq!(
+        home.check(&["audit", "verify"], 0, ""),
+        "0 entries that follow from each other\n"
+    );
+    let state = home.0.join("keystead/agent/state");
+    fs::create_dir_all(&state).unwrap();
+    fs::write(state.join("log"), format!("{} {{}}\n", "00".repeat(32))).unwrap();
+    let stdout = home.check(
+        &["audit", "verify"],
+        1,
+        "keystead: error: the log does not prove itself",
+    );
+    assert!(stdout.contains("line 1 does not follow"), "{stdout}");
+    let json = home.check(&["audit", "verify", "--json"], 1, "keystead: hint: ");
+    assert!(
+        json.contains("\"altered_from_line\":1") && json.contains("\"version\":1"),
+        "{json}"
+    );
+    home.check(&["log"], 1, "line 1 of the log");
+}
