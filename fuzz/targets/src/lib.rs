@@ -11,6 +11,7 @@
 
 mod answers;
 mod channel;
+mod formats;
 mod random;
 
 /// A decoder to be fuzzed.
@@ -31,6 +32,12 @@ pub const TARGETS: &[Target] = &[
     target("channel_receipt", channel::receipt),
     target("channel_request", channel::request),
     target("channel_response", channel::response),
+    target("ssh_agent", formats::agent),
+    target("ssh_bind", formats::bind),
+    target("ssh_key", formats::key),
+    target("ssh_sshsig", formats::sshsig),
+    target("ssh_texts", formats::texts),
+    target("ssh_to_be_signed", formats::to_be_signed),
 ];
 
 /// The body of a target, if there is one of that name.
