@@ -160,11 +160,6 @@ impl Channel {
         true
     }
 
-    /// Whether this was asked on this channel.
-    pub(crate) fn has_asked(&self, id: &RequestId) -> bool {
-        self.sent.contains(id)
-    }
-
     /// All that was asked on this channel and is still waited for.
     pub(crate) fn asked(&self) -> impl Iterator<Item = &RequestId> {
         self.sent.iter()

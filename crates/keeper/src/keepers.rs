@@ -325,17 +325,18 @@ impl Keepers {
     }
 
     fn relay_up(&mut self, relay: RelayUrl, step: &mut Step<'_, '_>) {
+        if !self.away.remove(&relay) {
+            return;
+        }
         for keeper in self.keepers.values_mut() {
-            keeper.relay_up(&relay, step);
+            keeper.relay_is_back(&relay, step);
         }
         if let Some(attempt) = &mut self.attempt
             && attempt.relay() == Some(&relay)
         {
-            attempt.relay_up(step);
+            attempt.relay_is_back(step);
         }
-        if self.away.remove(&relay) {
-            step.notice(Notice::RelayBack { relay });
-        }
+        step.notice(Notice::RelayBack { relay });
     }
 
     fn relay_down(&mut self, relay: RelayUrl, reason: String, step: &mut Step<'_, '_>) {

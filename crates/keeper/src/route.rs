@@ -165,9 +165,18 @@ impl Route {
     }
 
     fn start(&mut self, ends: &Ends, carriage: Carriage, step: &mut Step<'_, '_>) {
+        let link = match &carriage {
+            Carriage::Tcp(link) => Some(*link),
+            Carriage::Items { .. } => None,
+        };
         match Channel::open(ends, carriage, step) {
             Ok(channel) => self.state = State::Open(Box::new(channel)),
-            Err(refusal) => self.fail(refusal.to_string(), step.now_ms()),
+            Err(refusal) => {
+                self.fail(refusal.to_string(), step.now_ms());
+                if let Some(link) = link {
+                    step.net(NetAction::Close { link });
+                }
+            }
         }
     }
 
@@ -217,11 +226,23 @@ impl Route {
         self.take(taken, step)
     }
 
-    /// The relay is back: what was posted meanwhile may be lost, and waiting longer helps nobody.
-    pub(crate) fn relay_up(&mut self, now_ms: u64) {
+    /// The relay is back after it was away: a handshake that it swallowed begins again.
+    pub(crate) fn relay_is_back(
+        &mut self,
+        has_open: bool,
+        ends: &Ends,
+        outbox: &Outbox,
+        step: &mut Step<'_, '_>,
+    ) {
         self.failures = 0;
-        self.retry_ms = now_ms;
+        self.retry_ms = step.now_ms();
         self.trouble = None;
+        let is_halfway = matches!(&self.state, State::Open(channel) if !channel.is_established());
+        if is_halfway && has_open {
+            self.drop_channel(step);
+            self.patience = Patience::default();
+            self.open(ends, outbox, step);
+        }
     }
 
     /// What the time asks for.
@@ -282,11 +303,6 @@ impl Route {
         if let State::Open(channel) = &mut self.state {
             channel.forget(id);
         }
-    }
-
-    /// Whether this was asked on the channel that is open now.
-    pub(crate) fn has_asked(&self, id: &RequestId) -> bool {
-        matches!(&self.state, State::Open(channel) if channel.has_asked(id))
     }
 
     /// Whether the link is this route's.

@@ -166,9 +166,9 @@ impl Attempt {
         self.take_hello(item.frame, from, step)
     }
 
-    pub(crate) fn relay_up(&mut self, step: &mut Step<'_, '_>) {
+    pub(crate) fn relay_is_back(&mut self, step: &mut Step<'_, '_>) {
         if let Some(talk) = self.talk() {
-            talk.relay_up(step);
+            talk.relay_is_back(step);
         }
     }
 

@@ -143,10 +143,11 @@ impl Talk {
         self.take_news(news, step)
     }
 
-    pub(crate) fn relay_up(&mut self, step: &mut Step<'_, '_>) {
+    pub(crate) fn relay_is_back(&mut self, step: &mut Step<'_, '_>) {
+        let has_open = !self.asks.is_empty();
         for route in &mut self.routes {
             if matches!(route.way, Way::Relay(_)) {
-                route.relay_up(step.now_ms());
+                route.relay_is_back(has_open, &self.ends, &self.outbox, step);
             }
         }
         self.pump(step);

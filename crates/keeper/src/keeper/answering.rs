@@ -24,9 +24,12 @@ impl Keeper {
             .questions
             .values()
             .any(|it| it.purpose == Purpose::Refresh);
-        let is_due = age_s >= REFRESH_S || self.address_failed;
+        let may_ask = step.now_ms() >= self.address_asked_ms.saturating_add(ADDRESS_AGAIN_MS);
+        let is_due = age_s >= REFRESH_S || (self.address_failed && may_ask);
         if is_due && !asks_already && !self.is_unpairing() && !self.is_ended {
-            self.address_failed = false;
+            if std::mem::take(&mut self.address_failed) {
+                self.address_asked_ms = step.now_ms();
+            }
             let body = RequestBody::Me { nonce_c: None };
             // It has no payload, so it is never too long.
             let _ = self.open(Purpose::Refresh, body, OWN_WAIT_S, step);
@@ -174,6 +177,10 @@ impl Keeper {
 
 /// Keys and addresses are asked for anew when a channel opens and a day has passed.
 const REFRESH_S: u64 = 86_400;
+
+/// After an address failed, addresses are not asked for again sooner. Why: away from home an
+/// address fails at every login, and its answer is the same.
+const ADDRESS_AGAIN_MS: u64 = 10 * 60 * 1_000;
 
 /// Clocks that differ by more are reported (`spec/pairing.md` section 3).
 const CLOCK_S: u64 = 90;

@@ -159,7 +159,6 @@ impl Keeper {
 
     /// Nobody waits for it any more. Where it was asked it is withdrawn.
     pub(super) fn give_up(&mut self, id: RequestId, step: &mut Step<'_, '_>) {
-        let was_asked = self.routes.iter().any(|route| route.has_asked(&id));
         let is_agents = match self.questions.get_mut(&id) {
             Some(question) => {
                 question.is_over = true;
@@ -172,7 +171,8 @@ impl Keeper {
             self.questions.remove(&id);
         }
         self.forget(id);
-        if is_agents && was_asked && !self.is_ended {
+        // What went out once may be on a screen, even if its channel is gone.
+        if is_agents && !self.is_ended {
             let body = RequestBody::Cancel { target: id };
             // It has 16 bytes of payload, so it is never too long.
             let _ = self.open(Purpose::Cancel, body, OWN_WAIT_S, step);

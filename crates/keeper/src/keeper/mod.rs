@@ -41,6 +41,8 @@ pub(crate) struct Keeper {
     save_ms: Option<u64>,
     /// An address did not lead to the authenticator: ask for its addresses anew.
     address_failed: bool,
+    /// When that was last done.
+    address_asked_ms: u64,
     /// When the authenticator is next told that the pairing has ended.
     unpair_ms: Option<u64>,
     clock_is_told: bool,
@@ -89,6 +91,7 @@ impl Keeper {
             receipts: Receipts::resume(record.receipts),
             save_ms: None,
             address_failed: false,
+            address_asked_ms: 0,
             unpair_ms: record.unpaired_unix_s.map(|_| 0),
             clock_is_told: false,
             day_ms: 0,
@@ -182,11 +185,12 @@ impl Keeper {
         true
     }
 
-    /// A relay is there, perhaps again.
-    pub(crate) fn relay_up(&mut self, relay: &RelayUrl, step: &mut Step<'_, '_>) {
+    /// A relay is back after it was away.
+    pub(crate) fn relay_is_back(&mut self, relay: &RelayUrl, step: &mut Step<'_, '_>) {
+        let has_open = self.has_open();
         for route in &mut self.routes {
             if matches!(&route.way, Way::Relay(it) if it == relay) {
-                route.relay_up(step.now_ms());
+                route.relay_is_back(has_open, &self.ends, &self.outbox, step);
             }
         }
         self.pump(step);

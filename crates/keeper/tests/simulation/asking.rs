@@ -241,6 +241,47 @@ fn an_address_that_fails_is_asked_for_anew() {
 }
 
 #[test]
+fn away_from_home_addresses_are_not_asked_for_at_every_login() {
+    let mut world = World::new(25);
+    let (peer, pairing) = world.pair("phone", By::Both);
+    world.tcp_works = false;
+    for _ in 0..5 {
+        let ask = world.ask(pairing, 60);
+        assert_eq!(outcome(&mut world, ask), Ok(Outcome::Approve));
+        world.run(30_000);
+    }
+    let refreshes = world.peers[peer]
+        .arrived
+        .iter()
+        .skip(2)
+        .filter(|it| **it == 1);
+    assert_eq!(refreshes.count(), 1);
+    // At home again, the address is used again.
+    world.tcp_works = true;
+    let ask = world.ask(pairing, 60);
+    world.wait_for(ask);
+    world.run(100);
+    world.set_relay(false);
+    let ask = world.ask(pairing, 60);
+    assert_eq!(outcome(&mut world, ask), Ok(Outcome::Approve));
+}
+
+#[test]
+fn a_question_whose_channel_is_gone_is_withdrawn_on_the_next() {
+    let mut world = World::new(26);
+    let (peer, pairing) = world.pair("phone", By::Relay);
+    world.peers[peer].holder = Holder::Hold;
+    let ask = world.ask(pairing, 60);
+    world.run(3_000);
+    world.set_relay(false);
+    world.run(15_000);
+    world.step(Event::Withdraw { ask });
+    world.set_relay(true);
+    world.run(30_000);
+    assert_eq!(world.peers[peer].withdrawn, world.peers[peer].asked);
+}
+
+#[test]
 fn keys_are_asked_for_anew_when_a_day_has_passed() {
     let mut world = World::new(16);
     let (peer, pairing) = world.pair("phone", By::Relay);

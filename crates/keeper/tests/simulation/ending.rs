@@ -29,9 +29,9 @@ fn unpairing_here_is_told_and_then_everything_goes() {
         );
         assert_eq!(world.peers[peer].arrived.last(), Some(&5));
         assert!(files(&world).is_empty());
-        let expected = if by == By::Tcp { 0 } else { 7 };
-        let offers = usize::from(by != By::Tcp);
-        assert_eq!(world.deleted.len(), expected.min(6 + offers), "{by:?}");
+        // Three days both ways, and the offer's one.
+        let deleted = if by == By::Tcp { 0 } else { 7 };
+        assert_eq!(world.deleted.len(), deleted, "{by:?}");
     }
 }
 
