@@ -1,5 +1,6 @@
 //! Standard output for what was asked for, standard error for talk.
 
+use std::fmt;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::Duration;
 
@@ -35,17 +36,10 @@ pub(crate) fn say(line: impl std::fmt::Display) {
     drop(writeln!(anstream::stderr().lock(), "{line}"));
 }
 
-/// Says something that the next line, or [`clear_line`], replaces.
+/// Says something that is replaced when this is called again.
 pub(crate) fn say_for_now(line: impl std::fmt::Display) {
     let mut err = io::stderr().lock();
     drop(write!(err, "\r{ERASE_LINE}{line}"));
-    drop(err.flush());
-}
-
-/// Takes away what [`say_for_now`] said.
-pub(crate) fn clear_line() {
-    let mut err = io::stderr().lock();
-    drop(write!(err, "\r{ERASE_LINE}"));
     drop(err.flush());
 }
 
@@ -148,7 +142,7 @@ impl Countdown {
         if is_watched() {
             running.show();
         } else {
-            say(format_args!("{}, {}", running.what, running.left()));
+            say(&running);
         }
         self.running = Some(running);
     }
@@ -165,14 +159,10 @@ impl Countdown {
         }
     }
 
-    /// Ends it, whatever was shown last.
+    /// Ends it; the line stays as it was shown last.
     pub(crate) fn stop(&mut self) {
-        if let Some(running) = self.running.take().filter(|_| is_watched()) {
-            if running.before.is_empty() {
-                clear_line();
-            } else {
-                say("");
-            }
+        if self.running.take().is_some() && is_watched() {
+            say("");
         }
     }
 }
@@ -186,12 +176,7 @@ impl Drop for Countdown {
 impl Running {
     fn show(&self) {
         let gap = if self.before.is_empty() { "" } else { "  " };
-        say_for_now(format_args!(
-            "{}{gap}{} {}",
-            self.before,
-            self.what,
-            self.left()
-        ));
+        say_for_now(format_args!("{}{gap}{self}", self.before));
     }
 
     fn left_ms(&self) -> u64 {
@@ -202,9 +187,11 @@ impl Running {
     fn until_next_ms(&self) -> u64 {
         (self.left_ms() % 1000).max(20)
     }
+}
 
-    fn left(&self) -> String {
-        minutes(self.left_ms())
+impl fmt::Display for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} left", self.what, minutes(self.left_ms()))
     }
 }
 

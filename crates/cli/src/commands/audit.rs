@@ -37,8 +37,9 @@ fn print_report(report: &Report) -> Result<(), Failure> {
     ))?;
     for keeper in &report.keepers {
         let KeeperReport { name, receipts, .. } = keeper;
+        let s = if *receipts == 1 { "" } else { "s" };
         print(format_args!(
-            "{name}: {receipts} receipts, signed and in their chain"
+            "{name}: {receipts} receipt{s}, signed and in their chain"
         ))?;
         if !keeper.missing.is_empty() {
             let missing: Vec<String> = keeper.missing.iter().map(numbers).collect();

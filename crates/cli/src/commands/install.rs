@@ -74,12 +74,12 @@ fn units() -> Result<[(&'static str, String); 2], Failure> {
         None => String::new(),
     };
     let socket_unit = format!(
-        "[Unit]\nDescription=Keystead agent socket\nDocumentation=man:keystead-agent(1)\n\n\
+        "[Unit]\nDescription=Keystead agent socket\n\n\
          [Socket]\nListenStream={socket}\nSocketMode=0600\nDirectoryMode=0700\n\n\
          [Install]\nWantedBy=sockets.target\n"
     );
     let service_unit = format!(
-        "[Unit]\nDescription=Keystead agent\nDocumentation=man:keystead-agent(1)\n\
+        "[Unit]\nDescription=Keystead agent\n\
          Requires={SOCKET_UNIT}\n\n\
          [Service]\nType=notify\nExecStart={program} agent run\n{home}Restart=on-failure\n\
          LimitCORE=0\nNoNewPrivileges=yes\n\n\

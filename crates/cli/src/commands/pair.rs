@@ -89,7 +89,7 @@ impl<'a> Screen<'a> {
                 say_routes(relay.as_deref(), &addresses);
                 let beside = show_offer(self.pair, &link, qr_text.as_deref())?;
                 self.countdown
-                    .start_behind(beside, "time left", expires_in_ms);
+                    .start_behind(beside, "waiting", expires_in_ms);
             }
             Reply::HelloSeen {} => {
                 self.countdown.stop();
@@ -210,10 +210,10 @@ const BESIDE: [&str; 14] = [
     "",
     "or type there:",
     "  keystead-authenticator \\",
-    "    pair 'LINK'",
+    "    pair -",
+    "and paste the link above.",
     "",
-    "LINK is above this code, and",
-    "alone on its line with:",
+    "The link alone:",
     "  keystead pair --link",
     "",
     "^C takes the offer back.",
