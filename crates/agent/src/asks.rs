@@ -77,6 +77,7 @@ impl Agent {
             fingerprint: Some(wanted.kept.key.fingerprint()),
             path: connection.binds().iter().map(hop).collect(),
             host_names: evidence.host_names.clone(),
+            preimage_bytes: evidence.preimage.as_ref().map(Vec::len),
             process: evidence.process_path.clone(),
             pid: connection.pid,
             content_sha256: Some(keystead_formats::ssh::key::key_id(&wanted.message).to_string()),

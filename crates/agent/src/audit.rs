@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 
 use keystead_core::{LogChain, LogTail, Outcome, Receipt, ReceiptChain, SignedReceipt};
-use keystead_keeper::{decode_receipt, is_signed};
+use keystead_keeper::{decode_receipt, is_receipt_signed};
 use serde::Serialize;
 
 use crate::log::{Entry, hex};
@@ -150,7 +150,7 @@ fn take(
     let signature = signature.ok_or(FaultKind::Unreadable)?;
     let key = pairing.receipt_key.ok_or(FaultKind::UnknownPairing)?;
     let signed = SignedReceipt { bytes, signature };
-    if !is_signed(&signed, &key) {
+    if !is_receipt_signed(&signed, &key) {
         return Err(FaultKind::Signature);
     }
     let receipt = decode_receipt(&signed.bytes).map_err(|_| FaultKind::Unreadable)?;

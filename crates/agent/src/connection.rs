@@ -136,3 +136,68 @@ pub const WAITING_FRAMES_MAX: usize = 16;
 
 /// As much as one frame, so a connection holds at most two.
 pub const WAITING_BYTES_MAX: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAPTURED: &str = include_str!("../../formats/tests/messages/openssh-9.2p1.txt");
+
+    /// A bind of a real login.
+    fn captured() -> SessionBind {
+        let line = CAPTURED
+            .lines()
+            .find_map(|it| it.strip_prefix("login-ed25519 > 1b"));
+        let contents: Vec<u8> = line
+            .unwrap()
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect();
+        let name_bytes = 4 + SessionBind::EXTENSION.len();
+        SessionBind::parse(&contents[name_bytes..]).unwrap()
+    }
+
+    /// A connection with hops that all forward.
+    fn after(hops: usize) -> Connection {
+        let mut connection = Connection::new(None);
+        for hop in 0..hops {
+            let mut bind = captured();
+            bind.session_id = vec![u8::try_from(hop).unwrap(); 32];
+            bind.forwarding = true;
+            connection.binds.push(bind);
+        }
+        connection
+    }
+
+    #[track_caller]
+    fn check(mut connection: Connection, expected: &Response, hops: usize) {
+        let answer = connection.extension(SessionBind::EXTENSION, &captured().encode());
+        assert_eq!((&answer, connection.binds().len()), (expected, hops));
+    }
+
+    #[test]
+    fn sixteen_hops_and_no_more() {
+        check(after(0), &Response::Success, 1);
+        check(after(15), &Response::Success, 16);
+        check(after(16), &Response::ExtensionFailure, 16);
+    }
+
+    #[test]
+    fn a_session_has_one_host_key() {
+        let mut again = after(0);
+        again.binds.push(SessionBind {
+            forwarding: true,
+            ..captured()
+        });
+        check(again, &Response::Success, 1);
+        let mut other = after(0);
+        let host_key = keystead_formats::ssh::PublicKey::ed25519(&[1; 32]);
+        other.binds.push(SessionBind {
+            forwarding: true,
+            host_key,
+            ..captured()
+        });
+        check(other, &Response::ExtensionFailure, 1);
+    }
+}

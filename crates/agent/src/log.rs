@@ -164,6 +164,9 @@ pub struct Entry {
     /// Candidates for the last host's name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub host_names: Vec<String>,
+    /// How long the signed file is, where its content went along and has the signed hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preimage_bytes: Option<usize>,
     /// The program that asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<String>,
