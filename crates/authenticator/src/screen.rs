@@ -206,14 +206,19 @@ impl Screen {
 
     fn show_hidden(&mut self, now_ms: u64) -> Vec<Draw> {
         let hidden = self.shown.as_mut().map(|it| std::mem::take(&mut it.hidden));
-        let hidden = hidden.unwrap_or_default();
+        let (hidden, Some(question)) = (hidden.unwrap_or_default(), self.waiting.front()) else {
+            return Vec::new();
+        };
         if hidden.is_empty() {
             return Vec::new();
         }
+        // What scrolled away is named again, next to where it is decided.
+        let again = format!("{}: {}", question.workstation, question.asked.line());
+        let prompt = self.prompt(now_ms);
         vec![Draw::Text(format!(
-            "{CLEAR_LINE}{}{}",
+            "{CLEAR_LINE}{}{}\n{prompt}",
             hidden.concat(),
-            self.prompt(now_ms)
+            self.bold(&again)
         ))]
     }
 
@@ -474,7 +479,9 @@ laptop asks
             "{draws}"
         );
         let (_, more) = screen.key(b'm', 1_000);
-        assert!(text(&more).contains("line 18\n") && text(&more).contains("line 59\n"));
+        assert!(text(&more).contains("line 18\n"));
+        let end = "line 59\nlaptop: signature of a git commit with main\n<Approve? y/n  59 s left ";
+        assert!(text(&more).ends_with(end), "{more:?}");
         assert!(screen.key(b'm', 1_000).1.is_empty());
         assert_eq!(pressed(&mut screen, b'n', 2_000), Some(Decision::Refuse));
     }

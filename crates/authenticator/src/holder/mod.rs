@@ -10,11 +10,12 @@
 //! | `mailboxes` | which mailboxes are read, day by day |
 //! | `requests` | what a request is answered, and that it is answered once |
 //! | `questions` | what a person is asked, and until when |
-//! | `pairing` | an offer that is being answered |
+//! | `pairing`, `confirm` | an offer that is being answered; what is stored in the end |
 //! | `commands` | what a command at this machine does |
 
 mod channels;
 mod commands;
+mod confirm;
 mod event;
 mod mailboxes;
 mod pairing;

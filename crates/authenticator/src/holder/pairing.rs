@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use keystead_channel::curve::{CloseCode, KeyPair};
 use keystead_channel::mailbox::{ConnId, Mailbox, MailboxDirection};
-use keystead_channel::pairing::{Answered, Approved, CONFIRM_MS, Offer, PairError, Scanned};
+use keystead_channel::pairing::{Answered, Approved, Offer, PairError, Scanned};
 use keystead_core::{AckResponse, Name, Outcome, PairingId, RequestId, ResponseBody, Secret};
 use keystead_transport::{LinkId, NetAction, RelayUrl};
 use keystead_vault::ReceiptKey;
@@ -25,10 +25,10 @@ use crate::pairing_file::StoredPairing;
 /// The offer that is being answered.
 pub(super) struct Attempt {
     pub(super) peer: PairingId,
-    caller: Caller,
+    pub(super) caller: Caller,
     /// The holder takes the code as compared.
     yes: bool,
-    state: State,
+    pub(super) state: State,
     /// The offer's: from which its mailboxes are derived.
     secret: Secret<16>,
     hello: Vec<u8>,
@@ -43,7 +43,7 @@ struct Dial {
     link: Option<LinkId>,
 }
 
-enum State {
+pub(super) enum State {
     /// Hellos go out.
     Scanned(Scanned),
     /// The code is being compared.
@@ -336,85 +336,6 @@ impl Holder {
         }
         let line = format!("waiting for the yes at {workstation}");
         step.reply(caller, Reply::Say { line });
-    }
-
-    /// The workstation's person said yes too: the pairing is stored, then answered.
-    pub(super) fn on_confirm(
-        &mut self,
-        ticket: &Ticket,
-        pair_key: Secret<32>,
-        step: &mut Step<'_, '_>,
-    ) {
-        let attempt = self.attempt.as_mut().filter(|it| it.peer == ticket.peer);
-        let Some(attempt) = attempt else {
-            return self.refuse(ticket, Outcome::Refuse, "no offer is being answered", step);
-        };
-        let caller = attempt.caller;
-        let state = std::mem::replace(&mut attempt.state, State::Over);
-        let State::Approved(approved) = state else {
-            attempt.state = state;
-            return self.refuse(ticket, Outcome::Refuse, "the holder has not said yes", step);
-        };
-        let paired = match approved.confirm(step.now.mono_ms, pair_key) {
-            Ok(paired) => paired,
-            Err(error) => {
-                self.refuse(ticket, Outcome::Expire, &error.to_string(), step);
-                return self.fail_attempt(&error.to_string(), step);
-            }
-        };
-        if let Err(error) = self.store_pairing(ticket, paired.pair_key, step) {
-            return self.fail_attempt(&error, step);
-        }
-        let until_ms = step.now.mono_ms.saturating_add(CONFIRM_MS);
-        if let Some(attempt) = &mut self.attempt {
-            attempt.state = State::Stored { until_ms };
-        }
-        self.renew_listener(step);
-        self.read_mailboxes(step);
-        let line = format!("paired with {}", self.name_of(&ticket.peer));
-        step.reply(caller, Reply::done(line));
-    }
-
-    /// Stores and answers, or neither: there is no half pairing.
-    fn store_pairing(
-        &mut self,
-        ticket: &Ticket,
-        pair_key: Secret<32>,
-        step: &mut Step<'_, '_>,
-    ) -> Result<(), String> {
-        let Some(peer) = self.peers.get_mut(&ticket.peer) else {
-            return Err("the pairing is gone".to_owned());
-        };
-        peer.stored.pair_key = Some(pair_key);
-        if let Err(error) = peer.stored.save(step.io.disk) {
-            peer.stored.pair_key = None;
-            self.busy(ticket, step);
-            return Err(format!("the pairing cannot be written: {error}"));
-        }
-        let entry = Entry {
-            time: step.now.unix_s,
-            ..Entry::default()
-        };
-        let outcome = self.finish(
-            ticket,
-            Outcome::Approve,
-            Some(ResponseBody::Empty),
-            entry,
-            step,
-        );
-        if outcome == Outcome::Approve {
-            return Ok(());
-        }
-        if let Some(peer) = self.peers.get_mut(&ticket.peer) {
-            peer.stored.pair_key = None;
-            let removed = peer.stored.remove(step.io.disk);
-            if let Err(error) = removed {
-                return Err(format!(
-                    "the log cannot be written, and the pairing's file stays: {error}"
-                ));
-            }
-        }
-        Err("the log cannot be written".to_owned())
     }
 
     /// The workstation took its me request back.

@@ -251,7 +251,8 @@ impl Edge {
         }
     }
 
-    fn say(&mut self, line: &str) {
+    /// Says a line to the person.
+    pub(crate) fn say(&mut self, line: &str) {
         match &mut self.asking {
             Some(asking) => {
                 let draws = asking.screen.say(line, SystemClock.now().mono_ms);

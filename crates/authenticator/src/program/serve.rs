@@ -16,6 +16,7 @@ use super::failure::Failure;
 use super::passphrase::Source;
 use super::print;
 use super::terminal::{Keys, Terminal};
+use crate::control::Status;
 use crate::holder::{Decide, Options};
 
 /// How `run` was called.
@@ -50,6 +51,10 @@ pub(crate) async fn serve(folders: &Folders, run: Run) -> Result<(), Failure> {
     if run.listen.is_none() {
         print::line(format_args!("ready unix:{}", socket.display()))?;
     }
+    if decide == Decide::Ask {
+        let line = waiting_for(&edge.holder_mut().status());
+        edge.say(&line);
+    }
     let failed = tokio::select! {
         failure = edge.work() => Some(failure),
         signal = termination.wait() => {
@@ -59,6 +64,19 @@ pub(crate) async fn serve(folders: &Folders, run: Run) -> Result<(), Failure> {
     };
     edge.end().await;
     failed.map_or(Ok(()), Err)
+}
+
+/// What the person sees while nothing is asked.
+fn waiting_for(status: &Status) -> String {
+    let name = &status.name;
+    match status.pairings.as_slice() {
+        [] => format!("{name} is paired with nobody yet: keystead-authenticator pair LINK"),
+        [one] => format!("{name} waits for what {} asks; ^C ends it", one.workstation),
+        many => format!(
+            "{name} waits for what {} workstations ask; ^C ends it",
+            many.len()
+        ),
+    }
 }
 
 /// A person can be asked only at a terminal.
