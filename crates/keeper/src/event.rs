@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use keystead_channel::pairing::Code;
 use keystead_core::{
-    KeyEntry, Name, Outcome, PairingId, RequestBody, RequestHash, RequestId, ResponseBody,
+    KeyEntry, Kind, Name, Outcome, PairingId, RequestBody, RequestHash, RequestId, ResponseBody,
     SignedReceipt,
 };
 use keystead_transport::{NetAction, NetEvent, RelayUrl};
@@ -217,6 +217,22 @@ pub enum Notice {
         first: u64,
         /// The last that is missing.
         last: u64,
+    },
+    /// A verified receipt that no [`Progress::Done`] brings: of the keepers' own requests, and of
+    /// answers that came after nobody waited for them. For the log.
+    Answered {
+        /// Which.
+        pairing: PairingId,
+        /// Its name here.
+        keeper: Name,
+        /// What was asked.
+        kind: Kind,
+        /// How it went.
+        outcome: Outcome,
+        /// Hash of the request.
+        request_hash: RequestHash,
+        /// The keeper's signed statement.
+        receipt: SignedReceipt,
     },
     /// Something that a keeper sent breaks the rules.
     Misbehaved {

@@ -9,9 +9,9 @@ use keystead_core::{KeyEntry, Name, PairingId, SecretBytes};
 use keystead_daemon::{Io, Now};
 use keystead_transport::{LinkId, NetAction, NetEvent, RelayUrl};
 
-use crate::attempt::{Attempt, Ended, Going};
+use crate::attempt::{Attempt, Ended, Going, NewPairing};
 use crate::keeper::Keeper;
-use crate::record::{FOLDER, Record, Secrets, decode, file_of};
+use crate::record::{FOLDER, decode, file_of};
 use crate::step::{LinkIds, Step};
 use crate::{
     Action, AskId, Event, KeeperError, LoadError, Notice, PairError, PairingProgress, PairingView,
@@ -266,31 +266,44 @@ impl Keepers {
         self.attempt = None;
         match ended {
             Ended::Failed(error) => step.pairing(PairingProgress::Ended(error)),
-            Ended::Paired(paired) => {
-                let (record, secrets) = *paired;
-                self.store(record, secrets, step);
-            }
+            Ended::Paired(paired) => self.store(*paired, step),
         }
     }
 
     /// The authenticator has stored the pairing: now it is stored here.
-    fn store(&mut self, mut record: Record, secrets: Secrets, step: &mut Step<'_, '_>) {
+    fn store(&mut self, paired: NewPairing, step: &mut Step<'_, '_>) {
+        let NewPairing {
+            mut record,
+            secrets,
+            answered,
+        } = paired;
         record.name = self.free_name(&record.authenticator);
         let mut keeper = Keeper::new(record, secrets);
-        let file = file_of(keeper.id);
+        let (pairing, name) = (keeper.id, keeper.record.name.clone());
         if keeper.save(step) {
             step.pairing(PairingProgress::Stored {
-                pairing: keeper.id,
-                name: keeper.record.name.clone(),
+                pairing,
+                name: name.clone(),
                 keys: keeper.record.keys.clone(),
             });
+            for answer in answered {
+                step.notice(Notice::Answered {
+                    pairing,
+                    keeper: name.clone(),
+                    kind: answer.kind,
+                    outcome: answer.outcome,
+                    request_hash: answer.request_hash,
+                    receipt: answer.receipt,
+                });
+            }
             keeper.tick(step);
         } else {
             // Half a pairing is none: the authenticator is told while this process lives.
             keeper.unpair(step);
+            let file = file_of(pairing);
             step.pairing(PairingProgress::Ended(PairError::NotStored { file }));
         }
-        self.keepers.insert(keeper.id, keeper);
+        self.keepers.insert(pairing, keeper);
     }
 
     fn free_name(&self, wanted: &Name) -> Name {

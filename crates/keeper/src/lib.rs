@@ -28,8 +28,8 @@ pub use keystead_transport::{
     LinkId, Net, NetAction, NetEvent, NetOptions, RelayUrl, RelayUrlError, StartError,
 };
 
-/// Receipts, for who checks a log of them later.
-pub use keystead_channel::wire::{decode_receipt, is_signed};
+/// The six digits that both screens show, and why the protocol of pairing ended.
+pub use keystead_channel::pairing::{Code, PairError as PairProtocolError};
 
-/// The six digits that both screens show.
-pub use keystead_channel::pairing::Code;
+/// For who checks a log: what a receipt says, and whether its keeper signed it.
+pub use keystead_channel::wire::{decode_receipt, is_signed as is_receipt_signed};

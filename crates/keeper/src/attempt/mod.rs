@@ -21,7 +21,7 @@ use crate::step::Step;
 use crate::{PairError, PairingProgress};
 
 use door::Door;
-use talk::Talk;
+use talk::{Answered, Talk};
 
 /// One attempt, from the offer to its end.
 pub(crate) struct Attempt {
@@ -59,9 +59,17 @@ enum Stage {
 /// How an attempt ended.
 pub(crate) enum Ended {
     /// To be stored.
-    Paired(Box<(Record, Secrets)>),
+    Paired(Box<NewPairing>),
     /// Nothing came of it.
     Failed(PairError),
+}
+
+/// A pairing that the authenticator has stored.
+pub(crate) struct NewPairing {
+    pub(crate) record: Record,
+    pub(crate) secrets: Secrets,
+    /// What it answered meanwhile, for the log.
+    pub(crate) answered: Vec<Answered>,
 }
 
 /// None while it goes on.

@@ -10,12 +10,12 @@ use keystead_channel::mailbox::MailboxDirection;
 use keystead_channel::pairing::{
     LocalAddress, Offered, OtherHello, PairError as Protocol, Receive, RelayUrl as OfferRelay,
 };
-use keystead_core::{AckResponse, MeResponse, Name, Outcome, Response, ResponseBody};
+use keystead_core::{AckResponse, Kind, MeResponse, Name, Outcome, Response, ResponseBody};
 use keystead_transport::RelayUrl;
 
 use super::door::Door;
 use super::talk::{Heard, Talk};
-use super::{Attempt, Ended, Going, HelloFrom, Stage};
+use super::{Attempt, Ended, Going, HelloFrom, NewPairing, Stage};
 use crate::me::ways;
 use crate::record::{Record, Secrets};
 use crate::step::Step;
@@ -203,14 +203,14 @@ impl Attempt {
         }
         match (&mut self.stage, &response.body) {
             (Stage::Compared { pairing, talk }, Some(ResponseBody::Me(me))) => {
-                if let Err(what) = talk.take_receipt(&response, &me.receipt_key, step) {
+                if let Err(what) = talk.take_me_receipt(&response, &me.receipt_key, step) {
                     return self.fail(PairError::PeerMisbehaved { what }, step);
                 }
                 pairing.confirm_there(me.clone());
                 self.go_on(step)
             }
             (Stage::Confirming { talk, .. }, Some(ResponseBody::Empty)) => {
-                match talk.take_own_receipt(&response, step) {
+                match talk.take_receipt(Kind::Confirm, &response, step) {
                     Ok(()) => self.finish(step),
                     Err(what) => self.fail(PairError::PeerMisbehaved { what }, step),
                 }
@@ -272,7 +272,12 @@ impl Attempt {
             server: paired.peer,
             pair_key: Arc::new(paired.pair_key),
         };
-        Some(Ended::Paired(Box::new((record, secrets))))
+        let answered = talk.take_answered();
+        Some(Ended::Paired(Box::new(NewPairing {
+            record,
+            secrets,
+            answered,
+        })))
     }
 
     pub(super) fn fail(&mut self, error: PairError, step: &mut Step<'_, '_>) -> Going {

@@ -10,7 +10,8 @@ use keystead_channel::link::asks::{Arrival, Asks};
 use keystead_channel::mailbox::{Item, Mailbox};
 use keystead_channel::wire::{check_receipt, encode_request};
 use keystead_core::{
-    AckResponse, ReceiptChain, Request, RequestBody, RequestId, Response, ResponseBody,
+    AckResponse, Kind, Outcome, ReceiptChain, Request, RequestBody, RequestHash, RequestId,
+    Response, ResponseBody, SignedReceipt,
 };
 use keystead_transport::{LinkId, NetAction, RelayUrl};
 
@@ -28,6 +29,16 @@ pub(crate) struct Talk {
     asks: Asks,
     receipts: Receipts,
     receipt_key: Option<[u8; 32]>,
+    /// The authenticator's answers so far, for the log.
+    answered: Vec<Answered>,
+}
+
+/// A verified answer.
+pub(crate) struct Answered {
+    pub(crate) kind: Kind,
+    pub(crate) outcome: Outcome,
+    pub(crate) request_hash: RequestHash,
+    pub(crate) receipt: SignedReceipt,
 }
 
 /// What the authenticator said.
@@ -62,6 +73,7 @@ impl Talk {
             asks: Asks::default(),
             receipts: Receipts::default(),
             receipt_key: None,
+            answered: Vec::new(),
         }
     }
 
@@ -195,30 +207,41 @@ impl Talk {
     }
 
     /// Checks the receipt of the me response, by the key in it.
-    pub(crate) fn take_receipt(
+    pub(crate) fn take_me_receipt(
         &mut self,
         response: &Response,
         receipt_key: &[u8; 32],
         step: &Step<'_, '_>,
     ) -> Result<(), String> {
-        let receipt = check_receipt(response, receipt_key).map_err(|fault| fault.to_string())?;
-        let bytes = response.receipt.as_ref().map(|it| it.bytes.as_slice());
-        self.receipts
-            .take(&receipt, bytes.unwrap_or_default(), step.now_ms());
         self.receipt_key = Some(*receipt_key);
-        Ok(())
+        self.take_receipt(Kind::Me, response, step)
     }
 
-    /// Checks a later receipt.
-    pub(crate) fn take_own_receipt(
+    /// Checks a receipt, by the key of the me response.
+    pub(crate) fn take_receipt(
         &mut self,
+        kind: Kind,
         response: &Response,
         step: &Step<'_, '_>,
     ) -> Result<(), String> {
-        match self.receipt_key {
-            Some(receipt_key) => self.take_receipt(response, &receipt_key, step),
-            None => Err("it has named no receipt key".to_owned()),
+        let Some(receipt_key) = self.receipt_key else {
+            return Err("it has named no receipt key".to_owned());
+        };
+        let receipt = check_receipt(response, &receipt_key).map_err(|fault| fault.to_string())?;
+        if let Some(signed) = &response.receipt {
+            self.receipts.take(&receipt, &signed.bytes, step.now_ms());
+            self.answered.push(Answered {
+                kind,
+                outcome: response.outcome,
+                request_hash: response.request_hash,
+                receipt: signed.clone(),
+            });
         }
+        Ok(())
+    }
+
+    pub(crate) fn take_answered(&mut self) -> Vec<Answered> {
+        std::mem::take(&mut self.answered)
     }
 
     pub(crate) fn receipt_chain(&self) -> ReceiptChain {

@@ -4,7 +4,7 @@
 
 use keystead_channel::link::asks::Arrival;
 use keystead_channel::wire::{Fault, check_receipt};
-use keystead_core::{MeResponse, Outcome, RequestBody, Response, ResponseBody};
+use keystead_core::{KeyEntry, MeResponse, Outcome, RequestBody, Response, ResponseBody};
 
 use super::{Keeper, OWN_WAIT_S, Purpose, Question};
 use crate::me::{self, MeChange};
@@ -79,7 +79,7 @@ impl Keeper {
         let is_unpaired = response.outcome == Outcome::Unpair;
         self.forget(id);
         if let Some(question) = self.questions.remove(&id) {
-            self.settle(question, response, step);
+            self.settle(&question, response, step);
         }
         if is_unpaired && !self.is_ended {
             self.unpaired(step);
@@ -88,10 +88,14 @@ impl Keeper {
 
     pub(super) fn settle(
         &mut self,
-        question: Question,
+        question: &Question,
         response: Response,
         step: &mut Step<'_, '_>,
     ) {
+        if let (Outcome::Approve, Some(ResponseBody::Key(key))) = (response.outcome, &response.body)
+        {
+            self.take_key(key, step);
+        }
         match question.purpose {
             Purpose::Agent(ask) if !question.is_over => {
                 let answer = Answer {
@@ -102,17 +106,40 @@ impl Keeper {
                     authenticator: self.record.authenticator.clone(),
                 };
                 step.progress(ask, Progress::Done(Ok(answer)));
+                return;
             }
-            Purpose::Refresh => {
-                if let (Outcome::Approve, Some(ResponseBody::Me(me))) =
-                    (response.outcome, response.body)
-                {
-                    self.take_me(me, step);
-                }
-            }
-            Purpose::Unpair if response.outcome == Outcome::Approve => self.end(step),
-            Purpose::Agent(_) | Purpose::Unpair | Purpose::Cancel => {}
+            Purpose::Agent(_) | Purpose::Refresh | Purpose::Unpair | Purpose::Cancel => {}
         }
+        if let Some(receipt) = response.receipt {
+            step.notice(Notice::Answered {
+                pairing: self.id,
+                keeper: self.record.name.clone(),
+                kind: question.kind,
+                outcome: response.outcome,
+                request_hash: response.request_hash,
+                receipt,
+            });
+        }
+        match (question.purpose, response.outcome, response.body) {
+            (Purpose::Refresh, Outcome::Approve, Some(ResponseBody::Me(me))) => {
+                self.take_me(me, step);
+            }
+            (Purpose::Unpair, Outcome::Approve, _) => self.end(step),
+            _ => {}
+        }
+    }
+
+    /// A key was made there: it is listed from now on.
+    fn take_key(&mut self, key: &KeyEntry, step: &mut Step<'_, '_>) {
+        if self.record.keys.iter().any(|known| known.id == key.id) {
+            return;
+        }
+        self.record.keys.push(key.clone());
+        self.save(step);
+        step.notice(Notice::KeysChanged {
+            pairing: self.id,
+            keys: self.record.keys.clone(),
+        });
     }
 
     /// Checks the receipt and notes its place; gives what is wrong with it.

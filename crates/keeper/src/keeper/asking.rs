@@ -72,6 +72,7 @@ impl Keeper {
         self.asked = self.asked.saturating_add(1);
         let question = Question {
             purpose,
+            kind,
             order: self.asked,
             wait_s,
             ends_ms: step.now_ms().saturating_add(wait_ms),

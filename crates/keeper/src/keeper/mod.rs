@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use keystead_channel::curve::CloseCode;
 use keystead_channel::link::asks::Asks;
 use keystead_channel::mailbox::Item;
-use keystead_core::{Name, PairingId, RequestId};
+use keystead_core::{Kind, Name, PairingId, RequestId};
 use keystead_transport::{LinkId, RelayUrl};
 
 use crate::channel::{Ends, Outbox};
@@ -54,6 +54,7 @@ pub(crate) struct Keeper {
 /// What the agent, or the keeper itself, wants to know.
 struct Question {
     purpose: Purpose,
+    kind: Kind,
     /// In the order of asking.
     order: u64,
     wait_s: u16,

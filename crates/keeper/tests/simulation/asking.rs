@@ -1,6 +1,6 @@
 //! `spec/pairing.md` sections 2 and 5: requests, repeats, ways, withdrawal.
 
-use keystead_core::{Outcome, ResponseBody, TransportAddress};
+use keystead_core::{Kind, Outcome, ResponseBody, TransportAddress};
 use keystead_keeper::{AskId, Event, KeeperError, Notice, Progress};
 
 use crate::peer::Holder;
@@ -238,6 +238,51 @@ fn an_address_that_fails_is_asked_for_anew() {
         1,
         "it is stored"
     );
+}
+
+#[test]
+fn every_receipt_is_handed_on_so_that_a_log_has_no_gap() {
+    for (seed, by) in [(27, By::Relay), (28, By::Both)] {
+        let mut world = World::new(seed);
+        let (peer, pairing) = world.pair("phone", by);
+        let kinds: Vec<Kind> = world.answered.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(kinds, [Kind::Me, Kind::Confirm]);
+        for (n, holder) in [Holder::Approve, Holder::Refuse, Holder::Hold, Holder::Hold]
+            .into_iter()
+            .enumerate()
+        {
+            world.peers[peer].holder = holder;
+            let ask = world.ask(pairing, 20);
+            world.run(2_000);
+            if n == 2 {
+                world.step(Event::Withdraw { ask });
+            }
+            world.run(40_000);
+        }
+        world.step(Event::Unpair { pairing });
+        world.run(2_000);
+        let expected: Vec<u64> = (0..world.peers[peer].chain.seq).collect();
+        assert_eq!(world.receipts(), expected, "{by:?}");
+        let ended = world.answered.iter().any(|(kind, _)| *kind == Kind::Unpair);
+        assert!(ended && world.notices.is_empty(), "{:?}", world.notices);
+    }
+}
+
+#[test]
+fn a_key_that_was_made_is_listed_before_the_answer_is_told() {
+    let mut world = World::new(29);
+    let (_, pairing) = world.pair("phone", By::Both);
+    let ask = world.ask_for_key(pairing, "work");
+    assert_eq!(outcome(&mut world, ask), Ok(Outcome::Approve));
+    let names = |world: &World| -> Vec<String> {
+        let keys = world.keepers.keys();
+        keys.map(|(_, _, key)| key.name.to_string()).collect()
+    };
+    assert_eq!(names(&world), ["main", "work"]);
+    let changed = |it: &Notice| matches!(it, Notice::KeysChanged { .. });
+    assert!(world.notices.iter().any(changed));
+    world.restart_agent();
+    assert_eq!(names(&world), ["main", "work"]);
 }
 
 #[test]

@@ -484,7 +484,12 @@ impl Peer {
             }
             RequestBody::Sign(_) | RequestBody::MakeKey(_) | RequestBody::Hosts => {
                 self.asked.push(id);
-                let signature = ResponseBody::Signature(vec![5; 64]);
+                let signature = match &request.body {
+                    RequestBody::MakeKey(wanted) => {
+                        ResponseBody::Key(key_entry(wanted.name.clone(), &[9; 51]))
+                    }
+                    _ => ResponseBody::Signature(vec![5; 64]),
+                };
                 match self.holder {
                     Holder::Approve => self.answer(id, Outcome::Approve, Some(signature)),
                     Holder::Refuse => self.answer(id, Outcome::Refuse, None),
@@ -537,13 +542,10 @@ impl Peer {
     fn me(&self) -> MeResponse {
         MeResponse {
             name: self.name.clone(),
-            keys: vec![KeyEntry {
-                id: key_id(),
-                algorithm: "ssh-ed25519".to_owned(),
-                public_key: PUBLIC_KEY.to_vec(),
-                name: Name::new(self.key_name.as_str()).unwrap(),
-                purposes: vec![Purpose::SshLogin],
-            }],
+            keys: vec![key_entry(
+                Name::new(self.key_name.as_str()).unwrap(),
+                &PUBLIC_KEY,
+            )],
             transports: self.transports.clone(),
             push_url: None,
             receipt_key: *self.receipt_key.public(),
@@ -613,8 +615,23 @@ impl Peer {
     }
 }
 
+fn key_entry(name: Name, public_key: &[u8]) -> KeyEntry {
+    KeyEntry {
+        id: id_of(public_key),
+        algorithm: "ssh-ed25519".to_owned(),
+        public_key: public_key.to_vec(),
+        name,
+        purposes: vec![Purpose::SshLogin],
+    }
+}
+
+/// The first key's id.
 pub(crate) fn key_id() -> KeyId {
-    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &PUBLIC_KEY);
+    id_of(&PUBLIC_KEY)
+}
+
+fn id_of(public_key: &[u8]) -> KeyId {
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, public_key);
     KeyId(hash.as_ref().try_into().unwrap())
 }
 

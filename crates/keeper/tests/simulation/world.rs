@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use keystead_channel::pairing::Code;
-use keystead_core::{Evidence, Name, PairingId, RequestBody, SignForm, SignRequest};
+use keystead_core::{
+    Evidence, Kind, MakeKeyRequest, Name, PairingId, RequestBody, SignForm, SignRequest,
+    SignedReceipt,
+};
 use keystead_daemon::{Io, MemoryDisk, Now};
 use keystead_keeper::{
     Action, Answer, AskId, Event, KeeperError, Keepers, LinkId, NetAction, NetEvent, Notice,
-    PairError, PairingProgress, Progress, RelayUrl,
+    PairError, PairingProgress, Progress, RelayUrl, decode_receipt,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
@@ -67,6 +70,8 @@ pub(crate) struct World {
     pub(crate) progress: Vec<(AskId, Progress)>,
     pub(crate) pairing: Vec<PairingProgress>,
     pub(crate) notices: Vec<Notice>,
+    /// Receipts that came with no end of an ask.
+    pub(crate) answered: Vec<(Kind, SignedReceipt)>,
     /// Every byte that the keepers sent, to look for secrets.
     pub(crate) sent: Vec<u8>,
     pub(crate) posted: Vec<([u8; 16], Vec<u8>)>,
@@ -107,6 +112,7 @@ impl World {
             progress: Vec::new(),
             pairing: Vec::new(),
             notices,
+            answered: Vec::new(),
             sent: Vec::new(),
             posted: Vec::new(),
             deleted: BTreeSet::new(),
@@ -172,6 +178,9 @@ impl World {
                 Action::Net(action) => self.net(action),
                 Action::Progress { ask, progress } => self.progress.push((ask, progress)),
                 Action::Pairing(progress) => self.pairing.push(progress),
+                Action::Notice(Notice::Answered { kind, receipt, .. }) => {
+                    self.answered.push((kind, receipt));
+                }
                 Action::Notice(notice) => self.notices.push(notice),
             }
         }
@@ -585,15 +594,45 @@ impl World {
 
     /// Asks for a signature.
     pub(crate) fn ask(&mut self, pairing: PairingId, wait_s: u16) -> AskId {
+        self.ask_for(pairing, sign(b"blob"), wait_s)
+    }
+
+    /// Asks for a new key.
+    pub(crate) fn ask_for_key(&mut self, pairing: PairingId, name: &str) -> AskId {
+        let body = RequestBody::MakeKey(MakeKeyRequest {
+            name: Name::new(name).unwrap(),
+            algorithm: "ssh-ed25519".to_owned(),
+        });
+        self.ask_for(pairing, body, 60)
+    }
+
+    fn ask_for(&mut self, pairing: PairingId, body: RequestBody, wait_s: u16) -> AskId {
         self.asks += 1;
         let ask = AskId(self.asks);
         self.step(Event::Ask {
             ask,
             pairing,
-            body: sign(b"blob"),
+            body,
             wait_s,
         });
         ask
+    }
+
+    /// The numbers of all receipts that the keepers handed on.
+    pub(crate) fn receipts(&self) -> Vec<u64> {
+        let ends = self
+            .progress
+            .iter()
+            .filter_map(|(_, progress)| match progress {
+                Progress::Done(Ok(answer)) => answer.receipt.as_ref(),
+                _ => None,
+            });
+        let all = ends.chain(self.answered.iter().map(|(_, receipt)| receipt));
+        let mut numbers: Vec<u64> = all
+            .map(|it| decode_receipt(&it.bytes).unwrap().seq)
+            .collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     pub(crate) fn answer(&self, ask: AskId) -> Option<&Result<Answer, KeeperError>> {
