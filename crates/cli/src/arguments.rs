@@ -17,7 +17,7 @@ use keystead_core::{Algorithm, Name};
     version,
     max_term_width = 100,
     after_help = "Exit status: 0 done, 1 error, 2 usage, 3 refused by the holder, 4 keeper not \
-                  reached or no answer, 5 forbidden by policy."
+                  reached or no answer, 5 forbidden by policy, 130 ended by ^C."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]

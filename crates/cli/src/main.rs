@@ -83,8 +83,10 @@ fn report(failure: &Failure) {
     if failure.status == Status::NobodyReads {
         return;
     }
-    terminal::say(format_args!("keystead: error: {}", failure.message));
+    // What others said may stand in it.
+    let message: Vec<String> = failure.message.lines().map(terminal::harmless).collect();
+    terminal::say(format_args!("keystead: error: {}", message.join("\n")));
     if let Some(hint) = &failure.hint {
-        terminal::say(format_args!("keystead: hint: {hint}"));
+        terminal::say(format_args!("keystead: hint: {}", terminal::harmless(hint)));
     }
 }

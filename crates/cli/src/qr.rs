@@ -100,8 +100,9 @@ fn block(above_dark: bool, below_dark: bool, ink: Ink) -> char {
     }
 }
 
-/// Columns of quiet zone at each side. Why: ISO/IEC 18004 asks for 4; half of
-/// it leaves room for words in 80 columns and is read by every camera tried.
+/// Columns of quiet zone at each side, and rows where there is room. Why:
+/// ISO/IEC 18004 asks for 4, but 24 rows leave one above and below version 7,
+/// and 80 columns are to hold some words as well.
 const SIDE_MODULES: usize = 2;
 
 /// What parts the code from the words beside it.

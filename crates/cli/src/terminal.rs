@@ -31,6 +31,19 @@ pub(crate) fn print_json(object: &impl Serialize) -> Result<(), Failure> {
     print(text)
 }
 
+/// Text that others chose, without what could move the cursor or turn the
+/// reading direction: a login name, a host's name, an error of a peer.
+pub(crate) fn harmless(text: &str) -> String {
+    let shown = |character| {
+        if keystead_core::is_unsafe_to_show(character) {
+            character.escape_unicode().collect()
+        } else {
+            String::from(character)
+        }
+    };
+    text.chars().map(shown).collect()
+}
+
 /// Says something to the person. Nobody listening is no failure.
 pub(crate) fn say(line: impl std::fmt::Display) {
     drop(writeln!(anstream::stderr().lock(), "{line}"));
@@ -91,7 +104,7 @@ pub(crate) struct Table {
 impl Table {
     /// Adds a row.
     pub(crate) fn row<const N: usize>(&mut self, cells: [&str; N]) {
-        self.rows.push(cells.map(str::to_owned).to_vec());
+        self.rows.push(cells.map(harmless).to_vec());
     }
 
     /// Prints all rows.
@@ -235,6 +248,19 @@ const ERASE_LINE: &str = "\x1b[K";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_chose_does_not_reach_the_terminal_raw() {
+        for (text, expected) in [
+            ("alex@db1", "alex@db1"),
+            ("é 文", "é 文"),
+            ("a\u{1b}[2Jb", "a\\u{1b}[2Jb"),
+            ("a\nb", "a\\u{a}b"),
+            ("a\u{202e}b", "a\\u{202e}b"),
+        ] {
+            assert_eq!(harmless(text), expected);
+        }
+    }
 
     #[track_caller]
     fn check(unix_s: u64, expected: &str) {

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::agent_link;
 use crate::arguments::Reading;
 use crate::failure::Failure;
-use crate::terminal::{print, print_json};
+use crate::terminal::{harmless, print, print_json};
 
 /// `doctor [--json]`
 pub(crate) fn run(reading: &Reading) -> Result<(), Failure> {
@@ -113,7 +113,8 @@ impl Check {
             State::Doubtful => "look",
             State::Bad => "FAIL",
         };
-        print(format_args!("{mark}  {:<8} {}", self.name, self.message))?;
+        let message = harmless(&self.message);
+        print(format_args!("{mark}  {:<8} {message}", self.name))?;
         self.hint
             .as_ref()
             .map_or(Ok(()), |hint| print(format_args!("      {:<8} {hint}", "")))

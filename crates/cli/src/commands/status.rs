@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::agent_link;
 use crate::arguments::Reading;
 use crate::failure::Failure;
-use crate::terminal::{Table, print, print_json, say};
+use crate::terminal::{Table, harmless, print, print_json, say};
 
 /// `status [--json]`
 pub(crate) fn run(reading: &Reading) -> Result<(), Failure> {
@@ -33,7 +33,7 @@ pub(crate) fn run(reading: &Reading) -> Result<(), Failure> {
     print("")?;
     print_keys(&status.keys)?;
     for notice in &status.notices {
-        say(format_args!("\nnote: {notice}"));
+        say(format_args!("\nnote: {}", harmless(notice)));
     }
     Ok(())
 }
