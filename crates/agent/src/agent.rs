@@ -18,7 +18,7 @@ use crate::control::{Failure, Reply};
 use crate::evidence::{Look, Seen};
 use crate::front::Lock;
 use crate::keeps::Keeps;
-use crate::log::{Book, Entry};
+use crate::log::{Book, Entry, hex};
 use crate::pairing::Pairing;
 use crate::settings::Settings;
 
@@ -149,6 +149,24 @@ impl Agent {
                 let entry = Entry {
                     keeper: Some(name.to_string()),
                     ..turn.entry("unpair", "by-holder")
+                };
+                self.record(turn, &entry);
+            }
+            Notice::Answered {
+                pairing,
+                keeper,
+                kind,
+                outcome,
+                request_hash,
+                receipt,
+            } => {
+                let entry = Entry {
+                    keeper: Some(keeper.to_string()),
+                    pairing: Some(pairing.to_string()),
+                    request_hash: Some(hex(request_hash.as_bytes())),
+                    receipt: Some(hex(&receipt.bytes)),
+                    receipt_signature: Some(hex(&receipt.signature)),
+                    ..turn.entry(kind.as_str(), outcome.as_str())
                 };
                 self.record(turn, &entry);
             }
@@ -388,7 +406,7 @@ fn notice_text(notice: &Notice) -> Option<String> {
         } => format!("answers {first} to {last} of keeper {pairing} did not arrive here"),
         Notice::Misbehaved { pairing, what } => format!("keeper {pairing} misbehaved: {what}"),
         Notice::NotSaved { file, reason } => format!("{file} cannot be written: {reason}"),
-        Notice::KeysChanged { .. } | _ => return None,
+        Notice::KeysChanged { .. } | Notice::Answered { .. } | _ => return None,
     })
 }
 

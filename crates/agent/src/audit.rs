@@ -86,11 +86,21 @@ pub fn verify(log: &[u8]) -> Report {
     let checked = LogChain::check(log);
     let mut pairings = BTreeMap::new();
     let mut faults = Vec::new();
-    for (line, entry) in (1..).zip(&checked.entries) {
-        // An entry that a later version wrote in another form proves nothing here.
-        let Ok(entry) = serde_json::from_str::<Entry>(entry.json) else {
-            continue;
-        };
+    // An entry that a later version wrote in another form proves nothing here.
+    let entries = (1..)
+        .zip(&checked.entries)
+        .filter_map(|(line, entry)| Some((line, serde_json::from_str(entry.json).ok()?)));
+    let entries: Vec<(u64, Entry)> = entries.collect();
+    // While pairing, answers are logged before the pairing is: keys come first.
+    for (line, entry) in &entries {
+        if let Err(message) = take_key(&mut pairings, entry) {
+            faults.push(Fault {
+                line: *line,
+                message,
+            });
+        }
+    }
+    for (line, entry) in entries {
         if let Err(message) = take(&mut pairings, line, &entry) {
             faults.push(Fault { line, message });
         }
@@ -118,6 +128,15 @@ struct Pairing {
     receipts: BTreeMap<u64, (u64, Receipt, Vec<u8>)>,
 }
 
+fn take_key(pairings: &mut BTreeMap<String, Pairing>, entry: &Entry) -> Result<(), FaultKind> {
+    if let (Some(id), Some(key)) = (&entry.pairing, &entry.receipt_key) {
+        let key = unhex(key).and_then(|key| key.try_into().ok());
+        let key = key.ok_or(FaultKind::Unreadable)?;
+        pairings.entry(id.clone()).or_default().receipt_key = Some(key);
+    }
+    Ok(())
+}
+
 fn take(
     pairings: &mut BTreeMap<String, Pairing>,
     line: u64,
@@ -130,15 +149,13 @@ fn take(
     if let Some(name) = &entry.keeper {
         pairing.name.clone_from(name);
     }
-    if let Some(key) = &entry.receipt_key {
-        let key = unhex(key).and_then(|key| key.try_into().ok());
-        pairing.receipt_key = Some(key.ok_or(FaultKind::Unreadable)?);
-    }
     let (Some(bytes), Some(signature)) = (&entry.receipt, &entry.receipt_signature) else {
         let outcome = Outcome::ALL
             .into_iter()
             .find(|it| it.as_str() == entry.decision);
-        let must = outcome.is_some_and(Outcome::has_receipt) && entry.request_hash.is_some();
+        // What the agent withdraws it logs at once; the keeper's word comes later, by itself.
+        let told = outcome.filter(|it| *it != Outcome::Withdraw);
+        let must = told.is_some_and(Outcome::has_receipt) && entry.request_hash.is_some();
         return if must {
             Err(FaultKind::Missing)
         } else {
@@ -377,6 +394,26 @@ mod tests {
             &[],
             &[(1, FaultKind::UnknownPairing)],
         );
+    }
+
+    #[test]
+    fn answers_while_pairing_stand_before_the_pairing() {
+        let mut scene = Scene::new();
+        let me = scene.answer(Outcome::Approve);
+        let paired = scene.entries.remove(0);
+        check(&scene.logged([me, paired]), 1, &[], &[]);
+    }
+
+    #[test]
+    fn what_the_agent_withdraws_needs_no_receipt() {
+        let mut scene = Scene::new();
+        let told = scene.answer(Outcome::Withdraw);
+        let withdrawn = Entry {
+            receipt: None,
+            receipt_signature: None,
+            ..told.clone()
+        };
+        check(&scene.logged([withdrawn, told]), 1, &[], &[]);
     }
 
     #[test]

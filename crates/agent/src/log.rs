@@ -123,7 +123,8 @@ impl Book {
 pub struct Entry {
     /// The agent's clock when it ended, seconds since 1970.
     pub unix_s: u64,
-    /// What was asked: `sign`, `make-key`, `pair`, `unpair`, `rename`.
+    /// What was asked: `sign`, `make-key`, `pair`, `unpair`, `rename`; `me`, `confirm` and
+    /// `cancel`, which the keepers ask by themselves.
     pub kind: String,
     /// How it ended: the keeper's outcome (`approve`, `refuse`, `expired`, …), `no-answer`,
     /// `withdrawn`, or `refused-here`.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use keystead_core::Name;
-use keystead_keeper::{self as keeper, PairError, PairingProgress, RelayUrl};
+use keystead_keeper::{self as keeper, PairError, PairProtocolError, PairingProgress, RelayUrl};
 
 use crate::agent::{Agent, ClientId, RELAY_FILE, Turn};
 use crate::commands::usage;
@@ -172,8 +172,13 @@ fn failed(kind: FailureKind, message: &str) -> Reply {
 const fn kind_of(error: &PairError) -> FailureKind {
     match error {
         PairError::Refused | PairError::Aborted => FailureKind::Refused,
-        PairError::Protocol(_) => FailureKind::NoAnswer,
-        PairError::Offer(_)
+        PairError::Protocol(
+            PairProtocolError::OfferExpired
+            | PairProtocolError::CodeExpired
+            | PairProtocolError::ConfirmExpired,
+        ) => FailureKind::NoAnswer,
+        PairError::Protocol(_)
+        | PairError::Offer(_)
         | PairError::NoAddress { .. }
         | PairError::Outcome { .. }
         | PairError::PeerMisbehaved { .. }

@@ -2,9 +2,9 @@
 
 use keystead_agent::control::{Command, FailureKind, KeeperState, Reply};
 use keystead_agent::{Action, Event};
-use keystead_core::{Name, Outcome, ResponseBody};
+use keystead_core::{Kind, Name, Outcome, RequestHash, ResponseBody, SignedReceipt};
 use keystead_daemon::{Disk, MemoryDisk};
-use keystead_keeper::{self as keeper, PairError, PairingProgress};
+use keystead_keeper::{self as keeper, PairError, PairProtocolError, PairingProgress};
 
 use crate::fixture::*;
 
@@ -298,4 +298,52 @@ fn a_keeper_that_ends_the_pairing_is_logged() {
         panic!("{said:?}");
     };
     assert_eq!(status.notices, ["test-phone has ended the pairing"]);
+}
+
+#[test]
+fn what_the_keepers_ask_by_themselves_is_logged_with_its_receipt() {
+    let mut bench = Bench::new();
+    let receipt = SignedReceipt {
+        bytes: vec![1, 2],
+        signature: [3; 64],
+    };
+    let answered = keeper::Notice::Answered {
+        pairing: PAIRING,
+        keeper: keeper_name(),
+        kind: Kind::Me,
+        outcome: Outcome::Approve,
+        request_hash: RequestHash([9; 32]),
+        receipt,
+    };
+    bench.says(keeper::Action::Notice(answered));
+    let entry = bench.last_entry();
+    assert_eq!(
+        (entry.kind.as_str(), entry.decision.as_str()),
+        ("me", "approve")
+    );
+    assert_eq!(entry.receipt.as_deref(), Some("0102"));
+    assert_eq!(entry.pairing.as_deref(), Some("0707070707070707"));
+}
+
+#[test]
+fn how_a_pairing_fails_decides_the_exit_status() {
+    let check = |error: PairError, expected: FailureKind| {
+        let mut bench = Bench::new();
+        bench.command(&PAIR);
+        let ended = keeper::Action::Pairing(PairingProgress::Ended(error));
+        assert_eq!(failure(replies(bench.says(ended))).0, expected);
+    };
+    check(PairError::Refused, FailureKind::Refused);
+    let protocol = PairError::Protocol;
+    check(
+        protocol(PairProtocolError::OfferExpired),
+        FailureKind::NoAnswer,
+    );
+    check(
+        protocol(PairProtocolError::CodeExpired),
+        FailureKind::NoAnswer,
+    );
+    check(protocol(PairProtocolError::Race), FailureKind::Error);
+    check(protocol(PairProtocolError::Commitment), FailureKind::Error);
+    check(PairError::Cancelled, FailureKind::Error);
 }
