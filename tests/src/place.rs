@@ -39,7 +39,7 @@ impl Place {
             .create(&folder)
             .about(folder.display())?;
         let place = Self { folder, binaries };
-        for name in ["home", "home/.ssh", "bin"] {
+        for name in ["home", "home/.ssh", "bin", "tmp"] {
             let path = place.path(name);
             DirBuilder::new()
                 .mode(0o700)
@@ -129,6 +129,7 @@ impl Place {
                 self.path("home/.gitconfig").into(),
             ),
             ("GIT_CONFIG_NOSYSTEM".into(), "1".into()),
+            ("TMPDIR".into(), self.path("tmp").into()),
             ("TERM".into(), "xterm".into()),
             ("LANG".into(), "C.UTF-8".into()),
         ];

@@ -3,7 +3,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::binaries::{self, Profile};
 use crate::console::{say, step};
@@ -161,8 +161,8 @@ fn login(stage: &mut Stage, decide: Decide) -> Result<()> {
     ask(decide, "the login");
     let greeting = "echo You are in, by process $PPID of sshd.";
     let config = path(&stage.folder().join("ssh_config"));
-    let command = stage.command(&["ssh", "-F", &config, "sshd", greeting]);
-    let said = stage.output(command)?;
+    let command = elsewhere(stage, &["ssh", "-F", &config, "sshd", greeting]);
+    let said = stage.output(command).map_err(|why| refused(why, decide))?;
     say(&format!(
         "sshd let us in and its shell said: {}",
         said.trim_end()
@@ -174,43 +174,60 @@ fn commit(stage: &mut Stage, public_key: &str, decide: Decide) -> Result<()> {
     step("Making a git commit signed by the same key (gpg.format=ssh).");
     let folder = stage.folder().to_owned();
     let key: Vec<&str> = public_key.split_whitespace().take(2).collect();
-    write(&folder.join("key.pub"), &format!("{}\n", key.join(" ")))?;
-    write(
-        &folder.join("allowed_signers"),
-        &format!("{EMAIL} {}\n", key.join(" ")),
-    )?;
+    let key = key.join(" ");
+    write(&folder.join("key.pub"), &format!("{key}\n"))?;
+    write(&folder.join("allowed_signers"), &format!("{EMAIL} {key}\n"))?;
     let repository = path(&folder.join("repository"));
-    let git = |line: &[&str]| [&["git", "-C", &repository], line].concat().join("\u{0}");
-    let key_file = path(&folder.join("key.pub"));
-    let signers = path(&folder.join("allowed_signers"));
     let init = stage.command(&["git", "init", "--quiet", &repository]);
     stage.shown(init)?;
     for (name, value) in [
         ("user.name", "Alex"),
         ("user.email", EMAIL),
         ("gpg.format", "ssh"),
-        ("user.signingKey", &key_file),
-        ("gpg.ssh.allowedSignersFile", &signers),
+        ("user.signingKey", &path(&folder.join("key.pub"))),
+        (
+            "gpg.ssh.allowedSignersFile",
+            &path(&folder.join("allowed_signers")),
+        ),
     ] {
-        let line = git(&["config", name, value]);
-        let command = stage.command(&line.split('\u{0}').collect::<Vec<_>>());
+        let command = stage.command(&["git", "-C", &repository, "config", name, value]);
         stage.shown(command)?;
     }
     ask(decide, "the commit");
-    let line = git(&[
+    let message = "The key was elsewhere";
+    let line = [
+        "git",
+        "-C",
+        &repository,
         "commit",
         "--quiet",
         "--allow-empty",
         "-S",
         "-m",
-        "The key was elsewhere",
-    ]);
-    let command = stage.command(&line.split('\u{0}').collect::<Vec<_>>());
-    stage.shown(command)?;
+        message,
+    ];
+    let command = elsewhere(stage, &line);
+    stage.output(command).map_err(|why| refused(why, decide))?;
     say("git verifies it against a file of allowed signers:");
-    let line = git(&["verify-commit", "HEAD"]);
-    let command = stage.command(&line.split('\u{0}').collect::<Vec<_>>());
+    let command = stage.command(&["git", "-C", &repository, "verify-commit", "HEAD"]);
     stage.shown(command)
+}
+
+/// What a refusal looks like from here.
+fn refused(why: Failure, decide: Decide) -> Failure {
+    match decide {
+        Decide::Person => Failure::new(format!(
+            "{why}\nWithout a yes at the authenticator there is no signature."
+        )),
+        Decide::Approve => why,
+    }
+}
+
+/// A program without this terminal: there the agent would say what is waited
+/// for, between the words of the authenticator, which in truth is on another
+/// machine.
+fn elsewhere(stage: &Stage, line: &[&str]) -> Command {
+    stage.command(&[&["setsid", "--wait"], line].concat())
 }
 
 fn ask(decide: Decide, what: &str) {
@@ -223,7 +240,7 @@ fn ask(decide: Decide, what: &str) {
 
 fn next() {
     step("Done; all of it is gone again. Next, on your own machines:");
-    say("  keystead-relay run --listen 127.0.0.1:8470     on a host that both reach, behind TLS");
+    say("  keystead-relay run --listen 127.0.0.1:8480     on a host that both reach, behind TLS");
     say("  keystead-authenticator init --name my-phone    on the machine that keeps the key");
     say("  keystead-authenticator run");
     say("  keystead pair --relay https://your.relay       here; then scan, or type the link there");

@@ -114,10 +114,12 @@ fn is_locked(user: &str) -> bool {
 
 /// Nothing of the person's: no file of theirs is read or written.
 fn client(folder: &Path, port: u16, user: &str) -> Result<()> {
+    // Where the agent looks, too: it passes the host's names on.
+    let home = folder.join("home/.ssh");
     let key = crate::failure::read(&folder.join("host_key.pub"))?;
     let key: Vec<&str> = key.split_whitespace().take(2).collect();
     write(
-        &folder.join("known_hosts"),
+        &home.join("known_hosts"),
         &format!("sshd {}\n", key.join(" ")),
     )?;
     write(
@@ -128,7 +130,7 @@ fn client(folder: &Path, port: u16, user: &str) -> Result<()> {
              Port {port}\n\
              HostKeyAlias sshd\n\
              User {user}\n\
-             UserKnownHostsFile {}/known_hosts\n\
+             UserKnownHostsFile {}/home/.ssh/known_hosts\n\
              GlobalKnownHostsFile none\n\
              StrictHostKeyChecking yes\n\
              IdentityFile none\n\

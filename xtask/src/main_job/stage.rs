@@ -38,10 +38,13 @@ impl Stage {
             .filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)))
             .collect();
         let mut set = |name: &str, value: OsString| variables.push((OsString::from(name), value));
-        let home = folder.join("home");
-        std::fs::create_dir(&home).about(home.display())?;
+        let (home, temporary) = (folder.join("home"), folder.join("tmp"));
+        for folder in [&home, &temporary] {
+            std::fs::create_dir(folder).about(folder.display())?;
+        }
         set("PATH", path);
         set("HOME", home.into());
+        set("TMPDIR", temporary.into());
         set("KEYSTEAD_HOME", folder.join("keystead").into());
         set("GIT_CONFIG_GLOBAL", "/dev/null".into());
         set("GIT_CONFIG_NOSYSTEM", "1".into());
@@ -108,20 +111,21 @@ impl Stage {
         ended_well(&command, child.wait().about(name(&command))?)
     }
 
-    /// Runs a program to its end and gives what it wrote to standard output;
-    /// its talk is the person's to see.
+    /// Runs a program to its end, out of sight, and gives what it wrote to
+    /// standard output; if it fails, the error has what it complained of.
     pub(crate) fn output(&mut self, mut command: Command) -> Result<String> {
-        let mut child = command
+        let child = command
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .about(name(&command))?;
         self.guard.watch(child.id())?;
-        let mut text = String::new();
-        if let Some(mut output) = child.stdout.take() {
-            output.read_to_string(&mut text).about(name(&command))?;
-        }
-        ended_well(&command, child.wait().about(name(&command))?)?;
-        Ok(text)
+        let output = child.wait_with_output().about(name(&command))?;
+        ended_well(&command, output.status).map_err(|why| {
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            Failure::new(format!("{why}\n{}", complaint.trim_end()))
+        })?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Starts a program that stays up, and waits for the line that says so on
@@ -241,7 +245,6 @@ const KEPT_VARIABLES: &[&str] = &[
     "USER",
     "LOGNAME",
     "NO_COLOR",
-    "TMPDIR",
 ];
 
 /// A start takes a second at most, with a passphrase to be hashed.
