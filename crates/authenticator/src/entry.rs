@@ -34,6 +34,9 @@ pub struct Entry {
     /// How long the workstation waits for the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_s: Option<u16>,
+    /// What was put to the holder, in one line, as it was shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
     /// What the signature is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,

@@ -204,6 +204,7 @@ impl Asked {
 
     /// What the log says of it beside the line: user, host, host key, namespace.
     pub(crate) fn describe(&self, entry: &mut Entry) {
+        entry.words = Some(self.line());
         entry.purpose = self.purpose().map(|it| it.as_str().to_owned());
         match self {
             Self::Login(login) => {

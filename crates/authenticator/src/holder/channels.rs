@@ -315,7 +315,9 @@ impl Holder {
         if let Some(ticket) = ticket {
             self.channels.half_open.leave(ticket);
         }
-        let Some(peer) = self.peers.get_mut(&pairing) else {
+        let peer = self.peers.get_mut(&pairing);
+        // Revoked while it shook hands: the end is all it gets.
+        let Some(peer) = peer.filter(|it| it.stage() != Stage::Revoked) else {
             return self.close(id, CloseCode::Unpaired, step);
         };
         if let Way::Mail { conn, .. } = way {

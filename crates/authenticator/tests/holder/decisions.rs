@@ -29,6 +29,12 @@ fn approved_by_a_person() {
     let entry = world.log().pop().unwrap();
     assert_eq!(entry.decision, "approve");
     assert_eq!(entry.purpose.as_deref(), Some("ssh-login"));
+    assert!(
+        entry
+            .words
+            .unwrap()
+            .starts_with("ssh login as alex at db1? (SHA256:")
+    );
     assert_eq!(
         (entry.user.as_deref(), entry.host.as_deref()),
         (Some("alex"), Some("db1"))
@@ -197,4 +203,23 @@ fn a_cancel_that_overtakes_its_request_ends_it() {
     };
     assert_eq!(laptop.outcomes(&mut world, &asked), [Outcome::Withdraw]);
     assert!(world.questions.is_empty());
+}
+
+#[test]
+fn neither_passphrase_nor_signature_reaches_the_disk() {
+    let (mut world, mut laptop) = World::paired(Decide::Approve);
+    let asked = laptop.log_in(&mut world, &Host::new(5));
+    assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
+    let Some(ResponseBody::Signature(signature)) = laptop.final_response(&asked).unwrap().body
+    else {
+        panic!("no signature")
+    };
+    let raw = &signature[signature.len() - 64..];
+    let hex = keystead_authenticator::entry::to_hex(raw);
+    for needle in [raw, hex.as_bytes(), crate::world::PASSPHRASE.as_bytes()] {
+        for (name, content) in world.disk.files() {
+            let is_there = content.windows(needle.len()).any(|it| it == needle);
+            assert!(!is_there, "in {name}");
+        }
+    }
 }

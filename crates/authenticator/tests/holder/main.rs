@@ -13,4 +13,5 @@ mod ids;
 mod judging;
 mod login;
 mod pairing;
+mod relay;
 mod world;
