@@ -167,7 +167,7 @@ fn paired_and_asked_through_mailboxes_alone() {
     // The hello is repeated byte for byte: same conn, same number.
     let hello = posted(&mut world, &s2c()).pop().unwrap();
     world.advance_s(5);
-    assert_eq!(posted(&mut world, &s2c()), [hello.clone()]);
+    assert_eq!(posted(&mut world, &s2c()), std::slice::from_ref(&hello));
     let item = Item::decode(&hello).unwrap();
     let server = open_hello(item.frame, &keys, offer.secret())
         .unwrap()
