@@ -45,6 +45,13 @@ impl Home {
     }
 }
 
+/// No test leaves an agent behind, however it ends.
+impl Drop for Home {
+    fn drop(&mut self) {
+        self.run(&["agent", "stop"]);
+    }
+}
+
 #[test]
 fn help_and_version_are_asked_for_and_mistakes_are_usage() {
     let home = Home::new("usage");
@@ -257,4 +264,44 @@ fn an_altered_log_is_told_with_its_line() {
         "{json}"
     );
     home.check(&["log"], 1, "line 1 of the log");
+}
+
+#[test]
+fn whoever_needs_the_agent_first_starts_it_and_all_speak_to_one() {
+    // Short, for a socket's path has at most 107 bytes.
+    let home = Home(std::env::temp_dir().join(format!("ks-cli-{}", std::process::id())));
+    fs::create_dir(&home.0).unwrap();
+    let statuses: Vec<String> = std::thread::scope(|scope| {
+        let started: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| home.check(&["status", "--json"], 0, "")))
+            .collect();
+        started.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    let first = statuses.first().unwrap();
+    for part in ["\"version\":1", "\"keys\":[]", "\"keepers\":[]", "\"pid\":"] {
+        assert!(first.contains(part), "{first}");
+    }
+    assert!(statuses.iter().all(|it| it == first), "{statuses:?}");
+    assert!(
+        home.check(&["status"], 0, "no keeper is paired")
+            .contains("process")
+    );
+    home.check(&["keeper", "unpair", "nobody"], 1, "keystead: hint: ");
+    home.check(
+        &["key", "show", "nothing"],
+        1,
+        "no key is called \"nothing\"",
+    );
+    home.check(
+        &["doctor", "--json"],
+        1,
+        "found something that does not work",
+    );
+    assert!(
+        home.check(&["agent", "start"], 0, "the agent runs")
+            .starts_with("SSH_AUTH_SOCK=/")
+    );
+    home.check(&["agent", "stop"], 0, "the agent is stopped");
+    home.check(&["agent", "stop"], 0, "no agent runs");
+    fs::remove_dir_all(&home.0).unwrap();
 }

@@ -64,25 +64,27 @@ fn print_entries(entries: &[Entry]) -> Result<(), Failure> {
 
 /// What was asked, in a few words.
 fn what(entry: &Entry) -> String {
-    let target = entry.host_names.first().cloned().or_else(|| {
-        let hop = entry.path.last()?;
-        Some(hop.host_key.clone())
-    });
-    let key = entry
-        .key
-        .as_deref()
-        .map(|key| format!(" with {key}"))
-        .unwrap_or_default();
-    let why = entry
-        .reason
-        .as_deref()
-        .map(|why| format!(" ({why})"))
-        .unwrap_or_default();
-    let what = match (&entry.user, target, &entry.namespace) {
-        (Some(user), Some(host), _) => format!("log in as {user}@{host}"),
-        (Some(user), None, _) => format!("log in as {user}, destination not proved"),
-        (None, _, Some(namespace)) => format!("sign for {namespace}"),
-        (None, _, None) => entry.kind.clone(),
+    let key = entry.key.as_deref().unwrap_or_default();
+    let asked = match (entry.kind.as_str(), &entry.user, &entry.namespace) {
+        (_, Some(user), _) => match destination(entry) {
+            Some(host) => format!("log in as {user}@{host} with {key}"),
+            None => format!("log in as {user} with {key}, destination not proved"),
+        },
+        (_, None, Some(namespace)) => format!("sign for {namespace} with {key}"),
+        ("make-key", None, None) => format!("make the key {key}"),
+        ("me", None, None) => "tell its keys and addresses".to_owned(),
+        ("confirm", None, None) => "confirm the pairing".to_owned(),
+        (kind, None, None) => kind.to_owned(),
     };
-    format!("{what}{key}{why}")
+    match &entry.reason {
+        Some(why) => format!("{asked} ({why})"),
+        None => asked,
+    }
+}
+
+/// The last host that proved itself, by name where one is known.
+fn destination(entry: &Entry) -> Option<&str> {
+    let hop = entry.path.last()?;
+    let name = entry.host_names.first();
+    Some(name.map_or(hop.host_key.as_str(), String::as_str))
 }
