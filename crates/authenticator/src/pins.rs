@@ -122,13 +122,14 @@ impl Pins {
     }
 }
 
-/// A name or address as `known_hosts` has it (`[host]:port` too): printable ASCII, no wildcard.
+/// A name or address as `known_hosts` has it (`[host]:port` too), of characters that
+/// mean nothing to a shell: a name stands in commands that people copy.
 fn is_host_name(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]%".contains(&byte);
     !name.is_empty()
+        && !name.starts_with('-')
         && name.len() <= HOST_NAME_BYTES_MAX
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_graphic() && !matches!(b, b'*' | b'?' | b'!' | b',' | b'\\' | b'|'))
+        && name.bytes().all(is_plain)
 }
 
 /// The pins' name in the state folder.
@@ -193,7 +194,17 @@ mod tests {
     #[test]
     fn names_that_play_tricks_are_no_names() {
         check(
-            &["a\x1b[2J", "é", "*.test", "", "a,b", &"x".repeat(263)],
+            &[
+                "a\x1b[2J",
+                "é",
+                "*.test",
+                "",
+                "a,b",
+                "a;reboot",
+                "$(reboot)",
+                "-o",
+                &"x".repeat(263),
+            ],
             "SHA256:two",
             &Known::Nameless,
         );

@@ -65,6 +65,8 @@ pub struct Holder {
     listening: Option<SocketAddr>,
     /// Relays that are away and were said to be.
     relays_away: BTreeSet<RelayUrl>,
+    /// Relays that did not take an answer, and were said not to.
+    relays_full: BTreeSet<RelayUrl>,
     /// Said once, until an entry can be written again.
     log_trouble: Said,
     lock_trouble: Said,
@@ -136,6 +138,7 @@ impl Holder {
             link_next: 0,
             listening: None,
             relays_away: BTreeSet::new(),
+            relays_full: BTreeSet::new(),
             log_trouble: Said::NotYet,
             lock_trouble: Said::NotYet,
             day: 0,
@@ -220,6 +223,7 @@ impl Holder {
     fn on_net(&mut self, event: NetEvent, step: &mut Step<'_, '_>) {
         match event {
             NetEvent::RelayUp { relay } => {
+                self.relays_full.remove(&relay);
                 if self.relays_away.remove(&relay) {
                     step.say(format!("relay {relay} is back"));
                 }
@@ -237,9 +241,11 @@ impl Holder {
             // A hint, not a fact: the channel says what is true.
             NetEvent::Gone { .. } => {}
             NetEvent::PostRefused { relay, status, .. } => {
-                step.say(format!(
-                    "relay {relay} did not take an answer (status {status})"
-                ));
+                if self.relays_full.insert(relay.clone()) {
+                    step.say(format!(
+                        "relay {relay} did not take an answer (status {status})"
+                    ));
+                }
             }
             NetEvent::Listening { address, .. } => {
                 self.listening = Some(address);
