@@ -185,12 +185,12 @@ fn a_new_offer_ends_the_old_one() {
 #[test]
 fn an_unanswered_confirm_is_repeated_and_then_given_up() {
     let mut world = World::new(14);
-    let phone = peer(&mut world, "phone");
+    let first = peer(&mut world, "phone");
     let link = world.offer(By::Relay);
-    world.scan(phone, &link);
+    world.scan(first, &link);
     assert!(world.run_until(5_000, |it| it.shown_code().is_some()));
     world.run(500);
-    world.set_online(phone, false);
+    world.set_online(first, false);
     world.step(Event::PairConfirm);
     world.run(59_000);
     assert!(world.pair_error().is_none(), "{:?}", world.pairing);

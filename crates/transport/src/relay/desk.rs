@@ -1,4 +1,4 @@
-//! What is wanted of one relay: subscriptions with their cursors, and the items to post.
+//! What is wanted of one relay: subscriptions, and the items to post.
 //!
 //! Invariant: the desk outlives every connection to its relay. A connection reads
 //! from it what to do and writes back only what the relay confirmed; so a lost
@@ -37,56 +37,35 @@ impl Desk {
 /// What is wanted of the relay.
 #[derive(Default)]
 pub(crate) struct DeskState {
-    subscriptions: BTreeMap<MailboxId, Subscription>,
+    subscriptions: BTreeMap<MailboxId, ReadToken>,
     pub(crate) outbox: Outbox,
     /// The relay is to be let go of.
     pub(crate) closing: bool,
 }
 
 impl DeskState {
-    /// Wants a mailbox. The cursor of one that is wanted already stays.
+    /// Wants a mailbox.
     pub(crate) fn subscribe(&mut self, mailbox: MailboxId, read_token: ReadToken) {
         let full = self.subscriptions.len() >= SUBSCRIPTIONS_MAX;
         if full && !self.subscriptions.contains_key(&mailbox) {
             tracing::warn!("too many mailboxes at one relay");
             return;
         }
-        self.subscriptions
-            .entry(mailbox)
-            .or_insert(Subscription {
-                cursor: 0,
-                read_token,
-            })
-            .read_token = read_token;
+        self.subscriptions.insert(mailbox, read_token);
     }
 
     pub(crate) fn unsubscribe(&mut self, mailbox: &MailboxId) -> bool {
         self.subscriptions.remove(mailbox).is_some()
     }
 
-    pub(crate) fn subscription(&self, mailbox: &MailboxId) -> Option<&Subscription> {
-        self.subscriptions.get(mailbox)
+    /// The token of a mailbox that is wanted.
+    pub(crate) fn read_token(&self, mailbox: &MailboxId) -> Option<ReadToken> {
+        self.subscriptions.get(mailbox).copied()
     }
 
-    pub(crate) fn mailboxes(&self) -> impl Iterator<Item = (&MailboxId, &Subscription)> {
+    pub(crate) fn mailboxes(&self) -> impl Iterator<Item = (&MailboxId, &ReadToken)> {
         self.subscriptions.iter()
     }
-
-    /// An item up to `cursor` was delivered. A restarted relay counts from 1 again,
-    /// so the cursor follows the relay, downwards too.
-    pub(crate) fn delivered(&mut self, mailbox: &MailboxId, cursor: u64) {
-        if let Some(subscription) = self.subscriptions.get_mut(mailbox) {
-            subscription.cursor = cursor;
-        }
-    }
-}
-
-/// One wanted mailbox.
-#[derive(Clone, Copy)]
-pub(crate) struct Subscription {
-    pub(crate) read_token: ReadToken,
-    /// The last item that was delivered; 0 before the first.
-    pub(crate) cursor: u64,
 }
 
 /// One call that waits for the relay.
@@ -269,16 +248,5 @@ mod tests {
         outbox.push(young);
         outbox.rewind(later);
         assert_eq!((order(&outbox), outbox.bytes), (vec![2, 3], 1));
-    }
-
-    #[tokio::test]
-    async fn a_cursor_survives_subscribing_again_and_follows_a_restarted_relay() {
-        let mut state = DeskState::default();
-        state.subscribe([1; 16], [2; 32]);
-        state.delivered(&[1; 16], 7);
-        state.subscribe([1; 16], [2; 32]);
-        assert_eq!(state.subscription(&[1; 16]).unwrap().cursor, 7);
-        state.delivered(&[1; 16], 1);
-        assert_eq!(state.subscription(&[1; 16]).unwrap().cursor, 1);
     }
 }

@@ -24,8 +24,14 @@ pub(super) struct Http {
     driver: JoinHandle<()>,
 }
 
+/// Which connection a call goes over.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Connection {
+    Kept,
+    New,
+}
+
 /// What to ask.
-#[derive(Clone)]
 pub(super) struct Ask {
     pub(super) method: Method,
     /// Below the relay's address, with its query.
@@ -69,15 +75,21 @@ impl Http {
 
     /// Asks on the connection at hand, or on a new one where there is none or the
     /// relay has closed it meanwhile. Every call may be repeated without harm.
-    pub(super) async fn ask(kept: &mut Option<Http>, site: &Site, ask: Ask) -> io::Result<Answer> {
+    ///
+    /// What is asked may differ between the two: `ask` is told whether the connection is new.
+    pub(super) async fn ask(
+        kept: &mut Option<Http>,
+        site: &Site,
+        ask: impl Fn(Connection) -> Ask,
+    ) -> io::Result<Answer> {
         if let Some(mut http) = kept.take()
-            && let Ok(answer) = http.ask_once(site, ask.clone()).await
+            && let Ok(answer) = http.ask_once(site, ask(Connection::Kept)).await
         {
             *kept = Some(http);
             return Ok(answer);
         }
         let mut http = Http::connect(site).await?;
-        let answer = http.ask_once(site, ask).await?;
+        let answer = http.ask_once(site, ask(Connection::New)).await?;
         *kept = Some(http);
         Ok(answer)
     }

@@ -94,8 +94,8 @@ impl Line {
     }
 
     /// Delivers an item, if its mailbox is still wanted.
-    async fn deliver(&self, mailbox: MailboxId, cursor: u64, item: Vec<u8>) -> bool {
-        let wanted = self.site.desk.lock().subscription(&mailbox).is_some();
+    async fn deliver(&self, mailbox: MailboxId, item: Vec<u8>) -> bool {
+        let wanted = self.site.desk.lock().read_token(&mailbox).is_some();
         if wanted {
             let relay = self.site.relay.clone();
             self.tell(NetEvent::Item {
@@ -104,7 +104,6 @@ impl Line {
                 item,
             })
             .await;
-            self.site.desk.lock().delivered(&mailbox, cursor);
         }
         wanted
     }

@@ -2,7 +2,7 @@
 //! mailbox on a connection of its own, posts one after the other on another.
 //!
 //! Invariant: as for the WebSocket. A cursor goes to the relay, which deletes by it,
-//! only after its item was handed on; a post leaves the desk when it was answered.
+//! only after its item was handed on and over the connection that it came by; a post leaves the desk when it was answered.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::http::{Answer, Ask, Http};
+use super::http::{Answer, Ask, Connection, Http};
 use super::{Call, Ended, Line};
 use crate::event::{Hex, MailboxId};
 
@@ -39,15 +39,14 @@ pub(super) async fn run(line: &mut Line) -> Ended {
         };
         let reason = match done {
             Done::Polled {
-                mailbox,
-                kept,
+                mut poller,
                 answer: Ok(answer),
             } if is_a_relays(answer.status) => {
                 line.up().await;
                 worked = true;
-                match take_poll(line, mailbox, answer).await {
-                    Next::Poll(pause) => calls.push(poll(line, mailbox, kept, pause)),
-                    Next::Forget => polled.retain(|one| *one != mailbox),
+                match take_poll(line, &mut poller, answer).await {
+                    Next::Poll(pause) => calls.push(poll(line, poller, pause)),
+                    Next::Forget => polled.retain(|one| *one != poller.mailbox),
                     Next::Stop => {}
                 }
                 continue;
@@ -86,7 +85,7 @@ fn start_polls(line: &Line, polled: &mut Vec<MailboxId>, calls: &mut FuturesUnor
         .collect();
     for mailbox in new {
         polled.push(mailbox);
-        calls.push(poll(line, mailbox, None, Duration::ZERO));
+        calls.push(poll(line, Poller::new(mailbox), Duration::ZERO));
     }
 }
 
@@ -102,11 +101,11 @@ fn start_post(line: &Line, posting: Posting, calls: &mut FuturesUnordered<Pendin
         Call::Post { write_token, item } => (Method::POST, write_token, item),
         Call::Delete { read_token } => (Method::DELETE, read_token, Bytes::new()),
     };
-    let ask = Ask {
-        method,
-        path,
+    let ask = move |_| Ask {
+        method: method.clone(),
+        path: path.clone(),
         token,
-        body,
+        body: body.clone(),
         limit: POST_TIMEOUT,
     };
     let site = line.site.clone();
@@ -118,45 +117,49 @@ fn start_post(line: &Line, posting: Posting, calls: &mut FuturesUnordered<Pendin
 }
 
 /// One long poll, after a pause.
-fn poll(line: &Line, mailbox: MailboxId, kept: Option<Http>, pause: Duration) -> Pending {
+fn poll(line: &Line, mut poller: Poller, pause: Duration) -> Pending {
     let site = line.site.clone();
-    let mut kept = kept;
     Box::pin(async move {
         sleep(pause).await;
-        let subscription = site.desk.lock().subscription(&mailbox).copied();
-        let answer = match subscription {
-            Some(wanted) => {
-                let ask = Ask {
-                    method: Method::GET,
-                    path: format!(
-                        "/v1/m/{}?after={}&wait_s={POLL_WAIT_S}",
-                        Hex(&mailbox),
-                        wanted.cursor
-                    ),
-                    token: wanted.read_token,
-                    body: Bytes::new(),
-                    limit: POLL_TIMEOUT,
+        let Poller {
+            mailbox, cursor, ..
+        } = poller;
+        let wanted = site.desk.lock().read_token(&mailbox);
+        let answer = match wanted {
+            Some(token) => {
+                let ask = |connection| {
+                    // Behind a new connection may be a relay that counts from 1 again.
+                    let after = if connection == Connection::New {
+                        0
+                    } else {
+                        cursor
+                    };
+                    Ask {
+                        method: Method::GET,
+                        path: format!("/v1/m/{}?after={after}&wait_s={POLL_WAIT_S}", Hex(&mailbox)),
+                        token,
+                        body: Bytes::new(),
+                        limit: POLL_TIMEOUT,
+                    }
                 };
-                Http::ask(&mut kept, &site, ask).await
+                Http::ask(&mut poller.kept, &site, ask).await
             }
             // Nobody wants it any more; `take_poll` sees that too.
             None => Ok(Answer::nothing()),
         };
-        Done::Polled {
-            mailbox,
-            kept,
-            answer,
-        }
+        Done::Polled { poller, answer }
     })
 }
 
-async fn take_poll(line: &Line, mailbox: MailboxId, answer: Answer) -> Next {
+async fn take_poll(line: &Line, poller: &mut Poller, answer: Answer) -> Next {
+    let mailbox = poller.mailbox;
     match answer.status {
         StatusCode::OK => {
             let mut rest: &[u8] = &answer.body;
             while let Some((cursor, item, after)) = split_item(rest) {
                 rest = after;
-                line.deliver(mailbox, cursor, item.to_vec()).await;
+                line.deliver(mailbox, item.to_vec()).await;
+                poller.cursor = cursor;
             }
             // A relay that answers at once with nothing readable must not make us spin.
             let pause = if answer.body.is_empty() || !rest.is_empty() {
@@ -186,7 +189,7 @@ async fn take_poll(line: &Line, mailbox: MailboxId, answer: Answer) -> Next {
 }
 
 fn still_wanted(line: &Line, mailbox: &MailboxId, pause: Duration) -> Next {
-    match line.site.desk.lock().subscription(mailbox) {
+    match line.site.desk.lock().read_token(mailbox) {
         Some(_) => Next::Poll(pause),
         None => Next::Forget,
     }
@@ -218,14 +221,31 @@ type Pending = Pin<Box<dyn Future<Output = Done> + Send>>;
 
 enum Done {
     Polled {
-        mailbox: MailboxId,
-        kept: Option<Http>,
+        poller: Poller,
         answer: std::io::Result<Answer>,
     },
     Posted {
         kept: Option<Http>,
         answer: std::io::Result<Answer>,
     },
+}
+
+/// One mailbox that is polled.
+struct Poller {
+    mailbox: MailboxId,
+    /// The last item that was handed on over this connection.
+    cursor: u64,
+    kept: Option<Http>,
+}
+
+impl Poller {
+    fn new(mailbox: MailboxId) -> Self {
+        Self {
+            mailbox,
+            cursor: 0,
+            kept: None,
+        }
+    }
 }
 
 /// Whether a post is on its way. Only one is, so that items stay in order.

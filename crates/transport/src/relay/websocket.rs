@@ -1,7 +1,10 @@
 //! The relay's WebSocket calls (`spec/pairing.md` section 2, `GET /v1/ws`).
 //!
 //! Invariant: an item is acknowledged only after it was handed on, and a post
-//! leaves the desk only when the relay confirmed it.
+//! leaves the desk only when the relay confirmed it. A connection knows its own
+//! cursors alone: a relay that restarted counts from 1 again, and an old cursor
+//! would delete what it never delivered. So each connection starts at 0, and
+//! what was not acknowledged comes again.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -80,6 +83,8 @@ struct Connection<'a> {
 
 #[derive(Default)]
 struct Unacknowledged {
+    /// The last item that was handed on.
+    cursor: u64,
     items: usize,
     bytes: usize,
     since: Option<Instant>,
@@ -127,13 +132,9 @@ impl<'a> Connection<'a> {
         let mut messages = Vec::new();
         {
             let mut desk = self.line.site.desk.lock();
-            for (mailbox, subscription) in desk.mailboxes() {
+            for (mailbox, read_token) in desk.mailboxes() {
                 if !self.open.contains_key(mailbox) {
-                    messages.push(subscribe(
-                        mailbox,
-                        &subscription.read_token,
-                        subscription.cursor,
-                    ));
+                    messages.push(subscribe(mailbox, read_token, 0));
                     self.open.insert(*mailbox, Unacknowledged::default());
                 }
             }
@@ -199,10 +200,11 @@ impl<'a> Connection<'a> {
 
     async fn item(&mut self, mailbox: MailboxId, cursor: u64, item: &[u8]) -> io::Result<()> {
         self.served = true;
-        if !self.line.deliver(mailbox, cursor, item.to_vec()).await {
+        if !self.line.deliver(mailbox, item.to_vec()).await {
             return Ok(());
         }
         let pending = self.open.entry(mailbox).or_default();
+        pending.cursor = cursor;
         pending.items = pending.items.saturating_add(1);
         pending.bytes = pending.bytes.saturating_add(item.len());
         pending.since.get_or_insert_with(Instant::now);
@@ -221,10 +223,10 @@ impl<'a> Connection<'a> {
                 if !pending.since.is_some_and(&due) {
                     continue;
                 }
-                *pending = Unacknowledged::default();
-                if let Some(wanted) = desk.subscription(mailbox) {
-                    messages.push(subscribe(mailbox, &wanted.read_token, wanted.cursor));
+                if let Some(read_token) = desk.read_token(mailbox) {
+                    messages.push(subscribe(mailbox, &read_token, pending.cursor));
                 }
+                *pending = Unacknowledged::default();
             }
         }
         self.send(messages).await
