@@ -234,7 +234,9 @@ impl Ended {
     pub fn said(&self) -> String {
         let mut text = String::new();
         for name in ["stdout", "stderr", "terminal"] {
-            for line in self.stream(name).unwrap_or_default().lines() {
+            let lines = self.stream(name).unwrap_or_default().lines();
+            let skipped = lines.clone().count().saturating_sub(LINES_SHOWN);
+            for line in lines.skip(skipped) {
                 text.push_str(&format!("    {name}: {}\n", line.trim_end()));
             }
         }
@@ -281,7 +283,11 @@ impl Stream {
     }
 
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.lock().bytes).replace('\r', "")
+        // A line that a program writes over is a line of its own here.
+        String::from_utf8_lossy(&self.lock().bytes)
+            .replace("\r\n", "\n")
+            .replace('\r', "\n")
+            .replace(ERASE_LINE, "")
     }
 
     fn wait_for(&self, expression: &Regex) -> std::result::Result<String, String> {
@@ -329,6 +335,12 @@ pub(crate) fn compile(expression: &str) -> Result<Regex> {
 /// answers says so after 30 s (`spec/pairing.md` section 1); every other wait is
 /// 2 s in the tests.
 pub(crate) const WAIT: Duration = Duration::from_secs(45);
+
+/// To the end of the line (ECMA-48 EL).
+const ERASE_LINE: &str = "\x1b[K";
+
+/// Of each stream, the last ones: a prompt that counts seconds writes many.
+const LINES_SHOWN: usize = 25;
 
 /// A look at what nothing tells of by itself.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);

@@ -57,8 +57,11 @@ const RUN_BY_XTASK: &[&str] = &["cargo xtask try", "cargo xtask test"];
 /// Names of the document, and what stands for them where it is played.
 const PLAYED_AS: &[(&str, &str)] = &[
     ("https://relay.example.org", "http://$RELAY_ADDRESS"),
+    // It would write to the real folder of whoever runs the test.
+    ("ssh-copy-id -f -i", "cp"),
+    ("main.pub alex@db1", "main.pub authorized_keys"),
     ("alex@db1", "sshd"),
     ("~/", "$HOME/"),
-    ("127.0.0.1:8480", "127.0.0.1:0"),
+    ("127.0.0.1:7440", "127.0.0.1:0"),
     ("\"", "'"),
 ];
