@@ -8,7 +8,7 @@ use keystead_agent::control::{
 };
 use keystead_daemon::home::{self, Folders};
 use keystead_daemon::line::{self, LineReader};
-use keystead_daemon::process;
+use keystead_daemon::process::{self, Lock, LockError, StartError};
 use keystead_daemon::socket::{self, ConnectError};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -30,15 +30,16 @@ impl AgentLink {
             return Ok(link);
         }
         // A service manager may hold the socket: whoever connects wakes the agent.
-        let _woken = socket::connect(&folders.runtime.join(SSH_SOCKET_NAME)).await;
-        let failed = match _woken {
-            Ok(_) => Failure::new("the agent does not start").hint(
+        let ssh_socket = folders.runtime.join(SSH_SOCKET_NAME);
+        let failed = match socket::connect(&ssh_socket).await {
+            Ok(_waking) => Failure::new("the agent does not start").hint(
                 "something listens at its socket; see `systemctl --user status keystead-agent`",
             ),
             Err(_) => match start(&folders) {
                 Ok(()) => Failure::new("the agent started but does not answer"),
                 // Perhaps because another command was faster.
-                Err(failure) => failure,
+                Err(failure) if is_starting(&folders) => failure,
+                Err(failure) => return Self::to_running(&folders).await?.ok_or(failure),
             },
         };
         for _ in 0..START_TRIES_MAX {
@@ -167,7 +168,21 @@ fn start(folders: &Folders) -> Result<(), Failure> {
     program.args(["agent", "run", "--detach"]);
     process::start(program, &folders.state.join(TRACE_NAME), START_WAIT)
         .map(|_ready| ())
-        .map_err(|error| Failure::of(&error).hint(error.hint()))
+        .map_err(|error| of_start(&error))
+}
+
+/// Whether some agent has the state folder, ready or not yet.
+fn is_starting(folders: &Folders) -> bool {
+    matches!(Lock::take(&folders.state), Err(LockError::Held { .. }))
+}
+
+fn of_start(error: &StartError) -> Failure {
+    let StartError::Ended { said, .. } = error else {
+        return Failure::of(error).hint(error.hint());
+    };
+    let said = said.strip_prefix("keystead: error: ").unwrap_or(said);
+    Failure::new(format!("the agent does not start: {said}"))
+        .hint("`keystead agent run` shows all that it says")
 }
 
 fn of_agent(failure: AgentFailure) -> Failure {

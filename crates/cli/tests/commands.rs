@@ -305,3 +305,15 @@ fn whoever_needs_the_agent_first_starts_it_and_all_speak_to_one() {
     home.check(&["agent", "stop"], 0, "no agent runs");
     fs::remove_dir_all(&home.0).unwrap();
 }
+
+#[test]
+fn a_setting_that_is_not_understood_is_told_by_whoever_starts_the_agent() {
+    let home = Home::new("setting");
+    let folder = home.0.join("keystead/agent/config");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("config.toml"), "wait = 1\n").unwrap();
+    let line = "keystead: error: the agent does not start: ";
+    home.check(&["status"], 1, line);
+    home.check(&["status"], 1, "line 1: unknown field `wait`");
+    home.check(&["agent", "run"], 1, "keystead: hint: correct ");
+}

@@ -30,7 +30,14 @@ pub(crate) fn serve(socket: Option<PathBuf>, detach: bool) -> Result<(), Failure
             tracing::warn!(%error, "standard output stays open");
         }
     };
-    serve::run(options, ready).map_err(|error| Failure::of(&error).hint(error.hint()))
+    serve::run(options, ready).map_err(|error| {
+        let failure = Failure::of(&error);
+        if detach {
+            // Who started it is told the last line of the trace, and that alone.
+            return Failure::new(format!("{}; {}", failure.message, error.hint()));
+        }
+        failure.hint(error.hint())
+    })
 }
 
 /// Trace goes to standard error: warnings, or what `KEYSTEAD_TRACE` asks for.
