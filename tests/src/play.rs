@@ -1,7 +1,7 @@
 //! Plays a script: step after step, until one is not as the script says.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
@@ -18,7 +18,8 @@ use crate::words::split;
 /// Says which line of which script is not so, and what the program showed.
 pub fn play(name: &str) -> Result<()> {
     let mut play = Play::new()?;
-    play.script(name)
+    play.script(name)?;
+    play.finish()
 }
 
 /// A play that goes on: what has been started, and what is known.
@@ -30,6 +31,8 @@ pub struct Play {
     environment: BTreeMap<String, String>,
     unset: Vec<String>,
     last: Ended,
+    /// All that programs have said: none of it may hold a secret.
+    said: Vec<Ended>,
     place: Place,
 }
 
@@ -72,6 +75,7 @@ impl Play {
             variables,
             unset: Vec::new(),
             last: Ended::default(),
+            said: Vec::new(),
             place,
         })
     }
@@ -102,6 +106,35 @@ impl Play {
                     self.last.said()
                 ))
             })?;
+        }
+        Ok(())
+    }
+
+    /// Ends all programs and looks for the passphrase in what they said, at the
+    /// most talkative level of tracing, and in what they kept.
+    ///
+    /// # Errors
+    /// It was there, or a program panicked.
+    pub fn finish(mut self) -> Result<()> {
+        let names: Vec<String> = self.background.keys().cloned().collect();
+        for name in names {
+            self.named(&name)?.signal_all(Signal::KILL)?;
+            self.wait(&name)?;
+        }
+        for ended in &self.said {
+            for (what, word) in [("the passphrase", PASSPHRASE), ("a panic", "panicked at")] {
+                let streams = [&ended.stdout, &ended.stderr, &ended.terminal];
+                if streams.iter().any(|stream| stream.contains(word)) {
+                    return Err(Failure::new(format!("{what} was said:\n{}", ended.said())));
+                }
+            }
+        }
+        for folder in [
+            self.place.path("k"),
+            self.place.path("home/.local"),
+            self.place.path("relay"),
+        ] {
+            without_passphrase(&folder)?;
         }
         Ok(())
     }
@@ -224,7 +257,8 @@ impl Play {
             let line: Vec<&str> = [&["at-terminal"], line].concat();
             return self.program(&line, must_fail);
         }
-        self.last = Program::start(&self.run(line, all_at_terminal)?)?.wait()?;
+        let ended = Program::start(&self.run(line, all_at_terminal)?)?.wait()?;
+        self.take(ended);
         if (self.last.status == 0) == must_fail {
             return Err(Failure::new(format!(
                 "it ended with status {}",
@@ -249,6 +283,11 @@ impl Play {
         run.input = input;
         run.third = third;
         run.all_at_terminal = all_at_terminal;
+        if !all_at_terminal {
+            // What developers may switch on must not tell secrets either.
+            run.variables
+                .push(("KEYSTEAD_TRACE".into(), "trace".into()));
+        }
         for name in &self.unset {
             run.variables
                 .retain(|(known, _)| known.as_os_str() != name.as_str());
@@ -292,8 +331,14 @@ impl Play {
             .background
             .remove(name)
             .ok_or_else(|| Failure::new(format!("no program &{name}")))?;
-        self.last = program.wait()?;
+        let ended = program.wait()?;
+        self.take(ended);
         Ok(())
+    }
+
+    fn take(&mut self, ended: Ended) {
+        self.said.push(ended.clone());
+        self.last = ended;
     }
 
     fn status(&self, expected: &str, must_not: bool) -> Result<()> {
@@ -362,7 +407,8 @@ impl Play {
             programs.push(Program::start(&run)?);
         }
         for program in &mut programs {
-            self.last = program.wait()?;
+            let ended = program.wait()?;
+            self.take(ended);
             if self.last.status != 0 {
                 return Err(Failure::new(format!(
                     "one ended with status {}",
@@ -384,6 +430,29 @@ impl Play {
     }
 }
 
+/// Reads every file of a folder, if there is one.
+fn without_passphrase(folder: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let kind = entry.file_type().about(path.display())?;
+        if kind.is_dir() {
+            without_passphrase(&path)?;
+        } else if kind.is_file() {
+            let bytes = std::fs::read(&path).about(path.display())?;
+            if bytes
+                .windows(PASSPHRASE.len())
+                .any(|w| w == PASSPHRASE.as_bytes())
+            {
+                return Err(Failure::new(format!(
+                    "the passphrase is in {}",
+                    path.display()
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn agrees(text: &str, expression: &str, must_not: bool) -> Result<()> {
     if compile(expression)?.is_match(text) == must_not {
         let what = if must_not {
@@ -400,3 +469,6 @@ fn agrees(text: &str, expression: &str, must_not: bool) -> Result<()> {
 fn unescape(text: &str) -> String {
     text.replace("\\n", "\n")
 }
+
+/// How every passphrase of the scripts begins.
+const PASSPHRASE: &str = "correct horse";
