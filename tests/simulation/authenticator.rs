@@ -30,6 +30,8 @@ pub(crate) struct Authenticator {
     pub(crate) person: Person,
     listens: bool,
     log_bytes: usize,
+    /// Its edge ticks at least this often, asked or not.
+    tick_mono_ms: u64,
     /// When each content was approved durably, by its hash.
     pub(crate) approved_ms: BTreeMap<String, u64>,
 }
@@ -59,7 +61,8 @@ pub(crate) enum Mood {
 
 impl Authenticator {
     pub(crate) fn wake_ms(&self) -> Option<u64> {
-        self.holder.as_ref()?.next_wake_ms()
+        let due_ms = self.holder.as_ref()?.next_wake_ms();
+        Some(due_ms.map_or(self.tick_mono_ms, |it| it.min(self.tick_mono_ms)))
     }
 
     /// The log as it would be read after a power cut.
@@ -103,6 +106,7 @@ impl World {
             person: Person::default(),
             listens,
             log_bytes: 0,
+            tick_mono_ms: 0,
             approved_ms: BTreeMap::new(),
         });
         self.start_holder(at);
@@ -121,6 +125,7 @@ impl World {
         let (mut holder, actions) = Holder::load(now, options, &mut io).unwrap();
         holder.open_keys(&passphrase()).unwrap();
         it.holder = Some(holder);
+        it.tick_mono_ms = now.mono_ms + TICK_MS;
         self.note(Site::Authenticator(at), "starts", &[]);
         self.do_for_holder(at, actions);
     }
@@ -137,6 +142,8 @@ impl World {
     }
 
     pub(crate) fn tick_authenticator(&mut self, at: usize) {
+        let it = &mut self.authenticators[at];
+        it.tick_mono_ms = it.machine.now(self.now_ms).mono_ms + TICK_MS;
         self.step_holder(at, Event::Tick);
     }
 
@@ -279,3 +286,6 @@ impl World {
 fn passphrase() -> SecretBytes {
     SecretBytes::take(&mut b"open sesame".to_vec())
 }
+
+/// As the program's edge does, for a new day or a machine that slept.
+const TICK_MS: u64 = 30_000;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use keystead_agent::ClientId;
 use keystead_agent::control::{Command, Keeper, Reply};
 use keystead_authenticator::control::{Command as Order, Reply as Told};
-use keystead_authenticator::holder::{Caller, Event};
+use keystead_authenticator::holder::Caller;
 
 use crate::line::relay_url;
 use crate::machine::Site;
@@ -55,6 +55,8 @@ pub(crate) enum ScanEnd {
 pub(crate) enum Words {
     #[default]
     BothYes,
+    /// They take their time: longer than anybody needs to scan.
+    BothYesSlowly,
     NoHere,
     NoThere,
 }
@@ -184,7 +186,12 @@ impl World {
         };
         let (workstation, words) = (offer.workstation, offer.words);
         let authenticator = offer.scans[scan].authenticator;
-        let (here_ms, there_ms) = (self.between_ms(300, 9_000), self.between_ms(300, 9_000));
+        let thinking_ms = match words {
+            Words::BothYesSlowly => 45_000,
+            _ => 0,
+        };
+        let here_ms = thinking_ms + self.between_ms(300, 9_000);
+        let there_ms = thinking_ms + self.between_ms(300, 9_000);
         if words != Words::NoThere {
             let at = Site::Workstation(workstation);
             let reaction = Reaction::ConfirmHere { offer: id, at };
@@ -231,19 +238,6 @@ impl World {
                 self.command_holder(authenticator, caller(id, scan), order);
             }
             _ => {}
-        }
-    }
-
-    /// The person closes the command's window, once nothing more can come of it.
-    pub(crate) fn leave_offers(&mut self) {
-        for id in 0..self.offers.all.len() {
-            let workstation = self.offers.all[id].workstation;
-            let event = keystead_agent::Event::Leave { client: client(id) };
-            self.step_agent(workstation, event);
-            for scan in 0..self.offers.all[id].scans.len() {
-                let authenticator = self.offers.all[id].scans[scan].authenticator;
-                self.step_holder(authenticator, Event::Gone(caller(id, scan)));
-            }
         }
     }
 

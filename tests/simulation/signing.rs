@@ -133,5 +133,9 @@ fn an_authenticator_that_dies_at_any_moment_of_a_login() {
         world.check_ends();
         signatures += world.logins.count(End::Signature);
     });
-    assert!(signatures > 0, "no run got as far as a signature");
+    let is_whole = seeds::asked_for().is_none();
+    assert!(
+        signatures > 0 || !is_whole,
+        "no run got as far as a signature"
+    );
 }

@@ -141,8 +141,8 @@ impl World {
                     run: self.machine(site).run,
                     connection,
                 };
-                let delay_ms = self.latency_ms();
-                self.later(delay_ms, parcel);
+                let looking_ms = self.between_ms(1, 20);
+                self.later(looking_ms, parcel);
             }
             Action::Reply { client, reply } => self.take_agents_reply(at, client, reply),
             Action::Net(action) => self.net(site, action),
