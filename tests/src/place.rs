@@ -144,15 +144,23 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // An agent that a command started by itself has no other end.
-        let _ = Command::new(self.binaries.join("keystead"))
-            .args(["agent", "stop"])
-            .env_clear()
-            .envs(self.variables())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
+        // An agent that a command started by itself has no other end. A script
+        // may have had it keep its folders where XDG has them.
+        let variables = self.variables();
+        let without_home = variables
+            .iter()
+            .filter(|(name, _)| name != "KEYSTEAD_HOME")
+            .cloned();
+        for variables in [variables.clone(), without_home.collect()] {
+            let _ = Command::new(self.binaries.join("keystead"))
+                .args(["agent", "stop"])
+                .env_clear()
+                .envs(variables)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
+        }
         if std::env::var_os("KEYSTEAD_KEEP_PLACE").is_none() {
             let _ = std::fs::remove_dir_all(&self.folder);
         }
