@@ -171,6 +171,30 @@ fn silence_is_answered_by_a_new_handshake() {
 }
 
 #[test]
+fn a_connection_with_an_old_gap_is_not_used_for_the_next_question() {
+    let mut world = World::new(30);
+    let (_, pairing) = world.pair("phone", By::Both);
+    let ask = world.ask(pairing, 60);
+    world.wait_for(ask);
+    world.run(100);
+    // One answer is lost at the relay, the next one comes early; TCP brought both.
+    for deafens in [true, false] {
+        world.faults.deafens = deafens;
+        let ask = world.ask(pairing, 60);
+        world.wait_for(ask);
+        world.run(100);
+    }
+    world.run(6_000);
+    world.tcp_works = false;
+    world.cut_tcp();
+    world.run(10);
+    let ask = world.ask(pairing, 60);
+    let start_ms = world.now_ms;
+    assert_eq!(outcome(&mut world, ask), Ok(Outcome::Approve));
+    assert!(world.now_ms - start_ms < 100, "no silence to sit out");
+}
+
+#[test]
 fn an_authenticator_that_wakes_late_is_still_asked() {
     let mut world = World::new(12);
     let (peer, pairing) = world.pair("phone", By::Relay);

@@ -11,6 +11,7 @@ const ROUGH: Faults = Faults {
     repeat: 40,
     flip: 8,
     delay_ms: 400,
+    deafens: false,
 };
 
 /// What must hold whatever the network does.

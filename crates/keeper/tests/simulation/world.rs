@@ -25,6 +25,8 @@ pub(crate) struct Faults {
     pub(crate) flip: u8,
     /// Up to so many ms later than the others.
     pub(crate) delay_ms: u64,
+    /// Whether everything that goes to the keepers is lost.
+    pub(crate) deafens: bool,
 }
 
 /// What is on its way.
@@ -457,6 +459,9 @@ impl World {
         };
         let at_ms = self.now_ms + 2 + jitter_ms;
         if self.subscribed.contains(&mailbox) {
+            if self.faults.deafens {
+                return;
+            }
             let relay = Self::relay();
             let event = NetEvent::Item {
                 relay,

@@ -428,8 +428,12 @@ impl Side {
 
     /// No event within a moment.
     pub(crate) async fn quiet(&mut self) {
-        let moment = Duration::from_millis(150);
-        let event = tokio::time::timeout(moment, self.events.recv()).await;
+        self.quiet_for(Duration::from_millis(150)).await;
+    }
+
+    /// No event for so long.
+    pub(crate) async fn quiet_for(&mut self, time: Duration) {
+        let event = tokio::time::timeout(time, self.events.recv()).await;
         assert!(event.is_err(), "{event:?}");
     }
 }

@@ -125,7 +125,8 @@ async fn an_outage_is_said_once_and_loses_no_post_and_no_subscription() {
     };
     assert_eq!(away, relay.url);
     assert!(reason.contains("refused"), "{reason}");
-    side.quiet().await;
+    // Long enough for two attempts more, which fail as well.
+    side.quiet_for(Duration::from_millis(1_200)).await;
     relay.restart().await;
     assert_eq!(side.event().await, up(&relay.url));
     let posted: Vec<Vec<u8>> = (0..5).map(|n| vec![n]).collect();
