@@ -71,6 +71,8 @@ pub struct Holder {
     log_trouble: Said,
     lock_trouble: Said,
     day: u64,
+    /// When to look again which day it is.
+    day_check_ms: u64,
 }
 
 /// How an authenticator runs.
@@ -142,6 +144,7 @@ impl Holder {
             log_trouble: Said::NotYet,
             lock_trouble: Said::NotYet,
             day: 0,
+            day_check_ms: now.mono_ms.saturating_add(DAY_CHECK_MS),
         };
         let mut step = Step {
             now,
@@ -196,7 +199,8 @@ impl Holder {
             .min();
         let questions = self.questions.values().map(|it| it.deadline_ms).min();
         let attempt = self.attempt.as_ref().map(Attempt::wake_ms);
-        [channels, conns, questions, attempt]
+        let day = Some(self.day_check_ms);
+        [channels, conns, questions, attempt, day]
             .into_iter()
             .flatten()
             .min()
@@ -268,6 +272,9 @@ impl Holder {
         self.tick_channels(step);
         self.tick_questions(step);
         self.tick_attempt(step);
+        if step.now.mono_ms >= self.day_check_ms {
+            self.day_check_ms = step.now.mono_ms.saturating_add(DAY_CHECK_MS);
+        }
         if keystead_channel::mailbox::day_of(step.now.unix_s) != self.day {
             self.forget_revoked(step);
             self.read_mailboxes(step);
@@ -372,3 +379,7 @@ fn listener_of(peers: &BTreeMap<PairingId, Peer>, io: &mut Io<'_>) -> Result<Lis
 
 /// 30 days: so long an ended pairing tells its workstation so (`spec/pairing.md` section 1).
 const REVOKED_S: u64 = 30 * 24 * 60 * 60;
+
+/// An hour: a new day's mailbox is read within it, whichever way the wall clock is moved.
+/// Tomorrow's is read since yesterday, so nothing is missed.
+const DAY_CHECK_MS: u64 = 60 * 60 * 1_000;

@@ -35,6 +35,8 @@ pub(super) struct Attempt {
     /// The hello as an item: the same bytes each time.
     hello_item: Option<Vec<u8>>,
     dials: Vec<Dial>,
+    /// What the me request was acked with: its repeats are, until the attempt ends.
+    acked: Option<(RequestId, AckResponse)>,
 }
 
 /// One of the offer's addresses.
@@ -93,6 +95,12 @@ impl Attempt {
             } => answered.ack(nonce_c, own_name.clone()).ok(),
             State::Scanned(_) | State::Approved(_) | State::Stored { .. } | State::Over => None,
         }
+    }
+
+    /// What a request was acked with.
+    pub(super) fn acked(&self, id: &RequestId) -> Option<&AckResponse> {
+        let (acked, ack) = self.acked.as_ref()?;
+        (acked == id).then_some(ack)
     }
 
     /// The me request that waits for the holder.
@@ -162,6 +170,7 @@ impl Holder {
             hello,
             hello_item,
             dials,
+            acked: None,
         });
         self.renew_listener(step);
         self.read_mailboxes(step);
@@ -283,6 +292,7 @@ impl Holder {
             nonce_c,
             ticket: ticket.clone(),
         };
+        attempt.acked = attempt.ack(self.keys.name()).map(|ack| (ticket.id, ack));
         self.ack(&ticket, step);
         if yes {
             let line = format!("code {code}, not compared: --yes was given");

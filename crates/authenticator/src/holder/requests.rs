@@ -72,7 +72,10 @@ impl Holder {
             channels: vec![channel],
         };
         match peer.answers.arrive(step.now.mono_ms, id, hash, wait_s) {
-            Verdict::Again(response) => self.send(channel, &response, step),
+            Verdict::Again(response) => {
+                self.ack_again(&ticket, step);
+                self.send(channel, &response, step);
+            }
             Verdict::Join => self.join(&ticket, step),
             Verdict::Expired => {
                 self.refuse(
@@ -376,6 +379,17 @@ impl Holder {
         );
     }
 
+    /// A workstation that asks again while pairing may have lost the ack, and has
+    /// no code without its nonce.
+    fn ack_again(&mut self, ticket: &Ticket, step: &mut Step<'_, '_>) {
+        let pairing = self.attempt.as_ref().filter(|it| it.peer == ticket.peer);
+        let acked = pairing.and_then(|it| it.acked(&ticket.id)).cloned();
+        if let Some(ack) = acked.filter(|_| ticket.want_ack) {
+            let body = Some(ResponseBody::Ack(ack));
+            self.respond(ticket, Outcome::Ack, body, None, step);
+        }
+    }
+
     /// Answers without asking, with a reason for the log.
     pub(super) fn refuse(
         &mut self,
@@ -469,7 +483,6 @@ impl Holder {
             && let Some(peer) = self.peers.get_mut(&ticket.peer)
             && peer.answers.hash(&ticket.id).as_ref().is_some_and(is_own)
         {
-            // Not pending: an answer from before, whose bytes are not kept any more.
             peer.answers.answer(step.now.mono_ms, ticket.id, &response);
         }
         for channel in &ticket.channels {

@@ -45,6 +45,16 @@ fn after_a_restart_an_answered_id_is_expired_and_signs_nothing() {
         again.send(&mut world, &asked.bytes);
         assert_eq!(again.outcome(&mut world, &asked), Some(Outcome::Expire));
         assert!(again.final_response(&asked).unwrap().body.is_none());
+        // And the same answer from then on: it fills no log.
+        let entries = world.log().len();
+        for _ in 0..3 {
+            again.send(&mut world, &asked.bytes);
+        }
+        again.step(&mut world);
+        let finals = again.final_bytes(&asked);
+        assert_eq!(finals.len(), 4);
+        assert!(finals.iter().all(|it| *it == finals[0]));
+        assert_eq!(world.log().len(), entries);
     }
 }
 

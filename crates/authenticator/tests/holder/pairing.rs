@@ -70,6 +70,24 @@ fn both_say_yes_and_it_is_stored() {
 }
 
 #[test]
+fn a_workstation_that_lost_the_ack_gets_it_before_the_answer() {
+    let mut world = World::new(Decide::Ask);
+    let mut laptop = Workstation::greet(&mut world, false);
+    let asked = laptop.ask(&mut world, me());
+    world.command(Command::PairDecide { same: true });
+    // Neither came through; on a new channel it asks again. Without the nonce it has no code.
+    let mut again = laptop.connect(&mut world);
+    again.send(&mut world, &asked.bytes);
+    assert_eq!(
+        again.outcomes(&mut world, &asked),
+        [Outcome::Ack, Outcome::Approve]
+    );
+    laptop.step(&mut world);
+    assert_eq!(again.final_bytes(&asked), laptop.final_bytes(&asked));
+    assert_eq!(again.first_bytes(&asked), laptop.first_bytes(&asked));
+}
+
+#[test]
 fn a_no_stores_nothing_and_says_so_to_both() {
     let mut world = World::new(Decide::Ask);
     let mut laptop = Workstation::greet(&mut world, false);

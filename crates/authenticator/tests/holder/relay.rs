@@ -216,9 +216,9 @@ fn paired_and_asked_through_mailboxes_alone() {
     let me = RequestBody::Me { nonce_c: None };
     assert_eq!(far.ask(&mut world, 3, me), [Outcome::Approve]);
 
-    // The next day one is read no more, and one more is.
-    world.net.clear();
-    world.advance_s(86_400);
+    // The next day one is read no more, and one more is, although nobody asks for anything.
+    world.restart();
+    world.idle_s(86_400 + 3_600);
     assert_eq!(subscribed(&world), [inbox(today + 2)]);
     assert_eq!(unsubscribed(&world), 1);
 }

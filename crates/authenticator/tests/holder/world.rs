@@ -131,6 +131,19 @@ impl World {
         self.event(Event::Tick);
     }
 
+    /// Time goes on as at the edge: a tick comes only when one is asked for.
+    pub(crate) fn idle_s(&mut self, seconds: u64) {
+        let end_ms = self.now.mono_ms + seconds * 1_000;
+        while let Some(at_ms) = self.holder.next_wake_ms().filter(|at| *at <= end_ms) {
+            let step_ms = at_ms.saturating_sub(self.now.mono_ms);
+            self.now.mono_ms += step_ms;
+            self.now.unix_s += step_ms / 1_000;
+            self.event(Event::Tick);
+        }
+        self.now.unix_s += (end_ms - self.now.mono_ms) / 1_000;
+        self.now.mono_ms = end_ms;
+    }
+
     pub(crate) fn decide(&mut self, decision: Decision<()>) {
         let question = self.questions.remove(0).id;
         self.event(Event::Decide { question, decision });
@@ -363,6 +376,11 @@ impl Workstation {
             .filter(is_final)
             .map(Vec::as_slice)
             .collect()
+    }
+
+    /// The body of the first answer to a request.
+    pub(crate) fn first_bytes(&self, asked: &Asked) -> Option<ResponseBody> {
+        self.all(asked).into_iter().next()?.body
     }
 
     fn all(&self, asked: &Asked) -> Vec<Response> {

@@ -90,23 +90,29 @@ impl Answers {
     }
 
     /// The answer of a pending request leaves: the same bytes get it again
-    /// while `wait_s` and 10 minutes from arrival last. False for an id that is
-    /// not pending; then the answer must not leave.
+    /// while `wait_s` and 10 minutes from arrival last. Of an id whose answer is
+    /// gone it is the `expired`, kept as long as the id: whoever asks for ever
+    /// makes one entry in the log. False for an id that is unknown or has its
+    /// answer; then this one must not leave.
     pub fn answer(&mut self, now_ms: u64, id: RequestId, response: &[u8]) -> bool {
         let Some(known) = self.known.get_mut(&id) else {
             return false;
         };
-        let State::Pending { keep_ms } = known.state else {
-            return false;
+        let (until_ms, forget_ms) = match known.state {
+            State::Pending { keep_ms } => {
+                self.pending = self.pending.saturating_sub(1);
+                let forget_ms = now_ms.saturating_add(FORGET_MS).max(keep_ms);
+                (keep_ms, forget_ms)
+            }
+            State::Spent { forget_ms } => (forget_ms, forget_ms),
+            State::Answered { .. } => return false,
         };
-        let forget_ms = now_ms.saturating_add(FORGET_MS).max(keep_ms);
         known.state = State::Answered {
             response: response.to_vec(),
-            until_ms: keep_ms,
+            until_ms,
             forget_ms,
         };
-        self.pending = self.pending.saturating_sub(1);
-        self.due.insert((keep_ms, id));
+        self.due.insert((until_ms, id));
         self.kept.push_back(id);
         self.kept_bytes = self.kept_bytes.saturating_add(response.len());
         self.make_room(id);
@@ -257,6 +263,21 @@ mod tests {
         let day_ms = 1_000 + 82_800_000;
         assert_eq!(arrive(&mut answers, day_ms - 1, 1, HASH), Verdict::Expired);
         assert_eq!(arrive(&mut answers, day_ms, 1, HASH), Verdict::New);
+    }
+
+    #[test]
+    fn a_spent_id_is_answered_once_too() {
+        let mut answers = Answers::default();
+        answers.restore(1_000, id(1), HASH, 3_600_000);
+        assert_eq!(arrive(&mut answers, 1_000, 1, HASH), Verdict::Expired);
+        assert!(answers.answer(1_000, id(1), b"expired"));
+        assert!(!answers.answer(1_000, id(1), b"expired again"));
+        let again = Verdict::Again(b"expired".to_vec());
+        let day_ms = 1_000 + 82_800_000;
+        assert_eq!(arrive(&mut answers, day_ms - 1, 1, HASH), again);
+        // No later than without it.
+        assert_eq!(arrive(&mut answers, day_ms, 1, HASH), Verdict::New);
+        assert_eq!((answers.pending, answers.kept_bytes), (1, 0));
     }
 
     #[test]
