@@ -74,13 +74,8 @@ fn tests(root: &Path, tools: &Tools, binaries: &Path, count: &mut Count) -> Resu
     // A report of an earlier run must not be counted.
     let _ = std::fs::remove_file(&report);
     let mut nextest = Program::cargo(root)
-        .args([
-            "nextest",
-            "run",
-            "--workspace",
-            "--locked",
-            "--no-fail-fast",
-        ])
+        .args(["nextest", "run", "--workspace", "--locked"])
+        .args(["--no-fail-fast", "--filterset", count::NO_PARTS])
         .variable("KEYSTEAD_BIN_DIR", binaries)
         .variable("PATH", tools.path(binaries)?);
     if let Some(libraries) = tools.libraries() {

@@ -25,7 +25,7 @@ fn part(name: &str) -> Vec<String> {
 
 #[test]
 #[ignore = "a part of a_detached_program_leaves_its_parents_session"]
-fn as_a_detached_program() {
+fn part_a_detached_program() {
     process::detach();
     let (own, session) = (
         rustix::process::getpid(),
@@ -38,7 +38,7 @@ fn as_a_detached_program() {
 
 #[test]
 fn a_detached_program_leaves_its_parents_session() {
-    let command = part("as_a_detached_program");
+    let command = part("part_a_detached_program");
     let output = Command::new(&command[0])
         .args(&command[1..])
         .output()
@@ -51,7 +51,7 @@ fn a_detached_program_leaves_its_parents_session() {
 
 #[tokio::test]
 #[ignore = "a part of a_socket_of_the_service_manager_is_served"]
-async fn as_an_activated_service() {
+async fn part_an_activated_service() {
     let listener = Listener::from_service_manager().unwrap().unwrap();
     let (mut stream, _) = listener.accept().await.unwrap();
     stream.write_all(b"served").await.unwrap();
@@ -66,7 +66,7 @@ fn a_socket_of_the_service_manager_is_served() {
     let script = "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\" 3<&0 0</dev/null";
     let mut child = Command::new("sh")
         .args(["-c", script, "sh"])
-        .args(part("as_an_activated_service"))
+        .args(part("part_an_activated_service"))
         .stdin(OwnedFd::from(listener))
         .stdout(Stdio::null())
         .spawn()

@@ -171,7 +171,7 @@ const OTHER_UID: u32 = 65_534;
 /// many bytes came back.
 #[test]
 #[ignore = "a part of needs_root_a_socket_opened_to_all_answers_nobody_else"]
-fn as_another_uid() {
+fn part_another_uid() {
     let path = std::env::var_os("KEYSTEAD_TEST_SOCKET").unwrap();
     let mut stream = StdStream::connect(path).unwrap();
     stream
@@ -202,7 +202,7 @@ async fn needs_root_a_socket_opened_to_all_answers_nobody_else() {
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     set_mode(&program, 0o755);
     let mut command = std::process::Command::new(&program);
-    command.args(["--exact", "as_another_uid", "--ignored", "--nocapture"]);
+    command.args(["--exact", "part_another_uid", "--ignored", "--nocapture"]);
     command.env("KEYSTEAD_TEST_SOCKET", &path).current_dir("/");
     command.uid(OTHER_UID).gid(OTHER_UID);
     let stranger = tokio::task::spawn_blocking(move || command.output().unwrap());
