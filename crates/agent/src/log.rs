@@ -2,7 +2,8 @@
 //!
 //! **Invariant:** [`Book::write`] has put the entry into the file when it returns, and within
 //! [`SYNC_MS`] it is on the medium. After a sync that did not work each entry must be synced
-//! before its answer leaves, until one is.
+//! before its answer leaves, until one is. When it fails the chain stands where it stood, and the
+//! next entry is written behind the last good line.
 
 use std::io;
 
@@ -13,7 +14,17 @@ use serde::{Deserialize, Serialize};
 /// The chain's head and what is not yet synced.
 pub struct Book {
     chain: LogChain,
+    len_bytes: u64,
+    tail: Tail,
     sync: Pending,
+}
+
+/// Whether the file ends where the chain does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tail {
+    Good,
+    /// A write that failed may have left part of a line.
+    Doubtful,
 }
 
 /// What of the log is not on the medium.
@@ -37,13 +48,13 @@ impl Book {
     pub fn load(now: Now, disk: &mut dyn Disk) -> io::Result<(Self, Option<String>)> {
         let log = disk.read(FILE_NAME)?.unwrap_or_default();
         let checked = LogChain::check(&log);
-        let (chain, notice) = match checked.tail {
-            LogTail::Whole => (checked.chain, None),
+        let (chain, len_bytes, notice) = match checked.tail {
+            LogTail::Whole => (checked.chain, byte_count(log.len()), None),
             LogTail::Cut { whole_bytes } => {
-                let len = u64::try_from(whole_bytes).unwrap_or(u64::MAX);
-                disk.truncate(FILE_NAME, len)?;
+                let len_bytes = byte_count(whole_bytes);
+                disk.truncate(FILE_NAME, len_bytes)?;
                 let notice = "the last line of the log was cut off, and is removed".to_owned();
-                (checked.chain, Some(notice))
+                (checked.chain, len_bytes, Some(notice))
             }
             LogTail::Broken { line } => {
                 let aside = format!("{FILE_NAME}.broken-{}", now.unix_s);
@@ -51,11 +62,16 @@ impl Book {
                 disk.remove(FILE_NAME)?;
                 let notice =
                     format!("the log was changed from line {line} on; it is kept as {aside}");
-                (LogChain::default(), Some(notice))
+                (LogChain::default(), 0, Some(notice))
             }
         };
-        let sync = Pending::Nothing;
-        Ok((Self { chain, sync }, notice))
+        let book = Self {
+            chain,
+            len_bytes,
+            tail: Tail::Good,
+            sync: Pending::Nothing,
+        };
+        Ok((book, notice))
     }
 
     /// Writes one entry.
@@ -64,13 +80,21 @@ impl Book {
     /// The disk's; the entry is not in the log then, and its answer must not leave.
     pub fn write(&mut self, now: Now, entry: &Entry, disk: &mut dyn Disk) -> io::Result<()> {
         let json = serde_json::to_string(entry)?;
+        self.mend_tail(disk)?;
+        if self.len_bytes.saturating_add(byte_count(json.len())) > LOG_BYTES_MAX {
+            self.put_aside(now, disk)?;
+        }
         let (line, chain) = self.chain.next_line(&json);
         let sync = match self.sync {
             Pending::Overdue => Sync::Now,
             Pending::Nothing | Pending::Due(_) => Sync::Later,
         };
+        // Until the disk says so, nobody knows what of the line is there.
+        self.tail = Tail::Doubtful;
         disk.append(FILE_NAME, line.as_bytes(), sync)?;
+        self.tail = Tail::Good;
         self.chain = chain;
+        self.len_bytes = self.len_bytes.saturating_add(byte_count(line.len()));
         self.sync = match self.sync {
             Pending::Nothing => Pending::Due(now.mono_ms.saturating_add(SYNC_MS)),
             Pending::Due(at_ms) => Pending::Due(at_ms),
@@ -99,6 +123,37 @@ impl Book {
             Pending::Nothing => Ok(()),
             Pending::Due(_) | Pending::Overdue => self.sync_now(disk),
         }
+    }
+
+    fn mend_tail(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
+        if self.tail == Tail::Doubtful {
+            match disk.truncate(FILE_NAME, self.len_bytes) {
+                // The very first line could not be written.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && self.len_bytes == 0 => {}
+                other => other?,
+            }
+            self.tail = Tail::Good;
+        }
+        Ok(())
+    }
+
+    /// Keeps the log under another name and begins a new one.
+    fn put_aside(&mut self, now: Now, disk: &mut dyn Disk) -> io::Result<()> {
+        let log = disk.read(FILE_NAME)?.unwrap_or_default();
+        let taken = disk.list("")?;
+        let first = format!("{FILE_NAME}.until-{}", now.unix_s);
+        let numbered = (2_u32..).map(|number| format!("{first}-{number}"));
+        let mut names = std::iter::once(first.clone()).chain(numbered);
+        let aside = names.find(|name| !taken.contains(name)).unwrap_or(first);
+        disk.replace(&aside, &log)?;
+        disk.remove(FILE_NAME)?;
+        tracing::info!(aside, "the log is long, and goes on in a new file");
+        self.chain = LogChain::default();
+        self.len_bytes = 0;
+        if self.sync != Pending::Overdue {
+            self.sync = Pending::Nothing;
+        }
+        Ok(())
     }
 
     fn sync_now(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
@@ -222,6 +277,15 @@ pub const FILE_NAME: &str = "log";
 /// Half of the second that `DESIGN.md` allows (promise 6), so that a slow disk has the other half.
 pub const SYNC_MS: u64 = 500;
 
+/// 64 MiB, some 40,000 signatures: then the log goes on in a new file and the old one is kept
+/// as `log.until-SECONDS`. Why: it is read whole at the start, and the disk reads no file above
+/// 256 MiB, so that an agent with a longer one would not start.
+const LOG_BYTES_MAX: u64 = 64 << 20;
+
+fn byte_count(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use keystead_daemon::MemoryDisk;
@@ -281,6 +345,52 @@ mod tests {
         book.write(START, &entry("refuse"), &mut disk).unwrap();
         let expected = vec!["refuse".to_owned()];
         assert_eq!(decisions(&disk), (expected, LogTail::Whole));
+    }
+
+    #[test]
+    fn what_a_failed_write_left_behind_is_taken_off() {
+        let mut disk = MemoryDisk::new();
+        let (mut book, _) = Book::load(START, &mut disk).unwrap();
+        book.write(START, &entry("approve"), &mut disk).unwrap();
+        disk.faults.full_above_bytes = Some(10);
+        assert!(book.write(START, &entry("refuse"), &mut disk).is_err());
+        disk.faults.full_above_bytes = None;
+        let left = [
+            disk.read(FILE_NAME).unwrap().unwrap(),
+            b"half a li".to_vec(),
+        ]
+        .concat();
+        disk.plant(FILE_NAME, &left);
+        book.write(START, &entry("expired"), &mut disk).unwrap();
+        let expected = ["approve", "expired"].map(str::to_owned).to_vec();
+        assert_eq!(decisions(&disk), (expected, LogTail::Whole));
+    }
+
+    #[test]
+    fn a_log_that_would_be_too_long_to_read_is_put_aside_whole() {
+        let mut disk = MemoryDisk::new();
+        let (mut book, _) = Book::load(START, &mut disk).unwrap();
+        book.write(START, &entry("approve"), &mut disk).unwrap();
+        let old = disk.read(FILE_NAME).unwrap().unwrap();
+        book.len_bytes = LOG_BYTES_MAX - 1;
+        // Twice in one second: neither takes the other's place.
+        book.write(START, &entry("refuse"), &mut disk).unwrap();
+        book.len_bytes = LOG_BYTES_MAX - 1;
+        book.write(START, &entry("expired"), &mut disk).unwrap();
+        assert_eq!(
+            decisions(&disk),
+            (vec!["expired".to_owned()], LogTail::Whole)
+        );
+        let aside = disk.read("log.until-1700000000").unwrap().unwrap();
+        assert_eq!(aside, old);
+        assert!(disk.read("log.until-1700000000-2").unwrap().is_some());
+        // A disk that has no room for both stops nothing but the entry.
+        book.len_bytes = LOG_BYTES_MAX - 1;
+        disk.faults.full_above_bytes = Some(1);
+        assert!(book.write(START, &entry("approve"), &mut disk).is_err());
+        disk.faults.full_above_bytes = None;
+        let (_, notice) = Book::load(START, &mut disk).unwrap();
+        assert_eq!(notice, None);
     }
 
     #[test]

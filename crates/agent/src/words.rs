@@ -77,15 +77,49 @@ impl std::fmt::Display for Words<'_> {
             Self::Refused {
                 keeper,
                 why: Some(why),
-            } => write!(f, "keystead: refused by {keeper}: {why}"),
+            } => write!(f, "keystead: refused by {keeper}: {}", Plain(why)),
             Self::NoAnswer { keeper, wait_s } => {
                 write!(f, "keystead: no answer from {keeper} within {wait_s} s")
             }
             Self::Unreached { keeper, why } => {
-                write!(f, "keystead: {keeper} cannot be reached: {why}")
+                write!(f, "keystead: {keeper} cannot be reached: {}", Plain(why))
             }
-            Self::Failed { keeper, why } => write!(f, "keystead: {keeper}: {why}"),
-            Self::RefusedHere { why } => write!(f, "keystead: {why}"),
+            Self::Failed { keeper, why } => write!(f, "keystead: {keeper}: {}", Plain(why)),
+            Self::RefusedHere { why } => write!(f, "keystead: {}", Plain(why)),
         }
+    }
+}
+
+/// Text that others had a hand in (a relay's error, a keeper's): it moves no cursor.
+struct Plain<'a>(&'a str);
+
+impl std::fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for character in self.0.chars() {
+            if keystead_core::is_unsafe_to_show(character) {
+                write!(f, "\\u{{{:x}}}", u32::from(character))?;
+            } else {
+                std::fmt::Write::write_char(f, character)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_moves_no_cursor() {
+        let why = "502 \u{1b}[2J\r\u{202e}ok";
+        let words = Words::Unreached {
+            keeper: "phone",
+            why,
+        };
+        assert_eq!(
+            words.to_string(),
+            "keystead: phone cannot be reached: 502 \\u{1b}[2J\\u{d}\\u{202e}ok"
+        );
     }
 }

@@ -233,10 +233,8 @@ mod tests {
     }
 
     fn response(id: RequestId, request: &[u8], outcome: Outcome) -> Vec<u8> {
-        let body = match outcome {
-            Outcome::Ack => Some(ResponseBody::Ack(Default::default())),
-            _ => None,
-        };
+        let is_ack = outcome == Outcome::Ack;
+        let body = is_ack.then(|| ResponseBody::Ack(Default::default()));
         encode_response(&Response {
             id,
             unix_s: 1_700_000_001,
