@@ -170,7 +170,7 @@ const OTHER_UID: u32 = 65_534;
 /// Runs as another uid, in a process of its own: connects, speaks, and says how
 /// many bytes came back.
 #[test]
-#[ignore = "a part of needs_root_a_socket_opened_to_all_answers_nobody_else"]
+#[ignore = "a part of a_socket_opened_to_all_answers_nobody_else"]
 fn part_another_uid() {
     let path = std::env::var_os("KEYSTEAD_TEST_SOCKET").unwrap();
     let mut stream = StdStream::connect(path).unwrap();
@@ -187,7 +187,8 @@ fn part_another_uid() {
 }
 
 #[tokio::test]
-async fn needs_root_a_socket_opened_to_all_answers_nobody_else() {
+#[ignore = "needs root"]
+async fn a_socket_opened_to_all_answers_nobody_else() {
     assert!(
         rustix::process::geteuid().is_root(),
         "another uid needs root"
@@ -220,7 +221,8 @@ async fn needs_root_a_socket_opened_to_all_answers_nobody_else() {
 }
 
 #[tokio::test]
-async fn needs_root_a_folder_of_another_user_is_refused() {
+#[ignore = "needs root"]
+async fn a_folder_of_another_user_is_refused() {
     assert!(
         rustix::process::geteuid().is_root(),
         "another uid needs root"
