@@ -5,6 +5,7 @@
 use keystead_channel::wire::{encode_request, request_hash};
 use keystead_core::{Name, Request, RequestBody, RequestId};
 
+use super::stamp::Earlier;
 use super::{Keeper, OWN_WAIT_S, Purpose, Question};
 use crate::route::{Open, Route};
 use crate::step::Step;
@@ -55,9 +56,15 @@ impl Keeper {
         let id = RequestId(id);
         let kind = body.kind();
         let wait_s = wait_s.clamp(1, Request::WAIT_S_MAX);
+        let is_first = self.questions.is_empty() && !self.routes.iter().any(Route::is_in_use);
+        let earlier = if is_first {
+            Earlier::None
+        } else {
+            Earlier::Some
+        };
         let bytes = encode_request(&Request {
             id,
-            unix_s: step.now.unix_s,
+            unix_s: self.stamp.take(step.now, earlier),
             wait_s,
             want_ack: matches!(purpose, Purpose::Agent(_)),
             body,

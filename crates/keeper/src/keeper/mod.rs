@@ -7,6 +7,7 @@
 mod answering;
 mod asking;
 mod ending;
+mod stamp;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,7 @@ use crate::record::{Record, Secrets, encode, file_of};
 use crate::route::{Route, RouteNews, Way};
 use crate::step::Step;
 use crate::{AskId, Notice, PairingView};
+use stamp::Stamp;
 
 /// A pairing in use, or one that is being ended.
 pub(crate) struct Keeper {
@@ -36,6 +38,7 @@ pub(crate) struct Keeper {
     asks: Asks,
     questions: BTreeMap<RequestId, Question>,
     asked: u64,
+    stamp: Stamp,
     receipts: Receipts,
     /// When the file is to be written, if something in it has changed.
     save_ms: Option<u64>,
@@ -89,6 +92,7 @@ impl Keeper {
             asks: Asks::default(),
             questions: BTreeMap::new(),
             asked: 0,
+            stamp: Stamp::default(),
             receipts: Receipts::resume(record.receipts),
             save_ms: None,
             address_failed: false,
