@@ -233,7 +233,11 @@ impl World {
             panic!("{:?} was not asked for", question.asked)
         };
         let roll = self.below(10);
-        let delay_ms = self.between_ms(200, 8_000);
+        // Who is in two minds may answer after a wait of 5 s is over.
+        let thinking_ms = match self.authenticators[at].person.mood {
+            Mood::Anyhow => self.between_ms(200, 8_000),
+            _ => self.between_ms(200, 2_000),
+        };
         let it = &mut self.authenticators[at];
         let run = it.machine.run;
         let user = login.user.clone();
@@ -257,7 +261,7 @@ impl World {
             question: question.id,
             decision,
         };
-        self.later(delay_ms, parcel);
+        self.later(thinking_ms, parcel);
     }
 
     /// A key is pressed, if the question is still on the screen.

@@ -302,5 +302,6 @@ impl World {
     }
 }
 
-/// What an agent that is asked at the last moment may need more.
-const MARGIN_MS: u64 = 1_000;
+/// How much longer than its wait a program waits: the agent looks at it first,
+/// and gives the authenticator's signed `expired` a second to arrive.
+const MARGIN_MS: u64 = 1_500;

@@ -86,21 +86,21 @@ fn check(seed: u64, weather: Weather) -> Ended {
 #[test]
 fn a_bad_network_and_a_lying_relay() {
     let mut ends = Vec::new();
-    seeds::each(60, |seed| ends.push(check(seed, Weather::Network)));
+    seeds::each(300, |seed| ends.push(check(seed, Weather::Network)));
     assert!(seeds::asked_for().is_some() || ends.contains(&Ended::OnBoth));
 }
 
 #[test]
 fn everything_goes_wrong() {
     let mut ends = Vec::new();
-    seeds::each(80, |seed| ends.push(check(seed, Weather::Everything)));
+    seeds::each(400, |seed| ends.push(check(seed, Weather::Everything)));
     assert!(seeds::asked_for().is_some() || ends.contains(&Ended::OnBoth));
 }
 
 /// Two authenticators answer one offer: whoever they are, nobody is paired.
 #[test]
 fn after_two_hellos_nothing_is_stored() {
-    seeds::each(30, |seed| {
+    seeds::each(200, |seed| {
         let mut world = world(seed, 2);
         world.faults = Faults {
             drop: 4_000,
@@ -134,7 +134,7 @@ fn after_two_hellos_nothing_is_stored() {
 
 #[test]
 fn a_no_on_either_side_stores_nothing() {
-    seeds::each(20, |seed| {
+    seeds::each(100, |seed| {
         for words in [Words::NoHere, Words::NoThere] {
             let mut world = world(seed, 1);
             world.offer(0, &[0], words);

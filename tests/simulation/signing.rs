@@ -68,21 +68,21 @@ fn check(seed: u64, weather: Weather, steps: usize) -> World {
 
 #[test]
 fn a_bad_network_and_a_lying_relay() {
-    seeds::each(40, |seed| {
+    seeds::each(200, |seed| {
         check(seed, Weather::Network, 30);
     });
 }
 
 #[test]
 fn everything_goes_wrong() {
-    seeds::each(60, |seed| {
+    seeds::each(300, |seed| {
         check(seed, Weather::Everything, 30);
     });
 }
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
-    seeds::each(3, |seed| {
+    seeds::each(10, |seed| {
         let traces = [(); 2].map(|()| check(seed, Weather::Everything, 20).trace());
         assert_eq!(traces[0], traces[1]);
         assert_ne!(
@@ -94,7 +94,7 @@ fn the_same_seed_gives_the_same_trace() {
 
 #[test]
 fn after_a_refusal_or_silence_nothing_is_signed() {
-    seeds::each(10, |seed| {
+    seeds::each(60, |seed| {
         for mood in [Mood::Refuses, Mood::Ignores] {
             let (mut world, pairs) = paired(seed);
             for it in &mut world.authenticators {
