@@ -248,6 +248,9 @@ impl Compared {
         now_ms: u64,
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Result<Confirming, Self>, PairError> {
+        if now_ms >= self.expires_ms {
+            return Err(PairError::CodeExpired);
+        }
         match self {
             Self {
                 attempt,
@@ -260,8 +263,7 @@ impl Compared {
                 me,
                 gives_up_ms: now_ms.saturating_add(CONFIRM_MS),
             })),
-            waiting if now_ms < waiting.expires_ms => Ok(Err(waiting)),
-            _ => Err(PairError::CodeExpired),
+            waiting => Ok(Err(waiting)),
         }
     }
 }

@@ -97,6 +97,16 @@ fn nothing_goes_on_before_both_have_said_yes() {
 }
 
 #[test]
+fn two_yeses_that_come_too_late_are_none() {
+    // The machine slept with the code on the screen; the person's yes is the first thing after.
+    let (mut compared, _) = compared(2);
+    compared.confirm_there(me());
+    compared.confirm_here();
+    let ended = compared.step(NOW + 120_000, &mut rng(9)).err();
+    assert_eq!(ended, Some(PairError::CodeExpired));
+}
+
+#[test]
 fn times_end_each_state() {
     let (offered, scanned) = scanned(3);
     let late = offered.receive(NOW + 120_000, scanned.hello(), &mut rng(3));
