@@ -170,7 +170,7 @@ impl World {
         );
         line.sent = line.calls.len();
         for message in messages {
-            self.to_relay(socket, message);
+            self.carry_to_relay(socket, message);
         }
     }
 
@@ -209,7 +209,7 @@ impl World {
         self.tell(site, 0, event);
         if let Some(socket) = socket {
             let acknowledgement = message(SUBSCRIBE, &mailbox, &token, &cursor.to_be_bytes());
-            self.to_relay(socket, acknowledgement);
+            self.carry_to_relay(socket, acknowledgement);
         }
     }
 
@@ -225,10 +225,8 @@ impl World {
                 self.tell(site, 0, event);
             }
             Some(false) => {}
-            None if status == GONE => {
-                if self.line(site).wanted.remove(&mailbox).is_some() {
-                    self.tell(site, 0, NetEvent::Gone { relay, mailbox });
-                }
+            None if status == GONE && self.line(site).wanted.remove(&mailbox).is_some() => {
+                self.tell(site, 0, NetEvent::Gone { relay, mailbox });
             }
             None => {}
         }

@@ -1,6 +1,8 @@
 //! Pairing through storms: stored on both sides or on neither, but for one end
 //! that the specification allows.
 
+use keystead_agent::control::KeeperState;
+
 use crate::offers::{OfferEnd, ScanEnd, Words};
 use crate::seeds;
 use crate::storm::Weather;
@@ -31,7 +33,11 @@ enum Ended {
 }
 
 fn how_it_ended(world: &mut World, authenticator: usize) -> Ended {
-    let pairings = world.pairings(0, authenticator);
+    let mut pairings = world.pairings(0, authenticator);
+    // A workstation that could not store takes the pairing back until the other side knows.
+    pairings
+        .here
+        .retain(|_, it| it.state != KeeperState::Unpairing);
     let (here, there) = (&pairings.here, &pairings.there);
     match (here.len(), there.len()) {
         (0, 0) => Ended::OnNeither,

@@ -88,7 +88,7 @@ impl World {
             };
             for action in host.relay.step(now, event, &mut io) {
                 if let Action::Send { socket, frame } = action {
-                    self.from_relay(socket, frame);
+                    self.carry_from_relay(socket, frame);
                     events.push(Event::Sent { socket });
                 }
             }
@@ -116,7 +116,7 @@ impl World {
         Some(id)
     }
 
-    pub(crate) fn to_relay(&mut self, socket: SocketId, message: Vec<u8>) {
+    pub(crate) fn carry_to_relay(&mut self, socket: SocketId, message: Vec<u8>) {
         let delay_ms = self.latency_ms();
         let Some(open) = self.relay.sockets.get_mut(&socket) else {
             return;
@@ -139,7 +139,7 @@ impl World {
         }
     }
 
-    fn from_relay(&mut self, socket: SocketId, mut frame: Vec<u8>) {
+    fn carry_from_relay(&mut self, socket: SocketId, mut frame: Vec<u8>) {
         if frame.first() != Some(&ITEM) {
             return self.send_frame(socket, frame);
         }

@@ -165,7 +165,8 @@ impl World {
         self.trace.write(what.as_bytes());
         self.trace.write(bytes);
         if self.is_told {
-            println!("{:>9.3} {site:?}: {what}", self.now_ms as f64 / 1_000.0);
+            let (s, ms) = (self.now_ms / 1_000, self.now_ms % 1_000);
+            println!("{s:>6}.{ms:03} {site:?}: {what}");
         }
     }
 
