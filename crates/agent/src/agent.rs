@@ -122,16 +122,25 @@ impl Agent {
             .min()
     }
 
-    /// Makes the log durable, before the process ends.
-    pub fn close(&mut self, io: &mut Io<'_>) {
-        if let Err(error) = self.book.close(io.disk) {
+    /// Before the process ends: the keepers say goodbye, and the log is synced.
+    pub fn close(&mut self, now: Now, io: &mut Io<'_>) -> Vec<Action> {
+        let mut turn = Turn::new(now, io);
+        let last = self.keepers.shut_down(now, turn.io);
+        self.take_keepers(&mut turn, last);
+        if let Err(error) = self.book.close(turn.io.disk) {
             tracing::error!(%error, "the log cannot be synced");
         }
+        turn.actions
     }
 
     /// Tells the keepers, and does what they want done.
     pub(crate) fn tell_keepers(&mut self, turn: &mut Turn<'_, '_>, event: keeper::Event) {
-        for action in self.keepers.step(turn.now, event, turn.io) {
+        let actions = self.keepers.step(turn.now, event, turn.io);
+        self.take_keepers(turn, actions);
+    }
+
+    fn take_keepers(&mut self, turn: &mut Turn<'_, '_>, actions: Vec<keeper::Action>) {
+        for action in actions {
             match action {
                 keeper::Action::Net(action) => turn.act(Action::Net(action)),
                 keeper::Action::Progress { ask, progress } => self.progress(turn, ask, progress),

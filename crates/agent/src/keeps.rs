@@ -9,6 +9,10 @@ pub trait Keeps: Send {
     /// Takes one event.
     fn step(&mut self, now: Now, event: Event, io: &mut Io<'_>) -> Vec<Action>;
 
+    /// The process ends: channels are closed with a word, an offer and its mailbox end, and what
+    /// is not written yet is written.
+    fn shut_down(&mut self, now: Now, io: &mut Io<'_>) -> Vec<Action>;
+
     /// When [`Event::Tick`] is due, by the steady clock.
     fn next_wake_ms(&self) -> Option<u64>;
 
@@ -22,6 +26,10 @@ pub trait Keeps: Send {
 impl Keeps for Keepers {
     fn step(&mut self, now: Now, event: Event, io: &mut Io<'_>) -> Vec<Action> {
         Self::step(self, now, event, io)
+    }
+
+    fn shut_down(&mut self, now: Now, io: &mut Io<'_>) -> Vec<Action> {
+        Self::shut_down(self, now, io)
     }
 
     fn next_wake_ms(&self) -> Option<u64> {

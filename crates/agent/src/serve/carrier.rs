@@ -101,14 +101,18 @@ impl Carrier {
         for connection in open {
             self.step(Event::HangUp { connection });
         }
-        self.clients.clear();
-        let out = async { while self.client_tasks.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(LAST_REPLIES_WAIT, out).await;
         let mut io = Io {
             rng: &mut self.rng,
             disk: &mut self.disk,
         };
-        self.agent.close(&mut io);
+        // While the last replies go out, the network takes the last words.
+        for action in self.agent.close(SystemClock.now(), &mut io) {
+            self.act(action);
+        }
+        self.clients.clear();
+        let out = async { while self.client_tasks.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(LAST_REPLIES_WAIT, out).await;
+        tokio::time::sleep(LAST_WORDS).await;
     }
 
     /// Sleeps until the agent wants a tick. The agent's clock counts while the machine sleeps and
@@ -218,6 +222,10 @@ const EVENTS_MAX: usize = 64;
 
 /// After a sleep of the machine everything that is due is seen within this time.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// The network gets this long to send withdrawals, goodbyes and the deletion of an offer's
+/// mailbox: a round trip or two; what is lost shows as silence there.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// `keystead agent stop` reads its reply at once; who does not is left.
 const LAST_REPLIES_WAIT: Duration = Duration::from_secs(1);

@@ -347,3 +347,24 @@ fn how_a_pairing_fails_decides_the_exit_status() {
     check(protocol(PairProtocolError::Commitment), FailureKind::Error);
     check(PairError::Cancelled, FailureKind::Error);
 }
+
+#[test]
+fn the_keepers_have_the_last_word() {
+    let mut bench = Bench::new();
+    bench.command(&PAIR);
+    let relay: keeper::RelayUrl = "http://relay.test".parse().unwrap();
+    bench.keeper.lock().unwrap().next.extend([
+        keeper::Action::Net(keeper::NetAction::RelayClose { relay }),
+        keeper::Action::Pairing(PairingProgress::Ended(PairError::Cancelled)),
+    ]);
+    let actions = bench.close();
+    // The offer's mailbox is deleted, the person told, and the entry durable.
+    assert!(
+        actions
+            .iter()
+            .any(|it| matches!(it, Action::Net(keeper::NetAction::RelayClose { .. })))
+    );
+    assert_eq!(failure(replies(actions)).0, FailureKind::Error);
+    bench.disk.crash();
+    assert_eq!(bench.last_entry().kind, "pair");
+}

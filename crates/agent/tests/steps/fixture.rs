@@ -94,6 +94,10 @@ impl Keeps for Handle {
         fake.next.drain(..).collect()
     }
 
+    fn shut_down(&mut self, _: Now, _: &mut Io<'_>) -> Vec<keeper::Action> {
+        self.0.lock().unwrap().next.drain(..).collect()
+    }
+
     fn next_wake_ms(&self) -> Option<u64> {
         None
     }
@@ -172,6 +176,15 @@ impl Bench {
             disk: &mut self.disk,
         };
         self.agent.step(self.now, event, &mut io)
+    }
+
+    /// The process ends.
+    pub(crate) fn close(&mut self) -> Vec<Action> {
+        let mut io = Io {
+            rng: &mut self.rng,
+            disk: &mut self.disk,
+        };
+        self.agent.close(self.now, &mut io)
     }
 
     pub(crate) fn frame(&mut self, message: &[u8]) -> Vec<Action> {
