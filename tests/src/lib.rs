@@ -6,6 +6,7 @@
 
 mod deadline;
 mod failure;
+mod leftover;
 mod place;
 mod play;
 mod program;

@@ -140,12 +140,10 @@ impl Place {
         }
         variables
     }
-}
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        // An agent that a command started by itself has no other end. A script
-        // may have had it keep its folders where XDG has them.
+    /// Stops an agent that a command started by itself: it has no other end. A
+    /// script may have had it keep its folders where XDG has them.
+    pub(crate) fn stop_agents(&self) {
         let variables = self.variables();
         let without_home = variables
             .iter()
@@ -161,6 +159,12 @@ impl Drop for Place {
                 .stderr(Stdio::null())
                 .status();
         }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.stop_agents();
         if std::env::var_os("KEYSTEAD_KEEP_PLACE").is_none() {
             let _ = std::fs::remove_dir_all(&self.folder);
         }

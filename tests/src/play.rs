@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 
 use crate::failure::{About, Failure, Result};
+use crate::leftover;
 use crate::place::{Place, wait_until};
 use crate::program::{Ended, Program, Run, compile};
 use crate::script::{Step, parse};
@@ -110,17 +111,20 @@ impl Play {
         Ok(())
     }
 
-    /// Ends all programs and looks for the passphrase in what they said, at the
+    /// Ends all programs, sees that none is left, and looks for the passphrase in what they said, at the
     /// most talkative level of tracing, and in what they kept.
     ///
     /// # Errors
-    /// It was there, or a program panicked.
+    /// It was there, a program panicked, or one goes on.
     pub fn finish(mut self) -> Result<()> {
         let names: Vec<String> = self.background.keys().cloned().collect();
         for name in names {
             self.named(&name)?.signal_all(Signal::KILL)?;
             self.wait(&name)?;
         }
+        self.sshd = None;
+        self.place.stop_agents();
+        leftover::none()?;
         for ended in &self.said {
             for (what, word) in [("the passphrase", PASSPHRASE), ("a panic", "panicked at")] {
                 let streams = [&ended.stdout, &ended.stderr, &ended.terminal];

@@ -53,3 +53,14 @@ fn a_passphrase_that_is_said_or_kept_is_noticed() -> Result<()> {
     )?;
     check("sh -c 'echo thread panicked at x'", "a panic was said")
 }
+
+#[test]
+fn a_program_that_goes_on_is_noticed() -> Result<()> {
+    if std::env::var_os("NEXTEST").is_none() {
+        return Err(Failure::new("this needs nextest: a process for each test"));
+    }
+    check(
+        "env KEYSTEAD_HOME=$PLACE/elsewhere\nkeystead agent start",
+        "left running: ",
+    )
+}
