@@ -279,10 +279,16 @@ impl World {
         let Some(user) = it.person.screen.remove(&question) else {
             return;
         };
-        match decision {
-            Decision::Approve(()) => it.person.approved.insert(user),
-            Decision::Refuse => it.person.refused.insert(user),
+        // Asked anew, after a no that a full disk and a restart lost, the last word counts.
+        let Person {
+            approved, refused, ..
+        } = &mut it.person;
+        let (said, unsaid) = match decision {
+            Decision::Approve(()) => (approved, refused),
+            Decision::Refuse => (refused, approved),
         };
+        unsaid.remove(&user);
+        said.insert(user);
         self.step_holder(at, Event::Decide { question, decision });
     }
 }
