@@ -13,6 +13,7 @@ use crate::setup::{self, For, Tools, is_root};
 use crate::{fuzz, workspace};
 
 mod count;
+mod leftover;
 
 use count::Count;
 
@@ -86,7 +87,13 @@ fn tests(root: &Path, tools: &Tools, binaries: &Path, count: &mut Count) -> Resu
     if is_root() {
         nextest = nextest.args(["--run-ignored", "all"]);
     }
+    let before = leftover::running(binaries);
     let ended_well = nextest.shown()?;
+    for (pid, line) in leftover::running(binaries) {
+        if !before.contains_key(&pid) {
+            count.one(&format!("process {pid} outlives the tests: {line}"), false);
+        }
+    }
     if !is_root() {
         // Compiled by now: nobody waits for this without a word.
         for name in count::ignored(root)? {
