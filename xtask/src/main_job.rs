@@ -240,7 +240,7 @@ fn ask(decide: Decide, what: &str) {
 
 fn next() {
     step("Done; all of it is gone again. Next, on your own machines:");
-    say("  keystead-relay run --listen 127.0.0.1:8480     on a host that both reach, behind TLS");
+    say("  keystead-relay run                             on a host that both reach, behind TLS");
     say("  keystead-authenticator init --name my-phone    on the machine that keeps the key");
     say("  keystead-authenticator run");
     say("  keystead pair --relay https://your.relay       here; then scan, or type the link there");
