@@ -44,6 +44,8 @@ fn trace() {
     let filter = EnvFilter::try_from_env("KEYSTEAD_TRACE");
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("error")))
+        // To whom would it say that standard error cannot be written? It would panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // A second one cannot be: this is the program's start.
     let _ = subscriber.try_init();

@@ -45,6 +45,8 @@ fn trace() {
     let filter = EnvFilter::try_from_env("KEYSTEAD_TRACE");
     tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("warn")))
+        // To whom would it say that standard error cannot be written? It would panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();
