@@ -64,10 +64,9 @@ impl Agent {
     ) -> Result<Self, LoadError> {
         let unreadable = |source| LoadError::Unreadable { source };
         let (book, cut) = Book::load(now, io.disk).map_err(unreadable)?;
-        let relay = io.disk.read(RELAY_FILE).map_err(unreadable)?;
-        let relay = relay
-            .and_then(|text| String::from_utf8(text).ok())
-            .and_then(|text| text.trim().parse().ok());
+        let remembered = io.disk.read(RELAY_FILE).map_err(unreadable)?;
+        let relay = remembered.as_deref().and_then(relay_of);
+        let is_relay_lost = remembered.is_some() && relay.is_none();
         let mut agent = Self {
             setup,
             keepers,
@@ -81,6 +80,9 @@ impl Agent {
             notices: Vec::new(),
         };
         cut.into_iter().for_each(|notice| agent.notice(notice));
+        if is_relay_lost {
+            agent.notice(RELAY_LOST.to_owned());
+        }
         agent.write_key_files(&mut Turn::new(now, io));
         Ok(agent)
     }
@@ -188,9 +190,13 @@ impl Agent {
             | Notice::NotSaved { .. }
             | _ => {}
         }
-        if let Some(text) = notice_text(&notice) {
-            self.notice(text);
+        let Some(text) = notice_text(&notice) else {
+            return;
+        };
+        if matches!(notice, Notice::RelayAway { .. } | Notice::RelayBack { .. }) {
+            self.tell_who_pairs(turn, &text);
         }
+        self.notice(text);
     }
 
     /// Writes an entry of something that has happened anyway; what must not happen without one
@@ -396,6 +402,12 @@ impl LoadError {
     }
 }
 
+/// The relay in its file; none when the line was cut off.
+fn relay_of(file: &[u8]) -> Option<RelayUrl> {
+    let line = file.strip_suffix(b"\n")?;
+    std::str::from_utf8(line).ok()?.parse().ok()
+}
+
 /// What a person is told of a notice; none where a list says it anyway.
 fn notice_text(notice: &Notice) -> Option<String> {
     Some(match notice {
@@ -421,6 +433,10 @@ fn notice_text(notice: &Notice) -> Option<String> {
 
 /// The remembered relay, in the state folder.
 pub(crate) const RELAY_FILE: &str = "relay";
+
+/// Said when [`RELAY_FILE`] is not a whole line with a relay's address in it.
+const RELAY_LOST: &str =
+    "the remembered relay cannot be read; `keystead pair --relay URL` names it anew";
 
 /// What `status` shows at most; a person reads no more.
 const NOTICES_MAX: usize = 32;

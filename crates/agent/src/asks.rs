@@ -211,7 +211,13 @@ impl Agent {
                 };
                 self.say(turn, connection, &words);
             }
-            Asker::Command { client } => turn.reply(client, Reply::Waiting { keeper, left_s }),
+            Asker::Command { client } => {
+                let reply = match news {
+                    Said::Asking => Reply::Waiting { keeper, left_s },
+                    Said::Reaching | Said::Nothing => Reply::Reaching { keeper, left_s },
+                };
+                turn.reply(client, reply);
+            }
         }
     }
 

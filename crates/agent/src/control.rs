@@ -45,7 +45,7 @@ pub enum Command {
         /// Its name, or its id.
         keeper: String,
     },
-    /// Has a key made there. Answered by [`Reply::Waiting`] and at last [`Reply::Key`].
+    /// Has a key made there. Answered by [`Reply::Reaching`], [`Reply::Waiting`] and at last [`Reply::Key`].
     NewKey {
         /// Which keeper; may be left out when there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,12 +99,24 @@ pub enum Reply {
         /// Time left for both persons to say yes.
         expires_in_ms: u64,
     },
+    /// Something is in the way of the pairing, or no longer is.
+    Notice {
+        /// One line.
+        text: String,
+    },
     /// This side has confirmed, the other one has not.
     WaitingForHolder {},
     /// Stored on both sides.
     Paired {
         /// The new keeper.
         keeper: Keeper,
+    },
+    /// Asked, and nobody has answered yet.
+    Reaching {
+        /// Where.
+        keeper: String,
+        /// Time left.
+        left_s: u64,
     },
     /// A person is being asked.
     Waiting {
@@ -136,6 +148,8 @@ impl Reply {
             | Self::HelloSeen {}
             | Self::Code { .. }
             | Self::WaitingForHolder {}
+            | Self::Notice { .. }
+            | Self::Reaching { .. }
             | Self::Waiting { .. } => false,
         }
     }

@@ -83,6 +83,14 @@ impl Agent {
         }
     }
 
+    /// What is in the way, to the command that pairs.
+    pub(crate) fn tell_who_pairs(&self, turn: &mut Turn<'_, '_>, text: &str) {
+        if let Some(pairing) = &self.pairing {
+            let text = text.to_owned();
+            turn.reply(pairing.client, Reply::Notice { text });
+        }
+    }
+
     /// News of the pairing.
     pub(crate) fn pairing_progress(&mut self, turn: &mut Turn<'_, '_>, news: PairingProgress) {
         let reply = match news {

@@ -134,7 +134,7 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
         tokio::select! {
             outcome = work => outcome,
             _ = tokio::signal::ctrl_c() => {
-                Err(Failure::new("withdrawn").status(Status::Interrupted))
+                Err(Failure::new("ended by ^C; what was asked is withdrawn").status(Status::Interrupted))
             }
         }
     });

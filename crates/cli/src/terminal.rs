@@ -172,6 +172,22 @@ impl Countdown {
         }
     }
 
+    /// Says something in between, on a line of its own; what the time stood
+    /// behind stays above it as it was.
+    pub(crate) fn interrupt(&mut self, what: &str) {
+        let Some(running) = self.running.as_mut().filter(|_| is_watched()) else {
+            return say(harmless(what));
+        };
+        if running.before.is_empty() {
+            say_for_now("");
+        } else {
+            say_for_now(format_args!("{}\n", running.before));
+            running.before.clear();
+        }
+        say(harmless(what));
+        running.show();
+    }
+
     /// Ends it; the line stays as it was shown last.
     pub(crate) fn stop(&mut self) {
         if self.running.take().is_some() && is_watched() {

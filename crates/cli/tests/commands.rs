@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test; what its functions do fails it")]
 
 use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -316,4 +317,55 @@ fn a_setting_that_is_not_understood_is_told_by_whoever_starts_the_agent() {
     home.check(&["status"], 1, line);
     home.check(&["status"], 1, "line 1: unknown field `wait`");
     home.check(&["agent", "run"], 1, "keystead: hint: correct ");
+}
+
+#[test]
+fn what_is_no_certificate_is_not_remembered() {
+    let home = Home::new("no-certificate");
+    let file = home.0.join("ca.pem");
+    fs::write(&file, "-----BEGIN PRIVATE KEY-----\n").unwrap();
+    let pair = ["pair", "--yes", "--ca", file.to_str().unwrap()];
+    home.check(&pair, 1, "ca.pem: no certificate in it");
+    assert!(!home.0.join("keystead/agent/config/config.toml").exists());
+}
+
+/// The trace file of an agent in the background lies on the disk that fills.
+#[test]
+fn an_agent_that_cannot_write_its_trace_lives_on() {
+    let home = Home::new("full-trace");
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let mut agent = Command::new(env!("CARGO_BIN_EXE_keystead"))
+        .args(["agent", "run"])
+        .env("KEYSTEAD_HOME", home.0.join("keystead"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(full)
+        .spawn()
+        .unwrap();
+    let mut ready = String::new();
+    let mut stdout = BufReader::new(agent.stdout.take().unwrap());
+    stdout.read_line(&mut ready).unwrap();
+    assert!(ready.starts_with("ready SSH_AUTH_SOCK="), "{ready:?}");
+    // What it traces, the one who pairs is told.
+    let mut pair = Command::new(env!("CARGO_BIN_EXE_keystead"))
+        .args(["pair", "--yes", "--relay", "http://127.0.0.1:1"])
+        .env("KEYSTEAD_HOME", home.0.join("keystead"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = BufReader::new(pair.stderr.take().unwrap()).lines();
+    let away = |line: &String| line.starts_with("relay http://127.0.0.1:1 is away: ");
+    assert!(said.map_while(Result::ok).any(|line| away(&line)));
+    pair.kill().unwrap();
+    pair.wait().unwrap();
+    let id = agent.id().to_string();
+    let status = home.check(&["status"], 0, "");
+    assert!(status.contains(&format!("process {id}")), "{status}");
+    home.check(&["agent", "stop"], 0, "");
+    assert!(agent.wait().unwrap().success());
 }

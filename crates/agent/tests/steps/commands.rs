@@ -4,7 +4,7 @@ use keystead_agent::control::{Command, FailureKind, KeeperState, Reply};
 use keystead_agent::{Action, Event};
 use keystead_core::{Kind, Name, Outcome, RequestHash, ResponseBody, SignedReceipt};
 use keystead_daemon::{Disk, MemoryDisk};
-use keystead_keeper::{self as keeper, PairError, PairProtocolError, PairingProgress};
+use keystead_keeper::{self as keeper, Notice, PairError, PairProtocolError, PairingProgress};
 
 use crate::fixture::*;
 
@@ -135,6 +135,14 @@ fn a_pairing_streams_its_progress_and_takes_the_persons_word() {
             ..
         }]
     ));
+    let said = replies(bench.says(keeper::Action::Notice(Notice::RelayAway {
+        relay: "https://relay.test".parse().unwrap(),
+        reason: "no route".to_owned(),
+    })));
+    assert!(
+        matches!(said.as_slice(), [Reply::Notice { text }] if text.contains("is away: no route")),
+        "{said:?}"
+    );
     let said = replies(bench.says(keeper::Action::Pairing(PairingProgress::HelloSeen)));
     assert_eq!(said, [Reply::HelloSeen {}]);
     bench.command(&Command::Confirm { same: true });
@@ -222,6 +230,12 @@ fn a_key_is_made_at_the_only_keeper() {
         FailureKind::Error
     );
     assert!(replies(bench.command(&new(None, "p256"))).is_empty());
+    // The person is told whom nobody has reached yet, and is not sent to approve there.
+    let said = replies(bench.wait(2_000));
+    assert!(
+        matches!(said.as_slice(), [Reply::Reaching { .. }]),
+        "{said:?}"
+    );
     let said = replies(bench.progress(asking()));
     assert!(matches!(said.as_slice(), [Reply::Waiting { .. }]));
     let made = key_entry("work", noted("p256"));
@@ -367,4 +381,23 @@ fn the_keepers_have_the_last_word() {
     assert_eq!(failure(replies(actions)).0, FailureKind::Error);
     bench.disk.crash();
     assert_eq!(bench.last_entry().kind, "pair");
+}
+
+#[test]
+fn a_relay_that_was_cut_off_on_the_disk_is_not_taken_for_another() {
+    let read = |file: &[u8]| {
+        let mut disk = MemoryDisk::new();
+        disk.replace("relay", file).unwrap();
+        let mut bench = Bench::on(disk);
+        let said = replies(bench.command(&Command::Status {}));
+        match said.as_slice() {
+            [Reply::Status(status)] => (status.relay.clone(), status.notices.len()),
+            _ => panic!("{said:?}"),
+        }
+    };
+    let whole = b"https://relay.test\n";
+    assert_eq!(read(whole), (Some("https://relay.test".to_owned()), 0));
+    for len in 0..whole.len() {
+        assert_eq!(read(&whole[..len]), (None, 1), "{len}");
+    }
 }

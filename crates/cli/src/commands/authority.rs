@@ -15,8 +15,15 @@ use crate::terminal::say;
 
 /// Writes the setting, prints it, and ends an agent that runs without it.
 pub(crate) fn remember(file: &Path) -> Result<(), Failure> {
-    let file = fs::canonicalize(file)
-        .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
+    let of_file = |error: &io::Error| Failure::new(format!("{}: {error}", file.display()));
+    let file = fs::canonicalize(file).map_err(|error| of_file(&error))?;
+    let pem = fs::read(&file).map_err(|error| of_file(&error))?;
+    // Whether it is a certificate is the agent's business; but what is remembered
+    // and cannot be read would keep every agent from starting.
+    if !pem.windows(BEGIN.len()).any(|it| it == BEGIN) {
+        let message = format!("{}: no certificate in it", file.display());
+        return Err(Failure::new(message).hint("name a PEM file: it says BEGIN CERTIFICATE"));
+    }
     let path = folders()?.config.join(settings::FILE_NAME);
     let of_settings = |error: &dyn std::error::Error| {
         Failure::new(format!("{}: {error}", path.display())).hint("correct the file")
@@ -53,3 +60,6 @@ pub(crate) fn remember(file: &Path) -> Result<(), Failure> {
     ));
     agent::stop()
 }
+
+/// How a certificate begins (RFC 7468, section 5.1).
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";

@@ -141,6 +141,9 @@ fn keepers(status: &Status) -> Check {
 
 fn keys(status: &Status) -> Check {
     match status.keys.len() {
+        0 if status.keepers.is_empty() => {
+            Check::bad("keys", "none", "an authenticator brings its own")
+        }
         0 => Check::bad("keys", "none", "`keystead key new` has a keeper make one"),
         keys => Check::good(
             "keys",

@@ -37,13 +37,24 @@ async fn made(link: &mut AgentLink) -> Result<Key, Failure> {
             reply = link.next() => reply?,
             () = countdown.tick() => continue,
         };
-        if let Reply::Key(key) = reply {
-            return Ok(key);
-        }
-        let Reply::Waiting { keeper, left_s } = reply else {
-            return Err(unexpected());
+        let (what, left_s) = match reply {
+            Reply::Key(key) => return Ok(key),
+            Reply::Reaching { keeper, left_s } => (format!("no answer from {keeper} yet"), left_s),
+            Reply::Waiting { keeper, left_s } => (format!("approve on {keeper}"), left_s),
+            Reply::Version { .. }
+            | Reply::Status(_)
+            | Reply::Offer { .. }
+            | Reply::HelloSeen {}
+            | Reply::Code { .. }
+            | Reply::Notice { .. }
+            | Reply::WaitingForHolder {}
+            | Reply::Paired { .. }
+            | Reply::Done {}
+            | Reply::Failed(_)
+            | _ => return Err(unexpected()),
         };
-        countdown.start(format!("approve on {keeper}"), left_s.saturating_mul(1000));
+        countdown.stop();
+        countdown.start(what, left_s.saturating_mul(1000));
     }
 }
 

@@ -71,6 +71,12 @@ fn what(entry: &Entry) -> String {
             None => format!("log in as {user} with {key}, destination not proved"),
         },
         (_, None, Some(namespace)) => format!("sign for {namespace} with {key}"),
+        ("sign", None, None) if entry.purpose.as_deref() == Some("opaque") => {
+            format!("sign something that nobody can read, with {key}")
+        }
+        ("sign", None, None) => "its receipt for what was taken back or came too late".to_owned(),
+        ("cancel", None, None) => "take back what was asked".to_owned(),
+        ("unpair", None, None) => "end the pairing".to_owned(),
         ("make-key", None, None) => format!("make the key {key}"),
         ("me", None, None) => "tell its keys and addresses".to_owned(),
         ("confirm", None, None) => "confirm the pairing".to_owned(),

@@ -38,9 +38,10 @@ async fn converse(pair: &Pair) -> Result<Keeper, Failure> {
     let relay = pair.relay.clone();
     link.send(&Command::Pair { name, relay }).await?;
     let mut screen = Screen::of(pair);
+    let mut is_refused = false;
     loop {
         let same = tokio::select! {
-            reply = link.next() => match screen.show(reply?)? {
+            reply = link.next() => match screen.show(reply.map_err(|it| in_words(it, is_refused))?)? {
                 Step::Wait => continue,
                 Step::Confirm => true,
                 Step::End(keeper) => return Ok(keeper),
@@ -48,6 +49,7 @@ async fn converse(pair: &Pair) -> Result<Keeper, Failure> {
             () = screen.countdown.tick() => continue,
             same = screen.question.answered() => same,
         };
+        is_refused = !same;
         link.send(&Command::Confirm { same }).await?;
     }
 }
@@ -91,6 +93,12 @@ impl<'a> Screen<'a> {
                 self.countdown
                     .start_behind(beside, "waiting", expires_in_ms);
             }
+            Reply::Notice { text } => {
+                // Not into a question: what comes of it says enough.
+                if !self.question.is_open() {
+                    self.countdown.interrupt(&text);
+                }
+            }
             Reply::HelloSeen {} => {
                 self.countdown.stop();
                 say("an authenticator answers");
@@ -125,6 +133,7 @@ impl<'a> Screen<'a> {
             }
             Reply::Version { .. }
             | Reply::Status(_)
+            | Reply::Reaching { .. }
             | Reply::Waiting { .. }
             | Reply::Key(_)
             | Reply::Done {}
@@ -133,6 +142,17 @@ impl<'a> Screen<'a> {
         }
         Ok(Step::Wait)
     }
+}
+
+/// The end of a pairing, in this person's words where it was this person's doing.
+fn in_words(failure: Failure, is_refused: bool) -> Failure {
+    if !is_refused {
+        return failure;
+    }
+    Failure::new("nothing is paired: you said that the codes differ").hint(
+        "if they did, somebody may stand between the two machines; \
+         run `keystead pair` again, on another network",
+    )
 }
 
 fn say_routes(relay: Option<&str>, addresses: &[String]) {
@@ -191,6 +211,10 @@ impl Question {
         });
     }
 
+    fn is_open(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// The answer, once; never, when nothing was asked. May be dropped and called again.
     async fn answered(&mut self) -> bool {
         let Some(answered) = &mut self.0 else {
@@ -199,6 +223,15 @@ impl Question {
         let same = answered.await.unwrap_or(false);
         self.0 = None;
         same
+    }
+}
+
+impl Drop for Question {
+    /// What comes next stands on a line of its own.
+    fn drop(&mut self) {
+        if self.is_open() {
+            say("");
+        }
     }
 }
 

@@ -30,8 +30,10 @@ pub(crate) fn run(reading: &Reading) -> Result<(), Failure> {
     print_agent(&status)?;
     print("")?;
     print_keepers(&status.keepers)?;
-    print("")?;
-    print_keys(&status.keys)?;
+    if !status.keepers.is_empty() {
+        print("")?;
+        print_keys(&status.keys)?;
+    }
     for notice in &status.notices {
         say(format_args!("\nnote: {}", harmless(notice)));
     }
