@@ -141,7 +141,10 @@ pub async fn connect(path: &Path) -> Result<UnixStream, ConnectError> {
         path: path.to_owned(),
         source,
     };
-    check_path(path).map_err(|_| broken(io::ErrorKind::InvalidFilename.into()))?;
+    // Where nobody can listen, nobody does; whoever tries to is told why not.
+    check_path(path).map_err(|_| ConnectError::NobodyListens {
+        path: path.to_owned(),
+    })?;
     let stream = UnixStream::connect(path).await.map_err(|source| {
         let nobody = [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused];
         if nobody.contains(&source.kind()) {
