@@ -84,17 +84,26 @@ impl std::str::FromStr for Name {
 /// Whether a character could move the cursor or turn the reading direction:
 /// control characters (C0, DEL, C1), line and paragraph separators, and the
 /// format characters of the Unicode Bidirectional Algorithm (UAX #9, table 4)
-/// with those that show nothing and so make two names look alike.
+/// with those that show nothing and so make two names look alike. The joiners
+/// U+200C and U+200D stay: Persian, Hindi and emoji are written with them.
 #[must_use]
 pub fn is_unsafe_to_show(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
-            '\u{061C}'
-                | '\u{200B}'..='\u{200F}'
+            '\u{00AD}'
+                | '\u{034F}'
+                | '\u{061C}'
+                | '\u{115F}'..='\u{1160}'
+                | '\u{180E}'
+                | '\u{200B}'
+                | '\u{200E}'..='\u{200F}'
                 | '\u{2028}'..='\u{202E}'
                 | '\u{2060}'..='\u{206F}'
+                | '\u{2800}'
+                | '\u{3164}'
                 | '\u{FEFF}'
+                | '\u{FFA0}'
                 | '\u{FFF9}'..='\u{FFFB}'
                 | '\u{E0000}'..='\u{E007F}'
         )
@@ -123,6 +132,9 @@ mod tests {
         check("evil\u{202e}txt", Err(NameError::Unsafe(0x202e)));
         check("a\u{2066}b", Err(NameError::Unsafe(0x2066)));
         check("a\u{200b}b", Err(NameError::Unsafe(0x200b)));
+        check("a\u{ad}b", Err(NameError::Unsafe(0xad)));
+        check("a\u{3164}", Err(NameError::Unsafe(0x3164)));
+        check("👩\u{200d}💻", Ok(()));
     }
 
     #[test]
