@@ -24,7 +24,6 @@ impl Holder {
         let Some(attempt) = attempt else {
             return self.refuse(ticket, Outcome::Refuse, "no offer is being answered", step);
         };
-        let caller = attempt.caller;
         let state = std::mem::replace(&mut attempt.state, State::Over);
         let State::Approved(approved) = state else {
             attempt.state = state;
@@ -46,8 +45,27 @@ impl Holder {
         }
         self.renew_listener(step);
         self.read_mailboxes(step);
-        let line = format!("paired with {}", self.name_of(&ticket.peer));
-        step.reply(caller, Reply::done(line));
+    }
+
+    /// The workstation stored nothing after all: another authenticator answered
+    /// the offer, or its disk is full (`spec/pairing.md`, section 1, step 2).
+    pub(super) fn take_back(&mut self, step: &mut Step<'_, '_>) {
+        let Some(attempt) = &mut self.attempt else {
+            return;
+        };
+        attempt.state = State::Over;
+        let (id, caller) = (attempt.peer, attempt.caller);
+        let name = self.name_of(&id);
+        let mut entry = Entry::own(step.now.unix_s, "unpair", Outcome::Unpair);
+        entry.pairing = Some(id.to_string());
+        entry.workstation = Some(name.to_string());
+        entry.reason = Some(TAKEN_BACK.to_owned());
+        // A log that cannot be written is said by `log_own`; the pairing is of no use anyway.
+        let _ = self.log_own(&entry, step);
+        self.end_attempt(step);
+        self.forget(&id, step);
+        let message = format!("pairing failed: {TAKEN_BACK}");
+        step.reply(caller, Reply::failed(message, "run keystead pair again"));
     }
 
     /// Stores and answers, or neither: there is no half pairing.
@@ -92,3 +110,7 @@ impl Holder {
         Err("the log cannot be written".to_owned())
     }
 }
+
+/// Why a pairing that was stored here is not there.
+const TAKEN_BACK: &str =
+    "the workstation did not store it: perhaps another authenticator answered the same offer";

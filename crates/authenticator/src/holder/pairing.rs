@@ -377,6 +377,8 @@ impl Holder {
         let Some(attempt) = attempt else { return };
         match (&attempt.state, code) {
             (State::Stored { .. }, CloseCode::Done) => self.end_attempt(step),
+            // It aborts before it has stored anything: nothing stays here either.
+            (State::Stored { .. }, CloseCode::PairingAborted) => self.take_back(step),
             (State::Stored { .. }, _) | (_, CloseCode::Done | CloseCode::GoingAway) => {}
             (_, CloseCode::PairingAborted | CloseCode::BrokenRules | CloseCode::Unpaired) => {
                 self.fail_attempt("the workstation ended it: refused there, or another authenticator answered the same offer", step);
@@ -441,10 +443,15 @@ impl Holder {
     }
 
     /// The offer's secret and mailbox die; a stored pairing lives on.
-    fn end_attempt(&mut self, step: &mut Step<'_, '_>) {
+    pub(super) fn end_attempt(&mut self, step: &mut Step<'_, '_>) {
         let Some(mut attempt) = self.attempt.take() else {
             return;
         };
+        // Said now, not when it was stored: until its Close the workstation may still abort.
+        if matches!(attempt.state, State::Stored { .. }) {
+            let line = format!("paired with {}", self.name_of(&attempt.peer));
+            step.reply(attempt.caller, Reply::done(line));
+        }
         attempt.state = State::Over;
         self.delete_mailboxes(&attempt.peer, Mailboxes::Offer, step);
         for link in attempt.dials.iter().filter_map(|it| it.link) {

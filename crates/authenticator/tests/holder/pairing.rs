@@ -55,6 +55,8 @@ fn both_say_yes_and_it_is_stored() {
     let stored = laptop.ask(&mut world, confirm());
     assert_eq!(laptop.outcomes(&mut world, &stored), [Outcome::Approve]);
     assert_eq!(pairing_files(&world), 1);
+    assert!(!matches!(world.replies.last(), Some(Reply::Done { .. })));
+    laptop.close(&mut world, CloseCode::Done);
     assert_eq!(
         world.replies.pop(),
         Some(Reply::Done {
@@ -67,6 +69,23 @@ fn both_say_yes_and_it_is_stored() {
     let mut later = laptop.connect(&mut world);
     let sign = later.log_in(&mut world, &Host::new(5));
     assert_eq!(later.outcomes(&mut world, &sign), [Outcome::Ack]);
+}
+
+/// Two authenticators answered one offer, and the second one was heard after this one had stored.
+#[test]
+fn a_workstation_that_aborts_after_the_confirm_leaves_no_half_pairing() {
+    let mut world = World::new(Decide::Ask);
+    let mut laptop = Workstation::greet(&mut world, true);
+    laptop.ask(&mut world, me());
+    let stored = laptop.ask(&mut world, confirm());
+    assert_eq!(laptop.outcomes(&mut world, &stored), [Outcome::Approve]);
+    assert_eq!(pairing_files(&world), 1);
+    laptop.close(&mut world, CloseCode::PairingAborted);
+    assert_eq!(pairing_files(&world), 0);
+    assert!(world.holder.status().pairings.is_empty());
+    assert!(!world.holder.is_pairing());
+    assert!(matches!(world.replies.pop(), Some(Reply::Failed { .. })));
+    assert_eq!(world.log().last().unwrap().kind, "unpair");
 }
 
 #[test]

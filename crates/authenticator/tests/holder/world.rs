@@ -9,7 +9,7 @@ use keystead_authenticator::holder::{Action, Caller, Decide, Event, Holder, Opti
 use keystead_authenticator::journal::Journal;
 use keystead_authenticator::keyring::Keyring;
 use keystead_authenticator::screen::{Question, QuestionId};
-use keystead_channel::curve::{KeyPair, PublicKey};
+use keystead_channel::curve::{CloseCode, KeyPair, PublicKey};
 use keystead_channel::link::{
     Carrier, ClientLink, ClientLinkSetup, LinkEnd, LinkEvent, LinkOutput,
 };
@@ -308,6 +308,12 @@ impl Workstation {
     pub(crate) fn send(&mut self, world: &mut World, message: &[u8]) {
         let frames = self.link.send(world.now.mono_ms, message).unwrap();
         self.send_frames(world, &frames);
+    }
+
+    /// Closes the channel.
+    pub(crate) fn close(&mut self, world: &mut World, code: CloseCode) {
+        let output = self.link.close(world.now.mono_ms, code);
+        self.send_frames(world, &output.frames);
     }
 
     fn send_frames(&mut self, world: &mut World, frames: &[Vec<u8>]) {
