@@ -72,6 +72,9 @@ impl LoadError {
         match self {
             Self::NotMade => "make one: keystead-authenticator init --name NAME",
             Self::AlreadyMade { .. } => "another one needs another folder: set KEYSTEAD_HOME",
+            Self::Damaged { file, .. } if file.starts_with("pairings/") => {
+                "put the file back from a copy, or take it away and pair that workstation again"
+            }
             Self::Missing { .. } | Self::Damaged { .. } => {
                 "put the file back from a copy; nothing was overwritten"
             }

@@ -8,7 +8,11 @@ use clap::Parser;
 use keystead_relay::command::Command;
 
 fn main() -> ExitCode {
-    match Command::parse().run() {
+    let command = match Command::try_parse() {
+        Ok(command) => command,
+        Err(error) => return not_understood(&error),
+    };
+    match command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let mut message = error.to_string();
@@ -24,4 +28,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Help and version go to standard output; a mistake is usage, in this program's name.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let text = error.to_string();
+    if !text.starts_with("error: ") {
+        error.exit();
+    }
+    let _ = writeln!(io::stderr(), "keystead-relay: {}", text.trim_end());
+    ExitCode::from(2)
 }

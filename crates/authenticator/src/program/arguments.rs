@@ -134,7 +134,7 @@ pub(crate) enum HostCommand {
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Network {
     /// Trust these certificate authorities (PEM) for https:// relays, in place of the system's.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "ca", visible_alias = "ca-file", value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
 }
 

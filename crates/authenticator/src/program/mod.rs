@@ -25,7 +25,10 @@ use arguments::Arguments;
 /// Runs the program; the exit status is STYLE's: 0 done, 1 error, 2 usage, 3 refused.
 #[must_use]
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return not_understood(&error),
+    };
     trace();
     match commands::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -37,6 +40,16 @@ pub fn run() -> ExitCode {
             ExitCode::from(failure.status)
         }
     }
+}
+
+/// Help and version go to standard output; a mistake is usage, in this program's name.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let text = error.to_string();
+    if !text.starts_with("error: ") {
+        error.exit();
+    }
+    print::talk(format_args!("{PROGRAM}: {}", text.trim_end()));
+    ExitCode::from(2)
 }
 
 /// `tracing` output for developers, on standard error: `KEYSTEAD_TRACE=debug`.
