@@ -6,6 +6,8 @@
 use keystead_core::{Outcome, PairingId, RequestHash, RequestId};
 use serde::{Deserialize, Serialize};
 
+use crate::journal::Carried;
+
 /// What one line of the log says, as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -79,6 +81,9 @@ pub struct Entry {
     /// Hex of its signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt_signature: Option<String>,
+    /// What the first entry of a file takes over from the file before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried: Option<Carried>,
 }
 
 impl Entry {
@@ -91,6 +96,27 @@ impl Entry {
             decision: outcome.as_str().to_owned(),
             ..Self::default()
         }
+    }
+
+    /// With no text longer than a request may make it: whoever asks chooses names, paths and
+    /// reasons, up to the length of a whole message.
+    #[must_use]
+    pub fn clipped(mut self) -> Self {
+        clip(&mut self.words, WORDS_BYTES_MAX);
+        for text in [
+            &mut self.reason,
+            &mut self.workstation,
+            &mut self.key,
+            &mut self.user,
+            &mut self.host,
+            &mut self.host_key,
+            &mut self.namespace,
+            &mut self.process_path,
+        ] {
+            clip(text, TEXT_BYTES_MAX);
+        }
+        self.path.truncate(keystead_core::Evidence::BINDS_MAX);
+        self
     }
 
     /// The pairing it belongs to, if to any.
@@ -113,6 +139,22 @@ impl Entry {
         Some((self.receipt_seq?, from_hex(self.receipt.as_ref()?)?))
     }
 }
+
+fn clip(text: &mut Option<String>, bytes_max: usize) {
+    let Some(text) = text.as_mut().filter(|it| it.len() > bytes_max) else {
+        return;
+    };
+    let end = text.floor_char_boundary(bytes_max);
+    text.truncate(end);
+    text.push('…');
+}
+
+/// 1 KiB: what a person is shown of a request in one line.
+const WORDS_BYTES_MAX: usize = 1_024;
+
+/// 256 bytes: a host's name fits whole (255, RFC 1035 section 2.3.4). With it an entry has
+/// some 4 KiB at the most, and 10,000 ids a day fill 40 MiB of log.
+const TEXT_BYTES_MAX: usize = 256;
 
 /// Lower-case hex.
 #[must_use]
@@ -155,6 +197,32 @@ mod tests {
         assert_eq!(to_hex(&[0, 0x7f, 0xff]), "007fff");
         assert_eq!(from_hex("0"), None);
         assert_eq!(from_hex("0g"), None);
+    }
+
+    #[test]
+    fn no_request_makes_a_long_entry() {
+        let long = Some("ä\n".repeat(80_000));
+        let entry = Entry {
+            words: long.clone(),
+            reason: long.clone(),
+            workstation: long.clone(),
+            key: long.clone(),
+            user: long.clone(),
+            host: long.clone(),
+            host_key: long.clone(),
+            namespace: long.clone(),
+            process_path: long,
+            path: vec![format!("SHA256:{}", "x".repeat(43)); 16],
+            ..Entry::own(1, "sign", Outcome::Approve)
+        };
+        let json = serde_json::to_string(&entry.clipped()).unwrap();
+        assert!(json.len() < 6_000, "{}", json.len());
+        let usual = Entry {
+            user: Some("alex".into()),
+            host: Some("h".repeat(255)),
+            ..Entry::own(1, "sign", Outcome::Approve)
+        };
+        assert_eq!(usual.clone().clipped(), usual);
     }
 
     #[test]

@@ -324,6 +324,11 @@ impl Holder {
     /// Writes an entry that answers nobody.
     fn log_own(&mut self, entry: &Entry, step: &mut Step<'_, '_>) -> Result<(), std::io::Error> {
         let written = self.journal.append(entry, step.io.disk);
+        if let Some(file) = self.journal.went_on() {
+            step.say(format!(
+                "the log is long and goes on in a new file; {file} in the state folder holds what was before, and may be moved away or removed"
+            ));
+        }
         self.note_log(written.as_ref().err(), step);
         written
     }

@@ -1,9 +1,10 @@
 //! Same id, same answer; and what is too late or unreadable.
 
 use keystead_authenticator::holder::Decide;
+use keystead_authenticator::journal::LOG_FILE;
 use keystead_channel::curve::CloseCode;
 use keystead_channel::link::LinkEnd;
-use keystead_core::{Decision, Outcome, RequestBody};
+use keystead_core::{Decision, Outcome, RequestBody, ResponseBody};
 
 use crate::login::{Host, login};
 use crate::world::World;
@@ -169,4 +170,57 @@ fn sixty_four_wait_and_the_next_is_busy() {
     let asked = laptop.ask(&mut world, body);
     assert_eq!(laptop.outcomes(&mut world, &asked), [Outcome::Busy]);
     assert_eq!(world.questions.len(), 64);
+}
+
+/// Lengthens the log as years of answers would, behind what stands there.
+fn fill_log(world: &mut World, bytes: usize) {
+    use keystead_daemon::{Disk, Sync};
+    let log = world.disk.read(LOG_FILE).unwrap().unwrap();
+    let mut chain = keystead_core::LogChain::check(&log).chain;
+    let long = format!(
+        r#"{{"time":5,"kind":"sign","decision":"refuse","words":"{}"}}"#,
+        "x".repeat(1 << 20)
+    );
+    for _ in 0..bytes >> 20 {
+        let (line, next) = chain.next_line(&long);
+        world
+            .disk
+            .append(LOG_FILE, line.as_bytes(), Sync::Now)
+            .unwrap();
+        chain = next;
+    }
+}
+
+#[test]
+fn a_long_log_goes_on_in_a_new_file_with_ids_receipts_and_hosts() {
+    let (mut world, mut laptop) = World::paired(Decide::Approve);
+    let old = laptop.log_in(&mut world, &Host::new(5));
+    assert_eq!(laptop.outcome(&mut world, &old), Some(Outcome::Approve));
+    // Longer than a log may ever be without a new file.
+    fill_log(&mut world, 193 << 20);
+    for round in 0..2 {
+        world.restart();
+        laptop = laptop.connect(&mut world);
+        let asked = laptop.log_in(&mut world, &Host::new(5));
+        assert_eq!(
+            laptop.outcome(&mut world, &asked),
+            Some(Outcome::Approve),
+            "{round}: {:?}",
+            world.said
+        );
+        laptop.send(&mut world, &old.bytes);
+        assert_eq!(laptop.outcome(&mut world, &old), Some(Outcome::Expire));
+    }
+    let said = |it: &&String| it.contains("log.1 in the state folder");
+    assert_eq!(world.said.iter().filter(said).count(), 1);
+    let all = keystead_authenticator::journal::Journal::read_all(&world.disk).unwrap();
+    let receipts: Vec<u64> = all.iter().filter_map(|it| Some(it.receipt()?.0)).collect();
+    // me, confirm, the old login; then twice a new one and the `expired`.
+    assert_eq!(receipts, [0, 1, 2, 3, 4, 5, 6]);
+    let asked = laptop.ask(&mut world, RequestBody::Hosts);
+    assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
+    let body = laptop.final_response(&asked).unwrap().body;
+    assert!(matches!(body, Some(ResponseBody::Hosts(hosts)) if hosts.len() == 1));
+    let newest = world.log();
+    assert!(newest.len() < 20, "{}", newest.len());
 }

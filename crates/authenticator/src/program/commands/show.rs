@@ -117,7 +117,7 @@ pub(crate) fn hosts(folders: &Folders, json: bool) -> Result<(), Failure> {
 pub(crate) fn log(folders: &Folders, json: bool) -> Result<(), Failure> {
     let disk = FolderDisk::open(&folders.state)?;
     Keyring::load(&disk)?;
-    let entries = Journal::read(&disk)?;
+    let entries = Journal::read_all(&disk)?;
     if json {
         return print::json(&Log {
             version: JSON_VERSION,
