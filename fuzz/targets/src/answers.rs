@@ -83,22 +83,38 @@ fn arrive(answers: &mut Answers, model: &mut BTreeMap<u8, Model>, now_ms: u64, i
         && verdict == Verdict::Expired
         && matches!(expected, Verdict::Again(_));
     assert!(dropped || verdict == expected);
+    if verdict == Verdict::Expired {
+        answer_expired(answers, model, now_ms, id);
+    }
+}
+
+/// What the holder does at once with an id whose answer is gone.
+fn answer_expired(answers: &mut Answers, model: &mut BTreeMap<u8, Model>, now_ms: u64, id: u8) {
+    let response = b"expired".to_vec();
+    assert!(answers.answer(now_ms, request_id(id), &response));
+    assert!(!answers.answer(now_ms, request_id(id), &response));
+    if let Some(known) = model.get_mut(&id)
+        && let Some((answer, left_ms)) = &mut known.answer
+    {
+        *answer = response;
+        // It is kept as long as the id.
+        known.keep_until_ms = known.keep_until_ms.max(*left_ms + FORGET_MS);
+    }
 }
 
 fn answer(answers: &mut Answers, model: &mut BTreeMap<u8, Model>, now_ms: u64, id: u8, number: u8) {
     // Seventeen of the longest exceed what is kept.
     let len = if number == u8::MAX { 262_144 } else { 1 };
     let response = vec![number; len];
-    let was_pending = answers.is_pending(&request_id(id));
-    assert_eq!(
-        answers.answer(now_ms, request_id(id), &response),
-        was_pending
-    );
     match model.get_mut(&id) {
         Some(known) if known.answer.is_none() => {
-            assert!(was_pending);
+            assert!(answers.is_pending(&request_id(id)));
+            assert!(answers.answer(now_ms, request_id(id), &response));
+            assert!(!answers.answer(now_ms, request_id(id), &response));
             known.answer = Some((response, now_ms));
         }
-        Some(_) | None => assert!(!was_pending),
+        // An answered id is answered anew only behind `Expired`, above.
+        Some(_) => assert!(!answers.is_pending(&request_id(id))),
+        None => assert!(!answers.answer(now_ms, request_id(id), &response)),
     }
 }
