@@ -274,7 +274,7 @@ impl World {
 #[derive(Debug)]
 pub(crate) struct Pairings {
     pub(crate) here: BTreeMap<String, Keeper>,
-    /// Whether a channel has used it.
+    /// Whether a request has used it.
     pub(crate) there: BTreeMap<String, bool>,
 }
 

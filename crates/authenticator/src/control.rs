@@ -146,7 +146,7 @@ pub struct PairingLine {
     pub relay: Option<String>,
     /// When it was made, seconds since 1970.
     pub made: u64,
-    /// Whether a channel has used it since.
+    /// Whether a request has used it since.
     pub used: bool,
     /// How many channels it has now.
     pub channels: usize,

@@ -36,7 +36,7 @@ pub(crate) struct StoredPairing {
     pub(crate) made_unix_s: u64,
     /// When it was revoked.
     pub(crate) revoked_unix_s: Option<u64>,
-    /// Whether a channel has used it since.
+    /// Whether a request has used it since.
     pub(crate) used: bool,
 }
 

@@ -323,18 +323,6 @@ impl Holder {
         if let Way::Mail { conn, .. } = way {
             peer.conns.prove(conn);
         }
-        let is_pairings_own = matches!(
-            way,
-            Way::Mail {
-                mailboxes: Mailboxes::Offer,
-                ..
-            }
-        ) || self.attempt.as_ref().is_some_and(|it| it.peer == pairing);
-        if peer.stage() == Stage::Paired && !peer.stored.used && !is_pairings_own {
-            peer.stored.used = true;
-            // Only a mark for `status`: the next channel tries again.
-            peer.stored.used = peer.stored.save(step.io.disk).is_ok();
-        }
         let own = self.channels.of(&pairing);
         if let Some(oldest) = own.first().filter(|_| own.len() > CHANNELS_MAX) {
             self.close(*oldest, CloseCode::GoingAway, step);

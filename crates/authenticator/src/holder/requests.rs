@@ -113,6 +113,9 @@ impl Holder {
             .peers
             .get(&ticket.peer)
             .map_or(Stage::Revoked, |it| it.stage());
+        if stage == Stage::Paired {
+            self.note_use(&ticket.peer, &request.body, step);
+        }
         match (stage, request.body) {
             (_, RequestBody::Cancel { target }) => self.on_cancel(&ticket, target, step),
             (
@@ -152,6 +155,24 @@ impl Holder {
             }
             (Stage::Paired, _) => self.refuse(&ticket, Outcome::Unsupported, "unknown kind", step),
             (Stage::Revoked, _) => self.refuse(&ticket, Outcome::Unpair, "", step),
+        }
+    }
+
+    /// A workstation that asks for something has stored its pairing; one that ends it,
+    /// or still makes it, may not have.
+    fn note_use(&mut self, peer: &PairingId, body: &RequestBody, step: &mut Step<'_, '_>) {
+        let is_use = matches!(
+            body,
+            RequestBody::Me { nonce_c: None }
+                | RequestBody::Sign(_)
+                | RequestBody::MakeKey(_)
+                | RequestBody::Hosts
+        );
+        let unused = self.peers.get_mut(peer).filter(|it| !it.stored.used);
+        if let Some(peer) = unused.filter(|_| is_use) {
+            peer.stored.used = true;
+            // Only a mark for `status`: the next request tries again.
+            peer.stored.used = peer.stored.save(step.io.disk).is_ok();
         }
     }
 

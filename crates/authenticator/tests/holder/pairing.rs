@@ -65,10 +65,25 @@ fn both_say_yes_and_it_is_stored() {
     );
     let status = world.holder.status();
     assert!(!status.pairings[0].used);
-    // The next channel uses it.
+    // A channel alone may be there to end it; a request uses it.
     let mut later = laptop.connect(&mut world);
+    assert!(!world.holder.status().pairings[0].used);
     let sign = later.log_in(&mut world, &Host::new(5));
     assert_eq!(later.outcomes(&mut world, &sign), [Outcome::Ack]);
+    assert!(world.holder.status().pairings[0].used);
+    world.restart();
+    assert!(world.holder.status().pairings[0].used);
+}
+
+#[test]
+fn an_end_that_could_not_be_written_is_no_use() {
+    let (mut world, laptop) = World::paired(Decide::Ask);
+    let mut later = laptop.connect(&mut world);
+    world.disk.faults.fail_sync = true;
+    let asked = later.ask(&mut world, RequestBody::Unpair);
+    assert_eq!(later.outcome(&mut world, &asked), Some(Outcome::Busy));
+    world.disk.faults.fail_sync = false;
+    assert!(!world.holder.status().pairings[0].used);
 }
 
 /// Two authenticators answered one offer, and the second one was heard after this one had stored.
