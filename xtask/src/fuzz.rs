@@ -38,7 +38,11 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
     step(&format!(
         "Fuzzing {name} for {seconds} s. (It compiles first.)"
     ));
-    run(&root, name, seconds)
+    if fuzzer(&root, name, seconds)?.shown()? {
+        Ok(())
+    } else {
+        Err(failed(&root, name))
+    }
 }
 
 /// The programs of the thin package, one a decoder.
@@ -84,10 +88,37 @@ pub(crate) fn has_nightly() -> bool {
         .quietly()
 }
 
-/// Runs one for so long. What it finds new is kept under `target`, so that the
-/// stored corpus changes only by hand; a crash leaves its input there too.
+/// Runs one for so long, in one line when all is well.
 pub(crate) fn run(root: &Path, name: &str, seconds: u64) -> Result<()> {
-    let kept = workspace::target(root).join("fuzz").join(name);
+    let output = fuzzer(root, name, seconds)?.captured()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() {
+        let executed = said
+            .lines()
+            .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+        say(&format!(
+            "{name}: {} inputs",
+            executed.unwrap_or("?").trim()
+        ));
+        return Ok(());
+    }
+    say(said.trim_end());
+    Err(failed(root, name))
+}
+
+fn failed(root: &Path, name: &str) -> Failure {
+    let kept = kept(root, name);
+    Failure::new(format!("{name} failed; its input is in {}", kept.display()))
+}
+
+fn kept(root: &Path, name: &str) -> PathBuf {
+    workspace::target(root).join("fuzz").join(name)
+}
+
+/// libFuzzer on one. What it finds new is kept under `target`, so that the
+/// stored corpus changes only by hand; a crash leaves its input there too.
+fn fuzzer(root: &Path, name: &str, seconds: u64) -> Result<Program> {
+    let kept = kept(root, name);
     let found = kept.join("found");
     std::fs::create_dir_all(&found).about(found.display())?;
     let mut fuzzer = Program::new("rustup")
@@ -121,14 +152,7 @@ pub(crate) fn run(root: &Path, name: &str, seconds: u64) -> Result<()> {
     if stored.exists() {
         fuzzer = fuzzer.arg(stored);
     }
-    if fuzzer.shown()? {
-        Ok(())
-    } else {
-        Err(Failure::new(format!(
-            "{name} failed; its input is in {}",
-            kept.display()
-        )))
-    }
+    Ok(fuzzer)
 }
 
 fn manifest(root: &Path) -> PathBuf {
