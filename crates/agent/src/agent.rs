@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use keystead_core::Name;
+use keystead_core::{Name, PairingId};
 use keystead_daemon::{Io, Now};
-use keystead_keeper::{self as keeper, AskId, Keepers, NetAction, NetEvent, Notice, RelayUrl};
+use keystead_keeper::{
+    self as keeper, AskId, Keepers, NetAction, NetEvent, Notice, PairingView, RelayUrl,
+};
 
 use crate::asks::Ask;
 use crate::connection::{Connection, Frame};
@@ -190,7 +192,7 @@ impl Agent {
             | Notice::NotSaved { .. }
             | _ => {}
         }
-        let Some(text) = notice_text(&notice) else {
+        let Some(text) = notice_text(&notice, &self.keepers.pairings()) else {
             return;
         };
         if matches!(notice, Notice::RelayAway { .. } | Notice::RelayBack { .. }) {
@@ -409,7 +411,11 @@ fn relay_of(file: &[u8]) -> Option<RelayUrl> {
 }
 
 /// What a person is told of a notice; none where a list says it anyway.
-fn notice_text(notice: &Notice) -> Option<String> {
+fn notice_text(notice: &Notice, pairings: &[PairingView]) -> Option<String> {
+    let name = |id: &PairingId| {
+        let view = pairings.iter().find(|it| it.pairing == *id);
+        view.map_or_else(|| format!("keeper {id}"), |it| it.name.to_string())
+    };
     Some(match notice {
         Notice::Damaged { file, reason } => {
             format!("{file} cannot be read ({reason}); it stays as it is")
@@ -418,14 +424,30 @@ fn notice_text(notice: &Notice) -> Option<String> {
         Notice::RelayBack { relay } => format!("relay {relay} is back"),
         Notice::Unpaired { name, .. } => format!("{name} has ended the pairing"),
         Notice::ClockDiffers { pairing, ahead_s } => {
-            format!("the clock of keeper {pairing} differs by {ahead_s} s")
+            let side = if *ahead_s > 0 { "ahead of" } else { "behind" };
+            let off_s = ahead_s.unsigned_abs();
+            format!(
+                "the clock of {} is {off_s} s {side} this one",
+                name(pairing)
+            )
         }
         Notice::ReceiptGap {
             pairing,
             first,
             last,
-        } => format!("answers {first} to {last} of keeper {pairing} did not arrive here"),
-        Notice::Misbehaved { pairing, what } => format!("keeper {pairing} misbehaved: {what}"),
+        } if first == last => format!(
+            "an answer of {} did not arrive here (receipt {first})",
+            name(pairing)
+        ),
+        Notice::ReceiptGap {
+            pairing,
+            first,
+            last,
+        } => format!(
+            "answers of {} did not arrive here (receipts {first} to {last})",
+            name(pairing)
+        ),
+        Notice::Misbehaved { pairing, what } => format!("{} misbehaved: {what}", name(pairing)),
         Notice::NotSaved { file, reason } => format!("{file} cannot be written: {reason}"),
         Notice::KeysChanged { .. } | Notice::Answered { .. } | _ => return None,
     })
