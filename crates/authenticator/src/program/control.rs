@@ -47,33 +47,47 @@ async fn converse(stream: UnixStream, caller: Caller, to_edge: mpsc::Sender<From
     let (reader, mut writer) = stream.into_split();
     let mut reader = LineReader::new(reader, Limits::CONTROL);
     let (replies, mut to_write) = mpsc::channel(REPLIES_MAX);
-    loop {
-        tokio::select! {
-            read = read_command(&mut reader) => match read {
-                Ok(Some((command, passphrase))) => {
-                    let replies = replies.clone();
-                    let sent = FromCaller::Command { caller, command, passphrase, replies };
-                    if to_edge.send(sent).await.is_err() {
-                        break;
-                    }
-                }
-                Ok(None) => break,
-                Err(message) => {
-                    let _ = write(&mut writer, &Reply::failed(message, "")).await;
-                    break;
-                }
-            },
-            Some(reply) = to_write.recv() => {
-                if write(&mut writer, &reply).await.is_err() {
-                    break;
-                }
+    let writing = async {
+        while let Some(reply) = to_write.recv().await {
+            if write(&mut writer, &reply).await.is_err() {
+                break;
             }
         }
+    };
+    // Neither is dropped while the other goes on: a line would lose its passphrase,
+    // whose bytes were read as the next line then.
+    let broken = tokio::select! {
+        broken = read_commands(&mut reader, caller, &to_edge, &replies) => broken,
+        () = writing => Ok(()),
+    };
+    if let Err(message) = broken {
+        let _ = write(&mut writer, &Reply::failed(message, "")).await;
     }
     let _ = to_edge.send(FromCaller::Gone(caller)).await;
 }
 
-/// A whole command; may be dropped while it waits for its line.
+/// Hands commands on until the connection, or the program, ends.
+async fn read_commands(
+    reader: &mut LineReader<tokio::net::unix::OwnedReadHalf>,
+    caller: Caller,
+    to_edge: &mpsc::Sender<FromCaller>,
+    replies: &mpsc::Sender<Reply>,
+) -> Result<(), String> {
+    while let Some((command, passphrase)) = read_command(reader).await? {
+        let sent = FromCaller::Command {
+            caller,
+            command,
+            passphrase,
+            replies: replies.clone(),
+        };
+        if to_edge.send(sent).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// A whole command, with the passphrase that its line announces.
 async fn read_command(
     reader: &mut LineReader<tokio::net::unix::OwnedReadHalf>,
 ) -> Result<Option<(Command, Option<SecretBytes>)>, String> {
@@ -115,3 +129,45 @@ const FIRST_CALLER: u64 = 1;
 
 /// The caller in this very process.
 pub(crate) const OWN_CALLER: Caller = Caller(0);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+
+    #[tokio::test]
+    async fn a_reply_between_a_line_and_its_passphrase_takes_nothing_away() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (to_edge, mut commands) = mpsc::channel(1);
+        tokio::spawn(converse(theirs, Caller(1), to_edge));
+        let (reader, mut writer) = ours.into_split();
+        let mut reader = LineReader::new(reader, Limits::ANSWERS);
+        let line = |command: Command, passphrase_bytes| {
+            let line = Line {
+                command,
+                passphrase_bytes,
+            };
+            serde_json::to_vec(&line).unwrap()
+        };
+        line::write_line(&mut writer, &line(Command::Status, None))
+            .await
+            .unwrap();
+        let Some(FromCaller::Command { replies, .. }) = commands.recv().await else {
+            panic!("no command");
+        };
+        line::write_line(&mut writer, &line(Command::Unlock, Some(6)))
+            .await
+            .unwrap();
+        // Until the line is read and its passphrase waited for.
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        replies.send(Reply::done("late")).await.unwrap();
+        reader.next().await.unwrap().unwrap();
+        writer.write_all(b"sesame").await.unwrap();
+        let Some(FromCaller::Command { passphrase, .. }) = commands.recv().await else {
+            panic!("the line is lost");
+        };
+        assert_eq!(passphrase.unwrap().expose(), b"sesame");
+    }
+}
