@@ -246,9 +246,11 @@ impl Holder {
             NetEvent::Gone { .. } => {}
             NetEvent::PostRefused { relay, status, .. } => {
                 if self.relays_full.insert(relay.clone()) {
-                    step.say(format!(
-                        "relay {relay} did not take an answer (status {status})"
-                    ));
+                    // What a relay says of a mailbox is a hint; the silence behind it is the fact.
+                    step.say(match status {
+                        GONE => format!("relay {relay} says that this offer or pairing is over"),
+                        _ => format!("relay {relay} did not take an answer (status {status})"),
+                    });
                 }
             }
             NetEvent::Listening { address, .. } => {

@@ -34,6 +34,21 @@ impl Failure {
         }
     }
 
+    /// ^C, or another signal that ends a program.
+    pub(crate) fn given_up(signal: &str) -> Self {
+        let (by, status) = match signal {
+            "SIGINT" => ("^C", STATUS_INTERRUPTED),
+            other => (other, STATUS_ERROR),
+        };
+        Self {
+            status,
+            ..Self::new(
+                format!("ended by {by}"),
+                "keystead-authenticator status lists what is paired",
+            )
+        }
+    }
+
     /// An error with all its causes in one line.
     fn of(error: &dyn Error, hint: impl Into<String>) -> Self {
         let mut message = error.to_string();
@@ -76,3 +91,5 @@ impl From<std::io::Error> for Failure {
 const STATUS_ERROR: u8 = 1;
 /// 3: the holder said no.
 const STATUS_REFUSED: u8 = 3;
+/// ^C: 128 and the signal's number, as shells have it.
+const STATUS_INTERRUPTED: u8 = 130;

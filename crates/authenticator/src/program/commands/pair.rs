@@ -1,6 +1,6 @@
 //! `pair`: answers an offer and has the holder compare the code.
 
-use std::io::Read;
+use std::io::{BufRead, IsTerminal, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -33,7 +33,7 @@ pub(crate) fn pair(
         tokio::select! {
             reply = answer_offer(talk, link, yes) => reply,
             signal = termination.wait() => {
-                Err(Failure::new(format!("pairing was given up ({signal})"), ""))
+                Err(Failure::given_up(signal))
             }
         }
     })?;
@@ -107,20 +107,24 @@ impl Drop for Over {
     }
 }
 
-/// The link from standard input: so it need not stand where others see it.
+/// The link from standard input: so it need not stand where others see it. The first line is
+/// all of it: at a terminal nobody has to end the input.
 fn read_link() -> Result<String, Failure> {
+    if std::io::stdin().is_terminal() {
+        print::talk("Paste the link:");
+    }
     let mut link = String::new();
     std::io::stdin()
         .lock()
         .take(LINK_BYTES_MAX)
-        .read_to_string(&mut link)
+        .read_line(&mut link)
         .map_err(|error| {
             Failure::new(
                 format!("standard input holds no link: {error}"),
                 "keystead pair --link prints it",
             )
         })?;
-    Ok(link.lines().next().unwrap_or_default().trim().to_owned())
+    Ok(link.trim().to_owned())
 }
 
 /// 16 KiB: far more than any link.
