@@ -4,15 +4,17 @@ mod pair;
 mod show;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::CommandFactory;
 use keystead_core::{Algorithm, Name, Outcome, SecretBytes};
 use keystead_daemon::home::{Folders, Program};
-use keystead_daemon::process::{Lock, harden};
+use keystead_daemon::process::{Lock, LockError, harden};
 use keystead_daemon::{Clock, Disk, FolderDisk, SystemClock, SystemRng};
 use keystead_transport::{Net, NetOptions};
 use keystead_vault::Cost;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::arguments::{Arguments, Command as Typed, HostCommand, KeyCommand};
 use super::conversation::Conversation;
@@ -226,10 +228,10 @@ fn converse<T>(
     talk: impl AsyncFnOnce(&mut Conversation) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     block_on(async {
-        if let Some(mut running) = Conversation::connect(&control_socket(folders)).await? {
-            return talk(&mut running).await;
-        }
-        let _lock = Lock::take(&folders.state)?;
+        let _lock = match find(folders).await? {
+            Found::Running(mut running) => return talk(&mut running).await,
+            Found::Nothing(lock) => lock,
+        };
         let disk = FolderDisk::open(&folders.state)?;
         let net = net.map(Net::start).transpose()?;
         let (to_edge, commands) = mpsc::channel(1);
@@ -252,6 +254,33 @@ fn converse<T>(
         edge.end().await;
         said
     })
+}
+
+/// Who does what a command asks.
+enum Found {
+    /// The running one.
+    Running(Conversation),
+    /// Nobody: this process may.
+    Nothing(Lock),
+}
+
+/// Finds the running one, or takes its place. One that has just been started holds the
+/// lock before it can be spoken to.
+async fn find(folders: &Folders) -> Result<Found, Failure> {
+    let socket = control_socket(folders);
+    let give_up = Instant::now() + STARTING_WAIT;
+    loop {
+        if let Some(running) = Conversation::connect(&socket).await? {
+            return Ok(Found::Running(running));
+        }
+        match Lock::take(&folders.state) {
+            Ok(lock) => return Ok(Found::Nothing(lock)),
+            Err(LockError::Held { .. }) if Instant::now() < give_up => {
+                tokio::time::sleep(STARTING_PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// Asks, says what is said meanwhile, and gives the last reply.
@@ -300,5 +329,58 @@ fn man_pages(folder: &Path) -> Result<(), Failure> {
     Ok(clap_mangen::generate_to(Arguments::command(), folder)?)
 }
 
+/// 5 s: to open the keys, a start takes one or two on a slow machine. One that still waits
+/// for its passphrase then is named instead.
+const STARTING_WAIT: Duration = Duration::from_secs(5);
+
+/// Between two looks.
+const STARTING_PAUSE: Duration = Duration::from_millis(50);
+
 /// The key that `init` makes.
 const FIRST_KEY: &str = "main";
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::DirBuilderExt;
+
+    use super::*;
+    use keystead_daemon::socket::Listener;
+
+    fn folders(top: &Path) -> Folders {
+        let folder = |name: &str| {
+            let path = top.join(name);
+            std::fs::DirBuilder::new()
+                .mode(0o700)
+                .create(&path)
+                .unwrap();
+            path
+        };
+        Folders {
+            config: folder("config"),
+            state: folder("state"),
+            runtime: folder("run"),
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_is_being_started_is_waited_for() {
+        let top = tempfile::tempdir().unwrap();
+        let folders = folders(top.path());
+        let lock = Lock::take(&folders.state).unwrap();
+        let starting = async {
+            tokio::time::sleep(STARTING_PAUSE * 3).await;
+            Listener::bind(&control_socket(&folders)).unwrap()
+        };
+        let (found, listener) = tokio::join!(find(&folders), starting);
+        assert!(matches!(found, Ok(Found::Running(_))));
+        drop((listener, lock));
+        // And a command that ends makes room for the next.
+        let lock = Lock::take(&folders.state).unwrap();
+        let ending = async {
+            tokio::time::sleep(STARTING_PAUSE * 3).await;
+            drop(lock);
+        };
+        let (found, ()) = tokio::join!(find(&folders), ending);
+        assert!(matches!(found, Ok(Found::Nothing(_))));
+    }
+}
