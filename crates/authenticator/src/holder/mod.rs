@@ -390,3 +390,6 @@ const REVOKED_S: u64 = 30 * 24 * 60 * 60;
 /// An hour: a new day's mailbox is read within it, whichever way the wall clock is moved.
 /// Tomorrow's is read since yesterday, so nothing is missed.
 const DAY_CHECK_MS: u64 = 60 * 60 * 1_000;
+
+/// A relay's word for a mailbox that its reader has deleted (`spec/pairing.md`, section 2).
+const GONE: u16 = 410;
