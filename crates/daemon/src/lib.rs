@@ -15,7 +15,7 @@ pub mod process;
 pub mod rng;
 pub mod socket;
 
-pub use clock::{Clock, Now, SimClock, SystemClock};
+pub use clock::{Clock, Now, SimClock, SystemClock, utc};
 pub use disk::{Disk, FolderDisk, MemoryDisk, Sync};
 pub use rng::SystemRng;
 

@@ -13,7 +13,6 @@ mod passphrase;
 mod print;
 mod serve;
 mod terminal;
-mod time;
 
 use std::process::ExitCode;
 

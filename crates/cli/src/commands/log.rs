@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use keystead_agent::log::{self, Entry};
 use keystead_core::LogTail;
+use keystead_daemon::utc;
 use serde_json::json;
 
 use crate::agent_link::folders;
 use crate::arguments::Log;
 use crate::failure::Failure;
-use crate::terminal::{Table, print_json, say, utc};
+use crate::terminal::{Table, print_json, say};
 
 /// `log [--json] [-n N]`
 pub(crate) fn run(log: &Log) -> Result<(), Failure> {

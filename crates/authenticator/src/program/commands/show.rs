@@ -3,8 +3,8 @@
 //! What is on disk is read from there, beside a running authenticator too:
 //! every file is whole at every moment, and the log only grows.
 
-use keystead_daemon::FolderDisk;
 use keystead_daemon::home::Folders;
+use keystead_daemon::{FolderDisk, utc};
 use serde::Serialize;
 
 use super::{ask, control_socket, converse, strange};
@@ -17,7 +17,6 @@ use crate::pins::{Pin, Pins};
 use crate::program::conversation::Conversation;
 use crate::program::failure::Failure;
 use crate::program::print;
-use crate::program::time::utc;
 use crate::show::Safe;
 
 /// `status`
