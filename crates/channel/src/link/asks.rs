@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use keystead_core::{Kind, Outcome, RequestHash, RequestId, Response};
+use keystead_sodium::memory::wipe;
 
 use crate::wire::{WireError, decode_response, request_hash};
 
@@ -26,6 +27,13 @@ pub struct Ask {
     ends_ms: u64,
 }
 
+/// A confirm request holds the pairing's key.
+impl Drop for Ask {
+    fn drop(&mut self) {
+        wipe(&mut self.bytes);
+    }
+}
+
 /// What an arriving response is.
 pub enum Arrival {
     /// A person is being asked; the request stays open.
@@ -41,6 +49,7 @@ pub enum Arrival {
 
 impl Asks {
     /// Opens a request, encoded as `bytes`, that is waited for until `wait_ms` from now.
+    /// The bytes are wiped when it is closed.
     pub fn open(&mut self, now_ms: u64, id: RequestId, kind: Kind, bytes: Vec<u8>, wait_ms: u64) {
         let ask = Ask {
             kind,

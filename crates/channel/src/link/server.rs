@@ -297,3 +297,54 @@ impl State {
         output.end(LinkEnd::Refused(refusal));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use keystead_core::{Request, RequestBody, RequestId, Secret};
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::link::{ClientLink, ClientLinkSetup, LinkEvent};
+    use crate::wire::{decode_request, encode_request};
+
+    #[test]
+    fn a_pairings_key_stays_in_no_frame_and_no_grown_buffer() {
+        let rng = &mut ChaCha20Rng::seed_from_u64(1);
+        let [client_keys, keys] = [(); 2].map(|()| Arc::new(KeyPair::generate(rng)));
+        let pairing = (Arc::clone(&keys), client_keys.public(), Standing::Pairing);
+        let listener = Listener::new(vec![pairing], rng).unwrap();
+        let mut server = ServerLink::start(&listener, Carrier::Items, 0);
+        let setup = ClientLinkSetup {
+            keys: client_keys,
+            server: keys.public(),
+            carrier: Carrier::Items,
+            takes_pairing_hellos: false,
+        };
+        let (mut client, hello) = ClientLink::start(setup, 0, rng).unwrap();
+        let cookie = server.frame(0, &hello[0], rng);
+        let vouch = client.frame(0, &cookie.frames[0], rng);
+        server.frame(0, &vouch.frames[0], rng);
+        let confirm = encode_request(&Request {
+            id: RequestId([1; 16]),
+            unix_s: u64::MAX,
+            wait_s: 300,
+            want_ack: true,
+            body: RequestBody::Confirm {
+                pair_key: Secret::fill(|bytes| bytes.fill(0xa5)),
+            },
+        });
+        // One that had grown would have a power of two of its own, above its length.
+        assert_eq!(confirm.capacity(), 256);
+        let mut frame = client.send(0, &confirm).unwrap().remove(0);
+        let mut output = LinkOutput::default();
+        server
+            .state
+            .take(&listener, 0, &mut frame, rng, &mut output);
+        let [LinkEvent::Message(message)] = output.events.as_slice() else {
+            panic!("{:?}", output.events);
+        };
+        assert!(decode_request(message).is_ok());
+        assert!(!frame.windows(8).any(|it| it == [0xa5; 8]));
+    }
+}

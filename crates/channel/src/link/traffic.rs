@@ -1,5 +1,7 @@
 //! A link whose handshake is done, the same for both sides.
 
+use keystead_sodium::memory::wipe;
+
 use super::message::{Assembler, parts};
 use super::{LinkEnd, LinkEvent, LinkOutput, MESSAGE_BYTES_MAX};
 use crate::curve::{
@@ -64,7 +66,8 @@ impl<R: Role> Traffic<R> {
         self.channel.export(label)
     }
 
-    /// Opens a frame. None comes back when the link has ended.
+    /// Opens a frame, which is wiped: it may have held a pairing's key. None comes back
+    /// when the link has ended.
     pub(super) fn frame(
         mut self,
         now_ms: u64,
@@ -72,7 +75,11 @@ impl<R: Role> Traffic<R> {
         output: &mut LinkOutput,
     ) -> Option<Self> {
         let taken = match self.channel.open(frame, now_ms) {
-            Ok(Opened::Message(message)) => self.assembler.take(message),
+            Ok(Opened::Message(message)) => {
+                let taken = self.assembler.take(message);
+                wipe(frame);
+                taken
+            }
             Ok(Opened::KeepAlive) => Ok(None),
             Ok(Opened::Close(code)) => {
                 output.end(LinkEnd::Closed(code));
@@ -103,9 +110,11 @@ impl<R: Role> Traffic<R> {
             return Err(SendFault::Length(message.len()));
         }
         parts(message, self.channel.message_bytes_max())
-            .map(|part| {
+            .map(|mut part| {
                 let mut frame = Vec::new();
-                match self.channel.seal(&part, now_ms, &mut frame) {
+                let sealed = self.channel.seal(&part, now_ms, &mut frame);
+                wipe(&mut part);
+                match sealed {
                     Ok(()) => Ok(frame),
                     Err(SendError::Ended) => Err(SendFault::Ended),
                     Err(_) => Err(SendFault::Length(message.len())),

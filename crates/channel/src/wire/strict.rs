@@ -302,12 +302,16 @@ impl Fields {
     }
 }
 
+/// 256 bytes: a confirm request with its `pair_key` has 73.
+const SECRET_BYTES_MAX: usize = 256;
+
 /// Writes deterministic CBOR; the caller keeps keys ascending.
 pub(crate) struct Writer(Encoder<Vec<u8>>);
 
 impl Writer {
+    /// Roomy enough for whatever holds a secret: a buffer that grew would leave it behind.
     pub(crate) fn new() -> Self {
-        Self(Encoder::new(Vec::new()))
+        Self(Encoder::new(Vec::with_capacity(SECRET_BYTES_MAX)))
     }
 
     pub(crate) fn finish(self) -> Vec<u8> {
