@@ -104,7 +104,7 @@ impl Agent {
         let folder = self.setup.state_folder.join(key_files::FOLDER);
         let views = keys.iter().zip(names).map(|(kept, file)| Key {
             name: kept.name.to_string(),
-            key_type: kept.key.type_name().to_owned(),
+            key_type: typed(kept.key.type_name()),
             public_key: kept.key.line(&kept.comment()),
             fingerprint: kept.key.fingerprint(),
             keeper: kept.keeper.to_string(),
@@ -247,4 +247,10 @@ fn failure(message: &str, hint: &str) -> Failure {
         message: message.to_owned(),
         hint: Some(hint.to_owned()),
     }
+}
+
+/// A key's type as `key new --type` takes it; the standard's name where that has none.
+fn typed(name: &str) -> String {
+    let algorithm = name.parse::<Algorithm>();
+    algorithm.map_or(name, Algorithm::short_name).to_owned()
 }

@@ -215,7 +215,7 @@ pub enum KeeperState {
 pub struct Key {
     /// The holder's name for it.
     pub name: String,
-    /// As in SSH: `ssh-ed25519`.
+    /// As `key new --type` takes it: `ed25519`, `p256`; else as in SSH.
     #[serde(rename = "type")]
     pub key_type: String,
     /// The `authorized_keys` line.

@@ -12,7 +12,7 @@ use crate::journal::Carried;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Seconds since 1970 by the authenticator's clock.
-    pub time: u64,
+    pub unix_s: u64,
     /// What was asked: the word of a request's kind, or `init`, `pair`,
     /// `key-new`, `host-accept`, `unpair` for what the holder did here.
     pub kind: String,
@@ -47,7 +47,7 @@ pub struct Entry {
     pub key: Option<String>,
     /// The key's fingerprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key_fingerprint: Option<String>,
+    pub fingerprint: Option<String>,
     /// The account at the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
@@ -65,10 +65,10 @@ pub struct Entry {
     pub namespace: Option<String>,
     /// SHA-256, hex, of the bytes that were to be signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content_hash: Option<String>,
+    pub content_sha256: Option<String>,
     /// The program that asked, by the workstation's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub process_path: Option<String>,
+    pub process: Option<String>,
     /// The code that both ends compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
@@ -91,7 +91,7 @@ impl Entry {
     #[must_use]
     pub fn own(time: u64, kind: &str, outcome: Outcome) -> Self {
         Self {
-            time,
+            unix_s: time,
             kind: kind.to_owned(),
             decision: outcome.as_str().to_owned(),
             ..Self::default()
@@ -111,7 +111,7 @@ impl Entry {
             &mut self.host,
             &mut self.host_key,
             &mut self.namespace,
-            &mut self.process_path,
+            &mut self.process,
         ] {
             clip(text, TEXT_BYTES_MAX);
         }
@@ -211,7 +211,7 @@ mod tests {
             host: long.clone(),
             host_key: long.clone(),
             namespace: long.clone(),
-            process_path: long,
+            process: long,
             path: vec![format!("SHA256:{}", "x".repeat(43)); 16],
             ..Entry::own(1, "sign", Outcome::Approve)
         };
@@ -236,7 +236,7 @@ mod tests {
         let json = serde_json::to_string(&entry).unwrap();
         assert_eq!(
             json,
-            r#"{"time":1700000000,"kind":"sign","decision":"approve","pairing":"0011223344556677","receipt_seq":3,"receipt":"a0"}"#
+            r#"{"unix_s":1700000000,"kind":"sign","decision":"approve","pairing":"0011223344556677","receipt_seq":3,"receipt":"a0"}"#
         );
         let read: Entry = serde_json::from_str(&json).unwrap();
         assert_eq!(read, entry);

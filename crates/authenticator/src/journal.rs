@@ -141,7 +141,7 @@ impl Journal {
     pub fn append(&mut self, entry: &Entry, disk: &mut dyn Disk) -> io::Result<()> {
         self.mend(disk)?;
         if self.len_bytes > self.go_on_above_bytes
-            && let Err(error) = self.go_on(entry.time, disk)
+            && let Err(error) = self.go_on(entry.unix_s, disk)
         {
             // Without room for a copy there may be room for entries yet.
             if self.tail != Tail::Good || self.len_bytes > LOG_BYTES_MAX {
@@ -315,7 +315,7 @@ mod tests {
     }
 
     fn times(entries: &[Entry]) -> Vec<u64> {
-        entries.iter().map(|it| it.time).collect()
+        entries.iter().map(|it| it.unix_s).collect()
     }
 
     #[test]

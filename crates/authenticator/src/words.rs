@@ -211,7 +211,7 @@ impl Asked {
                 entry.user = Some(login.user.clone());
                 entry.key = Some(login.key.to_string());
                 entry.path = login.way.iter().map(|hop| hop.host_key.clone()).collect();
-                entry.process_path.clone_from(&login.program);
+                entry.process.clone_from(&login.program);
                 if let Destination::Proved(hop) = &login.destination {
                     entry.host_key = Some(hop.host_key.clone());
                     entry.host = hop.name().map(str::to_owned);
@@ -221,7 +221,7 @@ impl Asked {
                 entry.namespace = Some(sign.namespace.clone());
                 entry.key = Some(sign.key.to_string());
                 entry.path = sign.way.iter().map(|hop| hop.host_key.clone()).collect();
-                entry.process_path.clone_from(&sign.program);
+                entry.process.clone_from(&sign.program);
             }
             Self::MakeKey(make) => entry.key = Some(make.name.to_string()),
             Self::Hosts(_) => {}

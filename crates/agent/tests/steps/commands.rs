@@ -57,7 +57,7 @@ fn status_lists_keepers_and_keys() {
     assert_eq!(status.keepers[0].state, KeeperState::Paired);
     let key = &status.keys[0];
     assert_eq!((key.name.as_str(), key.keeper.as_str()), ("main", KEEPER));
-    assert_eq!(key.key_type, "ssh-ed25519");
+    assert_eq!(key.key_type, "ed25519");
     assert!(key.public_key.ends_with(" main@test-phone"));
     assert_eq!(key.file.to_str(), Some("/state/keys/main.pub"));
     assert!(!status.locked);

@@ -85,7 +85,7 @@ impl Holder {
             return Err(format!("the pairing cannot be written: {error}"));
         }
         let entry = Entry {
-            time: step.now.unix_s,
+            unix_s: step.now.unix_s,
             ..Entry::default()
         };
         let outcome = self.finish(

@@ -326,7 +326,7 @@ impl Holder {
         let code = answered.code().to_string();
         let workstation = answered.workstation().clone();
         let mut entry = Entry {
-            time: step.now.unix_s,
+            unix_s: step.now.unix_s,
             code: Some(code),
             ..Entry::default()
         };

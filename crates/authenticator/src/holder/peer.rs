@@ -79,7 +79,10 @@ impl Peer {
             return;
         };
         // A clock that was set back makes an entry young, never forgotten too soon.
-        let age_ms = now.unix_s.saturating_sub(entry.time).saturating_mul(1_000);
+        let age_ms = now
+            .unix_s
+            .saturating_sub(entry.unix_s)
+            .saturating_mul(1_000);
         self.answers.restore(now.mono_ms, id, hash, age_ms);
     }
 }

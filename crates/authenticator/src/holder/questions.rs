@@ -194,14 +194,14 @@ impl Holder {
 
     fn entry_of(&self, pending: &Pending, step: &Step<'_, '_>) -> Entry {
         let mut entry = Entry {
-            time: step.now.unix_s,
+            unix_s: step.now.unix_s,
             ..Entry::default()
         };
         pending.asked.describe(&mut entry);
         if let Work::Sign { key, content } = &pending.work {
-            entry.content_hash = Some(to_hex(&keystead_formats::ssh::key::key_id(content).0));
+            entry.content_sha256 = Some(to_hex(&keystead_formats::ssh::key::key_id(content).0));
             let own = self.keys.entry(key);
-            entry.key_fingerprint =
+            entry.fingerprint =
                 own.map(|it| keystead_formats::ssh::key::fingerprint(&it.public_key));
         }
         entry
@@ -256,7 +256,7 @@ fn host_of(entry: &Entry) -> Option<Host> {
         user: entry.user.clone()?,
         host: entry.host.clone()?,
         host_key: hash.try_into().ok()?,
-        unix_s: entry.time,
+        unix_s: entry.unix_s,
     })
 }
 

@@ -204,7 +204,7 @@ impl Holder {
             return;
         };
         let entry = Entry {
-            time: step.now.unix_s,
+            unix_s: step.now.unix_s,
             ..Entry::default()
         };
         self.finish(
@@ -257,11 +257,11 @@ impl Holder {
                     step.say(format!("  if the host really changed its key: {hint}"));
                 }
                 let mut entry = Entry {
-                    time: step.now.unix_s,
+                    unix_s: step.now.unix_s,
                     ..Entry::default()
                 };
                 entry.key = self.keys.entry(&sign.key).map(|it| it.name.to_string());
-                entry.content_hash =
+                entry.content_sha256 =
                     Some(to_hex(&keystead_formats::ssh::key::key_id(&sign.content).0));
                 entry.reason = Some(no.reason);
                 self.finish(&ticket, no.outcome, None, entry, step);
@@ -308,7 +308,7 @@ impl Holder {
         self.end_questions(is_target, Outcome::Withdraw, "", step);
         self.withdraw_pairing(&peer_id, &target, step);
         let entry = Entry {
-            time: step.now.unix_s,
+            unix_s: step.now.unix_s,
             ..Entry::default()
         };
         self.finish(
@@ -328,7 +328,7 @@ impl Holder {
             return self.busy(ticket, step);
         }
         let entry = Entry {
-            time: step.now.unix_s,
+            unix_s: step.now.unix_s,
             ..Entry::default()
         };
         self.finish(
@@ -420,7 +420,7 @@ impl Holder {
         step: &mut Step<'_, '_>,
     ) {
         let mut entry = Entry {
-            time: step.now.unix_s,
+            unix_s: step.now.unix_s,
             ..Entry::default()
         };
         entry.reason = Some(reason.to_owned()).filter(|it| !it.is_empty());

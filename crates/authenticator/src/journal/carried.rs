@@ -38,7 +38,7 @@ pub(super) fn first_entry(
     let mut hosts = BTreeSet::new();
     for entry in flat(entries).into_iter().rev() {
         let mut own = Entry {
-            time: entry.time,
+            unix_s: entry.unix_s,
             kind: entry.kind,
             decision: entry.decision,
             pairing: entry.pairing,
@@ -51,7 +51,7 @@ pub(super) fn first_entry(
             is_needed = true;
         }
         // A clock that was set back makes an entry young, never forgotten too soon.
-        let age_s = now_unix_s.saturating_sub(own.time);
+        let age_s = now_unix_s.saturating_sub(own.unix_s);
         if entry.request_id.is_some() && age_s.saturating_mul(1_000) < FORGET_MS {
             own.request_id = entry.request_id;
             own.request_hash = entry.request_hash;
@@ -152,7 +152,7 @@ mod tests {
                 .iter()
                 .map(|it| {
                     (
-                        it.time,
+                        it.unix_s,
                         it.receipt_seq,
                         it.request_id.is_some(),
                         it.user.is_some(),

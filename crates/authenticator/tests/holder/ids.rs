@@ -178,7 +178,7 @@ fn fill_log(world: &mut World, bytes: usize) {
     let log = world.disk.read(LOG_FILE).unwrap().unwrap();
     let mut chain = keystead_core::LogChain::check(&log).chain;
     let long = format!(
-        r#"{{"time":5,"kind":"sign","decision":"refuse","words":"{}"}}"#,
+        r#"{{"unix_s":5,"kind":"sign","decision":"refuse","words":"{}"}}"#,
         "x".repeat(1 << 20)
     );
     for _ in 0..bytes >> 20 {

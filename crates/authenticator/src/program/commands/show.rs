@@ -144,7 +144,7 @@ fn row(entry: &Entry) -> Vec<String> {
     about.extend(shown(&entry.code).map(|it| format!("code {it}")));
     about.extend(shown(&entry.reason));
     vec![
-        utc(entry.time),
+        utc(entry.unix_s),
         entry.decision.clone(),
         entry.purpose.clone().unwrap_or_else(|| entry.kind.clone()),
         shown(&entry.workstation).unwrap_or_else(|| "here".to_owned()),
