@@ -251,6 +251,8 @@ fn failure(message: &str, hint: &str) -> Failure {
 
 /// A key's type as `key new --type` takes it; the standard's name where that has none.
 fn typed(name: &str) -> String {
-    let algorithm = name.parse::<Algorithm>();
-    algorithm.map_or(name, Algorithm::short_name).to_owned()
+    match name.parse::<Algorithm>() {
+        Ok(algorithm) => algorithm.short_name().to_owned(),
+        Err(_) => name.to_owned(),
+    }
 }
