@@ -23,6 +23,8 @@ pub struct Faults {
     pub fail_sync: bool,
     /// Every read fails.
     pub fail_read: bool,
+    /// No file can be removed.
+    pub fail_remove: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -146,6 +148,9 @@ impl Disk for MemoryDisk {
 
     fn remove(&mut self, name: &str) -> io::Result<()> {
         parts(name)?;
+        if self.faults.fail_remove {
+            return Err(io::Error::other("planted: remove failed"));
+        }
         self.files.remove(name);
         Ok(())
     }

@@ -6,7 +6,7 @@
 use keystead_channel::curve::CloseCode;
 use keystead_core::RequestBody;
 
-use super::{Keeper, OWN_WAIT_S, Purpose};
+use super::{Keeper, OWN_WAIT_S, Purpose, SAVE_AGAIN_MS};
 use crate::record::file_of;
 use crate::step::Step;
 use crate::{KeeperError, Notice};
@@ -65,11 +65,26 @@ impl Keeper {
         }
         self.inbox.delete(step);
         self.save_ms = None;
+        // Long ago: nobody is to be told any more, so a restart removes the file at once.
+        self.record.unpaired_unix_s = Some(0);
+        self.remove_file(step);
+    }
+
+    /// The file goes. One that stays says at least that its pairing has ended, so that it is
+    /// none after a restart, and is tried again.
+    pub(super) fn remove_file(&mut self, step: &mut Step<'_, '_>) {
         let file = file_of(self.id);
-        if let Err(error) = step.io.disk.remove(&file) {
+        let Err(error) = step.io.disk.remove(&file) else {
+            self.remove_ms = None;
+            return;
+        };
+        if self.remove_ms.is_none() {
             let reason = error.to_string();
             step.notice(Notice::NotSaved { file, reason });
+            self.save(step);
+            self.save_ms = None;
         }
+        self.remove_ms = Some(step.now_ms().saturating_add(SAVE_AGAIN_MS));
     }
 }
 

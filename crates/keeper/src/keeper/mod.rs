@@ -52,6 +52,8 @@ pub(crate) struct Keeper {
     /// When to look again which day it is.
     day_ms: u64,
     is_ended: bool,
+    /// When the file of the pairing that has ended is to be removed again.
+    remove_ms: Option<u64>,
 }
 
 /// What the agent, or the keeper itself, wants to know.
@@ -101,6 +103,7 @@ impl Keeper {
             clock_is_told: false,
             day_ms: 0,
             is_ended: false,
+            remove_ms: None,
             record,
             secrets,
         };
@@ -110,7 +113,7 @@ impl Keeper {
 
     /// Whether nothing is left to do for it: it can be forgotten.
     pub(crate) fn is_ended(&self) -> bool {
-        self.is_ended
+        self.is_ended && self.remove_ms.is_none()
     }
 
     pub(crate) fn is_unpairing(&self) -> bool {
@@ -212,6 +215,12 @@ impl Keeper {
 
     /// What the time asks for.
     pub(crate) fn tick(&mut self, step: &mut Step<'_, '_>) {
+        if self.is_ended {
+            if self.remove_ms.is_some_and(|at| step.now_ms() >= at) {
+                self.remove_file(step);
+            }
+            return;
+        }
         self.day_ms = step.now_ms().saturating_add(DAY_CHECK_MS);
         self.end_waits(step);
         self.tell_unpair(step);
@@ -238,6 +247,9 @@ impl Keeper {
 
     /// When [`Keeper::tick`] is due.
     pub(crate) fn wake_ms(&self) -> Option<u64> {
+        if self.is_ended {
+            return self.remove_ms;
+        }
         let has_open = self.has_open();
         let routes = self.routes.iter().filter_map(|it| it.wake_ms(has_open));
         let questions = self.questions.values();

@@ -4,7 +4,7 @@ use keystead_core::{Name, Outcome};
 use keystead_daemon::Disk;
 use keystead_keeper::{Event, KeeperError, Notice};
 
-use crate::peer::Holder;
+use crate::peer::{Holder, Peer};
 use crate::world::{By, World};
 
 fn files(world: &World) -> Vec<String> {
@@ -215,4 +215,37 @@ fn a_full_disk_stops_no_answer() {
     world.run(70_000);
     world.restart_agent();
     assert!(world.keepers.pairings()[0].is_used, "written later");
+}
+
+#[test]
+fn a_file_that_cannot_be_removed_is_no_pairing_any_more() {
+    for restarts in [false, true] {
+        let mut world = World::new(21);
+        let (peer, pairing) = world.pair("phone", By::Relay);
+        world.disk.faults.fail_remove = true;
+        world.on_peer(peer, Peer::unpair);
+        let ask = world.ask(pairing, 60);
+        assert!(matches!(
+            world.wait_for(ask),
+            Err(KeeperError::Unpaired { .. })
+        ));
+        assert_eq!(files(&world).len(), 1);
+        if restarts {
+            world.restart_agent();
+        }
+        assert_eq!(
+            world.keepers.keys().count(),
+            0,
+            "no key of an ended pairing"
+        );
+        let refused = world.ask(pairing, 60);
+        assert!(matches!(
+            world.wait_for(refused),
+            Err(KeeperError::NoSuchKeeper)
+        ));
+        world.disk.faults.fail_remove = false;
+        let is_gone = |it: &World| it.keepers.pairings().is_empty();
+        assert!(world.run_until(2 * 60_000, is_gone), "{restarts}");
+        assert!(files(&world).is_empty());
+    }
 }
