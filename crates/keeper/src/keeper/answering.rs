@@ -25,7 +25,11 @@ impl Keeper {
             .values()
             .any(|it| it.purpose == Purpose::Refresh);
         let may_ask = step.now_ms() >= self.address_asked_ms.saturating_add(ADDRESS_AGAIN_MS);
-        let is_due = age_s >= REFRESH_S || (self.address_failed && may_ask);
+        // An authenticator that listens only since it was paired is learned of before a day is over.
+        let is_first = !std::mem::replace(&mut self.was_heard, true);
+        let is_due = age_s >= REFRESH_S
+            || (is_first && age_s.saturating_mul(1_000) >= ADDRESS_AGAIN_MS)
+            || (self.address_failed && may_ask);
         if is_due && !asks_already && !self.is_unpairing() && !self.is_ended {
             if std::mem::take(&mut self.address_failed) {
                 self.address_asked_ms = step.now_ms();
@@ -202,11 +206,12 @@ impl Keeper {
     }
 }
 
-/// Keys and addresses are asked for anew when a channel opens and a day has passed.
+/// Keys and addresses are asked for anew when a channel opens and a day has passed, or when
+/// it is the first of this process.
 const REFRESH_S: u64 = 86_400;
 
-/// After an address failed, addresses are not asked for again sooner. Why: away from home an
-/// address fails at every login, and its answer is the same.
+/// After an address failed, or at the first channel, they are not asked for again sooner. Why:
+/// away from home an address fails at every login, and its answer is the same.
 const ADDRESS_AGAIN_MS: u64 = 10 * 60 * 1_000;
 
 /// Clocks that differ by more are reported (`spec/pairing.md` section 3).

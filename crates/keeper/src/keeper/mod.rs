@@ -42,6 +42,8 @@ pub(crate) struct Keeper {
     receipts: Receipts,
     /// When the file is to be written, if something in it has changed.
     save_ms: Option<u64>,
+    /// Whether a channel of this process was heard.
+    was_heard: bool,
     /// An address did not lead to the authenticator: ask for its addresses anew.
     address_failed: bool,
     /// When that was last done.
@@ -97,6 +99,7 @@ impl Keeper {
             stamp: Stamp::default(),
             receipts: Receipts::resume(record.receipts),
             save_ms: None,
+            was_heard: false,
             address_failed: false,
             address_asked_ms: 0,
             unpair_ms: record.unpaired_unix_s.map(|_| 0),

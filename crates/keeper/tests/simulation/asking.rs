@@ -377,6 +377,31 @@ fn keys_are_asked_for_anew_when_a_day_has_passed() {
 }
 
 #[test]
+fn keys_are_asked_for_anew_at_the_first_channel_after_a_start() {
+    let mut world = World::new(30);
+    let (peer, pairing) = world.pair("phone", By::Relay);
+    let mut refreshes = |wait_ms: u64, restarts: bool| {
+        world.run(wait_ms);
+        if restarts {
+            world.restart_agent();
+        }
+        let before = world.peers[peer].arrived.len();
+        for _ in 0..2 {
+            let ask = world.ask(pairing, 60);
+            assert_eq!(outcome(&mut world, ask), Ok(Outcome::Approve));
+            world.run(10_000);
+        }
+        let arrived = world.peers[peer].arrived.iter().skip(before);
+        arrived.filter(|it| **it == 1).count()
+    };
+    assert_eq!(refreshes(0, false), 0, "the pairing asked");
+    assert_eq!(refreshes(60_000, true), 0, "asked a minute ago");
+    assert_eq!(refreshes(10 * 60_000, false), 0, "no start");
+    assert_eq!(refreshes(0, true), 1, "the first channel");
+    assert_eq!(refreshes(0, true), 0, "asked just now");
+}
+
+#[test]
 fn a_receipt_that_proves_nothing_is_no_answer() {
     let mut world = World::new(17);
     let (peer, pairing) = world.pair("phone", By::Both);
