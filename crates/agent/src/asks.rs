@@ -1,15 +1,17 @@
 //! What is open at keepers: from the question to the entry in the log and the answer.
 
+use std::collections::VecDeque;
+
 use keystead_core::{Name, RequestBody, SignForm, SignRequest};
 use keystead_formats::ssh::{PublicKey, SessionBind, ToBeSigned};
-use keystead_keeper::{self as keeper, AskId, Progress};
+use keystead_keeper::{self as keeper, AskId, KeeperError, Progress};
 
 use crate::agent::{Agent, ClientId, ConnectionId, Turn};
 use crate::connection::Work;
 use crate::control::Reply;
 use crate::ends::{End, checked, note};
 use crate::evidence::{Seen, evidence};
-use crate::front::Wanted;
+use crate::front::{KeptKey, Wanted};
 use crate::log::{Entry, Hop, hex};
 use crate::words::Words;
 
@@ -31,9 +33,17 @@ pub(crate) enum Asker {
         connection: ConnectionId,
         key: PublicKey,
         message: Vec<u8>,
+        /// Whom else to ask it of, where the keeper cannot be reached.
+        others: Option<Box<Others>>,
     },
     /// A command, for a key to be made.
     Command { client: ClientId },
+}
+
+/// A question that others can answer too.
+pub(crate) struct Others {
+    keepers: VecDeque<KeptKey>,
+    sign: SignRequest,
 }
 
 /// What the person was told.
@@ -49,6 +59,15 @@ impl Ask {
     #[must_use]
     pub(crate) fn wake_ms(&self) -> Option<u64> {
         (self.said == Said::Nothing).then(|| self.begun_ms.saturating_add(REACHING_MS))
+    }
+
+    /// Whom to ask next, once.
+    fn next(&mut self) -> Option<(KeptKey, SignRequest)> {
+        let Asker::Program { others, .. } = &mut self.asker else {
+            return None;
+        };
+        let others = others.as_mut()?;
+        Some((others.keepers.pop_front()?, others.sign.clone()))
     }
 
     fn left_s(&self, now_ms: u64) -> u64 {
@@ -83,32 +102,72 @@ impl Agent {
             content_sha256: Some(keystead_formats::ssh::key::key_id(&wanted.message).to_string()),
             ..content_entry(turn.entry("sign", ""), &wanted.content)
         };
-        let body = RequestBody::Sign(SignRequest {
+        let sign = SignRequest {
             key: wanted.kept.key.id(),
             form: SignForm::Ssh,
             content: wanted.message.clone(),
             flags: wanted.flags,
             evidence,
+        };
+        let others = (!wanted.others.is_empty()).then(|| {
+            Box::new(Others {
+                keepers: wanted.others.into(),
+                sign: sign.clone(),
+            })
         });
+        let asker = Asker::Program {
+            connection: id,
+            key: wanted.kept.key.clone(),
+            message: wanted.message,
+            others,
+        };
+        self.ask_keeper(turn, id, asker, (wanted.kept, sign), entry);
+    }
+
+    fn ask_keeper(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: ConnectionId,
+        asker: Asker,
+        (kept, sign): (KeptKey, SignRequest),
+        entry: Entry,
+    ) {
         let ask = self.new_ask();
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.work = Work::Ask(ask);
         }
-        let asker = Asker::Program {
-            connection: id,
-            key: wanted.kept.key,
-            message: wanted.message,
-        };
         let wait_s = self.setup.settings.wait_s;
-        self.open(turn, ask, asker, wanted.kept.keeper, wait_s, entry);
-        let pairing = wanted.kept.pairing;
+        self.open(turn, ask, asker, kept.keeper, wait_s, entry);
         let event = keeper::Event::Ask {
             ask,
-            pairing,
-            body,
+            pairing: kept.pairing,
+            body: RequestBody::Sign(sign),
             wait_s,
         };
         self.tell_keepers(turn, event);
+    }
+
+    /// Asks the next keeper of the same key, as this one cannot be reached.
+    fn ask_next(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: ConnectionId,
+        open: Ask,
+        next: (KeptKey, SignRequest),
+        why: &str,
+    ) {
+        let keeper = open.keeper.as_str();
+        self.say(turn, id, &Words::Unreached { keeper, why });
+        let entry = Entry {
+            keeper: Some(next.0.keeper.to_string()),
+            pairing: Some(next.0.pairing.to_string()),
+            key: Some(next.0.name.to_string()),
+            request_hash: None,
+            decision: String::new(),
+            reason: None,
+            ..open.entry
+        };
+        self.ask_keeper(turn, id, open.asker, next, entry);
     }
 
     /// Asks the keeper to make a key.
@@ -263,6 +322,16 @@ impl Agent {
                 Err(why)
             }
         };
+        if let (
+            Asker::Program { connection, .. },
+            Ok(Err(KeeperError::Unreachable { reason, .. })),
+        ) = (&open.asker, &end)
+        {
+            let connection = *connection;
+            if let Some(next) = open.next() {
+                return self.ask_next(turn, connection, open, next, reason);
+            }
+        }
         match open.asker {
             Asker::Program { connection, .. } => {
                 self.finish_signature(turn, connection, &open, end);

@@ -120,11 +120,12 @@ impl Agent {
         if flags & !(FLAG_RSA_SHA2_256 | FLAG_RSA_SHA2_512) != 0 {
             return refuse(self, turn, "a signature with an option that is not known");
         }
-        let keys = self.kept_keys();
-        let Some(kept) = keys.into_iter().find(|kept| kept.key.blob() == key) else {
+        let mut keepers = self.keepers_of(key);
+        if keepers.is_empty() {
             // Programs try keys by themselves; no word about it.
             return self.answer(turn, id, &Response::Failure);
-        };
+        }
+        let kept = keepers.remove(0);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
@@ -132,6 +133,7 @@ impl Agent {
         let look = Look::at(&content, connection.binds());
         connection.work = Work::Look(Box::new(Wanted {
             kept,
+            others: keepers,
             message: message.to_vec(),
             content,
             flags,
@@ -171,6 +173,8 @@ impl Agent {
 pub struct Wanted {
     /// By which key.
     pub kept: KeptKey,
+    /// The same key at other keepers, to be asked in turn where one cannot be reached.
+    pub others: Vec<KeptKey>,
     /// Of what.
     pub message: Vec<u8>,
     /// The same, understood.
@@ -201,6 +205,21 @@ impl KeptKey {
 }
 
 impl Agent {
+    /// A key at every keeper that lists it: those that are connected first, and among them
+    /// who was paired first. Whoever lists another's key later does not get its requests.
+    fn keepers_of(&self, key: &[u8]) -> Vec<KeptKey> {
+        let mut keys = self.kept_keys();
+        keys.retain(|kept| kept.key.blob() == key);
+        if keys.len() > 1 {
+            let views = self.keepers.pairings();
+            keys.sort_by_key(|kept| {
+                let view = views.iter().find(|it| it.pairing == kept.pairing);
+                view.map(|it| (!it.is_connected, it.paired_unix_s))
+            });
+        }
+        keys
+    }
+
     /// The keys that can be asked for, in the keepers' order.
     pub(crate) fn kept_keys(&self) -> Vec<KeptKey> {
         let keys = self.keepers.keys().into_iter();

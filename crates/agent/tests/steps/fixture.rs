@@ -104,9 +104,12 @@ impl Keeps for Handle {
 
     fn keys(&self) -> Vec<(PairingId, Name, KeyEntry)> {
         let fake = self.0.lock().unwrap();
-        let name = fake.views.first().map(|view| view.name.clone());
-        let keys = fake.keys.iter();
-        keys.filter_map(|key| Some((PAIRING, name.clone()?, key.clone())))
+        let views = fake.views.iter();
+        views
+            .flat_map(|view| {
+                let keys = fake.keys.iter();
+                keys.map(|key| (view.pairing, view.name.clone(), key.clone()))
+            })
             .collect()
     }
 

@@ -205,6 +205,69 @@ fn no_answer_is_failure_with_its_reason() {
 }
 
 #[test]
+fn of_keepers_with_one_key_the_connected_is_asked_and_the_next_if_it_is_away() {
+    let mut bench = Bench::new();
+    {
+        let mut fake = bench.keeper.lock().unwrap();
+        let first = fake.views[0].clone();
+        let view = |number: u8, paired_unix_s, is_connected| keeper::PairingView {
+            pairing: keystead_core::PairingId([number; 8]),
+            name: keystead_core::Name::new(format!("phone {number}")).unwrap(),
+            paired_unix_s,
+            is_connected,
+            ..first.clone()
+        };
+        fake.views = vec![view(1, 10, false), view(2, 30, true), view(3, 20, true)];
+    }
+    let asked = |bench: &Bench| {
+        let fake = bench.keeper.lock().unwrap();
+        let asks = fake.told.iter().filter_map(|event| match event {
+            keeper::Event::Ask { pairing, .. } => Some(pairing.0[0]),
+            _ => None,
+        });
+        asks.collect::<Vec<u8>>()
+    };
+    let away = || {
+        fail(KeeperError::Unreachable {
+            keeper: keeper_name(),
+            reason: "relay is away".to_owned(),
+        })
+    };
+    bench.ask_for_login(LOGIN);
+    assert_eq!(asked(&bench), [3], "connected, and paired first");
+    let actions = bench.progress(away());
+    let line = "keystead: phone 3 cannot be reached: relay is away";
+    assert_eq!(lines(&actions), [line]);
+    let entry = bench.last_entry();
+    assert_eq!(
+        (entry.keeper.as_deref(), entry.decision.as_str()),
+        (Some("phone 3"), "no-answer")
+    );
+    bench.progress(away());
+    assert_eq!(asked(&bench), [3, 2, 1]);
+    let actions = bench.progress(approve(LOGIN));
+    assert!(matches!(one_answer(&actions), Response::Signature(_)));
+    let entry = bench.last_entry();
+    assert_eq!(
+        (entry.keeper.as_deref(), entry.decision.as_str()),
+        (Some("phone 1"), "approve")
+    );
+    assert_eq!((entry.reason, bench.log().len()), (None, 3));
+    // When all are away, that is the end; and a no is a no.
+    for (ends, outcome) in [(3, away()), (1, answer(Outcome::Refuse, None))] {
+        let before = asked(&bench).len();
+        bench.ask_for_login(LOGIN);
+        let mut end = Some(outcome);
+        let mut actions = Vec::new();
+        for _ in 0..ends {
+            actions = bench.progress(end.take().unwrap_or_else(away));
+        }
+        assert_eq!(one_answer(&actions), Response::Failure);
+        assert_eq!(asked(&bench).len(), before + ends);
+    }
+}
+
+#[test]
 fn an_approval_is_one_only_with_a_signature_that_holds() {
     let check = |end, line| check_end(end, "no-answer", line);
     let none = answer(Outcome::Approve, None);
