@@ -196,7 +196,7 @@ impl World {
             if entry.kind != "sign" || entry.decision != Outcome::Approve.as_str() {
                 continue;
             }
-            let hash = entry.content_hash.unwrap();
+            let hash = entry.content_sha256.unwrap();
             let user = entry.user.unwrap();
             assert!(approved.insert(hash.clone()), "{user} was signed twice");
             assert!(it.person.approved.contains(&user), "nobody approved {user}");
@@ -247,7 +247,7 @@ impl World {
         let is_logged = it
             .durable_log()
             .iter()
-            .any(|it| it.user.as_deref() == Some(user.as_str()) && it.content_hash.is_some());
+            .any(|it| it.user.as_deref() == Some(user.as_str()) && it.content_sha256.is_some());
         assert!(!(is_decided && is_logged), "asked anew for {user}");
         it.person.screen.insert(question.id, user);
         let decision = match (it.person.mood, roll) {
