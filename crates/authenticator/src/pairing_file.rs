@@ -58,12 +58,20 @@ impl StoredPairing {
         written
     }
 
-    /// Removes its file, and the keys with it.
+    /// Removes its file, and the keys with it. One that stays is written over as revoked, so
+    /// that it is no pairing after a restart.
     ///
     /// # Errors
-    /// The system's.
-    pub(crate) fn remove(&self, disk: &mut dyn Disk) -> io::Result<()> {
-        disk.remove(&file_name(&self.id()))
+    /// The system's, of the removal.
+    pub(crate) fn remove(&mut self, now_unix_s: u64, disk: &mut dyn Disk) -> io::Result<()> {
+        let removed = disk.remove(&file_name(&self.id()));
+        if removed.is_err() {
+            // 0 in the file means "not revoked".
+            self.revoked_unix_s.get_or_insert(now_unix_s.max(1));
+            // The first error is the one to report.
+            let _ = self.save(disk);
+        }
+        removed
     }
 
     /// Reads all pairings.
@@ -205,7 +213,14 @@ mod tests {
             assert_eq!(read.id(), stored.id());
             assert_eq!(read.relay, stored.relay);
             assert_eq!(read.revoked_unix_s, Some(5));
-            stored.remove(&mut disk).unwrap();
+            stored.revoked_unix_s = None;
+            stored.save(&mut disk).unwrap();
+            disk.faults.fail_remove = true;
+            assert!(stored.remove(7, &mut disk).is_err());
+            let read = StoredPairing::load_all(&disk).unwrap().pop().unwrap();
+            assert_eq!(read.revoked_unix_s, Some(7));
+            disk.faults.fail_remove = false;
+            stored.remove(8, &mut disk).unwrap();
             assert!(StoredPairing::load_all(&disk).unwrap().is_empty());
         }
     }

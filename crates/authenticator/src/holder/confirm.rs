@@ -99,8 +99,8 @@ impl Holder {
             return Ok(());
         }
         if let Some(peer) = self.peers.get_mut(&ticket.peer) {
+            let removed = peer.stored.remove(step.now.unix_s, step.io.disk);
             peer.stored.pair_key = None;
-            let removed = peer.stored.remove(step.io.disk);
             if let Err(error) = removed {
                 return Err(format!(
                     "the log cannot be written, and the pairing's file stays: {error}"

@@ -312,10 +312,10 @@ impl Holder {
     fn forget(&mut self, id: &PairingId, step: &mut Step<'_, '_>) {
         self.drop_channels_of(id, keystead_channel::curve::CloseCode::Unpaired, step);
         self.delete_mailboxes(id, channels::Mailboxes::Pairing, step);
-        let Some(peer) = self.peers.remove(id) else {
+        let Some(mut peer) = self.peers.remove(id) else {
             return;
         };
-        if let Err(error) = peer.stored.remove(step.io.disk) {
+        if let Err(error) = peer.stored.remove(step.now.unix_s, step.io.disk) {
             step.say(format!(
                 "the file of the ended pairing {id} could not be removed: {error}"
             ));
