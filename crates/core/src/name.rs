@@ -60,6 +60,25 @@ impl Name {
         Self::new(std::str::from_utf8(bytes).map_err(|_| NameError::NotUtf8)?)
     }
 
+    /// This name, or the first of `NAME 2`, `NAME 3`, … that is free, cut to fit.
+    ///
+    /// Two things of one name on one screen cannot be told apart.
+    #[must_use]
+    pub fn numbered(&self, is_free: impl Fn(&Self) -> bool) -> Self {
+        let numbered = (2..u32::MAX).filter_map(|number| {
+            let end = format!(" {number}");
+            let mut text = self.0.clone();
+            while text.len() + end.len() > Self::BYTES_MAX {
+                text.pop();
+            }
+            Self::new(text + &end).ok()
+        });
+        std::iter::once(self.clone())
+            .chain(numbered)
+            .find(is_free)
+            .unwrap_or_else(|| self.clone())
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -135,6 +154,26 @@ mod tests {
         check("a\u{ad}b", Err(NameError::Unsafe(0xad)));
         check("a\u{3164}", Err(NameError::Unsafe(0x3164)));
         check("👩\u{200d}💻", Ok(()));
+    }
+
+    #[test]
+    fn a_taken_name_is_numbered() {
+        let taken = [
+            "vm".to_owned(),
+            "vm 2".to_owned(),
+            "é".repeat(32),
+            "x".repeat(64),
+        ];
+        let is_free = |name: &Name| !taken.iter().any(|it| it == name.as_str());
+        for (wanted, expected) in [
+            ("laptop", "laptop".to_owned()),
+            ("vm", "vm 3".to_owned()),
+            (&taken[2], format!("{} 2", "é".repeat(31))),
+            (&taken[3], format!("{} 2", "x".repeat(62))),
+        ] {
+            let name = Name::new(wanted).unwrap().numbered(is_free);
+            assert_eq!(name.as_str(), expected);
+        }
     }
 
     #[test]

@@ -307,19 +307,7 @@ impl Keepers {
     }
 
     fn free_name(&self, wanted: &Name) -> Name {
-        let is_free = |name: &Name| !self.keepers.values().any(|it| it.record.name == *name);
-        let numbered = (2..u32::MAX).filter_map(|n| {
-            let end = format!(" {n}");
-            let mut text = wanted.as_str().to_owned();
-            while text.len() + end.len() > Name::BYTES_MAX {
-                text.pop();
-            }
-            Name::new(text + &end).ok()
-        });
-        std::iter::once(wanted.clone())
-            .chain(numbered)
-            .find(is_free)
-            .unwrap_or_else(|| wanted.clone())
+        wanted.numbered(|name| !self.keepers.values().any(|it| it.record.name == *name))
     }
 
     fn rename(&mut self, pairing: PairingId, name: Name, step: &mut Step<'_, '_>) {

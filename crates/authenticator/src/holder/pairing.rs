@@ -139,7 +139,10 @@ impl Holder {
             })
             .collect();
         let secret = Secret::fill(|to| to.copy_from_slice(offer.secret().expose()));
-        let workstation = offer.name().clone();
+        let workstation = offer.name().numbered(|name| {
+            let mut others = self.peers.values().map(|it| &it.stored);
+            !others.any(|it| it.revoked_unix_s.is_none() && it.workstation == *name)
+        });
         let scanned = Scanned::answer(offer, step.now.mono_ms, step.io.rng);
         let scanned = scanned.map_err(|error| error.to_string())?;
         let receipt_key = ReceiptKey::generate(step.io.rng).map_err(|error| error.to_string())?;
