@@ -77,6 +77,12 @@ async fn a_dead_socket_is_replaced_and_a_live_one_refused() {
 
 #[tokio::test]
 async fn a_listener_whose_queue_is_full_is_alive() {
+    // A queue of 1,024 is as long as many a person's limit of open descriptors.
+    let limit = keystead_daemon::process::raise_descriptor_limit();
+    assert!(
+        limit > 2_048,
+        "{limit} descriptors are too few to fill a queue"
+    );
     let (_base, path) = fresh();
     let _listener = Listener::bind(&path).unwrap();
     // Nobody accepts: fill the queue until the system says no.
