@@ -4,7 +4,7 @@
 //! cannot be written, neither is there.
 
 use keystead_channel::pairing::CONFIRM_MS;
-use keystead_core::{Outcome, ResponseBody, Secret};
+use keystead_core::{Outcome, Secret};
 
 use super::pairing::State;
 use super::requests::Ticket;
@@ -84,17 +84,7 @@ impl Holder {
             self.busy(ticket, step);
             return Err(format!("the pairing cannot be written: {error}"));
         }
-        let entry = Entry {
-            unix_s: step.now.unix_s,
-            ..Entry::default()
-        };
-        let outcome = self.finish(
-            ticket,
-            Outcome::Approve,
-            Some(ResponseBody::Empty),
-            entry,
-            step,
-        );
+        let outcome = self.finish_empty(ticket, step);
         if outcome == Outcome::Approve {
             return Ok(());
         }

@@ -307,17 +307,7 @@ impl Holder {
         let is_target = |it: &Pending| it.ticket.peer == peer_id && it.ticket.id == target;
         self.end_questions(is_target, Outcome::Withdraw, "", step);
         self.withdraw_pairing(&peer_id, &target, step);
-        let entry = Entry {
-            unix_s: step.now.unix_s,
-            ..Entry::default()
-        };
-        self.finish(
-            ticket,
-            Outcome::Approve,
-            Some(ResponseBody::Empty),
-            entry,
-            step,
-        );
+        self.finish_empty(ticket, step);
     }
 
     fn on_unpair(&mut self, ticket: &Ticket, step: &mut Step<'_, '_>) {
@@ -327,17 +317,7 @@ impl Holder {
             ));
             return self.busy(ticket, step);
         }
-        let entry = Entry {
-            unix_s: step.now.unix_s,
-            ..Entry::default()
-        };
-        self.finish(
-            ticket,
-            Outcome::Approve,
-            Some(ResponseBody::Empty),
-            entry,
-            step,
-        );
+        self.finish_empty(ticket, step);
         let name = self.name_of(&ticket.peer);
         step.say(format!("{name} ended its pairing"));
         self.drop_channels_of(&ticket.peer, CloseCode::Unpaired, step);
@@ -430,6 +410,16 @@ impl Holder {
     /// Answers `busy`: nothing was done, nothing is logged.
     pub(super) fn busy(&mut self, ticket: &Ticket, step: &mut Step<'_, '_>) {
         self.respond(ticket, Outcome::Busy, None, None, step);
+    }
+
+    /// Done, with nothing to bring: the answer to cancel, unpair and confirm.
+    pub(super) fn finish_empty(&mut self, ticket: &Ticket, step: &mut Step<'_, '_>) -> Outcome {
+        let entry = Entry {
+            unix_s: step.now.unix_s,
+            ..Entry::default()
+        };
+        let body = Some(ResponseBody::Empty);
+        self.finish(ticket, Outcome::Approve, body, entry, step)
     }
 
     /// Writes the entry and sends the answer; where the entry cannot be
