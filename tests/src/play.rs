@@ -469,9 +469,9 @@ fn agrees(text: &str, expression: &str, must_not: bool) -> Result<()> {
     Ok(())
 }
 
-/// `\n` is a line's end, in what is typed and written.
+/// `\n` is a line's end and `^C` that key, in what is typed and written.
 fn unescape(text: &str) -> String {
-    text.replace("\\n", "\n")
+    text.replace("\\n", "\n").replace("^C", "\u{3}")
 }
 
 /// How every passphrase of the scripts begins.

@@ -34,6 +34,14 @@ impl Failure {
         }
     }
 
+    /// ^C at a question, where the terminal hands it over as a key.
+    pub(crate) fn interrupted(message: impl Into<String>) -> Self {
+        Self {
+            status: STATUS_INTERRUPTED,
+            ..Self::new(message, "")
+        }
+    }
+
     /// ^C, or another signal that ends a program.
     pub(crate) fn given_up(signal: &str) -> Self {
         let (by, status) = match signal {

@@ -108,9 +108,13 @@ fn type_it(question: &str) -> Result<SecretBytes, Failure> {
     loop {
         match terminal.key()? {
             Some(b'\r' | b'\n') => break,
-            None | Some(CTRL_C) => {
+            None => {
                 terminal.write("\n");
                 return Err(Failure::new("no passphrase was given", ""));
+            }
+            Some(CTRL_C) => {
+                terminal.write("\n");
+                return Err(Failure::interrupted("no passphrase was given: ended by ^C"));
             }
             Some(CTRL_D) if len == 0 => break,
             Some(CTRL_U) => len = 0,
