@@ -69,6 +69,7 @@ pub fn evidence(content: &ToBeSigned, binds: &[SessionBind], seen: Seen) -> Evid
             path.len() <= PROCESS_PATH_BYTES_MAX
                 && !path.chars().any(keystead_core::is_unsafe_to_show)
         }),
+        ..Evidence::default()
     }
 }
 

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::{KeyId, Name};
 
-/// The kinds of key that a keeper can make or hold, by their SSH names
-/// (RFC 8709, RFC 5656, RFC 8332).
+/// The kinds of key that a keeper can hold, by their SSH names
+/// (RFC 8709, RFC 5656, RFC 8332, OpenSSH PROTOCOL.u2f).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
@@ -13,16 +13,34 @@ pub enum Algorithm {
     Ed25519,
     /// ECDSA on P-256 with SHA-256, `ecdsa-sha2-nistp256`.
     EcdsaP256,
+    /// ECDSA on P-384 with SHA-384, `ecdsa-sha2-nistp384`.
+    EcdsaP384,
+    /// ECDSA on P-521 with SHA-512, `ecdsa-sha2-nistp521`; imported, never made.
+    EcdsaP521,
+    /// RSA of 2,048 to 16,384 bits, `ssh-rsa`; signs as `rsa-sha2-256` or `rsa-sha2-512`.
+    Rsa,
+    /// Ed25519 with user presence, `sk-ssh-ed25519@openssh.com`.
+    SkEd25519,
+    /// ECDSA on P-256 with user presence, `sk-ecdsa-sha2-nistp256@openssh.com`.
+    SkEcdsaP256,
 }
 
 /// A text that names no algorithm known here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown key type {0:?}; known are ed25519 and p256")]
+#[error("unknown key type {0:?}")]
 pub struct UnknownAlgorithm(pub String);
 
 impl Algorithm {
     /// All of them, for choices and tests.
-    pub const ALL: [Self; 2] = [Self::Ed25519, Self::EcdsaP256];
+    pub const ALL: [Self; 7] = [
+        Self::Ed25519,
+        Self::EcdsaP256,
+        Self::EcdsaP384,
+        Self::EcdsaP521,
+        Self::Rsa,
+        Self::SkEd25519,
+        Self::SkEcdsaP256,
+    ];
 
     /// The name on the wire and in public key lines.
     #[must_use]
@@ -30,6 +48,11 @@ impl Algorithm {
         match self {
             Self::Ed25519 => "ssh-ed25519",
             Self::EcdsaP256 => "ecdsa-sha2-nistp256",
+            Self::EcdsaP384 => "ecdsa-sha2-nistp384",
+            Self::EcdsaP521 => "ecdsa-sha2-nistp521",
+            Self::Rsa => "ssh-rsa",
+            Self::SkEd25519 => "sk-ssh-ed25519@openssh.com",
+            Self::SkEcdsaP256 => "sk-ecdsa-sha2-nistp256@openssh.com",
         }
     }
 
@@ -39,7 +62,19 @@ impl Algorithm {
         match self {
             Self::Ed25519 => "ed25519",
             Self::EcdsaP256 => "p256",
+            Self::EcdsaP384 => "p384",
+            Self::EcdsaP521 => "p521",
+            Self::Rsa => "rsa",
+            Self::SkEd25519 => "ed25519-sk",
+            Self::SkEcdsaP256 => "p256-sk",
         }
+    }
+
+    /// Whether its signatures state that a person was present (OpenSSH PROTOCOL.u2f): then no
+    /// grant may make one.
+    #[must_use]
+    pub const fn has_presence(self) -> bool {
+        matches!(self, Self::SkEd25519 | Self::SkEcdsaP256)
     }
 }
 
@@ -60,6 +95,94 @@ impl std::str::FromStr for Algorithm {
     }
 }
 
+/// What can be made: an algorithm and, for RSA, a size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KeyType {
+    /// Ed25519.
+    Ed25519,
+    /// ECDSA on P-256.
+    EcdsaP256,
+    /// ECDSA on P-384.
+    EcdsaP384,
+    /// RSA of 3,072 bits.
+    Rsa3072,
+    /// RSA of 4,096 bits.
+    Rsa4096,
+    /// Ed25519 with user presence.
+    SkEd25519,
+    /// ECDSA on P-256 with user presence.
+    SkEcdsaP256,
+}
+
+/// A text that names no type of key that can be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "unknown key type {0:?}; known are ed25519, p256, p384, rsa3072, rsa4096, ed25519-sk and p256-sk"
+)]
+pub struct UnknownKeyType(pub String);
+
+impl KeyType {
+    /// All of them, for choices and tests.
+    pub const ALL: [Self; 7] = [
+        Self::Ed25519,
+        Self::EcdsaP256,
+        Self::EcdsaP384,
+        Self::Rsa3072,
+        Self::Rsa4096,
+        Self::SkEd25519,
+        Self::SkEcdsaP256,
+    ];
+
+    /// Its algorithm.
+    #[must_use]
+    pub const fn algorithm(self) -> Algorithm {
+        match self {
+            Self::Ed25519 => Algorithm::Ed25519,
+            Self::EcdsaP256 => Algorithm::EcdsaP256,
+            Self::EcdsaP384 => Algorithm::EcdsaP384,
+            Self::Rsa3072 | Self::Rsa4096 => Algorithm::Rsa,
+            Self::SkEd25519 => Algorithm::SkEd25519,
+            Self::SkEcdsaP256 => Algorithm::SkEcdsaP256,
+        }
+    }
+
+    /// The name in kind 9: the algorithm's, and for RSA the size behind a hyphen.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rsa3072 => "ssh-rsa-3072",
+            Self::Rsa4096 => "ssh-rsa-4096",
+            _ => self.algorithm().as_str(),
+        }
+    }
+
+    /// The name that people type (`--type`).
+    #[must_use]
+    pub const fn short_name(self) -> &'static str {
+        match self {
+            Self::Rsa3072 => "rsa3072",
+            Self::Rsa4096 => "rsa4096",
+            _ => self.algorithm().short_name(),
+        }
+    }
+}
+
+impl std::str::FromStr for KeyType {
+    type Err = UnknownKeyType;
+
+    /// `rsa` alone is RSA of 3,072 bits, as `ssh-keygen` makes it.
+    fn from_str(text: &str) -> Result<Self, UnknownKeyType> {
+        if text == Algorithm::Rsa.short_name() || text == Algorithm::Rsa.as_str() {
+            return Ok(Self::Rsa3072);
+        }
+        Self::ALL
+            .into_iter()
+            .find(|it| it.as_str() == text || it.short_name() == text)
+            .ok_or_else(|| UnknownKeyType(text.into()))
+    }
+}
+
 /// What a signature or decryption is for (`spec/pairing.md` section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -76,17 +199,20 @@ pub enum Purpose {
     AgeUnwrap,
     /// Bytes that nobody can read: off by default, never granted in advance.
     Opaque,
+    /// An SSH certificate, signed as its authority.
+    SshCertificate,
 }
 
 impl Purpose {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::SshLogin,
         Self::SshSig,
         Self::GitCommit,
         Self::OpenPgp,
         Self::AgeUnwrap,
         Self::Opaque,
+        Self::SshCertificate,
     ];
 
     /// The number on the wire.
@@ -99,6 +225,8 @@ impl Purpose {
             Self::OpenPgp => 4,
             Self::AgeUnwrap => 5,
             Self::Opaque => 6,
+            // 7 and 8 are reserved (`spec/pairing.md` section 3).
+            Self::SshCertificate => 9,
         }
     }
 
@@ -118,6 +246,7 @@ impl Purpose {
             Self::OpenPgp => "openpgp",
             Self::AgeUnwrap => "age-unwrap",
             Self::Opaque => "opaque",
+            Self::SshCertificate => "ssh-certificate",
         }
     }
 }
@@ -154,12 +283,23 @@ mod tests {
     }
 
     #[test]
-    fn purposes_are_numbered_from_one_without_a_gap() {
-        for (i, purpose) in Purpose::ALL.into_iter().enumerate() {
-            assert_eq!(usize::from(purpose.number()), i + 1);
+    fn key_types_have_two_names_each() {
+        for key_type in KeyType::ALL {
+            assert_eq!(key_type.as_str().parse(), Ok(key_type));
+            assert_eq!(key_type.short_name().parse(), Ok(key_type));
+        }
+        assert_eq!("rsa".parse(), Ok(KeyType::Rsa3072));
+        assert!("p521".parse::<KeyType>().is_err(), "imported alone");
+        assert!("rsa1024".parse::<KeyType>().is_err());
+    }
+
+    #[test]
+    fn purposes_and_numbers_agree() {
+        for purpose in Purpose::ALL {
             assert_eq!(Purpose::from_number(purpose.number()), Some(purpose));
         }
-        assert_eq!(Purpose::from_number(0), None);
-        assert_eq!(Purpose::from_number(7), None);
+        for reserved in [0, 7, 8, 10] {
+            assert_eq!(Purpose::from_number(reserved), None);
+        }
     }
 }

@@ -15,11 +15,12 @@ mod secret;
 
 pub use hash::{Hasher, hash, labelled_hash};
 pub use ids::{KeyId, PairingId, RequestHash, RequestId, UnreadableHex};
-pub use key::{Algorithm, KeyEntry, Purpose, Purposes, UnknownAlgorithm};
+pub use key::{Algorithm, KeyEntry, KeyType, Purpose, Purposes, UnknownAlgorithm, UnknownKeyType};
 pub use log::{Checked, LogChain, LogEntry, LogTail, ReceiptChain};
 pub use name::{Name, NameError, is_unsafe_to_show};
 pub use request::{
-    Evidence, Kind, MakeKeyRequest, Request, RequestBody, SessionBind, SignForm, SignRequest,
+    Certificates, Constraints, Evidence, ImportRequest, Intent, KeyForm, Kind, LockRequest,
+    MakeKeyRequest, Request, RequestBody, SessionBind, SignForm, SignRequest,
 };
 pub use response::{
     AckResponse, Decision, Host, MeResponse, Outcome, Receipt, Response, ResponseBody,

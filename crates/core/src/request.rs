@@ -1,6 +1,6 @@
 //! What is asked of a keeper (`spec/pairing.md` section 3).
 
-use crate::{KeyId, Name, RequestId, Secret};
+use crate::{KeyId, Name, RequestId, Secret, SecretBytes};
 
 /// One request, as it is asked.
 pub struct Request {
@@ -41,11 +41,17 @@ pub enum Kind {
     Cancel,
     /// 9: make a key.
     MakeKey,
+    /// 10: take a key into custody.
+    Import,
+    /// 11: forget keys that were imported.
+    Remove,
+    /// 12: lock or unlock what was imported.
+    Lock,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Me,
         Self::Sign,
         Self::Hosts,
@@ -53,6 +59,9 @@ impl Kind {
         Self::Confirm,
         Self::Cancel,
         Self::MakeKey,
+        Self::Import,
+        Self::Remove,
+        Self::Lock,
     ];
 
     /// The number on the wire.
@@ -66,6 +75,9 @@ impl Kind {
             Self::Confirm => 6,
             Self::Cancel => 7,
             Self::MakeKey => 9,
+            Self::Import => 10,
+            Self::Remove => 11,
+            Self::Lock => 12,
         }
     }
 
@@ -86,6 +98,9 @@ impl Kind {
             Self::Confirm => "confirm",
             Self::Cancel => "cancel",
             Self::MakeKey => "make-key",
+            Self::Import => "import",
+            Self::Remove => "remove",
+            Self::Lock => "lock",
         }
     }
 }
@@ -116,6 +131,15 @@ pub enum RequestBody {
     },
     /// 9: make a key at the keeper.
     MakeKey(MakeKeyRequest),
+    /// 10: take a key into custody.
+    Import(ImportRequest),
+    /// 11: forget keys that were imported; none named means all that this asker brought.
+    Remove {
+        /// At most [`RequestBody::REMOVED_MAX`].
+        keys: Vec<KeyId>,
+    },
+    /// 12: lock or unlock what was imported (RFC 9987 section 3.7).
+    Lock(LockRequest),
 }
 
 impl RequestBody {
@@ -130,8 +154,14 @@ impl RequestBody {
             Self::Confirm { .. } => Kind::Confirm,
             Self::Cancel { .. } => Kind::Cancel,
             Self::MakeKey(_) => Kind::MakeKey,
+            Self::Import(_) => Kind::Import,
+            Self::Remove { .. } => Kind::Remove,
+            Self::Lock(_) => Kind::Lock,
         }
     }
+
+    /// 256 keys in one [`RequestBody::Remove`].
+    pub const REMOVED_MAX: usize = 256;
 }
 
 /// How the bytes of a sign request are to be read.
@@ -178,6 +208,30 @@ pub struct Evidence {
     pub preimage: Option<Vec<u8>>,
     /// The path of the program that asked.
     pub process_path: Option<String>,
+    /// Its command line, at most [`Evidence::ARGUMENTS_MAX`] arguments.
+    pub arguments: Vec<String>,
+    /// The files that it works on, as its command line names them, at most
+    /// [`Evidence::FILES_MAX`].
+    pub files: Vec<String>,
+    /// The paths of the programs that started it, the nearest first, at most
+    /// [`Evidence::PARENTS_MAX`].
+    pub parents: Vec<String>,
+    /// What this request is one part of.
+    pub intent: Option<Intent>,
+    /// Nobody sits at a terminal of that program.
+    pub is_background: bool,
+}
+
+/// One act of a person that makes several requests: the commits of a rebase, the hosts of a run.
+/// Requests of one pairing with the same intent may be one question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// The same for all requests of the act; drawn or derived by the workstation.
+    pub id: [u8; 16],
+    /// In words, for example `git rebase`.
+    pub what: String,
+    /// How many requests it will make in all, where that is known.
+    pub count: Option<u32>,
 }
 
 impl Evidence {
@@ -187,6 +241,12 @@ impl Evidence {
     pub const HOST_NAMES_MAX: usize = 16;
     /// 128 KiB: the longest preimage that is sent along.
     pub const PREIMAGE_BYTES_MAX: usize = 131_072;
+    /// 64 arguments of a command line.
+    pub const ARGUMENTS_MAX: usize = 64;
+    /// 16 files.
+    pub const FILES_MAX: usize = 16;
+    /// 8 programs up the tree of processes.
+    pub const PARENTS_MAX: usize = 8;
 }
 
 /// One hop that a host has proved by signing its session id
@@ -208,8 +268,83 @@ pub struct SessionBind {
 pub struct MakeKeyRequest {
     /// The name it shall have there.
     pub name: Name,
-    /// An [`crate::Algorithm`]'s name; one that the keeper does not know is `unsupported`.
+    /// A [`crate::KeyType`]'s name; one that the keeper does not know is `unsupported`.
     pub algorithm: String,
+}
+
+/// Kind 10: take a key into custody. Who passes it on reads only lengths and constraints.
+pub struct ImportRequest {
+    /// How `key` is encoded.
+    pub form: KeyForm,
+    /// The key, opaque to all but its last keeper.
+    pub key: SecretBytes,
+    /// What opens `key`: a file's passphrase, a token's PIN.
+    pub passphrase: Option<SecretBytes>,
+    /// The name it shall have there; none leaves it to the keeper.
+    pub name: Option<Name>,
+    /// Each is enforced by the keeper, or the import is refused.
+    pub constraints: Constraints,
+}
+
+/// How an imported key is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyForm {
+    /// 1: key type (string) and the fields behind it, of `SSH_AGENTC_ADD_IDENTITY` (RFC 9987
+    /// section 3.2); neither comment nor constraints.
+    Agent,
+    /// 2: a file: `openssh-key-v1`, or PKCS#8, as PEM.
+    File,
+    /// 3: all keys of a PKCS#11 token; the bytes are the path of its provider. Local
+    /// authenticators alone.
+    Token,
+}
+
+impl KeyForm {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Agent, Self::File, Self::Token];
+
+    /// The number on the wire.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Agent => 1,
+            Self::File => 2,
+            Self::Token => 3,
+        }
+    }
+}
+
+/// Limits on the use of an imported key (RFC 9987 section 3.2.7, OpenSSH PROTOCOL.agent).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Constraints {
+    /// Forget it after so many seconds.
+    pub lifetime_s: Option<u32>,
+    /// Ask before each use: no grant applies.
+    pub confirm: bool,
+    /// The content of `restrict-destination-v00@openssh.com`, its outer string taken off.
+    pub destinations: Option<Vec<u8>>,
+    /// `sk-provider@openssh.com`: the library that speaks to a FIDO token.
+    pub sk_provider: Option<String>,
+    /// `associated-certs-v00@openssh.com`: certificates of a token's keys.
+    pub certificates: Option<Certificates>,
+}
+
+/// Certificates that go with the keys of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificates {
+    /// The plain keys are not to be offered.
+    pub only: bool,
+    /// SSH wire blobs.
+    pub blobs: Vec<Vec<u8>>,
+}
+
+/// Kind 12: lock or unlock what was imported.
+pub struct LockRequest {
+    /// Lock, or unlock.
+    pub lock: bool,
+    /// Unlocks what it locked.
+    pub passphrase: SecretBytes,
 }
 
 #[cfg(test)]
@@ -221,8 +356,8 @@ mod tests {
         for kind in Kind::ALL {
             assert_eq!(Kind::from_number(kind.number()), Some(kind));
         }
-        // 3 decrypt and 8, 10 to 14 are reserved for later parts.
-        for number in [0, 3, 8, 10, 11, 12, 13, 14, 15, 255] {
+        // 3 decrypt and 8, 13, 14 are reserved for later parts.
+        for number in [0, 3, 8, 13, 14, 15, 255] {
             assert_eq!(Kind::from_number(number), None);
         }
     }

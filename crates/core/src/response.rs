@@ -146,10 +146,12 @@ pub enum ResponseBody {
     Signature(Vec<u8>),
     /// To `hosts_request`.
     Hosts(Vec<Host>),
-    /// To `unpair_request`, `confirm_request` and `cancel_request`: an empty map.
+    /// To `unpair_request`, `confirm_request`, `cancel_request` and kinds 11 and 12: an empty map.
     Empty,
     /// To kind 9.
     Key(KeyEntry),
+    /// To kind 10: one key, or all of a token.
+    Keys(Vec<KeyEntry>),
 }
 
 /// `ack_response`: a person is being asked.
@@ -182,6 +184,8 @@ pub enum TransportAddress {
     Relay(String),
     /// 1: `host:port` for TCP.
     Local(String),
+    /// 2: the path of a Unix socket on the same machine.
+    Unix(String),
 }
 
 /// Where a key was used, for `hosts_request`.

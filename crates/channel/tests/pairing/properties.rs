@@ -50,6 +50,7 @@ fn evidence() -> impl Strategy<Value = Evidence> {
             host_names,
             preimage,
             process_path,
+            ..Evidence::default()
         })
 }
 

@@ -109,6 +109,7 @@ fn evidence() -> Evidence {
         host_names: vec!["db1".into(), "db1.example.org".into()],
         preimage: Some(b"tree 4b825dc6\n".to_vec()),
         process_path: Some("/usr/bin/ssh".into()),
+        ..Evidence::default()
     }
 }
 
