@@ -357,7 +357,7 @@ fn content_entry(entry: Entry, content: &ToBeSigned) -> Entry {
             namespace: Some(signed.namespace.clone()),
             ..entry
         },
-        ToBeSigned::Opaque => Entry { purpose, ..entry },
+        ToBeSigned::Certificate(_) | ToBeSigned::Opaque => Entry { purpose, ..entry },
     }
 }
 

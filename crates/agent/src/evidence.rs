@@ -44,7 +44,7 @@ impl Look {
             ToBeSigned::UserAuth(_) if binds.is_empty() => Self::Process,
             ToBeSigned::UserAuth(_) => Self::Hosts,
             ToBeSigned::SshSig(_) => Self::Buffer,
-            ToBeSigned::Opaque => Self::Process,
+            ToBeSigned::Certificate(_) | ToBeSigned::Opaque => Self::Process,
         }
     }
 }
@@ -59,7 +59,7 @@ pub fn evidence(content: &ToBeSigned, binds: &[SessionBind], seen: Seen) -> Evid
         ToBeSigned::SshSig(signed) => seen
             .buffer
             .filter(|buffer| buffer.len() <= Evidence::PREIMAGE_BYTES_MAX && signed.is_of(buffer)),
-        ToBeSigned::UserAuth(_) | ToBeSigned::Opaque => None,
+        ToBeSigned::UserAuth(_) | ToBeSigned::Certificate(_) | ToBeSigned::Opaque => None,
     };
     Evidence {
         binds: binds.iter().map(SessionBind::to_evidence).collect(),

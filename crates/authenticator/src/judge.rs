@@ -47,7 +47,7 @@ pub fn judge(request: &SignRequest, key: &KeyEntry, pins: &Pins) -> Result<Asked
         ToBeSigned::SshSig(sshsig) => {
             Asked::Sign(sign(&sshsig, &hops, &request.evidence, key, pins))
         }
-        ToBeSigned::Opaque => {
+        ToBeSigned::Certificate(_) | ToBeSigned::Opaque => {
             let bytes = request.content.len();
             let reason = format!(
                 "opaque: {bytes} bytes that are neither a login nor a signature in a namespace"

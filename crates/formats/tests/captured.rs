@@ -412,11 +412,9 @@ fn certificates_are_read_whole_and_their_authority_is_checked() {
     let check = |name: &str, plain: &str, role: Role, principals: &[&str]| {
         let certified = key(name);
         let certificate = certified.certificate().unwrap();
-        assert_eq!(
-            (certificate.role, &certificate.authority),
-            (role, &key("ca"))
-        );
-        assert_eq!(certificate.principals, principals);
+        let terms = &certificate.terms;
+        assert_eq!((terms.role, &terms.authority), (role, &key("ca")));
+        assert_eq!(terms.principals, principals);
         assert_eq!(certified.without_certificate(), key(plain));
         assert_eq!(certified.fingerprint(), key(plain).fingerprint());
         assert!(certificate.is_signed_in(certified.blob()));
@@ -532,7 +530,7 @@ fn another_implementation_agrees() {
     }
     let theirs = ssh_key::Certificate::from_openssh(noted("host_ed25519-cert")).unwrap();
     let ours = key("host_ed25519-cert");
-    let ours = ours.certificate().unwrap();
+    let ours = &ours.certificate().unwrap().terms;
     assert_eq!(theirs.valid_principals(), ours.principals);
     assert_eq!(theirs.key_id(), ours.key_id);
     assert_eq!(

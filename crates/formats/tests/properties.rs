@@ -53,6 +53,7 @@ proptest! {
         match ToBeSigned::parse(&bytes) {
             ToBeSigned::UserAuth(login) => prop_assert_eq!(login.encode(), bytes),
             ToBeSigned::SshSig(signed) => prop_assert_eq!(signed.encode(), bytes),
+            ToBeSigned::Certificate(it) => prop_assert_eq!(it.encode(), bytes),
             ToBeSigned::Opaque => {}
         }
     }

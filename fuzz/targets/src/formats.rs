@@ -23,6 +23,7 @@ pub(crate) fn to_be_signed(bytes: &[u8]) {
     match ToBeSigned::parse(bytes) {
         ToBeSigned::UserAuth(login) => assert_eq!(login.encode(), bytes),
         ToBeSigned::SshSig(signed) => assert_eq!(signed.encode(), bytes),
+        ToBeSigned::Certificate(it) => assert_eq!(it.encode(), bytes),
         ToBeSigned::Opaque => {}
     }
 }

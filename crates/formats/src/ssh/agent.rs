@@ -4,7 +4,12 @@
 //! or refused. Keys that a client adds are found by their lengths alone and never looked into.
 //! Requests that can hold a private key, a PIN or a passphrase print none of it.
 
+mod added;
+
 use super::wire::{ParseError, Reader, Writer};
+
+pub use added::{AddIdentity, CONSTRAINT_EXTENSIONS, Constraint};
+use added::Constrained;
 
 /// What a client asks; borrows from the message, without its length in front (§3).
 #[derive(Clone, PartialEq, Eq)]
@@ -167,140 +172,6 @@ impl std::fmt::Debug for Request<'_> {
     }
 }
 
-/// A private key on its way in: opaque, its end found by counting fields.
-#[derive(Clone, PartialEq, Eq)]
-pub struct AddIdentity<'a> {
-    /// For example `ssh-ed25519`.
-    pub key_type: &'a str,
-    /// The fields between type and comment, secret.
-    pub private: &'a [u8],
-    /// Free text.
-    pub comment: &'a [u8],
-    /// None if it came as an unconstrained message.
-    pub constraints: Option<Vec<Constraint<'a>>>,
-}
-
-impl<'a> AddIdentity<'a> {
-    fn read(reader: &mut Reader<'a>, constrained: Constrained) -> Result<Self, ParseError> {
-        let key_type = reader.name()?;
-        let layout = PRIVATE_FIELDS
-            .iter()
-            .find(|(name, _)| *name == key_type)
-            .map(|(_, layout)| *layout)
-            .ok_or(ParseError::Unknown)?;
-        let start = reader.rest();
-        for field in layout.chars() {
-            match field {
-                's' => {
-                    reader.string()?;
-                }
-                _ => {
-                    reader.u8()?;
-                }
-            }
-        }
-        let private = start
-            .get(..start.len() - reader.rest().len())
-            .unwrap_or_default();
-        let comment = reader.string()?;
-        let constraints = match constrained {
-            Constrained::Yes => Some(Constraint::read_all(reader)?),
-            Constrained::No => None,
-        };
-        Ok(Self {
-            key_type,
-            private,
-            comment,
-            constraints,
-        })
-    }
-
-    fn write(&self) -> Writer {
-        let number = match self.constraints {
-            Some(_) => ADD_ID_CONSTRAINED,
-            None => ADD_IDENTITY,
-        };
-        let writer = Writer::new()
-            .u8(number)
-            .string(self.key_type.as_bytes())
-            .raw(self.private)
-            .string(self.comment);
-        let constraints = self.constraints.as_deref().unwrap_or_default();
-        constraints.iter().fold(writer, Constraint::write)
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Constrained {
-    Yes,
-    No,
-}
-
-/// A limit on the use of an added key (§3.2.7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Constraint<'a> {
-    /// Forget the key after so many seconds.
-    LifetimeS(u32),
-    /// Ask before each use.
-    Confirm,
-    /// An extension of the OpenSSH kinds, whose contents have a known form.
-    Extension {
-        /// One of [`CONSTRAINT_EXTENSIONS`].
-        name: &'a str,
-        /// Its fields, one string.
-        contents: &'a [u8],
-    },
-}
-
-impl<'a> Constraint<'a> {
-    fn read_all(reader: &mut Reader<'a>) -> Result<Vec<Self>, ParseError> {
-        let mut constraints = Vec::new();
-        while !reader.is_empty() {
-            if constraints.len() == CONSTRAINTS_MAX {
-                return Err(ParseError::TooLong);
-            }
-            constraints.push(match reader.u8()? {
-                CONSTRAIN_LIFETIME => Self::LifetimeS(reader.u32()?),
-                CONSTRAIN_CONFIRM => Self::Confirm,
-                CONSTRAIN_EXTENSION => Self::read_extension(reader)?,
-                _ => return Err(ParseError::Unknown),
-            });
-        }
-        Ok(constraints)
-    }
-
-    /// The end of an unknown extension cannot be found, so it is refused (§3.2.7.3).
-    fn read_extension(reader: &mut Reader<'a>) -> Result<Self, ParseError> {
-        let name = reader.name()?;
-        let before = reader.rest();
-        match name {
-            "restrict-destination-v00@openssh.com" | "sk-provider@openssh.com" => {
-                reader.string()?;
-            }
-            "associated-certs-v00@openssh.com" => {
-                reader.bool()?;
-                reader.string()?;
-            }
-            _ => return Err(ParseError::Unknown),
-        }
-        let contents = before
-            .get(..before.len() - reader.rest().len())
-            .unwrap_or_default();
-        Ok(Self::Extension { name, contents })
-    }
-
-    fn write(writer: Writer, constraint: &Self) -> Writer {
-        match constraint {
-            Self::LifetimeS(seconds) => writer.u8(CONSTRAIN_LIFETIME).u32(*seconds),
-            Self::Confirm => writer.u8(CONSTRAIN_CONFIRM),
-            Self::Extension { name, contents } => writer
-                .u8(CONSTRAIN_EXTENSION)
-                .string(name.as_bytes())
-                .raw(contents),
-        }
-    }
-}
-
 /// What an agent answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Response {
@@ -336,9 +207,7 @@ impl Response {
                 identities
                     .iter()
                     .fold(start(IDENTITIES_ANSWER).u32(count), |writer, identity| {
-                        writer
-                            .string(&identity.key)
-                            .string(identity.comment.as_bytes())
+                        writer.string(&identity.key).string(&identity.comment)
                     })
             }
             Self::Signature(signature) => start(SIGN_RESPONSE).string(signature),
@@ -368,7 +237,7 @@ impl Response {
                 for _ in 0..reader.u32()? {
                     identities.push(Identity {
                         key: reader.string()?.to_vec(),
-                        comment: reader.text()?.to_owned(),
+                        comment: reader.string()?.to_vec(),
                     });
                 }
                 Self::Identities(identities)
@@ -404,8 +273,8 @@ impl Response {
 pub struct Identity {
     /// Key blob.
     pub key: Vec<u8>,
-    /// Free text.
-    pub comment: String,
+    /// Free text, whatever its bytes are.
+    pub comment: Vec<u8>,
 }
 
 /// §3.8.1: asks which extensions are served.
@@ -418,16 +287,6 @@ pub const FLAG_RSA_SHA2_512: u32 = 4;
 
 /// OpenSSH's agent and client end at this length; a message is refused by its announced length.
 pub const MESSAGE_BYTES_MAX: usize = 256 * 1024;
-
-/// OpenSSH allows one lifetime, one confirm and one of each extension; twice that is plenty.
-const CONSTRAINTS_MAX: usize = 16;
-
-/// The constraint extensions whose end is known (OpenSSH `PROTOCOL.agent`).
-pub const CONSTRAINT_EXTENSIONS: [&str; 3] = [
-    "restrict-destination-v00@openssh.com",
-    "associated-certs-v00@openssh.com",
-    "sk-provider@openssh.com",
-];
 
 // Message numbers, §5.1 of the standard. 1 to 4, 7 to 10, 15, 16 and 24 were SSH 1.
 const FAILURE: u8 = 5;
@@ -448,32 +307,6 @@ const ADD_SMARTCARD_KEY_CONSTRAINED: u8 = 26;
 const EXTENSION: u8 = 27;
 const EXTENSION_FAILURE: u8 = 28;
 const EXTENSION_RESPONSE: u8 = 29;
-
-// Constraint numbers, §5.2 of the standard.
-const CONSTRAIN_LIFETIME: u8 = 1;
-const CONSTRAIN_CONFIRM: u8 = 2;
-const CONSTRAIN_EXTENSION: u8 = 255;
-
-/// §3.2.1 to §3.2.5, `PROTOCOL.certkeys`, `PROTOCOL.u2f`: the fields between key type and
-/// comment, `s` for a string or mpint, `b` for a byte.
-const PRIVATE_FIELDS: [(&str, &str); 16] = [
-    ("ssh-ed25519", "ss"),
-    ("ssh-ed448", "ss"),
-    ("ecdsa-sha2-nistp256", "sss"),
-    ("ecdsa-sha2-nistp384", "sss"),
-    ("ecdsa-sha2-nistp521", "sss"),
-    ("ssh-rsa", "ssssss"),
-    ("ssh-dss", "sssss"),
-    ("sk-ssh-ed25519@openssh.com", "ssbss"),
-    ("sk-ecdsa-sha2-nistp256@openssh.com", "sssbss"),
-    ("ssh-ed25519-cert-v01@openssh.com", "sss"),
-    ("ecdsa-sha2-nistp256-cert-v01@openssh.com", "ss"),
-    ("ecdsa-sha2-nistp384-cert-v01@openssh.com", "ss"),
-    ("ecdsa-sha2-nistp521-cert-v01@openssh.com", "ss"),
-    ("ssh-rsa-cert-v01@openssh.com", "sssss"),
-    ("sk-ssh-ed25519-cert-v01@openssh.com", "sssbss"),
-    ("sk-ecdsa-sha2-nistp256-cert-v01@openssh.com", "ssbss"),
-];
 
 #[cfg(test)]
 mod tests {

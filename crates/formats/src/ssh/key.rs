@@ -61,7 +61,7 @@ impl PublicKey {
         Ok(Self::plain(Material::Ecdsa(curve, point.to_vec())))
     }
 
-    fn plain(material: Material) -> Self {
+    pub(crate) fn plain(material: Material) -> Self {
         let writer = Writer::new().string(material.type_name().as_bytes());
         Self {
             blob: material.write(writer).into_bytes(),

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::certificate::Role;
 use super::key::PublicKey;
 use super::line::KeyLine;
+use super::pattern;
 
 /// What a `known_hosts` text says of one host key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +118,7 @@ impl<'a> Entry<'a> {
     fn certifies(&self, host_key: &PublicKey) -> bool {
         host_key
             .certificate()
-            .is_some_and(|c| c.authority == self.key && c.is_signed_in(host_key.blob()))
+            .is_some_and(|c| c.terms.authority == self.key && c.is_signed_in(host_key.blob()))
     }
 }
 
@@ -125,11 +126,13 @@ impl<'a> Entry<'a> {
 /// of them (ssh-keygen(1), CERTIFICATES).
 fn principals_hold(host_key: &PublicKey, candidate: &str) -> bool {
     host_key.certificate().is_some_and(|certificate| {
-        certificate.role == Role::Host
-            && (certificate.principals.is_empty()
-                || certificate.principals.iter().any(|principal| {
-                    matches(principal.as_bytes(), bare_host(candidate).as_bytes())
-                }))
+        let terms = &certificate.terms;
+        terms.role == Role::Host
+            && (terms.principals.is_empty()
+                || terms
+                    .principals
+                    .iter()
+                    .any(|principal| pattern::matches(principal, bare_host(candidate))))
     })
 }
 
@@ -196,41 +199,7 @@ impl<'a> Hosts<'a> {
 }
 
 fn matches_name(pattern: &str, name: &str) -> bool {
-    matches(
-        pattern.to_ascii_lowercase().as_bytes(),
-        name.to_ascii_lowercase().as_bytes(),
-    )
-}
-
-/// `*` stands for any characters, `?` for one (ssh_config(5), PATTERNS). Linear memory, and time
-/// at most the product of both lengths: only the last `*` is ever tried again.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut p, mut n) = (0, 0);
-    let mut retry: Option<(usize, usize)> = None;
-    while let Some(byte) = name.get(n) {
-        match pattern.get(p) {
-            Some(b'*') => {
-                retry = Some((p + 1, n));
-                p += 1;
-                continue;
-            }
-            Some(wanted) if *wanted == b'?' || wanted == byte => {
-                p += 1;
-                n += 1;
-                continue;
-            }
-            _ => {}
-        }
-        let Some((after_star, taken)) = retry else {
-            return false;
-        };
-        p = after_star;
-        n = taken + 1;
-        retry = Some((after_star, n));
-    }
-    pattern
-        .get(p..)
-        .is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
+    pattern::matches(&pattern.to_ascii_lowercase(), &name.to_ascii_lowercase())
 }
 
 /// RFC 4250 §4.1: names without a port mean this one.

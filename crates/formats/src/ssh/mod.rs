@@ -8,18 +8,22 @@
 //! | [`signature`] | signature blobs, encoded and verified |
 //! | [`userauth`], [`sshsig`], [`to_be_signed`] | what an agent is asked to sign |
 //! | [`bind`] | `session-bind@openssh.com`, which proves the destination |
+//! | [`constraint`] | `restrict-destination-v00@openssh.com`: where a key may be used |
 //! | [`client_config`] | the block of `keystead ssh setup` |
 //! | [`known_hosts`], [`destination`], [`config_names`] | names of a host key, candidates only |
+//! | [`pattern`] | `*` and `?` in names |
 
 pub mod agent;
 pub mod bind;
 pub mod certificate;
 pub mod client_config;
 pub mod config_names;
+pub mod constraint;
 pub mod destination;
 pub mod key;
 pub mod known_hosts;
 pub mod line;
+pub mod pattern;
 pub mod signature;
 pub mod sshsig;
 pub mod to_be_signed;
