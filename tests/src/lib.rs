@@ -16,7 +16,7 @@ mod terminal;
 mod words;
 
 pub use failure::{About, Failure, Result};
-pub use place::{Place, wait_until};
+pub use place::{Place, find, wait_until};
 pub use play::{Play, play};
 pub use program::{Ended, Program, Run};
 pub use sshd::Sshd;

@@ -172,7 +172,10 @@ impl Drop for Place {
 }
 
 /// A program in `PATH` or where Debian keeps what root runs.
-pub(crate) fn find(name: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// It is not there.
+pub fn find(name: &str) -> Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))

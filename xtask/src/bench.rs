@@ -22,19 +22,25 @@ mod measure;
 
 use figure::{Bound, Figure};
 
-/// The command: `bench [curve|programs]`.
+/// The command: `bench [agent|curve|programs]`.
 pub(crate) fn command(arguments: &[String]) -> Result<()> {
     let root = workspace::root()?;
     let mut figures = Vec::new();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         [] => {
+            beside_ssh_agent(&root, &mut figures)?;
             curve(&root, &mut figures)?;
             programs(&root, &mut figures)?;
         }
+        ["agent"] => beside_ssh_agent(&root, &mut figures)?,
         ["curve"] => curve(&root, &mut figures)?,
         ["programs"] => programs(&root, &mut figures)?,
-        _ => return Err(Failure::new("usage: cargo xtask bench [curve|programs]")),
+        _ => {
+            return Err(Failure::new(
+                "usage: cargo xtask bench [agent|curve|programs]",
+            ));
+        }
     }
     step("Figures");
     say(&figure::table(&figures));
@@ -52,6 +58,25 @@ fn curve(root: &Path, figures: &mut Vec<Figure>) -> Result<()> {
         &Program::cargo(root).args(["bench", "--package", "keystead-channel", "--bench", "curve"]),
         figures,
     )
+}
+
+/// Ours in the place of `ssh-agent`, and a stored key with a grant: the program
+/// `load` of the tests asks both agents in turns and prints figures likewise.
+fn beside_ssh_agent(root: &Path, figures: &mut Vec<Figure>) -> Result<()> {
+    let tools = setup::run(For::Try, false)?;
+    let binaries = binaries::build(root, Profile::Release)?;
+    step("The agent beside OpenSSH's ssh-agent. (What loads them compiles first.)");
+    let mut load = Program::cargo(root)
+        .args(["run", "--quiet", "--release", "--package", "keystead-tests"])
+        .args(["--bin", "load"])
+        .variable("KEYSTEAD_BIN_DIR", &binaries)
+        .variable("PATH", tools.path(&binaries)?);
+    if let Some(libraries) = tools.libraries() {
+        load = load
+            .variable("LD_LIBRARY_PATH", libraries)
+            .variable("KEYSTEAD_UNPACKED", libraries);
+    }
+    from_output(&load, figures)
 }
 
 fn from_output(program: &Program, figures: &mut Vec<Figure>) -> Result<()> {
