@@ -14,7 +14,7 @@ use keystead_channel::link::{
     Carrier, ClientLink, ClientLinkSetup, LinkEnd, LinkEvent, LinkOutput,
 };
 use keystead_channel::pairing::{LocalAddress, Offer, open_hello};
-use keystead_channel::wire::{check_receipt, decode_response, encode_request};
+use keystead_channel::wire::{check_receipt, decode_response, encode_request, receive_response};
 use keystead_core::{
     Algorithm, Decision, KeyEntry, Kind, Name, Outcome, Request, RequestBody, RequestId, Response,
     ResponseBody, Secret, SecretBytes,
@@ -360,7 +360,9 @@ impl Workstation {
         self.step(world);
         let response = self.final_response(asked)?;
         if response.outcome.has_receipt() {
-            check_receipt(&response, &self.receipt_key).unwrap();
+            let bytes = *self.final_bytes(asked).last()?;
+            let received = receive_response(bytes, |_| Some(asked.kind)).unwrap();
+            check_receipt(&received, &self.receipt_key).unwrap();
         }
         Some(response.outcome)
     }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use keystead_core::{Kind, Outcome, RequestHash, RequestId, Response};
 use keystead_sodium::memory::wipe;
 
-use crate::wire::{WireError, decode_response, request_hash};
+use crate::wire::{Received, WireError, receive_response, request_hash};
 
 /// The open requests of one pairing.
 #[derive(Default)]
@@ -27,7 +27,7 @@ pub struct Ask {
     ends_ms: u64,
 }
 
-/// A confirm request holds the pairing's key.
+/// A confirm request holds the pairing's key, an import a person's.
 impl Drop for Ask {
     fn drop(&mut self) {
         wipe(&mut self.bytes);
@@ -39,7 +39,7 @@ pub enum Arrival {
     /// A person is being asked; the request stays open.
     Ack(Response),
     /// The answer; the request is closed.
-    Final(Response),
+    Final(Received),
     /// Nobody waits for it: a repeat, or too late.
     NotAsked,
     /// It answers other bytes than were sent, or cannot be read: the
@@ -79,11 +79,12 @@ impl Asks {
 
     /// Judges a response that came over any way.
     pub fn receive(&mut self, response: &[u8]) -> Arrival {
-        let response = match decode_response(response, |id| self.kind(id)) {
-            Ok(response) => response,
+        let received = match receive_response(response, |id| self.kind(id)) {
+            Ok(received) => received,
             Err(error) if error.fault == crate::wire::Fault::NotAsked => return Arrival::NotAsked,
             Err(error) => return Arrival::Misbehaved(error),
         };
+        let response = &received.response;
         let id = response.id;
         match self.open.get(&id) {
             None => Arrival::NotAsked,
@@ -91,10 +92,10 @@ impl Asks {
                 id: Some(id),
                 fault: crate::wire::Fault::NotAsked,
             }),
-            Some(_) if response.outcome == Outcome::Ack => Arrival::Ack(response),
+            Some(_) if response.outcome == Outcome::Ack => Arrival::Ack(received.response),
             Some(_) => {
                 self.open.remove(&id);
-                Arrival::Final(response)
+                Arrival::Final(received)
             }
         }
     }

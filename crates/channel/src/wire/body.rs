@@ -8,8 +8,8 @@ use keystead_core::{
 
 use super::request::read_name;
 use super::{
-    ALGORITHM_BYTES_MAX, BLOB_BYTES_MAX, Fault, HOST_NAME_BYTES_MAX, HOSTS_MAX, KEYS_MAX, Reader,
-    TRANSPORTS_MAX, URL_BYTES_MAX, Writer,
+    ALGORITHM_BYTES_MAX, BLOB_BYTES_MAX, Fault, HOST_NAME_BYTES_MAX, HOSTS_MAX, KEYS_MAX,
+    PURPOSES_MAX, Reader, TRANSPORTS_MAX, URL_BYTES_MAX, Writer,
 };
 
 /// The bytes of a response's body, which its receipt names by [`body_hash`].
@@ -34,6 +34,9 @@ pub fn encode_body(body: &ResponseBody) -> Vec<u8> {
             writer.map(1).key(1);
             write_key(&mut writer, key);
         }
+        ResponseBody::Keys(keys) => {
+            writer.map(1).key(1).list_of(keys, write_key);
+        }
         // `ResponseBody` grows in core only together with `read_body`, which
         // refuses an empty map for a kind whose answer has content.
         ResponseBody::Ack(AckResponse { pairing: None }) | ResponseBody::Empty | _ => {
@@ -47,7 +50,7 @@ pub fn encode_body(body: &ResponseBody) -> Vec<u8> {
 #[must_use]
 pub fn body_hash(body: Option<&ResponseBody>) -> [u8; 32] {
     let bytes = body.map(encode_body).unwrap_or_default();
-    labelled_hash("keystead-body-1", &bytes)
+    labelled_hash(BODY_LABEL, &bytes)
 }
 
 pub(super) fn read_ack(reader: &mut Reader<'_>) -> Result<ResponseBody, Fault> {
@@ -69,9 +72,10 @@ pub(super) fn read_body(reader: &mut Reader<'_>, kind: Kind) -> Result<ResponseB
             fields.required(reader, 1)?;
             let name = read_name(reader)?;
             fields.required(reader, 2)?;
-            let keys = reader.list_of(0, KEYS_MAX, read_key)?;
+            let keys = read_keys(reader, 0)?;
             fields.required(reader, 3)?;
             let transports = reader.list_of(0, TRANSPORTS_MAX, read_transport)?;
+            let transports = transports.into_iter().flatten().collect();
             let push_url = match fields.optional(reader, 4)? {
                 true => Some(reader.text(URL_BYTES_MAX)?.to_owned()),
                 false => None,
@@ -94,10 +98,20 @@ pub(super) fn read_body(reader: &mut Reader<'_>, kind: Kind) -> Result<ResponseB
             fields.required(reader, 1)?;
             ResponseBody::Hosts(reader.list_of(0, HOSTS_MAX, read_host)?)
         }
-        Kind::Unpair | Kind::Confirm | Kind::Cancel => ResponseBody::Empty,
+        Kind::Unpair | Kind::Confirm | Kind::Cancel | Kind::Remove | Kind::Lock => {
+            ResponseBody::Empty
+        }
         Kind::MakeKey => {
             fields.required(reader, 1)?;
-            ResponseBody::Key(read_key(reader)?)
+            // Who asks for a key has a use for it.
+            ResponseBody::Key(read_key(reader)?.ok_or(Fault::Range(0))?)
+        }
+        Kind::Import => {
+            fields.required(reader, 1)?;
+            match read_keys(reader, 1)? {
+                keys if keys.is_empty() => return Err(Fault::Range(0)),
+                keys => ResponseBody::Keys(keys),
+            }
         }
         // Core's list of kinds and this one grow together.
         _ => return Err(Fault::Kind(u64::from(kind.number()))),
@@ -127,7 +141,14 @@ fn write_key(writer: &mut Writer, key: &KeyEntry) {
     });
 }
 
-fn read_key(reader: &mut Reader<'_>) -> Result<KeyEntry, Fault> {
+/// The keys among them that this version has a use for.
+fn read_keys(reader: &mut Reader<'_>, min: usize) -> Result<Vec<KeyEntry>, Fault> {
+    let keys = reader.list_of(min, KEYS_MAX, read_key)?;
+    Ok(keys.into_iter().flatten().collect())
+}
+
+/// None for a key that serves only purposes of later versions.
+fn read_key(reader: &mut Reader<'_>) -> Result<Option<KeyEntry>, Fault> {
     let mut fields = reader.fields()?;
     fields.required(reader, 1)?;
     let id = KeyId(reader.array()?);
@@ -143,50 +164,52 @@ fn read_key(reader: &mut Reader<'_>) -> Result<KeyEntry, Fault> {
     fields.required(reader, 5)?;
     let purposes = read_purposes(reader)?;
     fields.end(reader)?;
-    Ok(KeyEntry {
+    Ok((!purposes.is_empty()).then_some(KeyEntry {
         id,
         algorithm,
         public_key,
         name,
         purposes,
-    })
+    }))
 }
 
-/// At least one, ascending, none twice: one set has one encoding.
+/// At least one, ascending, none twice: one set has one encoding. Those of later versions
+/// are left out.
 fn read_purposes(reader: &mut Reader<'_>) -> Result<Vec<Purpose>, Fault> {
     let mut last = 0;
-    reader.list_of(1, Purpose::ALL.len(), |reader| {
+    let purposes = reader.list_of(1, PURPOSES_MAX, |reader| {
         let number = reader.unsigned()?;
         if number <= last {
             return Err(Fault::Range(number));
         }
         last = number;
-        u8::try_from(number)
-            .ok()
-            .and_then(Purpose::from_number)
-            .ok_or(Fault::Range(number))
-    })
+        Ok(u8::try_from(number).ok().and_then(Purpose::from_number))
+    })?;
+    Ok(purposes.into_iter().flatten().collect())
 }
 
 fn write_transport(writer: &mut Writer, transport: &TransportAddress) {
     let (number, text) = match transport {
         TransportAddress::Relay(url) => (TRANSPORT_RELAY, url.as_str()),
         TransportAddress::Local(address) => (TRANSPORT_LOCAL, address.as_str()),
+        TransportAddress::Unix(path) => (TRANSPORT_UNIX, path.as_str()),
         // Refused by every receiver; core grows together with this match.
         _ => (u64::MAX, ""),
     };
     writer.list(2).unsigned(number).text(text);
 }
 
-fn read_transport(reader: &mut Reader<'_>) -> Result<TransportAddress, Fault> {
+/// None for a way of a later version.
+fn read_transport(reader: &mut Reader<'_>) -> Result<Option<TransportAddress>, Fault> {
     reader.tuple(2)?;
     let number = reader.unsigned()?;
     let text = reader.text(URL_BYTES_MAX)?.to_owned();
-    match number {
-        TRANSPORT_RELAY => Ok(TransportAddress::Relay(text)),
-        TRANSPORT_LOCAL => Ok(TransportAddress::Local(text)),
-        _ => Err(Fault::Range(number)),
-    }
+    Ok(match number {
+        TRANSPORT_RELAY => Some(TransportAddress::Relay(text)),
+        TRANSPORT_LOCAL => Some(TransportAddress::Local(text)),
+        TRANSPORT_UNIX => Some(TransportAddress::Unix(text)),
+        _ => None,
+    })
 }
 
 fn write_host(writer: &mut Writer, host: &Host) {
@@ -204,6 +227,10 @@ fn read_host(reader: &mut Reader<'_>) -> Result<Host, Fault> {
     })
 }
 
-/// Section 3, `me_request`: `[0 relay or 1 local, text]`.
+/// Section 6, `body_hash`.
+pub(super) const BODY_LABEL: &str = "keystead-body-1";
+
+/// Section 5.1, `transport`.
 const TRANSPORT_RELAY: u64 = 0;
 const TRANSPORT_LOCAL: u64 = 1;
+const TRANSPORT_UNIX: u64 = 2;

@@ -1,24 +1,32 @@
 //! Requests, responses and receipts as bytes: deterministic CBOR, one encoding for one meaning.
 //!
 //! **Invariant**: what a decoder here accepts, the encoder gives back byte for
-//! byte (RFC 8949 section 4.2.1), so a hash over bytes is a hash over meaning.
+//! byte (RFC 8949 section 4.2.1), so a hash over bytes is a hash over meaning; but
+//! purposes and transports of later versions, which a keeper may name, are left out
+//! of what is read, so a receipt is checked over the bytes that came ([`Received`]).
 //! Everything else is refused whole, with a [`Fault`] that names the first rule
 //! broken. Layouts and limits: `spec/pairing.md`, "Encoding" and section 3.
 
 mod body;
+mod evidence;
+mod import;
 mod receipt;
 mod request;
 mod response;
 mod strict;
 
 pub use body::{body_hash, encode_body};
+pub use evidence::fit_evidence;
 pub use receipt::{
     ReceiptFault, check_receipt, decode_receipt, encode_receipt, is_signed, next_receipt,
     receipt_payload,
 };
 pub use request::{decode_request, encode_request, request_hash};
 pub(crate) use request::{read_name, read_version};
-pub use response::{decode_response, encode_response, response_id};
+pub use response::{
+    Received, decode_local_response, decode_response, encode_response, receive_response,
+    response_id,
+};
 pub use strict::Fault;
 
 pub(crate) use strict::{Fields, Reader, Writer};
@@ -86,6 +94,18 @@ pub const HOST_NAME_BYTES_MAX: usize = 255;
 /// 4,096 bytes: a path (`PATH_MAX`).
 pub const PATH_BYTES_MAX: usize = 4_096;
 
+/// 1,024 bytes: one argument of a command line; more than a screen shows of it.
+pub const ARGUMENT_BYTES_MAX: usize = 1_024;
+
+/// 255 bytes: what a person is doing, in words.
+pub const INTENT_BYTES_MAX: usize = 255;
+
+/// 4,096 bytes: a passphrase or PIN; OpenSSH's `ssh-add` reads at most 1,024.
+pub const PASSPHRASE_BYTES_MAX: usize = 4_096;
+
+/// 1,024 certificates of a token's keys (OpenSSH `AGENT_MAX_EXT_CERTS`).
+pub const CERTIFICATES_MAX: usize = 1_024;
+
 /// 2,048 bytes: a URL or an address.
 pub const URL_BYTES_MAX: usize = 2_048;
 
@@ -97,6 +117,9 @@ pub const KEYS_MAX: usize = 256;
 
 /// 16 ways to reach one authenticator; each is tried at the same time.
 pub const TRANSPORTS_MAX: usize = 16;
+
+/// 32 purposes of a key, those that later versions add included.
+pub const PURPOSES_MAX: usize = 32;
 
 /// 1,024 pinned hosts in one answer; the message's own limit comes soon after.
 pub const HOSTS_MAX: usize = 1_024;

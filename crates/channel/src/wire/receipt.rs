@@ -1,12 +1,10 @@
 //! Receipts: what an authenticator states about an answer, signed (`spec/pairing.md` section 6).
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
-use keystead_core::{
-    Outcome, Receipt, ReceiptChain, RequestHash, Response, ResponseBody, SignedReceipt,
-};
+use keystead_core::{Outcome, Receipt, ReceiptChain, RequestHash, ResponseBody, SignedReceipt};
 
 use super::response::read_outcome;
-use super::{Fault, Reader, Writer, body_hash};
+use super::{Fault, Reader, Received, Writer, body_hash};
 
 /// Why a receipt does not prove the response that it came with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -115,7 +113,8 @@ pub fn is_signed(receipt: &SignedReceipt, receipt_key: &[u8; 32]) -> bool {
 ///
 /// # Errors
 /// The first thing that does not fit.
-pub fn check_receipt(response: &Response, receipt_key: &[u8; 32]) -> Result<Receipt, ReceiptFault> {
+pub fn check_receipt(received: &Received, receipt_key: &[u8; 32]) -> Result<Receipt, ReceiptFault> {
+    let response = &received.response;
     let signed = response.receipt.as_ref().ok_or(ReceiptFault::Missing)?;
     if !is_signed(signed, receipt_key) {
         return Err(ReceiptFault::Signature);
@@ -124,8 +123,7 @@ pub fn check_receipt(response: &Response, receipt_key: &[u8; 32]) -> Result<Rece
     if receipt.request_hash != response.request_hash {
         return Err(ReceiptFault::Request);
     }
-    if receipt.outcome != response.outcome || receipt.body_hash != body_hash(response.body.as_ref())
-    {
+    if receipt.outcome != response.outcome || receipt.body_hash != *received.body_hash() {
         return Err(ReceiptFault::Answer);
     }
     Ok(receipt)

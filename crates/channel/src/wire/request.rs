@@ -1,13 +1,16 @@
-//! `request` and `evidence` of `spec/pairing.md` section 3.
+//! `request` of `spec/pairing.md` section 3.
 
 use keystead_core::{
-    Evidence, KeyId, Kind, MakeKeyRequest, Name, Request, RequestBody, RequestHash, RequestId,
-    Secret, SessionBind, SignForm, SignRequest, labelled_hash,
+    KeyId, Kind, MakeKeyRequest, Name, Request, RequestBody, RequestHash, RequestId, Secret,
+    SignForm, SignRequest, labelled_hash,
 };
 
+use super::evidence::{read_evidence, write_evidence};
+use super::import::{
+    bytes_of, read_import, read_lock, read_remove, write_import, write_lock, write_remove,
+};
 use super::{
-    ALGORITHM_BYTES_MAX, BLOB_BYTES_MAX, Fault, Fields, HOST_NAME_BYTES_MAX, MESSAGE_BYTES_MAX,
-    PATH_BYTES_MAX, Reader, SESSION_ID_BYTES_MAX, VERSION, WireError, Writer,
+    ALGORITHM_BYTES_MAX, Fault, Fields, MESSAGE_BYTES_MAX, Reader, VERSION, WireError, Writer,
 };
 
 /// `H("keystead-request-1", request bytes as received)`.
@@ -16,10 +19,11 @@ pub fn request_hash(request: &[u8]) -> RequestHash {
     RequestHash(labelled_hash("keystead-request-1", request))
 }
 
-/// The request's bytes. Those of a `confirm_request` hold `pair_key`: wipe them after use.
+/// The request's bytes. Those of a `confirm_request` hold `pair_key`, those of kinds 10 and 12
+/// a key or what opens it: wipe them after use.
 #[must_use]
 pub fn encode_request(request: &Request) -> Vec<u8> {
-    let mut writer = Writer::new();
+    let mut writer = Writer::with_room(bytes_of(&request.body));
     writer.map(6).key(0).unsigned(VERSION);
     writer.key(1).bytes(request.id.as_bytes());
     writer.key(2).unsigned(request.unix_s);
@@ -130,6 +134,9 @@ fn write_body(writer: &mut Writer, body: &RequestBody) {
             writer.map(2).key(1).text(make.name.as_str());
             writer.key(2).text(&make.algorithm);
         }
+        RequestBody::Import(import) => write_import(writer, import),
+        RequestBody::Remove { keys } => write_remove(writer, keys),
+        RequestBody::Lock(lock) => write_lock(writer, lock),
         // `RequestBody` can grow in core only together with this match: an
         // empty body for a kind with content is refused by every receiver.
         _ => {
@@ -169,6 +176,11 @@ fn read_body(reader: &mut Reader<'_>, kind: Kind) -> Result<RequestBody, Fault> 
             let algorithm = reader.text(ALGORITHM_BYTES_MAX)?.to_owned();
             RequestBody::MakeKey(MakeKeyRequest { name, algorithm })
         }
+        Kind::Import => RequestBody::Import(read_import(reader, &mut fields)?),
+        Kind::Remove => RequestBody::Remove {
+            keys: read_remove(reader, &mut fields)?,
+        },
+        Kind::Lock => RequestBody::Lock(read_lock(reader, &mut fields)?),
         // As above: core's list of kinds and this one grow together.
         _ => return Err(Fault::Kind(u64::from(kind.number()))),
     };
@@ -196,8 +208,7 @@ fn read_sign(reader: &mut Reader<'_>, fields: &mut Fields) -> Result<SignRequest
     fields.required(reader, 3)?;
     let content = reader.bytes(MESSAGE_BYTES_MAX)?.to_vec();
     fields.required(reader, 4)?;
-    let flags = reader.unsigned()?;
-    let flags = u32::try_from(flags).map_err(|_| Fault::Range(flags))?;
+    let flags = reader.unsigned_32()?;
     fields.required(reader, 5)?;
     let evidence = read_evidence(reader)?;
     Ok(SignRequest {
@@ -206,66 +217,6 @@ fn read_sign(reader: &mut Reader<'_>, fields: &mut Fields) -> Result<SignRequest
         content,
         flags,
         evidence,
-    })
-}
-
-fn write_evidence(writer: &mut Writer, evidence: &Evidence) {
-    let binds = !evidence.binds.is_empty();
-    let host_names = !evidence.host_names.is_empty();
-    let fields = [
-        binds,
-        host_names,
-        evidence.preimage.is_some(),
-        evidence.process_path.is_some(),
-    ];
-    writer.map(fields.iter().filter(|there| **there).count());
-    if binds {
-        writer.key(1).list_of(&evidence.binds, |writer, bind| {
-            writer.list(4).bytes(&bind.host_key).bytes(&bind.session_id);
-            writer.bytes(&bind.signature).boolean(bind.forwarding);
-        });
-    }
-    if host_names {
-        writer.key(2).list_of(&evidence.host_names, |writer, name| {
-            writer.text(name);
-        });
-    }
-    if let Some(preimage) = &evidence.preimage {
-        writer.key(3).bytes(preimage);
-    }
-    if let Some(path) = &evidence.process_path {
-        writer.key(4).text(path);
-    }
-}
-
-fn read_evidence(reader: &mut Reader<'_>) -> Result<Evidence, Fault> {
-    let mut fields = reader.fields()?;
-    let mut evidence = Evidence::default();
-    if fields.optional(reader, 1)? {
-        evidence.binds = reader.list_of(1, Evidence::BINDS_MAX, read_bind)?;
-    }
-    if fields.optional(reader, 2)? {
-        evidence.host_names = reader.list_of(1, Evidence::HOST_NAMES_MAX, |reader| {
-            reader.text(HOST_NAME_BYTES_MAX).map(str::to_owned)
-        })?;
-    }
-    if fields.optional(reader, 3)? {
-        evidence.preimage = Some(reader.bytes(Evidence::PREIMAGE_BYTES_MAX)?.to_vec());
-    }
-    if fields.optional(reader, 4)? {
-        evidence.process_path = Some(reader.text(PATH_BYTES_MAX)?.to_owned());
-    }
-    fields.end(reader)?;
-    Ok(evidence)
-}
-
-fn read_bind(reader: &mut Reader<'_>) -> Result<SessionBind, Fault> {
-    reader.tuple(4)?;
-    Ok(SessionBind {
-        host_key: reader.bytes(BLOB_BYTES_MAX)?.to_vec(),
-        session_id: reader.bytes(SESSION_ID_BYTES_MAX)?.to_vec(),
-        signature: reader.bytes(BLOB_BYTES_MAX)?.to_vec(),
-        forwarding: reader.boolean()?,
     })
 }
 

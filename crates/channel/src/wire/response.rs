@@ -1,11 +1,31 @@
 //! `response` of `spec/pairing.md` section 3.
 
-use keystead_core::{Kind, Outcome, RequestHash, RequestId, Response, ResponseBody, SignedReceipt};
+use keystead_core::{
+    Kind, Outcome, RequestHash, RequestId, Response, ResponseBody, SignedReceipt, labelled_hash,
+};
 
-use super::body::{read_ack, read_body};
+use super::body::{BODY_LABEL, read_ack, read_body};
 use super::receipt::RECEIPT_BYTES_MAX;
 use super::request::{read_id, read_version};
 use super::{Fault, Fields, MESSAGE_BYTES_MAX, Reader, VERSION, WireError, Writer, encode_body};
+
+/// A response as it came over a channel.
+///
+/// What it says may leave out what only later versions know; its receipt is about
+/// the bytes, so the body's hash is taken from them.
+pub struct Received {
+    /// What it says.
+    pub response: Response,
+    body_hash: [u8; 32],
+}
+
+impl Received {
+    /// `H("keystead-body-1", the body's bytes as they came, or nothing)`; of a response
+    /// with an outcome that has a receipt.
+    pub(super) fn body_hash(&self) -> &[u8; 32] {
+        &self.body_hash
+    }
+}
 
 /// The response's bytes.
 #[must_use]
@@ -41,10 +61,39 @@ pub fn decode_response(
     bytes: &[u8],
     kind_of: impl FnOnce(&RequestId) -> Option<Kind>,
 ) -> Result<Response, WireError> {
-    read_response(bytes, kind_of).map_err(|fault| WireError {
+    receive_response(bytes, kind_of).map(|received| received.response)
+}
+
+/// As [`decode_response`], for who checks the receipt
+/// ([`check_receipt`](super::check_receipt)).
+///
+/// # Errors
+/// [`WireError`] with the first rule broken.
+pub fn receive_response(
+    bytes: &[u8],
+    kind_of: impl FnOnce(&RequestId) -> Option<Kind>,
+) -> Result<Received, WireError> {
+    read_response(bytes, kind_of, Signing::Receipts).map_err(|fault| WireError {
         id: read_id(bytes),
         fault,
     })
+}
+
+/// As [`decode_response`], of an authenticator on a local link (section 4.1): it gives no
+/// receipts, so none may stand there.
+///
+/// # Errors
+/// [`WireError`] with the first rule broken.
+pub fn decode_local_response(
+    bytes: &[u8],
+    kind_of: impl FnOnce(&RequestId) -> Option<Kind>,
+) -> Result<Response, WireError> {
+    read_response(bytes, kind_of, Signing::Nothing)
+        .map(|received| received.response)
+        .map_err(|fault| WireError {
+            id: read_id(bytes),
+            fault,
+        })
 }
 
 /// The id that a response or request names, if it stands at its place.
@@ -53,10 +102,20 @@ pub fn response_id(bytes: &[u8]) -> Option<RequestId> {
     read_id(bytes)
 }
 
+/// What the answerer signs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Signing {
+    /// Each outcome that has a receipt.
+    Receipts,
+    /// Nothing: the other end is a child of this process.
+    Nothing,
+}
+
 fn read_response(
     bytes: &[u8],
     kind_of: impl FnOnce(&RequestId) -> Option<Kind>,
-) -> Result<Response, Fault> {
+    signing: Signing,
+) -> Result<Received, Fault> {
     if bytes.len() > MESSAGE_BYTES_MAX {
         return Err(Fault::TooLong(bytes.len()));
     }
@@ -72,17 +131,26 @@ fn read_response(
     let request_hash = RequestHash(reader.array()?);
     fields.required(&mut reader, 4)?;
     let outcome = read_outcome(&mut reader)?;
-    let body = read_body_of(&mut reader, &mut fields, outcome, kind)?;
-    let receipt = read_receipt_of(&mut reader, &mut fields, outcome)?;
+    let (body, body_bytes) = read_body_of(&mut reader, &mut fields, outcome, kind)?;
+    let has_receipt = signing == Signing::Receipts && outcome.has_receipt();
+    let receipt = read_receipt_of(&mut reader, &mut fields, has_receipt)?;
     fields.end(&mut reader)?;
     reader.end()?;
-    Ok(Response {
+    let body_hash = match has_receipt {
+        true => labelled_hash(BODY_LABEL, body_bytes),
+        false => [0; 32],
+    };
+    let response = Response {
         id,
         unix_s,
         request_hash,
         outcome,
         body,
         receipt,
+    };
+    Ok(Received {
+        response,
+        body_hash,
     })
 }
 
@@ -94,16 +162,24 @@ pub(super) fn read_outcome(reader: &mut Reader<'_>) -> Result<Outcome, Fault> {
         .ok_or(Fault::Range(number))
 }
 
-fn read_body_of(
-    reader: &mut Reader<'_>,
+/// The body and its bytes.
+fn read_body_of<'b>(
+    reader: &mut Reader<'b>,
     fields: &mut Fields,
     outcome: Outcome,
     kind: Kind,
-) -> Result<Option<ResponseBody>, Fault> {
+) -> Result<(Option<ResponseBody>, &'b [u8]), Fault> {
     match (fields.optional(reader, 5)?, outcome.has_body()) {
-        (true, true) if outcome == Outcome::Ack => read_ack(reader).map(Some),
-        (true, true) => read_body(reader, kind).map(Some),
-        (false, false) => Ok(None),
+        (true, true) => {
+            let start = reader.position();
+            let body = if outcome == Outcome::Ack {
+                read_ack(reader)?
+            } else {
+                read_body(reader, kind)?
+            };
+            Ok((Some(body), reader.since(start)))
+        }
+        (false, false) => Ok((None, &[])),
         (true, false) => Err(Fault::Misplaced(5)),
         (false, true) => Err(Fault::MissingKey(5)),
     }
@@ -112,9 +188,9 @@ fn read_body_of(
 fn read_receipt_of(
     reader: &mut Reader<'_>,
     fields: &mut Fields,
-    outcome: Outcome,
+    is_wanted: bool,
 ) -> Result<Option<SignedReceipt>, Fault> {
-    match (fields.optional(reader, 6)?, outcome.has_receipt()) {
+    match (fields.optional(reader, 6)?, is_wanted) {
         (true, true) => {
             reader.tuple(2)?;
             Ok(Some(SignedReceipt {

@@ -108,6 +108,16 @@ impl<'b> Reader<'b> {
         }
     }
 
+    /// The bytes since `start`, a former [`Reader::position`].
+    pub(crate) fn since(&self, start: usize) -> &'b [u8] {
+        let read = start..self.0.position();
+        self.0.input().get(read).unwrap_or_default()
+    }
+
+    pub(crate) fn position(&self) -> usize {
+        self.0.position()
+    }
+
     pub(crate) fn unsigned(&mut self) -> Result<u64, Fault> {
         let start = self.expect(|it| matches!(it, Type::U8 | Type::U16 | Type::U32 | Type::U64))?;
         let value = self.0.u64().map_err(|_| Fault::Truncated)?;
@@ -120,6 +130,20 @@ impl<'b> Reader<'b> {
         match self.unsigned()? {
             value if value <= max => Ok(value),
             value => Err(Fault::Range(value)),
+        }
+    }
+
+    /// An unsigned number of at most 32 bits.
+    pub(crate) fn unsigned_32(&mut self) -> Result<u32, Fault> {
+        let value = self.unsigned()?;
+        u32::try_from(value).map_err(|_| Fault::Range(value))
+    }
+
+    /// True; what is false is left out.
+    pub(crate) fn only_true(&mut self) -> Result<bool, Fault> {
+        match self.boolean()? {
+            true => Ok(true),
+            false => Err(Fault::Range(0)),
         }
     }
 
@@ -302,16 +326,22 @@ impl Fields {
     }
 }
 
-/// 256 bytes: a confirm request with its `pair_key` has 73.
-const SECRET_BYTES_MAX: usize = 256;
+/// 256 bytes: a confirm request with its `pair_key` has 73; all but the strings of
+/// an import has fewer.
+const ROOM_BYTES: usize = 256;
 
 /// Writes deterministic CBOR; the caller keeps keys ascending.
 pub(crate) struct Writer(Encoder<Vec<u8>>);
 
 impl Writer {
-    /// Roomy enough for whatever holds a secret: a buffer that grew would leave it behind.
     pub(crate) fn new() -> Self {
-        Self(Encoder::new(Vec::with_capacity(SECRET_BYTES_MAX)))
+        Self::with_room(0)
+    }
+
+    /// Roomy enough for secrets of so many bytes: a buffer that grew would leave them behind.
+    pub(crate) fn with_room(secret_bytes: usize) -> Self {
+        let room = ROOM_BYTES.saturating_add(secret_bytes);
+        Self(Encoder::new(Vec::with_capacity(room)))
     }
 
     pub(crate) fn finish(self) -> Vec<u8> {

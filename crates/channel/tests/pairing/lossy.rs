@@ -155,7 +155,8 @@ impl Workstation {
     fn answer(&mut self, now_ms: u64, response: &[u8]) {
         match self.asks.receive(response) {
             Arrival::Ack(_) => self.acks += 1,
-            Arrival::Final(response) => {
+            Arrival::Final(received) => {
+                let response = received.response;
                 assert_eq!(response.outcome, Outcome::Busy);
                 self.patience.closed(&response.id);
                 assert_eq!(

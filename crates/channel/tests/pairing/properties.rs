@@ -4,11 +4,12 @@ use keystead_channel::mailbox::{ConnId, Conns, Item, MailboxId};
 use keystead_channel::pairing::Offer;
 use keystead_channel::wire::{
     decode_receipt, decode_request, decode_response, encode_receipt, encode_request,
-    encode_response, showable,
+    encode_response, fit_evidence, showable,
 };
 use keystead_core::{
-    Evidence, KeyId, Kind, MakeKeyRequest, Name, Request, RequestBody, RequestId, SessionBind,
-    SignForm, SignRequest, is_unsafe_to_show,
+    Certificates, Constraints, Evidence, ImportRequest, Intent, KeyForm, KeyId, Kind, LockRequest,
+    MakeKeyRequest, Name, Request, RequestBody, RequestId, SecretBytes, SessionBind, SignForm,
+    SignRequest, is_unsafe_to_show,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -39,19 +40,54 @@ fn bind() -> impl Strategy<Value = SessionBind> {
 fn evidence() -> impl Strategy<Value = Evidence> {
     let preimage = proptest::option::of(vec(any::<u8>(), 0..600));
     let path = proptest::option::of("[a-z/é]{1,60}");
-    (
-        vec(bind(), 0..=16),
-        vec("[a-z.-]{1,60}", 0..=16),
-        preimage,
+    let proved = (vec(bind(), 0..=16), vec("[a-z.-]{1,60}", 0..=16), preimage);
+    let intent = (any::<[u8; 16]>(), "[a-z ]{1,40}", any::<Option<u32>>())
+        .prop_map(|(id, what, count)| Intent { id, what, count });
+    let told = (
         path,
-    )
-        .prop_map(|(binds, host_names, preimage, process_path)| Evidence {
+        vec("[a-z é-]{1,40}", 0..=64),
+        vec("[a-z/]{1,40}", 0..=16),
+        vec("[a-z/]{1,40}", 0..=8),
+        proptest::option::of(intent),
+        any::<bool>(),
+    );
+    (proved, told).prop_map(|((binds, host_names, preimage), told)| {
+        let (process_path, arguments, files, parents, intent, is_background) = told;
+        Evidence {
             binds,
             host_names,
             preimage,
             process_path,
-            ..Evidence::default()
-        })
+            arguments,
+            files,
+            parents,
+            intent,
+            is_background,
+        }
+    })
+}
+
+fn constraints() -> impl Strategy<Value = Constraints> {
+    let certificates = (any::<bool>(), vec(vec(any::<u8>(), 0..80), 0..5))
+        .prop_map(|(only, blobs)| Certificates { only, blobs });
+    let destinations = proptest::option::of(vec(any::<u8>(), 0..300));
+    let provider = proptest::option::of("[a-z/.]{1,60}");
+    (
+        any::<Option<u32>>(),
+        any::<bool>(),
+        destinations,
+        provider,
+        proptest::option::of(certificates),
+    )
+        .prop_map(
+            |(lifetime_s, confirm, destinations, sk_provider, certificates)| Constraints {
+                lifetime_s,
+                confirm,
+                destinations,
+                sk_provider,
+                certificates,
+            },
+        )
 }
 
 /// A body that can be printed: [`RequestBody`] cannot, for it may hold a secret.
@@ -64,6 +100,9 @@ enum Body {
     Confirm([u8; 32]),
     Cancel(RequestId),
     MakeKey(MakeKeyRequest),
+    Import(usize, Vec<u8>, Option<Vec<u8>>, Option<Name>, Constraints),
+    Remove(Vec<[u8; 32]>),
+    Lock(bool, Vec<u8>),
 }
 
 impl Body {
@@ -78,8 +117,28 @@ impl Body {
             },
             Self::Cancel(target) => RequestBody::Cancel { target },
             Self::MakeKey(make) => RequestBody::MakeKey(make),
+            Self::Import(form, key, passphrase, name, constraints) => {
+                RequestBody::Import(ImportRequest {
+                    form: KeyForm::ALL[form],
+                    key: opaque(key),
+                    passphrase: passphrase.map(opaque),
+                    name,
+                    constraints,
+                })
+            }
+            Self::Remove(keys) => RequestBody::Remove {
+                keys: keys.into_iter().map(KeyId).collect(),
+            },
+            Self::Lock(lock, passphrase) => RequestBody::Lock(LockRequest {
+                lock,
+                passphrase: opaque(passphrase),
+            }),
         }
     }
+}
+
+fn opaque(mut bytes: Vec<u8>) -> SecretBytes {
+    SecretBytes::take(&mut bytes)
 }
 
 fn body() -> impl Strategy<Value = Body> {
@@ -104,6 +163,18 @@ fn body() -> impl Strategy<Value = Body> {
         any::<[u8; 16]>().prop_map(|id| Body::Cancel(RequestId(id))),
         (name(), "[a-z0-9-]{1,64}")
             .prop_map(|(name, algorithm)| Body::MakeKey(MakeKeyRequest { name, algorithm })),
+        (
+            0..KeyForm::ALL.len(),
+            vec(any::<u8>(), 0..3_000),
+            proptest::option::of(vec(any::<u8>(), 0..100)),
+            proptest::option::of(name()),
+            constraints(),
+        )
+            .prop_map(|(form, key, passphrase, name, constraints)| {
+                Body::Import(form, key, passphrase, name, constraints)
+            }),
+        vec(any::<[u8; 32]>(), 0..40).prop_map(Body::Remove),
+        (any::<bool>(), vec(any::<u8>(), 0..100)).prop_map(|(lock, it)| Body::Lock(lock, it)),
     ]
 }
 
@@ -163,17 +234,21 @@ proptest! {
     #[test]
     fn a_response_that_is_read_has_one_encoding((kind, bytes) in nearly("responses")) {
         if let Ok(response) = decode_response(&bytes, |_| kind) {
-            prop_assert_eq!(encode_response(&response), bytes);
+            let written = encode_response(&response);
+            // What later versions add is left out of what is read.
+            prop_assert!(written == bytes || written.len() < bytes.len());
+            let again = decode_response(&written, |_| kind).unwrap();
+            prop_assert_eq!(again.body, response.body);
         }
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..200), kind in 0..7_usize) {
+    fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..200), kind in 0..Kind::ALL.len()) {
         if let Ok(request) = decode_request(&bytes) {
             prop_assert_eq!(encode_request(&request), bytes.clone());
         }
         if let Ok(response) = decode_response(&bytes, |_| Some(Kind::ALL[kind])) {
-            prop_assert_eq!(encode_response(&response), bytes.clone());
+            prop_assert!(encode_response(&response).len() <= bytes.len());
         }
         if let Ok(receipt) = decode_receipt(&bytes) {
             prop_assert_eq!(encode_receipt(&receipt), bytes.clone());
@@ -188,6 +263,40 @@ proptest! {
         if let Ok(offer) = Offer::parse(&text) {
             prop_assert!(Offer::parse(&offer.link()).is_ok());
         }
+    }
+
+    #[test]
+    fn words_that_were_fitted_may_stand_in_a_message(
+        words in vec(any::<String>(), 0..80), path: String, what: String,
+    ) {
+        let mut evidence = Evidence {
+            process_path: Some(path),
+            arguments: words.clone(),
+            files: words.clone(),
+            parents: words.clone(),
+            host_names: words,
+            intent: Some(Intent { id: [1; 16], what, count: None }),
+            ..Evidence::default()
+        };
+        fit_evidence(&mut evidence);
+        let sign = SignRequest {
+            key: KeyId([2; 32]),
+            form: SignForm::Ssh,
+            content: Vec::new(),
+            flags: 0,
+            evidence,
+        };
+        let encoded = encode_request(&Request {
+            id: RequestId([1; 16]),
+            unix_s: 0,
+            wait_s: 1,
+            want_ack: false,
+            body: RequestBody::Sign(sign.clone()),
+        });
+        let RequestBody::Sign(read) = decode_request(&encoded).unwrap().body else {
+            panic!("another kind");
+        };
+        prop_assert_eq!(read, sign);
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use keystead_channel::wire::{
     Fault, MESSAGE_BYTES_MAX, ReceiptFault, WireError, check_receipt, decode_receipt,
-    decode_request, decode_response, encode_request, encode_response,
+    decode_request, decode_response, encode_request, encode_response, receive_response,
 };
 use keystead_core::{
-    Evidence, KeyId, Kind, Outcome, Request, RequestBody, RequestId, SignForm, SignRequest,
+    Evidence, KeyId, Kind, Outcome, Request, RequestBody, RequestId, ResponseBody, SignForm,
+    SignRequest,
 };
 use serde_json::Value;
 
@@ -108,6 +109,16 @@ fn limits_hold_at_their_very_byte() {
         Some(Fault::StringLength(4_097)),
     );
 
+    let arguments = |len| Evidence {
+        arguments: vec!["a".repeat(len); 64],
+        ..Evidence::default()
+    };
+    check(&sign(Vec::new(), arguments(1_024)), None);
+    check(
+        &sign(Vec::new(), arguments(1_025)),
+        Some(Fault::StringLength(1_025)),
+    );
+
     let host_names = |len| Evidence {
         host_names: vec!["h".repeat(len); 16],
         ..Evidence::default()
@@ -163,17 +174,16 @@ fn a_receipt_proves_one_answer_under_one_key() {
     let receipt_key: [u8; 32] = bytes(&vectors["receipt_key"], "public").try_into().unwrap();
     let signed = || {
         let bytes = golden_response("signature");
-        decode_response(&bytes, |_| Some(Kind::Sign)).unwrap()
+        receive_response(&bytes, |_| Some(Kind::Sign)).unwrap()
     };
     assert!(check_receipt(&signed(), &receipt_key).is_ok());
     let check = |change: &dyn Fn(&mut keystead_core::Response), expected: ReceiptFault| {
-        let mut response = signed();
-        change(&mut response);
-        assert_eq!(check_receipt(&response, &receipt_key), Err(expected));
+        let mut received = signed();
+        change(&mut received.response);
+        assert_eq!(check_receipt(&received, &receipt_key), Err(expected));
     };
     check(&|it| it.receipt = None, ReceiptFault::Missing);
     check(&|it| it.outcome = Outcome::Refuse, ReceiptFault::Answer);
-    check(&|it| it.body = None, ReceiptFault::Answer);
     check(&|it| it.request_hash.0[0] ^= 1, ReceiptFault::Request);
     check(
         &|it| it.receipt.as_mut().unwrap().signature[5] ^= 1,
@@ -183,6 +193,12 @@ fn a_receipt_proves_one_answer_under_one_key() {
         &|it| it.receipt.as_mut().unwrap().bytes[5] ^= 1,
         ReceiptFault::Signature,
     );
+    let mut other_body = signed().response;
+    other_body.body = Some(ResponseBody::Signature(b"another".to_vec()));
+    let bytes = encode_response(&other_body);
+    let received = receive_response(&bytes, |_| Some(Kind::Sign)).unwrap();
+    let other_body = check_receipt(&received, &receipt_key);
+    assert_eq!(other_body, Err(ReceiptFault::Answer));
     let other = check_receipt(&signed(), &[9; 32]);
     assert_eq!(other, Err(ReceiptFault::Signature));
 }

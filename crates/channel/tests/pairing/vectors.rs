@@ -5,13 +5,15 @@ use keystead_channel::mailbox::{ConnId, Item, Mailbox, MailboxDirection};
 use keystead_channel::pairing::{Answered, LocalAddress, Offer, RelayUrl};
 use keystead_channel::pairing::{Hello, Offered, Receive, Scanned, open_hello, seal_hello};
 use keystead_channel::wire::{
-    check_receipt, decode_receipt, decode_request, decode_response, encode_body, encode_receipt,
-    encode_request, encode_response, next_receipt, request_hash,
+    Fault, check_receipt, decode_local_response, decode_receipt, decode_request, decode_response,
+    encode_body, encode_receipt, encode_request, encode_response, next_receipt, receive_response,
+    request_hash,
 };
 use keystead_core::{
-    AckResponse, Evidence, Host, KeyEntry, KeyId, Kind, MakeKeyRequest, MeResponse, Outcome,
-    Purpose, ReceiptChain, Request, RequestBody, RequestHash, RequestId, Response, ResponseBody,
-    SessionBind, SignForm, SignRequest, SignedReceipt, TransportAddress,
+    AckResponse, Certificates, Constraints, Evidence, Host, ImportRequest, Intent, KeyEntry,
+    KeyForm, KeyId, Kind, LockRequest, MakeKeyRequest, MeResponse, Outcome, Purpose, ReceiptChain,
+    Request, RequestBody, RequestHash, RequestId, Response, ResponseBody, SecretBytes, SessionBind,
+    SignForm, SignRequest, SignedReceipt, TransportAddress,
 };
 use serde_json::Value;
 
@@ -87,7 +89,29 @@ fn request(vectors: &Value, what: &str) -> Request {
             };
             (RequestBody::MakeKey(make), 300, true)
         }
-        _ => panic!("what is {what}?"),
+        "sign, git" => (sign(0, git_evidence()), 60, true),
+        "sign, an act without count" => {
+            let evidence = Evidence {
+                process_path: Some("/usr/bin/ssh".into()),
+                intent: Some(intent("ansible", None)),
+                ..Evidence::default()
+            };
+            (sign(2, evidence), 60, true)
+        }
+        "remove" => {
+            let keys = vec![key(vectors, "main").id];
+            (RequestBody::Remove { keys }, 60, true)
+        }
+        "remove all" => (RequestBody::Remove { keys: Vec::new() }, 10, false),
+        "lock" | "unlock" => {
+            let lock = LockRequest {
+                lock: what == "lock",
+                passphrase: opaque(b"hunter2"),
+            };
+            (RequestBody::Lock(lock), 10, false)
+        }
+        "import, limited" => (import(vectors, what), 300, true),
+        _ => (import(vectors, what), 60, true),
     };
     Request {
         id: ID,
@@ -95,6 +119,86 @@ fn request(vectors: &Value, what: &str) -> Request {
         wait_s,
         want_ack,
         body,
+    }
+}
+
+/// The imports of the vectors.
+fn import(vectors: &Value, what: &str) -> RequestBody {
+    let seed = bytes(&vectors["receipt_key"], "seed");
+    let public = receipt_key(vectors);
+    let fields = [
+        ssh(b"ssh-ed25519"),
+        ssh(&public),
+        ssh(&[&seed[..], &public].concat()),
+    ];
+    let mut import = ImportRequest {
+        form: KeyForm::Agent,
+        key: opaque(&fields.concat()),
+        passphrase: None,
+        name: None,
+        constraints: Constraints::default(),
+    };
+    match what {
+        "import" => {}
+        "import, limited" => {
+            import.form = KeyForm::File;
+            import.key = opaque(b"-----BEGIN OPENSSH PRIVATE KEY-----\n");
+            import.passphrase = Some(opaque(b"hunter2"));
+            import.name = Some(name("work"));
+            import.constraints = limits();
+        }
+        "import, a token" => {
+            import.form = KeyForm::Token;
+            import.key = opaque(b"/usr/lib/softhsm/libsofthsm2.so");
+            import.passphrase = Some(opaque(b"1234"));
+            import.constraints.certificates = Some(Certificates {
+                only: false,
+                blobs: Vec::new(),
+            });
+        }
+        _ => panic!("what is {what}?"),
+    }
+    RequestBody::Import(import)
+}
+
+/// One of each kind: to db1 from here (OpenSSH PROTOCOL.agent, restrict-destination-v00).
+fn limits() -> Constraints {
+    let from = [ssh(b""), ssh(b""), ssh(b"")].concat();
+    let to = [ssh(b""), ssh(b"db1"), ssh(b"")].concat();
+    let destination = [ssh(&from), ssh(&to), ssh(b"")].concat();
+    let certificate = [ssh(b"ssh-ed25519-cert-v01@openssh.com"), ssh(&[0x33; 32])].concat();
+    Constraints {
+        lifetime_s: Some(3_600),
+        confirm: true,
+        destinations: Some(ssh(&destination)),
+        sk_provider: Some("/usr/lib/sk.so".into()),
+        certificates: Some(Certificates {
+            only: true,
+            blobs: vec![certificate],
+        }),
+    }
+}
+
+fn opaque(content: &[u8]) -> SecretBytes {
+    SecretBytes::take(&mut content.to_vec())
+}
+
+fn intent(what: &str, count: Option<u32>) -> Intent {
+    Intent {
+        id: counting(0xb0),
+        what: what.into(),
+        count,
+    }
+}
+
+fn git_evidence() -> Evidence {
+    Evidence {
+        arguments: vec!["git".into(), "commit".into(), "-S".into()],
+        files: vec!["/tmp/.git_signing_buffer_tmpQ".into()],
+        parents: vec!["/usr/bin/git".into(), "/usr/bin/bash".into()],
+        intent: Some(intent("git rebase", Some(14))),
+        is_background: true,
+        ..Evidence::default()
     }
 }
 
@@ -137,6 +241,20 @@ fn body(vectors: &Value, what: &str) -> Option<ResponseBody> {
             push_url: Some("https://push.example.org/x".into()),
             receipt_key: receipt_key(vectors),
         }),
+        "me, a socket" => ResponseBody::Me(MeResponse {
+            name: name("spare"),
+            keys: vec![KeyEntry {
+                purposes: vec![Purpose::SshLogin, Purpose::SshCertificate],
+                ..key(vectors, "ca")
+            }],
+            transports: vec![
+                TransportAddress::Unix("/run/keystead/socket".into()),
+                TransportAddress::Local("127.0.0.1:4712".into()),
+            ],
+            push_url: None,
+            receipt_key: receipt_key(vectors),
+        }),
+        "import" => ResponseBody::Keys(vec![key(vectors, "work")]),
         "signature" => ResponseBody::Signature([ssh(b"ssh-ed25519"), ssh(&[0x11; 64])].concat()),
         "hosts" => ResponseBody::Hosts(vec![Host {
             user: "alex".into(),
@@ -144,7 +262,7 @@ fn body(vectors: &Value, what: &str) -> Option<ResponseBody> {
             host_key: sha256(&host_blob()),
             unix_s: UNIX_S - 3_600,
         }]),
-        "unpair" | "confirm" | "cancel" => ResponseBody::Empty,
+        "unpair" | "confirm" | "cancel" | "remove" | "lock" => ResponseBody::Empty,
         "make a key" => ResponseBody::Key(key(vectors, "work")),
         _ => return None,
     })
@@ -183,7 +301,8 @@ fn every_response_and_receipt_has_its_bytes() {
         let outcome = outcome(vector);
         outcomes.push(outcome);
         let body = body(&vectors, what);
-        let decoded = decode_response(&expected, |_| Some(request.body.kind())).unwrap();
+        let received = receive_response(&expected, |_| Some(request.body.kind())).unwrap();
+        let decoded = &received.response;
         assert_eq!(decoded.body, body, "{what}");
         assert_eq!(decoded.outcome, outcome, "{what}");
         let response = Response {
@@ -192,11 +311,11 @@ fn every_response_and_receipt_has_its_bytes() {
             request_hash,
             outcome,
             body,
-            receipt: receipt(vector, &mut chain, &decoded, request_hash),
+            receipt: receipt(vector, &mut chain, decoded, request_hash),
         };
         assert_eq!(hex(&encode_response(&response)), hex(&expected), "{what}");
         if response.receipt.is_some() {
-            check_receipt(&decoded, &receipt_key(&vectors)).unwrap();
+            check_receipt(&received, &receipt_key(&vectors)).unwrap();
         }
     }
     for outcome in Outcome::ALL {
@@ -205,6 +324,52 @@ fn every_response_and_receipt_has_its_bytes() {
             "{outcome:?} has no golden bytes"
         );
     }
+}
+
+/// Purposes, transports and keys of later versions are left out; the receipt, which is
+/// about the bytes, still holds.
+#[test]
+fn what_later_versions_add_is_left_out() {
+    let vectors = vectors();
+    for vector in vectors["later"].as_array().unwrap() {
+        let what = text(vector, "what");
+        let request = request(&vectors, text(vector, "request"));
+        let expected = bytes(vector, "bytes");
+        let received = receive_response(&expected, |_| Some(request.body.kind())).unwrap();
+        let read = &received.response;
+        assert_eq!(
+            read.body,
+            body(&vectors, text(vector, "reads_as")),
+            "{what}"
+        );
+        assert_ne!(encode_response(read), expected, "{what}");
+        check_receipt(&received, &receipt_key(&vectors)).unwrap();
+    }
+}
+
+/// On a local link each message stands behind its length, and answers have no receipt.
+#[test]
+fn the_local_link_has_its_bytes() {
+    let vectors = vectors();
+    let local = |message: &[u8]| ssh(message);
+    for vector in vectors["local"].as_array().unwrap() {
+        let what = text(vector, "what");
+        let request = request(&vectors, text(vector, "request"));
+        let kind = request.body.kind();
+        let asks = encode_request(&request);
+        assert_eq!(hex(&local(&asks)), text(vector, "asks"), "{what}");
+        let answers = bytes(vector, "answers");
+        let decoded = decode_local_response(&answers[4..], |_| Some(kind)).unwrap();
+        assert_eq!(decoded.request_hash, request_hash(&asks), "{what}");
+        assert_eq!(hex(&local(&encode_response(&decoded))), hex(&answers));
+        let channel = decode_response(&answers[4..], |_| Some(kind))
+            .err()
+            .unwrap();
+        assert_eq!(channel.fault, Fault::MissingKey(6), "a channel wants one");
+    }
+    let of_channel = &vectors["responses"].as_array().unwrap()[4];
+    let signed = decode_local_response(&bytes(of_channel, "bytes"), |_| Some(Kind::Sign));
+    assert_eq!(signed.err().unwrap().fault, Fault::Misplaced(6));
 }
 
 fn outcome(vector: &Value) -> Outcome {

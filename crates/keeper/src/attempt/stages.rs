@@ -10,7 +10,8 @@ use keystead_channel::mailbox::MailboxDirection;
 use keystead_channel::pairing::{
     LocalAddress, Offered, OtherHello, PairError as Protocol, Receive, RelayUrl as OfferRelay,
 };
-use keystead_core::{AckResponse, Kind, MeResponse, Name, Outcome, Response, ResponseBody};
+use keystead_channel::wire::Received;
+use keystead_core::{AckResponse, Kind, MeResponse, Name, Outcome, ResponseBody};
 use keystead_transport::RelayUrl;
 
 use super::door::Door;
@@ -193,24 +194,24 @@ impl Attempt {
         None
     }
 
-    pub(super) fn take_answer(&mut self, response: Response, step: &mut Step<'_, '_>) -> Going {
-        let outcome = response.outcome;
+    pub(super) fn take_answer(&mut self, received: Received, step: &mut Step<'_, '_>) -> Going {
+        let outcome = received.response.outcome;
         if outcome == Outcome::Refuse {
             return self.fail(PairError::Refused, step);
         }
         if outcome != Outcome::Approve {
             return self.fail(PairError::Outcome { outcome }, step);
         }
-        match (&mut self.stage, &response.body) {
+        match (&mut self.stage, &received.response.body) {
             (Stage::Compared { pairing, talk }, Some(ResponseBody::Me(me))) => {
-                if let Err(what) = talk.take_me_receipt(&response, &me.receipt_key, step) {
+                if let Err(what) = talk.take_me_receipt(&received, &me.receipt_key, step) {
                     return self.fail(PairError::PeerMisbehaved { what }, step);
                 }
                 pairing.confirm_there(me.clone());
                 self.go_on(step)
             }
             (Stage::Confirming { talk, .. }, Some(ResponseBody::Empty)) => {
-                match talk.take_receipt(Kind::Confirm, &response, step) {
+                match talk.take_receipt(Kind::Confirm, &received, step) {
                     Ok(()) => self.finish(step),
                     Err(what) => self.fail(PairError::PeerMisbehaved { what }, step),
                 }

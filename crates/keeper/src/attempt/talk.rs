@@ -8,10 +8,10 @@ use std::sync::Arc;
 use keystead_channel::curve::{CloseCode, KeyPair, PublicKey};
 use keystead_channel::link::asks::{Arrival, Asks};
 use keystead_channel::mailbox::{Item, Mailbox};
-use keystead_channel::wire::{check_receipt, encode_request};
+use keystead_channel::wire::{Received, check_receipt, encode_request};
 use keystead_core::{
     AckResponse, Kind, Outcome, ReceiptChain, Request, RequestBody, RequestHash, RequestId,
-    Response, ResponseBody, SignedReceipt,
+    ResponseBody, SignedReceipt,
 };
 use keystead_transport::{LinkId, NetAction, RelayUrl};
 
@@ -45,7 +45,7 @@ pub(crate) struct Answered {
 #[derive(Default)]
 pub(crate) struct Heard {
     pub(crate) acks: Vec<AckResponse>,
-    pub(crate) answers: Vec<Response>,
+    pub(crate) answers: Vec<Received>,
     pub(crate) hellos: Vec<Vec<u8>>,
     pub(crate) misbehaved: Option<String>,
     pub(crate) is_aborted: bool,
@@ -209,25 +209,26 @@ impl Talk {
     /// Checks the receipt of the me response, by the key in it.
     pub(crate) fn take_me_receipt(
         &mut self,
-        response: &Response,
+        received: &Received,
         receipt_key: &[u8; 32],
         step: &Step<'_, '_>,
     ) -> Result<(), String> {
         self.receipt_key = Some(*receipt_key);
-        self.take_receipt(Kind::Me, response, step)
+        self.take_receipt(Kind::Me, received, step)
     }
 
     /// Checks a receipt, by the key of the me response.
     pub(crate) fn take_receipt(
         &mut self,
         kind: Kind,
-        response: &Response,
+        received: &Received,
         step: &Step<'_, '_>,
     ) -> Result<(), String> {
         let Some(receipt_key) = self.receipt_key else {
             return Err("it has named no receipt key".to_owned());
         };
-        let receipt = check_receipt(response, &receipt_key).map_err(|fault| fault.to_string())?;
+        let receipt = check_receipt(received, &receipt_key).map_err(|fault| fault.to_string())?;
+        let response = &received.response;
         if let Some(signed) = &response.receipt {
             self.receipts.take(&receipt, &signed.bytes, step.now_ms());
             self.answered.push(Answered {
@@ -283,11 +284,11 @@ impl Talk {
                         heard.acks.push(ack);
                     }
                 }
-                Arrival::Final(response) => {
+                Arrival::Final(received) => {
                     for route in &mut self.routes {
-                        route.forget(&response.id);
+                        route.forget(&received.response.id);
                     }
-                    heard.answers.push(response);
+                    heard.answers.push(received);
                 }
                 Arrival::Misbehaved(error) => {
                     heard.misbehaved = Some(format!("its answer is no answer: {error}"));

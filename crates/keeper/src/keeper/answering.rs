@@ -3,7 +3,7 @@
 //! Invariant: an answer is told only after its receipt was verified.
 
 use keystead_channel::link::asks::Arrival;
-use keystead_channel::wire::{Fault, check_receipt};
+use keystead_channel::wire::{Fault, Received, check_receipt};
 use keystead_core::{KeyEntry, MeResponse, Outcome, RequestBody, Response, ResponseBody};
 
 use super::{Keeper, OWN_WAIT_S, Purpose, Question};
@@ -53,7 +53,7 @@ impl Keeper {
                     step.progress(ask, Progress::Asking { authenticator });
                 }
             }
-            Arrival::Final(response) => self.take_answer(response, step),
+            Arrival::Final(received) => self.take_answer(received, step),
             Arrival::Misbehaved(error) => {
                 let what = format!("its answer is no answer: {error}");
                 if let Some(id) = error.id
@@ -69,11 +69,14 @@ impl Keeper {
         }
     }
 
-    pub(super) fn take_answer(&mut self, response: Response, step: &mut Step<'_, '_>) {
+    pub(super) fn take_answer(&mut self, received: Received, step: &mut Step<'_, '_>) {
+        let checked = match received.response.outcome.has_receipt() {
+            true => self.take_receipt(&received, step),
+            false => Ok(()),
+        };
+        let response = received.response;
         self.tell_clock(response.unix_s, step);
-        if response.outcome.has_receipt()
-            && let Err(what) = self.take_receipt(&response, step)
-        {
+        if let Err(what) = checked {
             self.fail(response.id, &what, step);
             let pairing = self.id;
             step.notice(Notice::Misbehaved { pairing, what });
@@ -149,12 +152,16 @@ impl Keeper {
     /// Checks the receipt and notes its place; gives what is wrong with it.
     pub(super) fn take_receipt(
         &mut self,
-        response: &Response,
+        received: &Received,
         step: &mut Step<'_, '_>,
     ) -> Result<(), String> {
         let receipt =
-            check_receipt(response, &self.record.receipt_key).map_err(|fault| fault.to_string())?;
-        let bytes = response.receipt.as_ref().map(|it| it.bytes.as_slice());
+            check_receipt(received, &self.record.receipt_key).map_err(|fault| fault.to_string())?;
+        let bytes = received
+            .response
+            .receipt
+            .as_ref()
+            .map(|it| it.bytes.as_slice());
         let place = self
             .receipts
             .take(&receipt, bytes.unwrap_or_default(), step.now_ms());
