@@ -15,6 +15,7 @@ use keystead_keeper::{
 };
 
 use crate::asks::Ask;
+use crate::certificates::Certificates;
 use crate::connection::{Connection, Frame};
 use crate::control::{Failure, Reply};
 use crate::evidence::{Look, Seen};
@@ -22,6 +23,7 @@ use crate::front::Lock;
 use crate::keeps::Keeps;
 use crate::log::{Book, Entry, hex};
 use crate::pairing::Pairing;
+use crate::policy::{FILE_NAME, Policy, PolicyError};
 use crate::settings::Settings;
 
 /// The agent's whole state.
@@ -37,6 +39,8 @@ pub struct Agent {
     /// The remembered one.
     pub(crate) relay: Option<RelayUrl>,
     pub(crate) notices: Vec<String>,
+    pub(crate) policy: Policy,
+    pub(crate) certificates: Certificates,
 }
 
 impl Agent {
@@ -80,7 +84,11 @@ impl Agent {
             pairing: None,
             relay,
             notices: Vec::new(),
+            policy: Policy::default(),
+            certificates: Certificates::default(),
         };
+        agent.read_policy(io.disk)?;
+        agent.read_certificates(io.disk).map_err(unreadable)?;
         cut.into_iter().for_each(|notice| agent.notice(notice));
         if is_relay_lost {
             agent.notice(RELAY_LOST.to_owned());
@@ -385,6 +393,9 @@ pub enum LoadError {
     /// The pairings cannot be read.
     #[error(transparent)]
     Keepers(#[from] keeper::LoadError),
+    /// What the policy forbids is not known.
+    #[error("{FILE_NAME} in the state folder: {0}")]
+    Policy(#[from] PolicyError),
     /// The log or another file cannot be read.
     #[error("the state folder cannot be read")]
     Unreadable {
@@ -399,6 +410,7 @@ impl LoadError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Keepers(error) => error.hint(),
+            Self::Policy(error) => error.hint(),
             Self::Unreadable { .. } => "see that the state folder belongs to you and is readable",
         }
     }

@@ -54,6 +54,34 @@ impl Agent {
                     turn.fail(client, failure);
                 }
             }
+            Command::ImportKey { .. } => {
+                let hint = "send it by `ssh-add`, with `add_to` set to the keeper";
+                turn.fail(client, usage("key files are not taken here yet", hint));
+            }
+            Command::Policy {} => {
+                let reply = self.show_policy(turn);
+                turn.reply(client, reply.unwrap_or_else(Reply::Failed));
+            }
+            Command::SetPolicy { key, rule, value } => {
+                let reply = self.set_policy(turn, key.as_deref(), &rule, Some(&value));
+                turn.reply(client, reply.unwrap_or_else(Reply::Failed));
+            }
+            Command::UnsetPolicy { key, rule } => {
+                let reply = self.set_policy(turn, key.as_deref(), &rule, None);
+                turn.reply(client, reply.unwrap_or_else(Reply::Failed));
+            }
+            Command::Certificates {} => {
+                let reply = self.show_certificates(turn);
+                turn.reply(client, reply.unwrap_or_else(Reply::Failed));
+            }
+            Command::AddCertificate { line } => {
+                let reply = self.add_certificate(turn, &line);
+                turn.reply(client, reply.unwrap_or_else(Reply::Failed));
+            }
+            Command::RemoveCertificate { certificate } => {
+                let reply = self.remove_certificate(turn, &certificate);
+                turn.reply(client, reply.unwrap_or_else(Reply::Failed));
+            }
             Command::Stop {} => {
                 turn.reply(client, Reply::Done {});
                 turn.act(Action::Stop);
@@ -241,7 +269,7 @@ pub(crate) fn usage(message: &str, hint: &str) -> Failure {
     }
 }
 
-fn failure(message: &str, hint: &str) -> Failure {
+pub(crate) fn failure(message: &str, hint: &str) -> Failure {
     Failure {
         kind: FailureKind::Error,
         message: message.to_owned(),

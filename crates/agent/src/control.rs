@@ -52,8 +52,62 @@ pub enum Command {
         keeper: Option<String>,
         /// The key's name.
         name: String,
-        /// `ed25519`, `p256`, or a name as in SSH.
+        /// A [`keystead_core::KeyType`]: `ed25519`, `rsa3072`, …, or a name as in SSH.
         algorithm: String,
+    },
+    /// Takes a key file into a keeper's custody. Behind the line follow `key_bytes` bytes of the
+    /// file, then `passphrase_bytes` of its passphrase. Answered by [`Reply::Reaching`],
+    /// [`Reply::Waiting`] and at last [`Reply::Keys`].
+    ImportKey {
+        /// Which keeper; may be left out when there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keeper: Option<String>,
+        /// The name it shall have there; else the keeper finds one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// Length of the file.
+        key_bytes: usize,
+        /// Length of the passphrase that opens it, if it needs one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        passphrase_bytes: Option<usize>,
+        /// The keeper forgets it after so many seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lifetime_s: Option<u32>,
+        /// The holder is asked at each use.
+        confirm: bool,
+    },
+    /// The rules of this machine. Answered by [`Reply::Policy`].
+    Policy {},
+    /// Sets a rule. Answered by [`Reply::Policy`].
+    SetPolicy {
+        /// For this key alone (its name or fingerprint); else for all without a rule of their own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+        /// A name of [`crate::policy::Rule`].
+        rule: String,
+        /// `ask` or `refuse`, or a list with commas.
+        value: String,
+    },
+    /// Takes a rule back. Answered by [`Reply::Policy`].
+    UnsetPolicy {
+        /// As in [`Command::SetPolicy`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+        /// Which.
+        rule: String,
+    },
+    /// The certificates that are offered. Answered by [`Reply::Certificates`].
+    Certificates {},
+    /// Offers a user certificate with its key. Answered by [`Reply::Certificates`], which holds
+    /// the new one alone.
+    AddCertificate {
+        /// The line of a `-cert.pub` file.
+        line: String,
+    },
+    /// Offers it no more. Answered by [`Reply::Done`].
+    RemoveCertificate {
+        /// The name or fingerprint of its key, or the name of its file.
+        certificate: String,
     },
     /// Ends the agent, once it has answered [`Reply::Done`].
     Stop {},
@@ -127,6 +181,23 @@ pub enum Reply {
     },
     /// The key that was made.
     Key(Key),
+    /// The keys that were taken into custody.
+    Keys {
+        /// At least one.
+        keys: Vec<Key>,
+    },
+    /// The rules of this machine, as they stand now.
+    Policy {
+        /// Those that are set, and the general ones at their default.
+        rules: Vec<PolicyRule>,
+        /// The file that holds them.
+        file: PathBuf,
+    },
+    /// Certificates that are offered with their keys.
+    Certificates {
+        /// In the order of their files' names.
+        certificates: Vec<Certificate>,
+    },
     /// Done; nothing to tell.
     Done {},
     /// Not done.
@@ -142,6 +213,9 @@ impl Reply {
             | Self::Status(_)
             | Self::Paired { .. }
             | Self::Key(_)
+            | Self::Keys { .. }
+            | Self::Policy { .. }
+            | Self::Certificates { .. }
             | Self::Done {}
             | Self::Failed(_) => true,
             Self::Offer { .. }
@@ -228,6 +302,47 @@ pub struct Key {
     pub file: PathBuf,
 }
 
+/// One rule of this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyRule {
+    /// The key it is for, by name or fingerprint; none for the general one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// A name of [`crate::policy::Rule`].
+    pub rule: String,
+    /// `ask`, `refuse`, `any`, or a list with commas.
+    pub value: String,
+    /// Nobody has set it.
+    pub is_default: bool,
+}
+
+/// A user certificate that is offered with its key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The fingerprint of the key.
+    pub key: String,
+    /// The key's name, where a keeper has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_name: Option<String>,
+    /// The authority's text.
+    pub key_id: String,
+    /// Its number.
+    pub serial: u64,
+    /// Who may log in with it; empty means everybody.
+    pub principals: Vec<String>,
+    /// First second of validity, since 1970.
+    pub valid_from_unix_s: u64,
+    /// First second after validity; left out where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_to_unix_s: Option<u64>,
+    /// The fingerprint of the authority's key.
+    pub authority: String,
+    /// Its file.
+    pub file: PathBuf,
+    /// Is it valid now, and its key there? Others are not offered.
+    pub is_offered: bool,
+}
+
 /// Why not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -273,7 +388,7 @@ impl FailureKind {
 
 /// The number of this protocol: raised when a command of the one version would be misunderstood
 /// by the other.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// The socket's name in the runtime folder.
 pub const SOCKET_NAME: &str = "control.sock";

@@ -10,6 +10,7 @@ use std::io;
 use keystead_daemon::Disk;
 
 use crate::agent::{Agent, Turn};
+use crate::certificates;
 use crate::front::KeptKey;
 
 impl Agent {
@@ -31,7 +32,8 @@ fn write(keys: &[KeptKey], disk: &mut dyn Disk) -> io::Result<()> {
         }
     }
     for old in disk.list(FOLDER)? {
-        if old.ends_with(".pub") && !names.contains(&old) {
+        let is_key = old.ends_with(".pub") && !old.ends_with(certificates::SUFFIX);
+        if is_key && !names.contains(&old) {
             disk.remove(&format!("{FOLDER}/{old}"))?;
         }
     }
@@ -45,7 +47,11 @@ pub fn names(keys: &[KeptKey]) -> Vec<String> {
     let mut taken = BTreeSet::new();
     let mut names = Vec::new();
     for kept in keys {
-        let name = plain(kept.name.as_str());
+        let mut name = plain(kept.name.as_str());
+        if name.ends_with("-cert") {
+            // `NAME-cert.pub` is where OpenSSH looks for the certificate of `NAME.pub`.
+            name.push('_');
+        }
         let both = format!("{name}-{}", plain(kept.keeper.as_str()));
         let numbered = (2_u64..).map(|number| format!("{both}-{number}"));
         let free = [name, both.clone()]
