@@ -26,6 +26,8 @@ mod pairing;
 #[cfg(test)]
 mod relay;
 #[cfg(test)]
+mod requests;
+#[cfg(test)]
 mod seeds;
 #[cfg(test)]
 mod signing;

@@ -53,7 +53,7 @@ fn storm(world: &mut World, pairs: &[(usize, usize)], weather: Weather, steps: u
     }
 }
 
-fn check(seed: u64, weather: Weather, steps: usize) -> World {
+pub(crate) fn check(seed: u64, weather: Weather, steps: usize) -> World {
     let (mut world, pairs) = paired(seed);
     storm(&mut world, &pairs, weather, steps);
     world.heal();

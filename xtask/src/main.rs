@@ -17,6 +17,7 @@ mod json;
 mod main_job;
 mod run;
 mod setup;
+mod simulate;
 mod test;
 mod tidy;
 mod workspace;
@@ -44,6 +45,7 @@ fn command(arguments: &[String]) -> Result<()> {
         "bench" => bench::command(rest),
         "dist" => dist::command(rest),
         "fuzz" => fuzz::command(rest),
+        "simulate" => simulate::command(rest),
         "tidy" => tidy::command(rest),
         "help" | "--help" | "-h" => {
             console::say(HELP);
@@ -59,6 +61,7 @@ const HELP: &str = "\
 cargo xtask try [--yes]          the main job, whole, in a throw-away folder
 cargo xtask test                 every test
 cargo xtask tidy [--self-test]   what a program can check of the house's rules
+cargo xtask simulate [--requests N] [--seed S]   the seeded simulation alone
 cargo xtask bench                the figures, side by side
 cargo xtask fuzz NAME [SECONDS]  libFuzzer on one decoder; without NAME, lists them
 cargo xtask dist                 release binaries, man pages and completions
