@@ -12,6 +12,7 @@ pub mod crypto_box;
 pub mod hash;
 pub mod memory;
 pub mod secretbox;
+pub mod ssh_chacha;
 pub mod xchacha;
 
 use std::sync::Once;

@@ -11,14 +11,19 @@
 //! | [`StoreKey`] | what opens the keys of a store | header, under the passphrase |
 //! | [`ReceiptKey`] | a channel key: signs a pairing's receipts | as its owner's other channel keys |
 
+mod import;
 mod passphrase;
 mod receipt;
 mod sealed;
 mod signing;
 mod store;
+mod wire;
 
 pub use passphrase::{Cost, CostRefused};
 pub use receipt::ReceiptKey;
-pub use sealed::{SealedKey, SealedKeyError};
-pub use signing::{PublicKey, RawSignature, SigningError, SigningKey};
+pub use import::{ImportError, Imported};
+pub use sealed::{Custody, Facts, SealedKey, SealedKeyError};
+pub use signing::{
+    Presence, PublicKey, RawSignature, RsaHash, SignOptions, SigningError, SigningKey,
+};
 pub use store::{StoreError, StoreKey};

@@ -13,14 +13,16 @@
 //! needs::<keystead_vault::ReceiptKey>();
 //! ```
 
-use keystead_core::{Algorithm, Secret};
+use keystead_core::Secret;
+use keystead_sodium::memory;
 use rand_core::CryptoRngCore;
 
-use crate::{PublicKey, RawSignature, SigningError, SigningKey};
+use crate::SigningError;
+use crate::signing::curves;
 
 /// An Ed25519 key for the receipts of one pairing.
 pub struct ReceiptKey {
-    key: SigningKey,
+    seed: Secret<32>,
     public: [u8; 32],
 }
 
@@ -38,17 +40,14 @@ impl ReceiptKey {
     /// # Errors
     /// [`SigningError`] when the library refuses the seed.
     pub fn from_seed(seed: Secret<32>) -> Result<Self, SigningError> {
-        let key = SigningKey::from_private(Algorithm::Ed25519, seed)?;
-        match *key.public() {
-            PublicKey::Ed25519(public) => Ok(Self { key, public }),
-            PublicKey::EcdsaP256(_) => Err(SigningError),
-        }
+        let public = memory::with_wiped_stack(|| curves::ed25519_public(seed.expose()))?;
+        Ok(Self { seed, public })
     }
 
     /// What is to be kept.
     #[must_use]
     pub fn seed(&self) -> &Secret<32> {
-        self.key.private()
+        &self.seed
     }
 
     /// What checks the receipts: field 5 of the me response.
@@ -63,7 +62,9 @@ impl ReceiptKey {
     /// [`SigningError`] when the library gives no signature.
     pub fn sign(&self, receipt: &[u8]) -> Result<[u8; 64], SigningError> {
         let message = [RECEIPT_LABEL, receipt].concat();
-        self.key.sign(&message).map(RawSignature::to_bytes)
+        memory::with_wiped_stack(|| {
+            curves::sign_ed25519(self.seed.expose(), &self.public, &message)
+        })
     }
 }
 

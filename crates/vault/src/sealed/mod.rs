@@ -1,54 +1,72 @@
 //! One private key at rest.
 //!
-//! **Invariant:** a key opens only under the name, the kind and the public
-//! half that it was sealed with: they are associated with the box, and the
-//! public half is computed again.
+//! **Invariant:** a key opens only with what it was sealed with: its name, its
+//! public half and the limits of its custody are associated with the box, and
+//! the public half is computed again, or checked.
 //!
-//! `"keystead-key-1" ‖ algorithm u8 ‖ name length u8 ‖ name ‖ public key ‖
-//! nonce(24) ‖ sealed private key (32 + 16)`; the box is XChaCha20-Poly1305
-//! under the store key with all that stands before the nonce associated.
-//! Algorithm 1 is Ed25519 (public key 32 bytes), 2 ECDSA P-256 (65 bytes).
+//! Version 2: `"keystead-key-2" ‖ string name ‖ string public blob ‖ string
+//! certificate ‖ string custody ‖ nonce(24) ‖ string box`, with strings as in
+//! RFC 4251 section 5; certificate and custody are empty where there is none.
+//! The box is XChaCha20-Poly1305 of the private half under the store key, with
+//! all that stands before the nonce associated. Version 1 is in [`first`].
 
-use keystead_core::{Algorithm, Name, Secret};
+mod custody;
+mod first;
+
+use keystead_core::{Name, SecretBytes};
 use keystead_sodium::{memory, xchacha};
 use rand_core::CryptoRngCore;
 
-use crate::signing::PRIVATE_BYTES;
+use crate::wire::{Malformed, Reader, put_string};
 use crate::{PublicKey, SigningKey, StoreKey};
+
+pub use custody::Custody;
 
 /// A private key under the store key, with what may be shown of it.
 ///
 /// What it says of itself is proved only by [`SealedKey::open`]: who can write
-/// the file of a locked store can put another public key into it, but gets no
-/// signature for it.
+/// the file of a locked store can put another public key or other limits into
+/// it, but gets no signature for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedKey {
-    name: Name,
+    /// All that stands before the nonce, as it was read or written.
+    head: Vec<u8>,
+    facts: Facts,
     public: PublicKey,
     nonce: [u8; xchacha::NONCE_BYTES],
-    sealed: [u8; SEALED_BYTES],
+    sealed: Vec<u8>,
+}
+
+/// What is kept with a key, beside its two halves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The name that its holder gave it.
+    pub name: Name,
+    /// The blob of a certificate over it, by which it is offered then.
+    pub certificate: Option<Vec<u8>>,
+    /// Of a key that was brought; none for one that was made here.
+    pub custody: Option<Custody>,
 }
 
 impl SealedKey {
-    /// Seals a key under the name that its holder gives it.
+    /// Seals a key.
     #[must_use]
     pub fn seal(
         store: &StoreKey,
-        name: &Name,
+        facts: Facts,
         key: &SigningKey,
         rng: &mut dyn CryptoRngCore,
     ) -> Self {
         let mut nonce = [0; xchacha::NONCE_BYTES];
         rng.fill_bytes(&mut nonce);
-        let head = head(name, key.public());
-        let boxed = memory::with_wiped_stack(|| {
+        let head = head(&facts, key.public());
+        let sealed = memory::with_wiped_stack(|| {
             xchacha::seal(store.key().expose(), &nonce, &head, key.private().expose())
         });
-        let mut sealed = [0; SEALED_BYTES];
-        sealed.copy_from_slice(&boxed);
         Self {
-            name: name.clone(),
-            public: *key.public(),
+            head,
+            facts,
+            public: key.public().clone(),
             nonce,
             sealed,
         }
@@ -59,43 +77,42 @@ impl SealedKey {
     /// # Errors
     /// [`SealedKeyError::Forged`] when this store did not seal these bytes.
     pub fn open(&self, store: &StoreKey) -> Result<SigningKey, SealedKeyError> {
-        let head = head(&self.name, &self.public);
         let opened = memory::with_wiped_stack(|| {
-            xchacha::open(store.key().expose(), &self.nonce, &head, &self.sealed)
+            xchacha::open(store.key().expose(), &self.nonce, &self.head, &self.sealed)
         })
         .map_err(|_| SealedKeyError::Forged)?;
-        let bytes: &[u8; PRIVATE_BYTES] = opened
-            .as_slice()
-            .try_into()
-            .map_err(|_| SealedKeyError::Forged)?;
-        let private = Secret::fill(|key| key.copy_from_slice(bytes));
-        let key = SigningKey::from_private(self.public.algorithm(), private)
-            .map_err(|_| SealedKeyError::Forged)?;
-        if *key.public() == self.public {
-            Ok(key)
-        } else {
-            Err(SealedKeyError::Forged)
-        }
+        let bytes = opened.as_slice();
+        let private = SecretBytes::fill(bytes.len(), |key| key.copy_from_slice(bytes));
+        SigningKey::from_halves(self.public.clone(), private).map_err(|_| SealedKeyError::Forged)
     }
 
     /// The name that its holder gave it.
     #[must_use]
-    pub fn name(&self) -> &Name {
-        &self.name
+    pub const fn name(&self) -> &Name {
+        &self.facts.name
+    }
+
+    /// What is kept with it.
+    #[must_use]
+    pub const fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     /// The public half.
     #[must_use]
-    pub fn public(&self) -> &PublicKey {
+    pub const fn public(&self) -> &PublicKey {
         &self.public
     }
 
     /// The bytes to be kept.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = head(&self.name, &self.public);
+        let mut bytes = self.head.clone();
         bytes.extend(self.nonce);
-        bytes.extend(self.sealed);
+        match bytes.starts_with(first::LABEL) {
+            true => bytes.extend(&self.sealed),
+            false => put_string(&mut bytes, &self.sealed),
+        }
         bytes
     }
 
@@ -104,29 +121,36 @@ impl SealedKey {
     /// # Errors
     /// [`SealedKeyError::Malformed`] or [`SealedKeyError::OtherVersion`].
     pub fn decode(bytes: &[u8]) -> Result<Self, SealedKeyError> {
-        let malformed = SealedKeyError::Malformed;
-        let (label, rest) = bytes.split_first_chunk().ok_or(malformed)?;
-        if label != LABEL {
-            return Err(SealedKeyError::OtherVersion);
+        let (label, rest) = bytes
+            .split_first_chunk()
+            .ok_or(SealedKeyError::Malformed)?;
+        match label {
+            first::LABEL => first::decode(bytes, rest),
+            LABEL => Self::decode_second(bytes, rest),
+            _ => Err(SealedKeyError::OtherVersion),
         }
-        let ([algorithm, name_bytes], rest) = rest.split_first_chunk().ok_or(malformed)?;
-        let (name, rest) = rest
-            .split_at_checked(usize::from(*name_bytes))
-            .ok_or(malformed)?;
-        let name = Name::from_bytes(name).map_err(|_| malformed)?;
-        let (algorithm, public_bytes) = match *algorithm {
-            ED25519 => (Algorithm::Ed25519, 32),
-            ECDSA_P256 => (Algorithm::EcdsaP256, 65),
-            _ => return Err(SealedKeyError::OtherVersion),
-        };
-        let (public, rest) = rest.split_at_checked(public_bytes).ok_or(malformed)?;
-        let public = PublicKey::from_bytes(algorithm, public).ok_or(malformed)?;
-        let (nonce, sealed) = rest.split_first_chunk().ok_or(malformed)?;
-        let sealed = sealed.try_into().map_err(|_| malformed)?;
+    }
+
+    fn decode_second(bytes: &[u8], rest: &[u8]) -> Result<Self, SealedKeyError> {
+        let mut reader = Reader::new(rest);
+        let name =
+            Name::from_bytes(reader.string()?).map_err(|_| SealedKeyError::Malformed)?;
+        let public = PublicKey::from_blob(reader.string()?)?;
+        let certificate = some(reader.string()?).map(<[u8]>::to_vec);
+        let custody = some(reader.string()?).map(Custody::decode).transpose()?;
+        let head_bytes = bytes.len() - reader.rest().len();
+        let nonce = reader.array()?;
+        let sealed = reader.string()?.to_vec();
+        reader.finish()?;
         Ok(Self {
-            name,
+            head: bytes.get(..head_bytes).unwrap_or_default().to_vec(),
+            facts: Facts {
+                name,
+                certificate,
+                custody,
+            },
             public,
-            nonce: *nonce,
+            nonce,
             sealed,
         })
     }
@@ -158,29 +182,29 @@ impl SealedKeyError {
     }
 }
 
+impl From<Malformed> for SealedKeyError {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
 /// All that stands before the nonce, and is associated with the box.
-fn head(name: &Name, public: &PublicKey) -> Vec<u8> {
-    let number = match public {
-        PublicKey::Ed25519(_) => ED25519,
-        PublicKey::EcdsaP256(_) => ECDSA_P256,
-    };
-    let name = name.as_str().as_bytes();
+fn head(facts: &Facts, public: &PublicKey) -> Vec<u8> {
     let mut head = LABEL.to_vec();
-    head.push(number);
-    // A name has at most 64 bytes.
-    head.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
-    head.extend(name);
-    head.extend(public.as_bytes());
+    put_string(&mut head, facts.name.as_str().as_bytes());
+    put_string(&mut head, &public.to_blob());
+    put_string(&mut head, facts.certificate.as_deref().unwrap_or_default());
+    let custody = facts.custody.as_ref().map(Custody::encode);
+    put_string(&mut head, &custody.unwrap_or_default());
     head
 }
 
-const LABEL: &[u8; 14] = b"keystead-key-1";
+/// A string that is there.
+const fn some(string: &[u8]) -> Option<&[u8]> {
+    if string.is_empty() { None } else { Some(string) }
+}
 
-const ED25519: u8 = 1;
-
-const ECDSA_P256: u8 = 2;
-
-const SEALED_BYTES: usize = PRIVATE_BYTES + xchacha::TAG_BYTES;
+const LABEL: &[u8; 14] = b"keystead-key-2";
 
 #[cfg(test)]
 mod tests {

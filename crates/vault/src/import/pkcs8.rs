@@ -1,0 +1,223 @@
+//! PKCS#8 (RFC 5958), plain and encrypted by PBES2 (RFC 8018 section 6.2), and
+//! the structures inside it where they stand alone: PKCS#1 (RFC 8017 appendix
+//! A.1.2) and SEC 1 (RFC 5915).
+
+use keystead_core::{Algorithm, SecretBytes};
+
+use super::cipher::{self, Pbes2};
+use super::der::{
+    BIT_STRING, CONTEXT_0, CONTEXT_1, CONTEXT_1_PRIMITIVE, Der, NULL, OBJECT_IDENTIFIER,
+    OCTET_STRING,
+};
+use super::fields::{check_rsa, scalar};
+use super::{ImportError, printable};
+use crate::signing::rsa::{self, Numbers};
+use crate::{PublicKey, SigningKey};
+
+/// `OneAsymmetricKey`.
+pub(super) fn read(bytes: &[u8]) -> Result<SigningKey, ImportError> {
+    let mut outer = Der::new(bytes);
+    let mut key = outer.sequence()?;
+    outer.finish()?;
+    // 0 for RFC 5208's form, 1 where a public half may stand behind.
+    if key.small()? > 1 {
+        return Err(ImportError::Malformed);
+    }
+    let mut method = key.sequence()?;
+    let identifier = method.value(OBJECT_IDENTIFIER)?;
+    let private = key.value(OCTET_STRING)?;
+    key.optional(CONTEXT_0)?;
+    let public = match key.optional(CONTEXT_1_PRIMITIVE)? {
+        Some([0, bits @ ..]) => Some(bits),
+        Some(_) => return Err(ImportError::Malformed),
+        None => None,
+    };
+    key.finish()?;
+    match identifier {
+        RSA_ENCRYPTION => {
+            if !method.value(NULL)?.is_empty() {
+                return Err(ImportError::Malformed);
+            }
+            method.finish()?;
+            read_pkcs1(private)
+        }
+        EC_PUBLIC_KEY => {
+            let algorithm = curve_of(method.value(OBJECT_IDENTIFIER)?)?;
+            method.finish()?;
+            read_ecdsa(private, Some(algorithm))
+        }
+        ED25519 => {
+            method.finish()?;
+            read_ed25519(private, public)
+        }
+        _ => Err(ImportError::OtherType {
+            type_name: identifier_text(identifier),
+        }),
+    }
+}
+
+/// `EncryptedPrivateKeyInfo`.
+pub(super) fn read_encrypted(
+    bytes: &[u8],
+    passphrase: Option<&SecretBytes>,
+) -> Result<SigningKey, ImportError> {
+    let mut outer = Der::new(bytes);
+    let mut info = outer.sequence()?;
+    outer.finish()?;
+    let method = info.sequence()?;
+    let encrypted = info.value(OCTET_STRING)?;
+    info.finish()?;
+    let method = Pbes2::read(method)?;
+    let passphrase = passphrase.ok_or(ImportError::NoPassphrase)?;
+    let plain = cipher::open_pbes2(&method, passphrase, encrypted)?;
+    // With padding that happens to fit, a wrong passphrase gives other bytes.
+    match read(plain.expose()) {
+        Err(ImportError::Malformed) => Err(ImportError::WrongPassphrase),
+        read => read,
+    }
+}
+
+/// `RSAPrivateKey` of two primes.
+pub(super) fn read_pkcs1(bytes: &[u8]) -> Result<SigningKey, ImportError> {
+    let mut outer = Der::new(bytes);
+    let mut key = outer.sequence()?;
+    outer.finish()?;
+    // 1 would be a key of more primes.
+    if key.small()? != 0 {
+        return Err(ImportError::Malformed);
+    }
+    let n = key.unsigned()?;
+    let e = key.unsigned()?;
+    let numbers = Numbers {
+        d: key.unsigned()?,
+        p: key.unsigned()?,
+        q: key.unsigned()?,
+        dp: key.unsigned()?,
+        dq: key.unsigned()?,
+        q_inverse: key.unsigned()?,
+    };
+    key.finish()?;
+    check_rsa(e, n)?;
+    Ok(rsa::key(e, n, &numbers)?)
+}
+
+/// `ECPrivateKey` that names its curve.
+pub(super) fn read_sec1(bytes: &[u8]) -> Result<SigningKey, ImportError> {
+    read_ecdsa(bytes, None)
+}
+
+fn read_ecdsa(bytes: &[u8], curve: Option<Algorithm>) -> Result<SigningKey, ImportError> {
+    let mut outer = Der::new(bytes);
+    let mut key = outer.sequence()?;
+    outer.finish()?;
+    if key.small()? != 1 {
+        return Err(ImportError::Malformed);
+    }
+    let private = key.value(OCTET_STRING)?;
+    let named = match key.optional(CONTEXT_0)? {
+        Some(parameters) => {
+            let mut parameters = Der::new(parameters);
+            let identifier = parameters.value(OBJECT_IDENTIFIER)?;
+            parameters.finish()?;
+            Some(curve_of(identifier)?)
+        }
+        None => None,
+    };
+    let point = match key.optional(CONTEXT_1)? {
+        Some(content) => {
+            let mut content = Der::new(content);
+            let point = content.value(BIT_STRING)?;
+            content.finish()?;
+            Some(point)
+        }
+        None => None,
+    };
+    key.finish()?;
+    let algorithm = match (curve, named) {
+        (Some(curve), Some(named)) if curve != named => return Err(ImportError::Inconsistent),
+        (Some(curve), _) => curve,
+        (None, named) => named.ok_or(ImportError::Malformed)?,
+    };
+    let key = SigningKey::from_private(algorithm, "", scalar(algorithm, private)?)?;
+    match point {
+        // A BIT STRING without unused bits, around the uncompressed point.
+        Some([0, point @ ..]) if is_point(key.public(), point) => Ok(key),
+        Some(_) => Err(ImportError::Inconsistent),
+        None => Ok(key),
+    }
+}
+
+fn is_point(public: &PublicKey, point: &[u8]) -> bool {
+    match public {
+        PublicKey::EcdsaP256(own) => own == point,
+        PublicKey::EcdsaP384(own) => own == point,
+        PublicKey::EcdsaP521(own) => own == point,
+        _ => false,
+    }
+}
+
+/// RFC 8410 section 7: an octet string within the octet string.
+fn read_ed25519(private: &[u8], public: Option<&[u8]>) -> Result<SigningKey, ImportError> {
+    let mut inner = Der::new(private);
+    let seed = inner.value(OCTET_STRING)?;
+    inner.finish()?;
+    let seed = SecretBytes::fill(seed.len(), |out| out.copy_from_slice(seed));
+    let key = SigningKey::from_private(Algorithm::Ed25519, "", seed)?;
+    match (key.public(), public) {
+        (PublicKey::Ed25519(own), Some(public)) if own != public => Err(ImportError::Inconsistent),
+        _ => Ok(key),
+    }
+}
+
+/// The key of an `OneAsymmetricKey` that the signing library wrote.
+pub(crate) fn rsa_of_pkcs8(bytes: &[u8]) -> Option<SigningKey> {
+    read(bytes).ok()
+}
+
+fn curve_of(identifier: &[u8]) -> Result<Algorithm, ImportError> {
+    match identifier {
+        NIST_P256 => Ok(Algorithm::EcdsaP256),
+        NIST_P384 => Ok(Algorithm::EcdsaP384),
+        NIST_P521 => Ok(Algorithm::EcdsaP521),
+        _ => Err(ImportError::OtherType {
+            type_name: identifier_text(identifier),
+        }),
+    }
+}
+
+/// An object identifier in dots (X.690 section 8.19).
+pub(super) fn identifier_text(identifier: &[u8]) -> String {
+    let mut text = String::new();
+    let mut number = 0_u64;
+    for byte in identifier.iter().take(IDENTIFIER_BYTES_MAX) {
+        number = (number << 7) | u64::from(byte & 0x7f);
+        if byte & 0x80 != 0 {
+            continue;
+        }
+        if text.is_empty() {
+            // The first two numbers share one.
+            let first = (number / 40).min(2);
+            text = format!("{first}.{}", number - 40 * first);
+        } else {
+            text.push_str(&format!(".{number}"));
+        }
+        number = 0;
+    }
+    printable(text.as_bytes())
+}
+
+/// 1.2.840.113549.1.1.1 (RFC 8017 appendix C).
+const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+/// 1.2.840.10045.2.1 (RFC 5480 section 2.1.1).
+const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+/// 1.3.101.112 (RFC 8410 section 3).
+const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
+/// 1.2.840.10045.3.1.7 (RFC 5480 section 2.1.1.1).
+const NIST_P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+/// 1.3.132.0.34.
+const NIST_P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
+/// 1.3.132.0.35.
+const NIST_P521: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x23];
+
+/// 32 bytes of an identifier are shown: none of a standard is longer.
+const IDENTIFIER_BYTES_MAX: usize = 32;

@@ -1,0 +1,125 @@
+//! Ed25519 and ECDSA, by aws-lc.
+
+#![expect(
+    clippy::disallowed_types,
+    reason = "one of the two places where private keys of a library may stand"
+)]
+
+use aws_lc_rs::agreement;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING,
+    ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair,
+};
+use keystead_core::{Algorithm, SecretBytes};
+
+use super::{PublicKey, SigningError};
+
+/// Length of a private half; none for RSA.
+pub(crate) const fn private_bytes(algorithm: Algorithm) -> Option<usize> {
+    match algorithm {
+        Algorithm::Ed25519
+        | Algorithm::EcdsaP256
+        | Algorithm::SkEd25519
+        | Algorithm::SkEcdsaP256 => Some(32),
+        Algorithm::EcdsaP384 => Some(48),
+        Algorithm::EcdsaP521 => Some(66),
+        _ => None,
+    }
+}
+
+pub(super) fn public_of(
+    algorithm: Algorithm,
+    application: &str,
+    private: &SecretBytes,
+) -> Result<PublicKey, SigningError> {
+    let private = private.expose();
+    let application = application.to_owned();
+    Ok(match algorithm {
+        Algorithm::Ed25519 => PublicKey::Ed25519(ed25519_public(private)?),
+        Algorithm::SkEd25519 => PublicKey::SkEd25519 {
+            public: ed25519_public(private)?,
+            application,
+        },
+        Algorithm::EcdsaP256 => PublicKey::EcdsaP256(point(&agreement::ECDH_P256, private)?),
+        Algorithm::SkEcdsaP256 => PublicKey::SkEcdsaP256 {
+            point: point(&agreement::ECDH_P256, private)?,
+            application,
+        },
+        Algorithm::EcdsaP384 => PublicKey::EcdsaP384(point(&agreement::ECDH_P384, private)?),
+        Algorithm::EcdsaP521 => PublicKey::EcdsaP521(point(&agreement::ECDH_P521, private)?),
+        _ => return Err(SigningError::Broken),
+    })
+}
+
+pub(crate) fn ed25519_public(private: &[u8]) -> Result<[u8; 32], SigningError> {
+    let pair = Ed25519KeyPair::from_seed_unchecked(private).map_err(|_| SigningError::Broken)?;
+    let public = pair.public_key().as_ref().try_into();
+    public.map_err(|_| SigningError::Broken)
+}
+
+/// The public point of a scalar. By the library's key agreement, since ECDSA's
+/// own import wants to be told the public half.
+fn point<const N: usize>(
+    curve: &'static agreement::Algorithm,
+    private: &[u8],
+) -> Result<[u8; N], SigningError> {
+    agreement::PrivateKey::from_private_key(curve, private)
+        .ok()
+        .and_then(|scalar| scalar.compute_public_key().ok())
+        .and_then(|point| point.as_ref().try_into().ok())
+        .ok_or(SigningError::Broken)
+}
+
+pub(crate) fn sign_ed25519(
+    private: &[u8],
+    public: &[u8; 32],
+    message: &[u8],
+) -> Result<[u8; 64], SigningError> {
+    Ed25519KeyPair::from_seed_and_public_key(private, public)
+        .ok()
+        .and_then(|pair| pair.try_sign(message).ok())
+        .and_then(|signature| signature.as_ref().try_into().ok())
+        .ok_or(SigningError::Broken)
+}
+
+pub(super) fn sign_p256(
+    private: &[u8],
+    point: &[u8],
+    message: &[u8],
+) -> Result<[[u8; 32]; 2], SigningError> {
+    sign_ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING, private, point, message)
+}
+
+pub(super) fn sign_p384(
+    private: &[u8],
+    point: &[u8],
+    message: &[u8],
+) -> Result<[[u8; 48]; 2], SigningError> {
+    sign_ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING, private, point, message)
+}
+
+pub(super) fn sign_p521(
+    private: &[u8],
+    point: &[u8],
+    message: &[u8],
+) -> Result<[[u8; 66]; 2], SigningError> {
+    sign_ecdsa(&ECDSA_P521_SHA512_FIXED_SIGNING, private, point, message)
+}
+
+/// r and s, each `N` bytes.
+fn sign_ecdsa<const N: usize>(
+    algorithm: &'static EcdsaSigningAlgorithm,
+    private: &[u8],
+    point: &[u8],
+    message: &[u8],
+) -> Result<[[u8; N]; 2], SigningError> {
+    let signature = EcdsaKeyPair::from_private_key_and_public_key(algorithm, private, point)
+        .ok()
+        .and_then(|pair| pair.sign(&SystemRandom::new(), message).ok())
+        .ok_or(SigningError::Broken)?;
+    match signature.as_ref().as_chunks::<N>() {
+        ([r, s], []) => Ok([*r, *s]),
+        _ => Err(SigningError::Broken),
+    }
+}

@@ -1,0 +1,212 @@
+//! Private keys that sign.
+//!
+//! **Invariant:** the public half of a [`SigningKey`] was computed from its
+//! private half, or checked against it, so no signature can be made against
+//! another public key. Library key objects exist only while one signature is
+//! made; the library wipes what it frees, and the stack it worked on is wiped
+//! here.
+//!
+//! | algorithm | private half, as it lies in locked memory |
+//! |---|---|
+//! | Ed25519, with presence too | the seed (RFC 8032 section 5.1.5) |
+//! | ECDSA, with presence too | the scalar, big-endian, as long as the field |
+//! | RSA | six numbers, packed ([`rsa`]) |
+//!
+//! What would copy or show a key does not exist:
+//! ```compile_fail
+//! fn needs<T: Clone>() {}
+//! needs::<keystead_vault::SigningKey>();
+//! ```
+//! ```compile_fail
+//! fn needs<T: std::fmt::Debug>() {}
+//! needs::<keystead_vault::SigningKey>();
+//! ```
+//! ```compile_fail
+//! fn needs<T: PartialEq>() {}
+//! needs::<keystead_vault::SigningKey>();
+//! ```
+//! ```compile_fail
+//! fn private(key: &keystead_vault::SigningKey) -> &[u8] {
+//!     key.private.expose() // nobody outside reads the bytes
+//! }
+//! ```
+
+pub(crate) mod curves;
+mod options;
+mod public;
+mod raw;
+pub(crate) mod rsa;
+
+use keystead_core::{Algorithm, KeyType, SecretBytes};
+use keystead_sodium::memory;
+use rand_core::CryptoRngCore;
+
+pub use options::{Presence, RsaHash, SignOptions};
+pub use public::PublicKey;
+pub(crate) use public::algorithm_of;
+pub use raw::RawSignature;
+
+/// A private key that makes signatures.
+pub struct SigningKey {
+    private: SecretBytes,
+    public: PublicKey,
+}
+
+impl SigningKey {
+    /// Makes a new key. RSA keys come from the library's own randomness, all
+    /// others from `rng`.
+    ///
+    /// # Errors
+    /// [`SigningError::Broken`] when the library refuses random keys, which
+    /// means that it or the randomness is broken.
+    pub fn generate(
+        key_type: KeyType,
+        rng: &mut dyn CryptoRngCore,
+    ) -> Result<Self, SigningError> {
+        match key_type {
+            KeyType::Rsa3072 => return rsa::generate(rsa::Size::Bits3072),
+            KeyType::Rsa4096 => return rsa::generate(rsa::Size::Bits4096),
+            _ => {}
+        }
+        let algorithm = key_type.algorithm();
+        let len = curves::private_bytes(algorithm).ok_or(SigningError::Broken)?;
+        for _ in 0..DRAWS_MAX {
+            let private = SecretBytes::fill(len, |bytes| rng.fill_bytes(bytes));
+            if let Ok(key) = Self::from_private(algorithm, APPLICATION, private) {
+                return Ok(key);
+            }
+        }
+        Err(SigningError::Broken)
+    }
+
+    /// The key of a private half of any algorithm but RSA, whose public half
+    /// is computed here; `application` counts for those with presence alone.
+    ///
+    /// # Errors
+    /// [`SigningError::Broken`] when `private` is not in the algorithm's range.
+    pub(crate) fn from_private(
+        algorithm: Algorithm,
+        application: &str,
+        private: SecretBytes,
+    ) -> Result<Self, SigningError> {
+        let public =
+            memory::with_wiped_stack(|| curves::public_of(algorithm, application, &private))?;
+        Ok(Self { private, public })
+    }
+
+    /// The key of two halves that were kept, or came, together.
+    ///
+    /// # Errors
+    /// [`SigningError::Broken`] when they are not of one key.
+    pub(crate) fn from_halves(
+        public: PublicKey,
+        private: SecretBytes,
+    ) -> Result<Self, SigningError> {
+        if let PublicKey::Rsa { e, n } = &public {
+            memory::with_wiped_stack(|| rsa::check(e, n, &private))?;
+            return Ok(Self { private, public });
+        }
+        let application = public.application().to_owned();
+        let key = Self::from_private(public.algorithm(), &application, private)?;
+        if key.public == public {
+            Ok(key)
+        } else {
+            Err(SigningError::Broken)
+        }
+    }
+
+    /// Which kind of key it is.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.public.algorithm()
+    }
+
+    /// The public half.
+    #[must_use]
+    pub const fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// Signs `message`, which Ed25519 takes whole, ECDSA and RSA by its hash,
+    /// and a key with presence by its hash behind flags and counter.
+    ///
+    /// ECDSA takes its nonce from the library's own randomness: two signatures
+    /// of one message differ.
+    ///
+    /// # Errors
+    /// [`SigningError`]: an option that this kind of key needs was not given,
+    /// or the library gives no signature.
+    pub fn sign(&self, message: &[u8], options: SignOptions) -> Result<RawSignature, SigningError> {
+        memory::with_wiped_stack(|| self.sign_in_place(message, options))
+    }
+
+    fn sign_in_place(
+        &self,
+        message: &[u8],
+        options: SignOptions,
+    ) -> Result<RawSignature, SigningError> {
+        let private = self.private.expose();
+        let presence = options.presence.ok_or(SigningError::NoPresence);
+        match &self.public {
+            PublicKey::Ed25519(public) => {
+                curves::sign_ed25519(private, public, message).map(RawSignature::Ed25519)
+            }
+            PublicKey::EcdsaP256(point) => curves::sign_p256(private, point, message)
+                .map(|[r, s]| RawSignature::EcdsaP256 { r, s }),
+            PublicKey::EcdsaP384(point) => curves::sign_p384(private, point, message)
+                .map(|[r, s]| RawSignature::EcdsaP384 { r, s }),
+            PublicKey::EcdsaP521(point) => curves::sign_p521(private, point, message)
+                .map(|[r, s]| RawSignature::EcdsaP521 { r, s }),
+            PublicKey::Rsa { e, n } => {
+                let hash = options.rsa_hash.ok_or(SigningError::NoHash)?;
+                let signature = rsa::sign(e, n, private, hash, message)?;
+                Ok(RawSignature::Rsa { hash, signature })
+            }
+            PublicKey::SkEd25519 {
+                public,
+                application,
+            } => {
+                let presence = presence?;
+                let stated = presence.statement(application, message);
+                let signature = curves::sign_ed25519(private, public, &stated)?;
+                Ok(RawSignature::SkEd25519 {
+                    signature,
+                    presence,
+                })
+            }
+            PublicKey::SkEcdsaP256 { point, application } => {
+                let presence = presence?;
+                let stated = presence.statement(application, message);
+                let [r, s] = curves::sign_p256(private, point, &stated)?;
+                Ok(RawSignature::SkEcdsaP256 { r, s, presence })
+            }
+        }
+    }
+
+    /// The private half, to be sealed.
+    pub(crate) const fn private(&self) -> &SecretBytes {
+        &self.private
+    }
+}
+
+/// Why there is no key, or no signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SigningError {
+    /// The signing library refused the key or gave no signature.
+    #[error("private key cannot be used")]
+    Broken,
+    /// An RSA key, and no hash that it could sign with: SHA-1 is never made.
+    #[error("RSA key signs with SHA-256 or SHA-512 alone")]
+    NoHash,
+    /// A key that states presence, and nobody said that somebody is present.
+    #[error("key signs only with a statement of presence")]
+    NoPresence,
+}
+
+/// How often a private key is drawn before the randomness is called broken.
+/// Why: a P-256 scalar is out of range once in 2^32 draws.
+const DRAWS_MAX: usize = 4;
+
+/// What OpenSSH calls its own keys with presence (PROTOCOL.u2f).
+const APPLICATION: &str = "ssh:";

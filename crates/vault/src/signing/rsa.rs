@@ -1,0 +1,139 @@
+//! RSA, by aws-lc.
+//!
+//! The private half is packed as six `string`s (RFC 4251 section 5) of
+//! magnitudes: d, p, q, d mod (p − 1), d mod (q − 1), q⁻¹ mod p: the numbers
+//! of RFC 8017 section 3.2, both representations.
+
+#![expect(
+    clippy::disallowed_types,
+    reason = "one of the two places where private keys of a library may stand"
+)]
+
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair, KeyPairComponents, KeySize, PublicKeyComponents};
+use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RSA_PKCS1_SHA512};
+use keystead_core::SecretBytes;
+use keystead_sodium::memory;
+
+use super::{PublicKey, RsaHash, SigningError, SigningKey};
+use crate::wire::Reader;
+
+/// What is made.
+#[derive(Clone, Copy)]
+pub(super) enum Size {
+    Bits3072,
+    Bits4096,
+}
+
+/// The private numbers, big-endian.
+#[derive(Clone, Copy)]
+pub(crate) struct Numbers<'a> {
+    pub(crate) d: &'a [u8],
+    pub(crate) p: &'a [u8],
+    pub(crate) q: &'a [u8],
+    /// d mod (p − 1).
+    pub(crate) dp: &'a [u8],
+    /// d mod (q − 1).
+    pub(crate) dq: &'a [u8],
+    /// q⁻¹ mod p.
+    pub(crate) q_inverse: &'a [u8],
+}
+
+impl<'a> Numbers<'a> {
+    /// Packs them.
+    pub(crate) fn pack(&self) -> SecretBytes {
+        let numbers = [self.d, self.p, self.q, self.dp, self.dq, self.q_inverse];
+        let len = numbers.iter().map(|it| LENGTH_BYTES + it.len()).sum();
+        SecretBytes::fill(len, |mut out| {
+            for number in numbers {
+                let len = u32::try_from(number.len()).unwrap_or(u32::MAX);
+                let Some((head, rest)) = out.split_at_mut_checked(LENGTH_BYTES) else {
+                    return;
+                };
+                head.copy_from_slice(&len.to_be_bytes());
+                let Some((place, rest)) = rest.split_at_mut_checked(number.len()) else {
+                    return;
+                };
+                place.copy_from_slice(number);
+                out = rest;
+            }
+        })
+    }
+
+    fn unpack(private: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader::new(private);
+        let numbers = Self {
+            d: reader.string().ok()?,
+            p: reader.string().ok()?,
+            q: reader.string().ok()?,
+            dp: reader.string().ok()?,
+            dq: reader.string().ok()?,
+            q_inverse: reader.string().ok()?,
+        };
+        reader.finish().ok()?;
+        Some(numbers)
+    }
+}
+
+pub(super) fn generate(size: Size) -> Result<SigningKey, SigningError> {
+    let size = match size {
+        Size::Bits3072 => KeySize::Rsa3072,
+        Size::Bits4096 => KeySize::Rsa4096,
+    };
+    // The library wipes both when it drops them.
+    memory::with_wiped_stack(|| {
+        let pair = KeyPair::generate(size).map_err(|_| SigningError::Broken)?;
+        let der = pair.as_der().map_err(|_| SigningError::Broken)?;
+        crate::import::rsa_of_pkcs8(der.as_ref()).ok_or(SigningError::Broken)
+    })
+}
+
+/// Whether the halves are of one key: the library compares n with p · q, d
+/// with e, and the rest with d, p and q.
+pub(super) fn check(e: &[u8], n: &[u8], private: &SecretBytes) -> Result<(), SigningError> {
+    pair(e, n, private.expose()).map(|_| ())
+}
+
+pub(super) fn sign(
+    e: &[u8],
+    n: &[u8],
+    private: &[u8],
+    hash: RsaHash,
+    message: &[u8],
+) -> Result<Vec<u8>, SigningError> {
+    let pair = pair(e, n, private)?;
+    let padding = match hash {
+        RsaHash::Sha256 => &RSA_PKCS1_SHA256,
+        RsaHash::Sha512 => &RSA_PKCS1_SHA512,
+    };
+    let mut signature = vec![0; pair.public_modulus_len()];
+    pair.sign(padding, &SystemRandom::new(), message, &mut signature)
+        .map_err(|_| SigningError::Broken)?;
+    Ok(signature)
+}
+
+fn pair(e: &[u8], n: &[u8], private: &[u8]) -> Result<KeyPair, SigningError> {
+    let numbers = Numbers::unpack(private).ok_or(SigningError::Broken)?;
+    KeyPair::from_components(&KeyPairComponents {
+        public_key: PublicKeyComponents { n, e },
+        d: numbers.d,
+        p: numbers.p,
+        q: numbers.q,
+        dP: numbers.dp,
+        dQ: numbers.dq,
+        qInv: numbers.q_inverse,
+    })
+    .map_err(|_| SigningError::Broken)
+}
+
+/// The key of numbers that came together.
+pub(crate) fn key(e: &[u8], n: &[u8], numbers: &Numbers<'_>) -> Result<SigningKey, SigningError> {
+    let public = PublicKey::Rsa {
+        e: e.to_vec(),
+        n: n.to_vec(),
+    };
+    SigningKey::from_halves(public, numbers.pack())
+}
+
+const LENGTH_BYTES: usize = 4;
