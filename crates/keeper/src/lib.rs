@@ -13,6 +13,7 @@ mod hex;
 mod inbox;
 mod keeper;
 mod keepers;
+pub mod local;
 mod me;
 mod receipts;
 mod record;

@@ -3,7 +3,7 @@
 //! **Invariant**: what [`fit_evidence`] leaves can be encoded and is read by every
 //! receiver of this version; it never touches a bind, for those prove.
 
-use keystead_core::{Evidence, Intent, SessionBind};
+use keystead_core::{Evidence, Intent, SessionBind, is_unsafe_to_show};
 
 use super::{
     ARGUMENT_BYTES_MAX, BLOB_BYTES_MAX, Fault, HOST_NAME_BYTES_MAX, INTENT_BYTES_MAX,
@@ -170,7 +170,9 @@ fn fit_list(texts: &mut Vec<String>, count_max: usize, bytes_max: usize) {
 }
 
 fn fit(text: &mut String, bytes_max: usize) {
-    *text = showable(text, bytes_max);
+    if text.len() > bytes_max || text.chars().any(is_unsafe_to_show) {
+        *text = showable(text, bytes_max);
+    }
     if text.is_empty() {
         text.push_str("\"\"");
     }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: an ask of the agent ends with one `Done`, or was withdrawn.
 
-use keystead_channel::wire::{encode_request, request_hash};
+use keystead_channel::wire::{encode_request, fit_evidence, request_hash};
 use keystead_core::{Name, Request, RequestBody, RequestId};
 
 use super::stamp::Earlier;
@@ -47,10 +47,13 @@ impl Keeper {
     pub(super) fn open(
         &mut self,
         purpose: Purpose,
-        body: RequestBody,
+        mut body: RequestBody,
         wait_s: u16,
         step: &mut Step<'_, '_>,
     ) -> Result<(), KeeperError> {
+        if let RequestBody::Sign(sign) = &mut body {
+            fit_evidence(&mut sign.evidence);
+        }
         let mut id = [0; 16];
         step.io.rng.fill_bytes(&mut id);
         let id = RequestId(id);

@@ -1,0 +1,752 @@
+//! The local authenticator, as its parent speaks to it (`spec/pairing.md` section 4.1).
+//!
+//! **Invariant**: every ask ends with one `Done`, or was withdrawn; an answer
+//! counts only for an open ask, with the hash of its request, once. Whatever else
+//! the other end sends breaks the link: it is our own child, so it does not err.
+
+use std::collections::BTreeMap;
+
+use keystead_channel::wire::{
+    MESSAGE_BYTES_MAX, decode_local_response, encode_request, fit_evidence, request_hash,
+};
+use keystead_core::{
+    KeyEntry, KeyId, Kind, Name, Outcome, PairingId, Request, RequestBody, RequestHash, RequestId,
+    Response, ResponseBody,
+};
+use keystead_daemon::Now;
+use rand_core::RngCore;
+use zeroize::Zeroizing;
+
+use crate::{Answer, AskId, KeeperError, Progress};
+
+/// What stands in the place of a pairing's id: no hash of two keys is all ones by chance.
+pub const ID: PairingId = PairingId([0xff; 8]);
+
+/// The local authenticator of one agent: what is asked of it, and which keys it holds.
+pub struct Local {
+    open: BTreeMap<RequestId, Ask>,
+    /// The begin of an answer.
+    came: Vec<u8>,
+    held: Vec<Held>,
+    is_locked: bool,
+    is_broken: bool,
+    name: Name,
+}
+
+/// What is to be done after a call.
+#[derive(Default)]
+pub struct Turn {
+    /// For the socket; perhaps nothing. Wiped when dropped: a key may be in it.
+    pub send: Zeroizing<Vec<u8>>,
+    /// News of asks.
+    pub progress: Vec<(AskId, Progress)>,
+}
+
+/// An open request.
+struct Ask {
+    /// Who waits; nobody does for the answer to a withdrawal.
+    ask: Option<AskId>,
+    kind: Kind,
+    hash: RequestHash,
+    wait_s: u16,
+    ends_ms: u64,
+    done: Done,
+}
+
+/// What an approval changes of what is held there.
+enum Done {
+    Nothing,
+    Import { lifetime_s: Option<u32> },
+    Remove { keys: Vec<KeyId> },
+    Lock { lock: bool },
+}
+
+/// A key that is held there.
+struct Held {
+    key: KeyEntry,
+    /// When the local authenticator forgets it.
+    ends_ms: Option<u64>,
+}
+
+impl Default for Local {
+    fn default() -> Self {
+        Self {
+            open: BTreeMap::new(),
+            came: Vec::new(),
+            held: Vec::new(),
+            is_locked: false,
+            is_broken: false,
+            name: name(),
+        }
+    }
+}
+
+impl Local {
+    /// Asks. Its bytes are to be sent at once, whole and in the order of the asks.
+    pub fn ask(
+        &mut self,
+        now: Now,
+        ask: AskId,
+        body: RequestBody,
+        wait_s: u16,
+        rng: &mut dyn RngCore,
+    ) -> Turn {
+        let refusal = if self.is_broken {
+            Some(self.away())
+        } else if self.open.len() >= OPEN_MAX {
+            let keeper = self.name.clone();
+            Some(KeeperError::TooMany { keeper })
+        } else {
+            None
+        };
+        let mut turn = Turn::default();
+        match refusal {
+            Some(error) => turn.done(ask, Err(error)),
+            None => self.open(now, Some(ask), body, wait_s, rng, &mut turn),
+        }
+        turn
+    }
+
+    /// The answer is not wanted any more; nothing is told of the ask after this.
+    pub fn withdraw(&mut self, now: Now, ask: AskId, rng: &mut dyn RngCore) -> Turn {
+        let mut turn = Turn::default();
+        let found = self.open.iter().find(|(_, it)| it.ask == Some(ask));
+        if let Some((id, _)) = found {
+            self.cancel(now, *id, rng, &mut turn);
+        }
+        turn
+    }
+
+    /// Takes what came over the socket, cut anyhow.
+    pub fn bytes(&mut self, now: Now, bytes: &[u8]) -> Turn {
+        let mut turn = Turn::default();
+        if self.is_broken {
+            return turn;
+        }
+        if self.came.is_empty() {
+            // Most answers come whole: they are read where they are.
+            let rest = self.take(now, bytes, &mut turn);
+            self.came = rest.to_vec();
+        } else {
+            self.came.extend_from_slice(bytes);
+            let came = std::mem::take(&mut self.came);
+            let rest = self.take(now, &came, &mut turn).len();
+            let done = came.len() - rest;
+            self.came = came;
+            self.came.drain(..done);
+        }
+        turn
+    }
+
+    /// Ends the waits whose time is up.
+    pub fn tick(&mut self, now: Now, rng: &mut dyn RngCore) -> Turn {
+        let mut turn = Turn::default();
+        self.held.retain(|held| !held.is_over(now));
+        let due = |it: &Ask| now.mono_ms >= it.ends_ms;
+        let open = self.open.iter();
+        let ended: Vec<RequestId> = open.filter_map(|(id, it)| due(it).then_some(*id)).collect();
+        for id in ended {
+            let Some(it) = self.open.get(&id) else {
+                continue;
+            };
+            if let Some(ask) = it.ask {
+                let keeper = self.name.clone();
+                let wait_s = it.wait_s;
+                turn.done(ask, Err(KeeperError::NoAnswer { keeper, wait_s }));
+            }
+            self.cancel(now, id, rng, &mut turn);
+        }
+        turn
+    }
+
+    /// When [`Local::tick`] is due, by the steady clock.
+    #[must_use]
+    pub fn next_wake_ms(&self) -> Option<u64> {
+        let waits = self.open.values().map(|ask| ask.ends_ms);
+        let keys = self.held.iter().filter_map(|held| held.ends_ms);
+        waits.chain(keys).min()
+    }
+
+    /// The socket has ended, and with it every key and every ask. A new child may be
+    /// spoken to afterwards.
+    pub fn ended(&mut self) -> Turn {
+        let mut turn = Turn::default();
+        let error = || KeeperError::Unreachable {
+            keeper: self.name.clone(),
+            reason: "the local authenticator has ended".to_owned(),
+        };
+        for ask in self.open.values().filter_map(|it| it.ask) {
+            turn.done(ask, Err(error()));
+        }
+        *self = Self::default();
+        turn
+    }
+
+    /// What it holds, in the order of adding; nothing while it is locked.
+    pub fn keys(&self, now: Now) -> impl Iterator<Item = &KeyEntry> {
+        let is_there = move |held: &&Held| !self.is_locked && !held.is_over(now);
+        self.held.iter().filter(is_there).map(|held| &held.key)
+    }
+
+    /// Whether it is locked.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.is_locked
+    }
+
+    /// Whether the other end broke the rules: the socket is to be closed, and
+    /// [`Local::ended`] called.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
+    fn open(
+        &mut self,
+        now: Now,
+        ask: Option<AskId>,
+        mut body: RequestBody,
+        wait_s: u16,
+        rng: &mut dyn RngCore,
+        turn: &mut Turn,
+    ) {
+        let mut id = [0; 16];
+        rng.fill_bytes(&mut id);
+        let id = RequestId(id);
+        let wait_s = wait_s.clamp(1, Request::WAIT_S_MAX);
+        if let RequestBody::Sign(sign) = &mut body {
+            fit_evidence(&mut sign.evidence);
+        }
+        let kind = body.kind();
+        let done = Done::of(&body);
+        let bytes = Zeroizing::new(encode_request(&Request {
+            id,
+            unix_s: now.unix_s,
+            wait_s,
+            want_ack: ask.is_some(),
+            body,
+        }));
+        let (true, Ok(len)) = (bytes.len() <= MESSAGE_BYTES_MAX, u32::try_from(bytes.len())) else {
+            if let Some(ask) = ask {
+                turn.done(ask, Err(KeeperError::TooLong { bytes: bytes.len() }));
+            }
+            return;
+        };
+        let hash = request_hash(&bytes);
+        turn.say(len, &bytes);
+        if let Some(ask) = ask {
+            let request = id;
+            turn.progress.push((ask, Progress::Sent { request, hash }));
+        }
+        let wait_ms = u64::from(wait_s).saturating_mul(1_000);
+        let ends_ms = now.mono_ms.saturating_add(wait_ms + ANSWER_ON_ITS_WAY_MS);
+        self.open.insert(
+            id,
+            Ask {
+                ask,
+                kind,
+                hash,
+                wait_s,
+                ends_ms,
+                done,
+            },
+        );
+    }
+
+    /// Forgets an ask, and says so to who may be asking a person for it.
+    fn cancel(&mut self, now: Now, id: RequestId, rng: &mut dyn RngCore, turn: &mut Turn) {
+        let is_agents = self.open.remove(&id).is_some_and(|it| it.ask.is_some());
+        if is_agents && !self.is_broken {
+            let body = RequestBody::Cancel { target: id };
+            self.open(now, None, body, CANCEL_WAIT_S, rng, turn);
+        }
+    }
+
+    /// Takes every whole answer; gives what is left.
+    fn take<'b>(&mut self, now: Now, mut bytes: &'b [u8], turn: &mut Turn) -> &'b [u8] {
+        while let Some((head, behind)) = bytes.split_first_chunk::<HEAD_BYTES>() {
+            let len = usize::try_from(u32::from_be_bytes(*head)).unwrap_or(usize::MAX);
+            if len > MESSAGE_BYTES_MAX {
+                self.fail(&format!("it announced a message of {len} bytes"), turn);
+                return &[];
+            }
+            let Some((message, rest)) = behind.split_at_checked(len) else {
+                break;
+            };
+            bytes = rest;
+            self.message(now, message, turn);
+            if self.is_broken {
+                return &[];
+            }
+        }
+        bytes
+    }
+
+    fn message(&mut self, now: Now, message: &[u8], turn: &mut Turn) {
+        let kind = |id: &RequestId| self.open.get(id).map(|it| it.kind);
+        let response = match decode_local_response(message, kind) {
+            Ok(response) => response,
+            // What was withdrawn may be answered all the same.
+            Err(error) if error.fault == keystead_channel::wire::Fault::NotAsked => return,
+            Err(error) => {
+                return self.fail(&format!("its answer is no answer: {error}"), turn);
+            }
+        };
+        let Some(it) = self.open.get(&response.id) else {
+            return;
+        };
+        if it.hash != response.request_hash {
+            return self.fail("its answer is to another request", turn);
+        }
+        if response.outcome == Outcome::Ack {
+            let authenticator = self.name.clone();
+            let asking = |ask| (ask, Progress::Asking { authenticator });
+            turn.progress.extend(it.ask.map(asking));
+            return;
+        }
+        let Some(it) = self.open.remove(&response.id) else {
+            return;
+        };
+        if response.outcome == Outcome::Approve {
+            self.approved(now, it.done, response.body.as_ref());
+        }
+        if let Some(ask) = it.ask {
+            turn.done(ask, Ok(self.answer(response)));
+        }
+    }
+
+    /// What is held there is what was approved there.
+    fn approved(&mut self, now: Now, done: Done, body: Option<&ResponseBody>) {
+        match (done, body) {
+            (Done::Import { lifetime_s }, Some(ResponseBody::Keys(keys))) => {
+                let ends_ms = lifetime_s.map(|lifetime_s| {
+                    let lifetime_ms = u64::from(lifetime_s).saturating_mul(1_000);
+                    now.mono_ms.saturating_add(lifetime_ms)
+                });
+                for key in keys {
+                    self.hold(key, ends_ms);
+                }
+            }
+            (Done::Remove { keys }, _) if keys.is_empty() => self.held.clear(),
+            (Done::Remove { keys }, _) => self.held.retain(|it| !keys.contains(&it.key.id)),
+            (Done::Lock { lock }, _) => self.is_locked = lock,
+            (Done::Nothing | Done::Import { .. }, _) => {}
+        }
+    }
+
+    /// A key that comes again keeps its place, under its new limits.
+    fn hold(&mut self, key: &KeyEntry, ends_ms: Option<u64>) {
+        let held = Held {
+            key: key.clone(),
+            ends_ms,
+        };
+        match self.held.iter_mut().find(|it| it.key.id == key.id) {
+            Some(known) => *known = held,
+            None => self.held.push(held),
+        }
+    }
+
+    fn answer(&self, response: Response) -> Answer {
+        Answer {
+            outcome: response.outcome,
+            body: response.body,
+            receipt: None,
+            request_hash: response.request_hash,
+            authenticator: self.name.clone(),
+        }
+    }
+
+    fn fail(&mut self, what: &str, turn: &mut Turn) {
+        self.is_broken = true;
+        for ask in std::mem::take(&mut self.open).into_values() {
+            let keeper = self.name.clone();
+            let what = what.to_owned();
+            let error = KeeperError::PeerMisbehaved { keeper, what };
+            if let Some(ask) = ask.ask {
+                turn.done(ask, Err(error));
+            }
+        }
+    }
+
+    fn away(&self) -> KeeperError {
+        KeeperError::Unreachable {
+            keeper: self.name.clone(),
+            reason: "the local authenticator has ended".to_owned(),
+        }
+    }
+}
+
+impl Turn {
+    fn done(&mut self, ask: AskId, answer: Result<Answer, KeeperError>) {
+        self.progress.push((ask, Progress::Done(answer)));
+    }
+
+    /// One write, and room for the whole: a buffer that grew would leave a key behind.
+    fn say(&mut self, len: u32, bytes: &[u8]) {
+        let room = self.send.len() + HEAD_BYTES + bytes.len();
+        let mut send = Zeroizing::new(Vec::with_capacity(room));
+        send.extend_from_slice(&self.send);
+        send.extend_from_slice(&len.to_be_bytes());
+        send.extend_from_slice(bytes);
+        self.send = send;
+    }
+}
+
+impl Done {
+    fn of(body: &RequestBody) -> Self {
+        match body {
+            RequestBody::Import(import) => Self::Import {
+                lifetime_s: import.constraints.lifetime_s,
+            },
+            RequestBody::Remove { keys } => Self::Remove { keys: keys.clone() },
+            RequestBody::Lock(lock) => Self::Lock { lock: lock.lock },
+            _ => Self::Nothing,
+        }
+    }
+}
+
+impl Held {
+    fn is_over(&self, now: Now) -> bool {
+        self.ends_ms.is_some_and(|ends_ms| now.mono_ms >= ends_ms)
+    }
+}
+
+/// Its name wherever a keeper is named.
+#[must_use]
+#[expect(clippy::missing_panics_doc, reason = "a constant text is a name")]
+pub fn name() -> Name {
+    match Name::new(NAME) {
+        Ok(name) => name,
+        Err(_) => unreachable!("{NAME} is a name"),
+    }
+}
+
+const NAME: &str = "local";
+
+/// u32, big-endian: the length of the message behind it.
+const HEAD_BYTES: usize = 4;
+
+/// 4,096 open asks. Why: 1,000 clients may wait at once, each for a few keys.
+const OPEN_MAX: usize = 4_096;
+
+/// How much longer than wait_s we wait. Why: the other end counts from the arrival, and its
+/// `expired` says more than our own guess.
+const ANSWER_ON_ITS_WAY_MS: u64 = 1_000;
+
+/// A withdrawal is answered by a process on this machine, or never.
+const CANCEL_WAIT_S: u16 = 5;
+
+#[cfg(test)]
+mod tests {
+    use keystead_channel::wire::{decode_request, encode_response};
+    use keystead_core::{
+        Constraints, ImportRequest, KeyForm, LockRequest, Purpose, SecretBytes, SignForm,
+        SignRequest,
+    };
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+
+    fn at(mono_ms: u64) -> Now {
+        Now {
+            mono_ms,
+            unix_s: 1_700_000_000,
+        }
+    }
+
+    fn rng() -> ChaCha20Rng {
+        ChaCha20Rng::seed_from_u64(7)
+    }
+
+    fn key(byte: u8) -> KeyEntry {
+        let public_key = vec![byte; 51];
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &public_key);
+        KeyEntry {
+            id: KeyId(hash.as_ref().try_into().unwrap()),
+            algorithm: "ssh-ed25519".into(),
+            public_key,
+            name: name(),
+            purposes: vec![Purpose::SshLogin, Purpose::Opaque],
+        }
+    }
+
+    fn sign() -> RequestBody {
+        RequestBody::Sign(SignRequest {
+            key: key(1).id,
+            form: SignForm::Ssh,
+            content: b"blob".to_vec(),
+            flags: 0,
+            evidence: keystead_core::Evidence::default(),
+        })
+    }
+
+    fn import(lifetime_s: Option<u32>) -> RequestBody {
+        RequestBody::Import(ImportRequest {
+            form: KeyForm::Agent,
+            key: SecretBytes::fill(8, |bytes| bytes.fill(3)),
+            passphrase: None,
+            name: None,
+            constraints: Constraints {
+                lifetime_s,
+                ..Constraints::default()
+            },
+        })
+    }
+
+    fn lock(lock: bool) -> RequestBody {
+        let passphrase = SecretBytes::fill(3, |bytes| bytes.fill(b'p'));
+        RequestBody::Lock(LockRequest { lock, passphrase })
+    }
+
+    fn framed(message: &[u8]) -> Vec<u8> {
+        let len = u32::try_from(message.len()).unwrap();
+        [&len.to_be_bytes(), message].concat()
+    }
+
+    /// The requests in what was sent.
+    fn requests(mut bytes: &[u8]) -> Vec<(Request, RequestHash)> {
+        let mut requests = Vec::new();
+        while let Some((head, behind)) = bytes.split_first_chunk::<4>() {
+            let len = usize::try_from(u32::from_be_bytes(*head)).unwrap();
+            let (message, rest) = behind.split_at(len);
+            requests.push((decode_request(message).unwrap(), request_hash(message)));
+            bytes = rest;
+        }
+        requests
+    }
+
+    /// What the child answers to the last request in `sent`.
+    fn answer(sent: &[u8], outcome: Outcome, body: Option<ResponseBody>) -> Vec<u8> {
+        let (request, request_hash) = requests(sent).pop().unwrap();
+        framed(&encode_response(&Response {
+            id: request.id,
+            unix_s: 1,
+            request_hash,
+            outcome,
+            body,
+            receipt: None,
+        }))
+    }
+
+    fn signature() -> Option<ResponseBody> {
+        Some(ResponseBody::Signature(b"signature".to_vec()))
+    }
+
+    /// What came of asks, in words.
+    fn told(turn: &Turn) -> Vec<String> {
+        let told = turn.progress.iter().map(|(ask, progress)| match progress {
+            Progress::Sent { .. } => format!("{} sent", ask.0),
+            Progress::Asking { .. } => format!("{} asking", ask.0),
+            Progress::Done(Ok(answer)) => format!("{} {}", ask.0, answer.outcome.as_str()),
+            Progress::Done(Err(error)) => format!("{} {error}", ask.0),
+        });
+        told.collect()
+    }
+
+    /// Asks, lets the child approve with `body`; the keys listed then.
+    fn approve(local: &mut Local, now: Now, ask: RequestBody, body: ResponseBody) -> Vec<KeyEntry> {
+        let sent = local.ask(now, AskId(9), ask, 60, &mut rng()).send;
+        let turn = local.bytes(now, &answer(&sent, Outcome::Approve, Some(body)));
+        assert_eq!(told(&turn), ["9 approve"]);
+        local.keys(now).cloned().collect()
+    }
+
+    #[test]
+    fn an_answer_comes_back_however_the_socket_cuts_it() {
+        for cut in 1..200 {
+            let mut local = Local::default();
+            let asked = local.ask(at(0), AskId(1), sign(), 60, &mut rng());
+            assert_eq!(told(&asked), ["1 sent"]);
+            let ack = Some(ResponseBody::Ack(keystead_core::AckResponse::default()));
+            let ack = answer(&asked.send, Outcome::Ack, ack);
+            let answer = answer(&asked.send, Outcome::Approve, signature());
+            let came = [ack, answer.clone(), answer].concat();
+            let mut news = Vec::new();
+            for part in came.chunks(cut) {
+                news.extend(told(&local.bytes(at(1), part)));
+            }
+            assert_eq!(news, ["1 asking", "1 approve"], "cut by {cut}");
+            assert!(!local.is_broken());
+            assert_eq!(local.next_wake_ms(), None);
+        }
+    }
+
+    #[test]
+    fn answers_may_come_in_any_order() {
+        let mut local = Local::default();
+        let rng = &mut rng();
+        let sent = [1, 2].map(|it| local.ask(at(0), AskId(it), sign(), 60, rng).send);
+        let second = answer(&sent[1], Outcome::Refuse, None);
+        let first = answer(&sent[0], Outcome::Approve, signature());
+        let turn = local.bytes(at(1), &[second, first].concat());
+        assert_eq!(told(&turn), ["2 refuse", "1 approve"]);
+    }
+
+    #[test]
+    fn keys_are_what_was_brought_and_not_taken_away() {
+        let mut local = Local::default();
+        let none: [KeyEntry; 0] = [];
+        let brought = |key: KeyEntry| ResponseBody::Keys(vec![key]);
+        let now = at(0);
+        assert_eq!(
+            approve(&mut local, now, import(None), brought(key(1))),
+            [key(1)]
+        );
+        let both = approve(&mut local, now, import(Some(60)), brought(key(2)));
+        assert_eq!(both, [key(1), key(2)]);
+        let again = approve(&mut local, now, import(Some(30)), brought(key(1)));
+        assert_eq!(again, [key(1), key(2)], "in its place");
+
+        assert_eq!(
+            approve(&mut local, now, lock(true), ResponseBody::Empty),
+            none
+        );
+        assert!(local.is_locked());
+        let unlocked = approve(&mut local, now, lock(false), ResponseBody::Empty);
+        assert_eq!(unlocked, [key(1), key(2)]);
+
+        assert_eq!(local.next_wake_ms(), Some(30_000));
+        local.tick(at(30_000), &mut rng());
+        assert_eq!(local.keys(at(30_000)).collect::<Vec<_>>(), [&key(2)]);
+        let remove = RequestBody::Remove {
+            keys: vec![key(2).id],
+        };
+        let left = approve(&mut local, at(30_000), remove, ResponseBody::Empty);
+        assert_eq!(left, none);
+        approve(&mut local, now, import(None), brought(key(3)));
+        let all = RequestBody::Remove { keys: Vec::new() };
+        assert_eq!(approve(&mut local, now, all, ResponseBody::Empty), none);
+    }
+
+    #[test]
+    fn a_refused_import_brings_nothing() {
+        let mut local = Local::default();
+        let sent = local
+            .ask(at(0), AskId(1), import(None), 60, &mut rng())
+            .send;
+        let turn = local.bytes(at(0), &answer(&sent, Outcome::Refuse, None));
+        assert_eq!(told(&turn), ["1 refuse"]);
+        assert_eq!(local.keys(at(0)).count(), 0);
+    }
+
+    #[test]
+    fn waits_end_and_are_withdrawn_at_the_other_end() {
+        let mut local = Local::default();
+        let rng = &mut rng();
+        let sent = local.ask(at(0), AskId(1), sign(), 2, rng).send;
+        assert_eq!(local.next_wake_ms(), Some(3_000));
+        assert_eq!(told(&local.tick(at(2_999), rng)), [""; 0]);
+        let turn = local.tick(at(3_000), rng);
+        assert_eq!(told(&turn), ["1 no answer from local within 2 s"]);
+        let target = requests(&sent)[0].0.id;
+        let cancel = &requests(&turn.send)[0].0;
+        assert!(matches!(cancel.body, RequestBody::Cancel { target: it } if it == target));
+        // Its answer is too late, the cancel's is told to nobody.
+        let late = answer(&sent, Outcome::Approve, signature());
+        let done = answer(&turn.send, Outcome::Approve, Some(ResponseBody::Empty));
+        let turn = local.bytes(at(3_001), &[late, done].concat());
+        assert_eq!(told(&turn), [""; 0]);
+        assert_eq!(local.next_wake_ms(), None);
+        assert!(!local.is_broken());
+    }
+
+    #[test]
+    fn a_withdrawn_ask_is_told_no_more() {
+        let mut local = Local::default();
+        let rng = &mut rng();
+        let sent = local.ask(at(0), AskId(1), sign(), 60, rng).send;
+        let turn = local.withdraw(at(1), AskId(1), rng);
+        assert_eq!(told(&turn), [""; 0]);
+        assert_eq!(requests(&turn.send).len(), 1);
+        let turn = local.bytes(at(2), &answer(&sent, Outcome::Approve, signature()));
+        assert_eq!(told(&turn), [""; 0]);
+        assert!(local.withdraw(at(3), AskId(1), rng).send.is_empty());
+    }
+
+    /// What the child must not say; every open ask ends with it.
+    fn check_broken(came: impl FnOnce(&[u8]) -> Vec<u8>, expected: &str) {
+        let mut local = Local::default();
+        let rng = &mut rng();
+        let sent = local.ask(at(0), AskId(1), sign(), 60, rng).send;
+        let turn = local.bytes(at(1), &came(&sent));
+        assert_eq!(told(&turn), [format!("1 local misbehaved: {expected}")]);
+        assert!(local.is_broken());
+        let turn = local.ask(at(2), AskId(2), sign(), 60, rng);
+        let away = "2 keeper local cannot be reached: the local authenticator has ended";
+        assert_eq!(told(&turn), [away]);
+        assert!(turn.send.is_empty());
+    }
+
+    #[test]
+    fn whatever_else_it_says_breaks_the_link() {
+        check_broken(
+            |_| 262_145_u32.to_be_bytes().to_vec(),
+            "it announced a message of 262145 bytes",
+        );
+        check_broken(
+            |_| framed(b""),
+            "its answer is no answer: the message is cut off",
+        );
+        check_broken(
+            |sent| answer(sent, Outcome::Approve, Some(ResponseBody::Empty)),
+            "its answer is no answer: key 1 is missing",
+        );
+        check_broken(
+            |sent| {
+                let mut other = answer(sent, Outcome::Refuse, None);
+                // The request's hash ends three bytes before the message does.
+                let at = other.len() - 3;
+                other[at] ^= 1;
+                other
+            },
+            "its answer is to another request",
+        );
+    }
+
+    #[test]
+    fn the_end_of_the_socket_ends_every_ask_and_forgets_every_key() {
+        let mut local = Local::default();
+        let rng = &mut rng();
+        approve(
+            &mut local,
+            at(0),
+            import(None),
+            ResponseBody::Keys(vec![key(1)]),
+        );
+        local.ask(at(0), AskId(1), sign(), 60, rng);
+        let turn = local.ended();
+        let away = "1 keeper local cannot be reached: the local authenticator has ended";
+        assert_eq!(told(&turn), [away]);
+        assert_eq!(local.keys(at(0)).count(), 0);
+        assert_eq!(
+            told(&local.ask(at(1), AskId(2), sign(), 60, rng)),
+            ["2 sent"]
+        );
+    }
+
+    #[test]
+    fn what_no_message_holds_is_said() {
+        let mut local = Local::default();
+        let RequestBody::Sign(mut long) = sign() else {
+            panic!("a sign request");
+        };
+        long.content = vec![0; MESSAGE_BYTES_MAX];
+        let turn = local.ask(at(0), AskId(1), RequestBody::Sign(long), 60, &mut rng());
+        let expected = "1 the request has 262227 bytes, more than a keeper takes";
+        assert_eq!(told(&turn), [expected]);
+        assert!(turn.send.is_empty());
+        assert_eq!(local.next_wake_ms(), None);
+    }
+
+    #[test]
+    fn more_asks_than_are_kept_open_are_refused() {
+        let mut local = Local::default();
+        let rng = &mut rng();
+        for ask in 0..u64::try_from(OPEN_MAX).unwrap() {
+            local.ask(at(0), AskId(ask), sign(), 60, rng);
+        }
+        let turn = local.ask(at(0), AskId(9_999), sign(), 60, rng);
+        assert_eq!(told(&turn), ["9999 too many requests wait for local"]);
+    }
+}
