@@ -1,0 +1,171 @@
+//! A key that somebody wants to be kept here.
+//!
+//! **Invariant**: a candidate has been read whole, and every limit it came
+//! with is one that is enforced here: what could not be is no candidate.
+
+use keystead_core::{Constraints, ImportRequest, KeyForm, Name, SecretBytes, is_unsafe_to_show};
+use keystead_formats::ssh::PublicKey;
+use keystead_formats::ssh::constraint::Destinations;
+use keystead_vault::{ImportError, Imported, SigningKey};
+
+/// A key, before anybody said that it may come in.
+pub struct Candidate {
+    pub(super) key: SigningKey,
+    pub(super) certificate: Option<Vec<u8>>,
+    pub(super) public: PublicKey,
+    pub(super) constraints: Constraints,
+    name: Name,
+}
+
+impl Candidate {
+    /// Reads the key of a request.
+    ///
+    /// # Errors
+    /// [`CandidateError`].
+    pub fn of_request(request: ImportRequest) -> Result<Self, CandidateError> {
+        let ImportRequest {
+            form,
+            key,
+            passphrase,
+            name,
+            constraints,
+        } = request;
+        if constraints.sk_provider.is_some() {
+            return Err(CandidateError::Key(ImportError::InToken));
+        }
+        if constraints.certificates.is_some() {
+            return Err(CandidateError::Token);
+        }
+        if let Some(destinations) = &constraints.destinations {
+            Destinations::parse(destinations).map_err(|_| CandidateError::Destinations)?;
+        }
+        let imported = match form {
+            KeyForm::Agent => SigningKey::import_agent(key.expose()),
+            KeyForm::File => SigningKey::import_file(key.expose(), passphrase.as_ref()),
+            _ => return Err(CandidateError::Token),
+        };
+        Self::new(imported?, name, constraints)
+    }
+
+    /// Reads a key file that the holder brings: without limits.
+    ///
+    /// # Errors
+    /// [`CandidateError`].
+    pub fn of_file(
+        file: &SecretBytes,
+        passphrase: Option<&SecretBytes>,
+        name: Option<Name>,
+    ) -> Result<Self, CandidateError> {
+        let imported = SigningKey::import_file(file.expose(), passphrase)?;
+        Self::new(imported, name, Constraints::default())
+    }
+
+    fn new(
+        imported: Imported,
+        name: Option<Name>,
+        constraints: Constraints,
+    ) -> Result<Self, CandidateError> {
+        let Imported {
+            key,
+            certificate,
+            comment,
+        } = imported;
+        let blob = match &certificate {
+            Some(certificate) => certificate.clone(),
+            None => key.public().to_blob(),
+        };
+        let public =
+            PublicKey::from_blob(&blob).map_err(|_| CandidateError::Key(ImportError::Malformed))?;
+        let name = name
+            .or_else(|| name_of_comment(&comment))
+            .or_else(|| Name::new(key.algorithm().short_name()).ok());
+        Ok(Self {
+            key,
+            certificate,
+            public,
+            constraints,
+            name: name.ok_or(CandidateError::Key(ImportError::Malformed))?,
+        })
+    }
+
+    /// The public half, as it will be offered: with its certificate.
+    #[must_use]
+    pub const fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// The name that was asked for, that of the file's comment, or that of its kind.
+    #[must_use]
+    pub const fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Within which limits it may be used.
+    #[must_use]
+    pub const fn constraints(&self) -> &Constraints {
+        &self.constraints
+    }
+}
+
+/// Why a key cannot be kept here.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CandidateError {
+    /// The key itself.
+    #[error("{0}")]
+    Key(#[from] ImportError),
+    /// All keys of a token: they stay in it.
+    #[error("the keys of a token stay in it")]
+    Token,
+    /// A list of destinations that cannot be read could not be enforced.
+    #[error("the destinations that the key is limited to cannot be read")]
+    Destinations,
+}
+
+impl CandidateError {
+    /// What a person can do.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Key(error) => error.hint(),
+            Self::Token => "use the token where it is",
+            Self::Destinations => "add the key without -h, or with other hosts",
+        }
+    }
+}
+
+/// A comment without what could play tricks on a screen, cut to fit.
+fn name_of_comment(comment: &[u8]) -> Option<Name> {
+    let text = String::from_utf8_lossy(comment);
+    let mut name = String::new();
+    for character in text.chars().filter(|it| !is_unsafe_to_show(*it)) {
+        if name.len() + character.len_utf8() > Name::BYTES_MAX {
+            break;
+        }
+        name.push(character);
+    }
+    Name::new(name.trim()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(comment: &[u8], expected: Option<&str>) {
+        let name = name_of_comment(comment);
+        assert_eq!(name.as_ref().map(Name::as_str), expected);
+    }
+
+    #[test]
+    fn comments_become_names() {
+        check(b"alex@laptop", Some("alex@laptop"));
+        check(b" my key\n", Some("my key"));
+        check(b"\x1b[31mred", Some("[31mred"));
+        check(b"", None);
+        check(b" \x00 ", None);
+        check(&[b'a'; 100], Some(&"a".repeat(64)));
+        check("ü".repeat(40).as_bytes(), Some(&"ü".repeat(32)));
+        check(b"\xff", Some("\u{fffd}"));
+    }
+}

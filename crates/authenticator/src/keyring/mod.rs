@@ -1,0 +1,502 @@
+//! The holder's keys: sealed on disk, open in memory between unlock and lock.
+//!
+//! **Invariant**: a key that is not in the file is not in memory either: a new
+//! one counts only when the file is written. Locked, nothing here can sign.
+
+mod candidate;
+mod counter;
+mod error;
+mod file;
+mod signature;
+
+use std::io;
+
+use keystead_core::{Constraints, KeyEntry, KeyId, KeyType, Name, PairingId, Purpose, SecretBytes};
+use keystead_daemon::Disk;
+use keystead_formats::ssh::PublicKey;
+use keystead_vault::{
+    Cost, Custody, Facts, Presence, SealedKey, SignOptions, SigningError, SigningKey, StoreError,
+    StoreKey,
+};
+use rand_core::CryptoRngCore;
+
+use crate::LoadError;
+use counter::Counter;
+
+pub use candidate::{Candidate, CandidateError};
+pub use error::{ImportKeyError, MakeKeyError, SignError, UnlockError};
+pub use file::KEYS_FILE;
+pub use signature::signature_blob;
+
+/// The keys of one authenticator, and its name.
+pub struct Keyring {
+    name: Name,
+    header: Vec<u8>,
+    /// Beside [`Keyring::entries`], one for one.
+    sealed: Vec<SealedKey>,
+    entries: Vec<KeyEntry>,
+    open: Option<Open>,
+    counter: Counter,
+}
+
+/// What is in memory while the keys are unlocked.
+struct Open {
+    store: StoreKey,
+    keys: Vec<(KeyId, SigningKey)>,
+}
+
+impl Keyring {
+    /// Makes the store of a new authenticator, without a key; unlocked.
+    /// Nothing is written: [`Keyring::make_key`] or [`Keyring::save`] does that.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the cost cannot be met.
+    pub fn create(
+        name: Name,
+        passphrase: &SecretBytes,
+        cost: Cost,
+        rng: &mut dyn CryptoRngCore,
+    ) -> Result<Self, StoreError> {
+        let (store, header) = StoreKey::create(passphrase, cost, rng)?;
+        let open = Some(Open {
+            store,
+            keys: Vec::new(),
+        });
+        Ok(Self {
+            name,
+            header,
+            sealed: Vec::new(),
+            entries: Vec::new(),
+            open,
+            counter: Counter::default(),
+        })
+    }
+
+    /// Reads the keys, locked.
+    ///
+    /// # Errors
+    /// [`LoadError`] names the file; [`LoadError::NotMade`] when there is none.
+    pub fn load(disk: &dyn Disk) -> Result<Self, LoadError> {
+        let file::Content {
+            name,
+            header,
+            sealed,
+        } = file::read(disk)?;
+        let entries: Option<Vec<KeyEntry>> = sealed.iter().map(entry_of).collect();
+        let entries =
+            entries.ok_or_else(|| LoadError::damaged(KEYS_FILE, "a public key is not one"))?;
+        Ok(Self {
+            name,
+            header,
+            sealed,
+            entries,
+            open: None,
+            counter: Counter::load(disk)?,
+        })
+    }
+
+    /// The holder's name for this authenticator.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// The public halves, the oldest key first.
+    #[must_use]
+    pub fn entries(&self) -> &[KeyEntry] {
+        &self.entries
+    }
+
+    /// The public half of a key.
+    #[must_use]
+    pub fn entry(&self, id: &KeyId) -> Option<&KeyEntry> {
+        self.entries.iter().find(|it| it.id == *id)
+    }
+
+    /// Who brought a key, and within which limits it may be used; none for one
+    /// that was made here.
+    #[must_use]
+    pub fn custody(&self, id: &KeyId) -> Option<&Custody> {
+        let (_, sealed) = self.both().find(|(entry, _)| entry.id == *id)?;
+        sealed.facts().custody.as_ref()
+    }
+
+    /// The keys that came over a pairing.
+    #[must_use]
+    pub fn brought_by(&self, pairing: &PairingId) -> Vec<KeyId> {
+        let is_of = |sealed: &SealedKey| {
+            let custody = sealed.facts().custody.as_ref();
+            custody.is_some_and(|it| it.pairing == Some(*pairing))
+        };
+        self.both()
+            .filter(|(_, sealed)| is_of(sealed))
+            .map(|(entry, _)| entry.id)
+            .collect()
+    }
+
+    /// Whether keys can sign.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.open.is_none()
+    }
+
+    /// Opens the keys.
+    ///
+    /// # Errors
+    /// [`UnlockError`]; locked or unlocked, it stays as it was.
+    pub fn unlock(&mut self, passphrase: &SecretBytes) -> Result<(), UnlockError> {
+        let store = StoreKey::open(passphrase, &self.header)?;
+        let mut keys = Vec::with_capacity(self.sealed.len());
+        for (entry, sealed) in self.both() {
+            let key = sealed.open(&store).map_err(|source| UnlockError::Key {
+                name: entry.name.clone(),
+                source,
+            })?;
+            keys.push((entry.id, key));
+        }
+        self.open = Some(Open { store, keys });
+        Ok(())
+    }
+
+    /// Closes the keys: they are wiped where they are. What a use of them left
+    /// on the stack was wiped right behind that use.
+    pub fn lock(&mut self) {
+        self.open = None;
+    }
+
+    /// Makes a key, seals it and writes the file.
+    ///
+    /// # Errors
+    /// [`MakeKeyError`]; there is no new key then.
+    pub fn make_key(
+        &mut self,
+        name: &Name,
+        key_type: KeyType,
+        rng: &mut dyn CryptoRngCore,
+        disk: &mut dyn Disk,
+    ) -> Result<KeyEntry, MakeKeyError> {
+        if !self.is_free(name) {
+            return Err(MakeKeyError::Taken { name: name.clone() });
+        }
+        if self.entries.len() >= KEYS_MAX {
+            return Err(MakeKeyError::Full);
+        }
+        let open = self.open.as_ref().ok_or(MakeKeyError::Locked)?;
+        let key = SigningKey::generate(key_type, rng)?;
+        let facts = Facts {
+            name: name.clone(),
+            certificate: None,
+            custody: None,
+        };
+        let sealed = SealedKey::seal(&open.store, facts, &key, rng);
+        let entry = entry_of(&sealed).ok_or(SigningError::Broken)?;
+        self.add(entry, sealed, key, disk)
+            .map_err(MakeKeyError::Disk)
+    }
+
+    /// Takes a key into custody: seals it with its limits and writes the file.
+    ///
+    /// A name that is taken is numbered. A key that came over the same pairing
+    /// before is replaced, with its limits, as agents do it; one that was made
+    /// here, or came another way, is not.
+    ///
+    /// # Errors
+    /// [`ImportKeyError`]; all is as it was then.
+    pub fn import(
+        &mut self,
+        candidate: Candidate,
+        pairing: Option<PairingId>,
+        now_unix_s: u64,
+        rng: &mut dyn CryptoRngCore,
+        disk: &mut dyn Disk,
+    ) -> Result<KeyEntry, ImportKeyError> {
+        let open = self.open.as_ref().ok_or(ImportKeyError::Locked)?;
+        let id = candidate.public.id();
+        let known = self.entry(&id).map(|it| it.name.clone());
+        if let Some(name) = &known
+            && !self.may_replace(&id, pairing.as_ref())
+        {
+            return Err(ImportKeyError::Known { name: name.clone() });
+        }
+        if known.is_none() && self.entries.len() >= KEYS_MAX {
+            return Err(ImportKeyError::Full);
+        }
+        let name = known.unwrap_or_else(|| candidate.name().numbered(|it| self.is_free(it)));
+        let Candidate {
+            key,
+            certificate,
+            constraints,
+            ..
+        } = candidate;
+        let facts = Facts {
+            name,
+            certificate,
+            custody: Some(custody_of(constraints, pairing, now_unix_s)),
+        };
+        let sealed = SealedKey::seal(&open.store, facts, &key, rng);
+        let entry = entry_of(&sealed).ok_or(SigningError::Broken)?;
+        self.add(entry, sealed, key, disk)
+            .map_err(ImportKeyError::Disk)
+    }
+
+    /// Forgets keys, the file first.
+    ///
+    /// # Errors
+    /// The system's; all keys are still there then.
+    pub fn remove(&mut self, ids: &[KeyId], disk: &mut dyn Disk) -> io::Result<Vec<KeyEntry>> {
+        let is_named = |entry: &KeyEntry| ids.contains(&entry.id);
+        if !self.entries.iter().any(is_named) {
+            return Ok(Vec::new());
+        }
+        let kept = self.both().filter(|(entry, _)| !is_named(entry));
+        let kept: Vec<SealedKey> = kept.map(|(_, sealed)| sealed.clone()).collect();
+        file::write(&self.name, &self.header, &kept, disk)?;
+        self.sealed = kept;
+        let (removed, kept) = std::mem::take(&mut self.entries)
+            .into_iter()
+            .partition(is_named);
+        self.entries = kept;
+        if let Some(open) = &mut self.open {
+            open.keys.retain(|(id, _)| !ids.contains(id));
+        }
+        Ok(removed)
+    }
+
+    /// Forgets the keys whose time is over. They sign no more from here on,
+    /// even where the file cannot be written.
+    ///
+    /// # Errors
+    /// The system's: who calls again tries again.
+    pub fn forget_expired(
+        &mut self,
+        now_unix_s: u64,
+        disk: &mut dyn Disk,
+    ) -> io::Result<Vec<KeyEntry>> {
+        let over = self.both().filter(|(_, sealed)| {
+            expiry_unix_s(sealed).is_some_and(|expiry_unix_s| expiry_unix_s <= now_unix_s)
+        });
+        let over: Vec<KeyId> = over.map(|(entry, _)| entry.id).collect();
+        if let Some(open) = &mut self.open {
+            open.keys.retain(|(id, _)| !over.contains(id));
+        }
+        self.remove(&over, disk)
+    }
+
+    /// When [`Keyring::forget_expired`] has something to do next.
+    #[must_use]
+    pub fn next_expiry_unix_s(&self) -> Option<u64> {
+        self.sealed.iter().filter_map(expiry_unix_s).min()
+    }
+
+    /// Signs; the signature as SSH has it on the wire.
+    ///
+    /// A key with presence states that a person agreed, so for one this is
+    /// called only when a person did. The number that it states is on the disk
+    /// before it returns.
+    ///
+    /// # Errors
+    /// [`SignError`].
+    pub fn sign(
+        &mut self,
+        id: &KeyId,
+        message: &[u8],
+        flags: u32,
+        disk: &mut dyn Disk,
+    ) -> Result<Vec<u8>, SignError> {
+        let open = self.open.as_ref().ok_or(SignError::Locked)?;
+        let key = open.keys.iter().find(|(own, _)| own == id);
+        let (_, key) = key.ok_or(SignError::Unknown)?;
+        let mut options = SignOptions::from_flags(flags);
+        if key.algorithm().has_presence() {
+            options = options.with_presence(Presence {
+                flags: Presence::USER,
+                counter: self.counter.next(disk).map_err(SignError::Disk)?,
+            });
+        }
+        let raw = key.sign(message, options)?;
+        signature_blob(&raw).ok_or(SignError::Signing(SigningError::Broken))
+    }
+
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn save(&self, disk: &mut dyn Disk) -> io::Result<()> {
+        file::write(&self.name, &self.header, &self.sealed, disk)
+    }
+
+    /// Writes a key, in the place of one with the same public half, and holds it.
+    fn add(
+        &mut self,
+        entry: KeyEntry,
+        sealed: SealedKey,
+        key: SigningKey,
+        disk: &mut dyn Disk,
+    ) -> io::Result<KeyEntry> {
+        let at = self.entries.iter().position(|it| it.id == entry.id);
+        let at = at.unwrap_or(self.entries.len());
+        let mut all = self.sealed.clone();
+        put(&mut all, at, sealed);
+        file::write(&self.name, &self.header, &all, disk)?;
+        self.sealed = all;
+        put(&mut self.entries, at, entry.clone());
+        if let Some(open) = &mut self.open {
+            open.keys.retain(|(id, _)| *id != entry.id);
+            open.keys.push((entry.id, key));
+        }
+        Ok(entry)
+    }
+
+    fn both(&self) -> impl Iterator<Item = (&KeyEntry, &SealedKey)> {
+        self.entries.iter().zip(&self.sealed)
+    }
+
+    fn is_free(&self, name: &Name) -> bool {
+        self.entries.iter().all(|it| it.name != *name)
+    }
+
+    fn may_replace(&self, id: &KeyId, pairing: Option<&PairingId>) -> bool {
+        let custody = self.custody(id);
+        custody.is_some_and(|it| it.pairing.is_some() && it.pairing.as_ref() == pairing)
+    }
+}
+
+fn custody_of(constraints: Constraints, pairing: Option<PairingId>, now_unix_s: u64) -> Custody {
+    let expires_unix_s = constraints
+        .lifetime_s
+        .map(|lifetime_s| now_unix_s.saturating_add(u64::from(lifetime_s)));
+    Custody {
+        pairing,
+        constraints,
+        expires_unix_s,
+    }
+}
+
+fn expiry_unix_s(sealed: &SealedKey) -> Option<u64> {
+    sealed.facts().custody.as_ref()?.expires_unix_s
+}
+
+/// Into its place, or behind the last one.
+fn put<T>(all: &mut Vec<T>, at: usize, one: T) {
+    match all.get_mut(at) {
+        Some(place) => *place = one,
+        None => all.push(one),
+    }
+}
+
+fn entry_of(sealed: &SealedKey) -> Option<KeyEntry> {
+    let blob = match &sealed.facts().certificate {
+        Some(certificate) => certificate.clone(),
+        None => sealed.public().to_blob(),
+    };
+    let public = PublicKey::from_blob(&blob).ok()?;
+    Some(KeyEntry {
+        id: public.id(),
+        algorithm: public.type_name().to_owned(),
+        public_key: blob,
+        name: sealed.name().clone(),
+        purposes: PURPOSES.to_vec(),
+    })
+}
+
+/// 256 keys: as many as fit one me response.
+pub const KEYS_MAX: usize = keystead_channel::wire::KEYS_MAX;
+
+/// What a key is for: all that this version can show. `Opaque` is off.
+const PURPOSES: [Purpose; 4] = [
+    Purpose::SshLogin,
+    Purpose::SshSig,
+    Purpose::GitCommit,
+    Purpose::SshCertificate,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keystead_daemon::MemoryDisk;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    fn secret(text: &str) -> SecretBytes {
+        SecretBytes::take(&mut text.as_bytes().to_vec())
+    }
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    fn made() -> (Keyring, MemoryDisk, ChaCha20Rng) {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let mut disk = MemoryDisk::default();
+        let mut keys =
+            Keyring::create(name("phone"), &secret("open"), Cost::LEAST, &mut rng).unwrap();
+        keys.make_key(&name("main"), Algorithm::Ed25519, &mut rng, &mut disk)
+            .unwrap();
+        (keys, disk, rng)
+    }
+
+    fn verifies(entry: &KeyEntry, keys: &Keyring) -> bool {
+        let signature = keys.sign(&entry.id, b"message").unwrap();
+        let public = PublicKey::from_blob(&entry.public_key).unwrap();
+        public.verify(b"message", &signature).is_ok()
+    }
+
+    #[test]
+    fn keys_sign_when_unlocked_and_only_then() {
+        let (mut keys, mut disk, mut rng) = made();
+        for algorithm in Algorithm::ALL {
+            let made = keys.make_key(&name(algorithm.as_str()), algorithm, &mut rng, &mut disk);
+            assert!(verifies(&made.unwrap(), &keys));
+        }
+        let mut keys = Keyring::load(&disk).unwrap();
+        let entries = keys.entries().to_vec();
+        assert_eq!(entries.len(), 3);
+        assert!(keys.is_locked());
+        assert_eq!(keys.sign(&entries[0].id, b"message"), None);
+        let error = keys.unlock(&secret("close")).unwrap_err();
+        assert_eq!(error.to_string(), "wrong passphrase");
+        keys.unlock(&secret("open")).unwrap();
+        assert!(entries.iter().all(|entry| verifies(entry, &keys)));
+        assert_eq!(keys.sign(&KeyId([0; 32]), b"message"), None);
+        keys.lock();
+        assert_eq!(keys.sign(&entries[0].id, b"message"), None);
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_written_is_not_there() {
+        let (mut keys, mut disk, mut rng) = made();
+        disk.faults.full_above_bytes = Some(10);
+        let made = keys.make_key(&name("b"), Algorithm::Ed25519, &mut rng, &mut disk);
+        assert!(matches!(made, Err(MakeKeyError::Disk(_))));
+        disk.faults.full_above_bytes = None;
+        keys.make_key(&name("b"), Algorithm::Ed25519, &mut rng, &mut disk)
+            .unwrap();
+        assert_eq!(Keyring::load(&disk).unwrap().entries(), keys.entries());
+    }
+
+    #[test]
+    fn names_are_taken_once_and_locked_makes_none() {
+        let (mut keys, mut disk, mut rng) = made();
+        let again = keys.make_key(&name("main"), Algorithm::Ed25519, &mut rng, &mut disk);
+        assert!(matches!(again, Err(MakeKeyError::Taken { .. })));
+        keys.lock();
+        let locked = keys.make_key(&name("b"), Algorithm::Ed25519, &mut rng, &mut disk);
+        assert!(matches!(locked, Err(MakeKeyError::Locked)));
+    }
+
+    #[test]
+    fn a_cut_file_is_named_and_a_missing_one_is_no_damage() {
+        let (_, mut disk, _) = made();
+        let whole = disk.read(KEYS_FILE).unwrap().unwrap();
+        for len in 0..whole.len() - 1 {
+            disk.plant(KEYS_FILE, &whole[..len]);
+            let error = Keyring::load(&disk).err().unwrap().to_string();
+            assert!(
+                error.starts_with("the state file keys.json is damaged: "),
+                "{error}"
+            );
+        }
+        disk.remove(KEYS_FILE).unwrap();
+        assert!(matches!(Keyring::load(&disk), Err(LoadError::NotMade)));
+    }
+}
