@@ -17,7 +17,7 @@ pub enum Algorithm {
     EcdsaP384,
     /// ECDSA on P-521 with SHA-512, `ecdsa-sha2-nistp521`; imported, never made.
     EcdsaP521,
-    /// RSA of 2,048 to 16,384 bits, `ssh-rsa`; signs as `rsa-sha2-256` or `rsa-sha2-512`.
+    /// RSA of 2,048 to 8,192 bits, `ssh-rsa`; signs as `rsa-sha2-256` or `rsa-sha2-512`.
     Rsa,
     /// Ed25519 with user presence, `sk-ssh-ed25519@openssh.com`.
     SkEd25519,
@@ -153,7 +153,11 @@ impl KeyType {
         match self {
             Self::Rsa3072 => "ssh-rsa-3072",
             Self::Rsa4096 => "ssh-rsa-4096",
-            _ => self.algorithm().as_str(),
+            Self::Ed25519
+            | Self::EcdsaP256
+            | Self::EcdsaP384
+            | Self::SkEd25519
+            | Self::SkEcdsaP256 => self.algorithm().as_str(),
         }
     }
 
@@ -163,7 +167,11 @@ impl KeyType {
         match self {
             Self::Rsa3072 => "rsa3072",
             Self::Rsa4096 => "rsa4096",
-            _ => self.algorithm().short_name(),
+            Self::Ed25519
+            | Self::EcdsaP256
+            | Self::EcdsaP384
+            | Self::SkEd25519
+            | Self::SkEcdsaP256 => self.algorithm().short_name(),
         }
     }
 }
