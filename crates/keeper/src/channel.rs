@@ -30,8 +30,8 @@ pub(crate) enum Carriage {
         conn: ItemConn,
         outbox: Outbox,
     },
-    /// A TCP link that is up.
-    Tcp(LinkId),
+    /// A link that is up.
+    Stream(LinkId),
 }
 
 /// Where the items of a channel are written.
@@ -62,7 +62,7 @@ impl Channel {
     ) -> Result<Self, Refusal> {
         let carrier = match carriage {
             Carriage::Items { .. } => Carrier::Items,
-            Carriage::Tcp(_) => Carrier::Stream,
+            Carriage::Stream(_) => Carrier::Stream,
         };
         let setup = ClientLinkSetup {
             keys: Arc::clone(&ends.keys),
@@ -86,7 +86,7 @@ impl Channel {
             Carriage::Items { conn, .. } if conn.id() == item.conn => {
                 conn.receive(step.now_ms(), item.seq, item.frame)
             }
-            Carriage::Items { .. } | Carriage::Tcp(_) => Vec::new(),
+            Carriage::Items { .. } | Carriage::Stream(_) => Vec::new(),
         };
         let mut taken = Taken::default();
         for frame in frames {
@@ -128,14 +128,14 @@ impl Channel {
     pub(crate) fn has_gap(&self, now_ms: u64) -> bool {
         match &self.carriage {
             Carriage::Items { conn, .. } => conn.check(now_ms).is_err(),
-            Carriage::Tcp(_) => false,
+            Carriage::Stream(_) => false,
         }
     }
 
     pub(crate) fn wake_ms(&self) -> Option<u64> {
         let gap = match &self.carriage {
             Carriage::Items { conn, .. } => conn.wake_ms(),
-            Carriage::Tcp(_) => None,
+            Carriage::Stream(_) => None,
         };
         self.link.wake_ms().into_iter().chain(gap).min()
     }
@@ -183,14 +183,14 @@ impl Channel {
     pub(crate) fn conn(&self) -> Option<ConnId> {
         match &self.carriage {
             Carriage::Items { conn, .. } => Some(conn.id()),
-            Carriage::Tcp(_) => None,
+            Carriage::Stream(_) => None,
         }
     }
 
     /// The TCP link.
     pub(crate) fn link(&self) -> Option<LinkId> {
         match &self.carriage {
-            Carriage::Tcp(link) => Some(*link),
+            Carriage::Stream(link) => Some(*link),
             Carriage::Items { .. } => None,
         }
     }
@@ -204,7 +204,7 @@ impl Channel {
 
     /// Closes the TCP link without a word.
     pub(crate) fn drop_link(self, step: &mut Step<'_, '_>) {
-        if let Carriage::Tcp(link) = self.carriage {
+        if let Carriage::Stream(link) = self.carriage {
             step.net(NetAction::Close { link });
         }
     }
@@ -249,7 +249,7 @@ impl Carriage {
                 }
             }
             // One write: a Vouch and the request behind it share a packet.
-            Self::Tcp(link) => step.net(NetAction::Send {
+            Self::Stream(link) => step.net(NetAction::Send {
                 link: *link,
                 bytes: frames.concat(),
             }),

@@ -263,7 +263,7 @@ pub struct PairingView {
     pub keys: Vec<KeyEntry>,
     /// The relay that it is reached through.
     pub relays: Vec<RelayUrl>,
-    /// TCP addresses that it gave, `host:port`.
+    /// Addresses that it gave, `host:port` or `unix:PATH`.
     pub addresses: Vec<String>,
     /// When it was paired, seconds since 1970.
     pub paired_unix_s: u64,

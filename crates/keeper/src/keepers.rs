@@ -204,10 +204,10 @@ impl Keepers {
                 }
             }
             NetEvent::Listening { asked, address } => self.on_attempt(step, |attempt, step| {
-                attempt.listening(asked, Ok(address), step)
+                attempt.listening(&asked, Ok(address), step)
             }),
             NetEvent::ListenFailed { asked, reason } => self.on_attempt(step, |attempt, step| {
-                attempt.listening(asked, Err(reason), step)
+                attempt.listening(&asked, Err(reason), step)
             }),
             NetEvent::Accepted { link, .. } => match &mut self.attempt {
                 Some(attempt) => attempt.accepted(link, step),

@@ -26,7 +26,7 @@ pub use keepers::Keepers;
 
 /// The network below, for who carries: the agent has no edge to `transport` of its own.
 pub use keystead_transport::{
-    LinkId, Net, NetAction, NetEvent, NetOptions, RelayUrl, RelayUrlError, StartError,
+    Address, LinkId, Net, NetAction, NetEvent, NetOptions, RelayUrl, RelayUrlError, StartError,
 };
 
 /// The six digits that both screens show, and why the protocol of pairing ended.

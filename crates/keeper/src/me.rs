@@ -4,9 +4,12 @@
 //! and bounded here; a response that leaves no way to its sender leaves the
 //! ways as they were.
 
+use std::path::Path;
+
 use keystead_channel::pairing::LocalAddress;
 use keystead_core::{MeResponse, TransportAddress};
-use keystead_transport::RelayUrl;
+use keystead_daemon::socket::PATH_BYTES_MAX;
+use keystead_transport::{Address, RelayUrl};
 
 use crate::record::Record;
 
@@ -55,10 +58,20 @@ pub(crate) fn ways(transports: &[TransportAddress]) -> (Vec<RelayUrl>, Vec<Strin
                 let address = LocalAddress::new(address).ok().map(|it| it.to_string());
                 take_new(&mut addresses, address, ADDRESSES_MAX);
             }
+            TransportAddress::Unix(path) => {
+                take_new(&mut addresses, socket(path), ADDRESSES_MAX);
+            }
+            // Core's list of ways and this one grow together.
             _ => {}
         }
     }
     (relays, addresses)
+}
+
+/// A Unix socket's address, if the path can be one.
+fn socket(path: &str) -> Option<String> {
+    let fits = path.len() <= PATH_BYTES_MAX && Path::new(path).is_absolute();
+    fits.then(|| Address::<String>::Unix(path.into()).to_string())
 }
 
 fn take_new<T: PartialEq>(taken: &mut Vec<T>, new: Option<T>, max: usize) {
@@ -101,6 +114,10 @@ mod tests {
         TransportAddress::Local(address.to_owned())
     }
 
+    fn unix(path: &str) -> TransportAddress {
+        TransportAddress::Unix(path.to_owned())
+    }
+
     #[test]
     fn ways_are_checked_bounded_and_taken_once() {
         let transports = [
@@ -111,11 +128,14 @@ mod tests {
             local("192.0.2.1:22"),
             local("192.0.2.1"),
             local("a b:1"),
+            unix("/run/a b/socket"),
+            unix("socket"),
+            unix(&format!("/{}", "x".repeat(107))),
         ];
         let (relays, addresses) = ways(&transports);
         assert_eq!(relays.len(), 1);
         assert_eq!(relays[0].as_str(), "https://one.test");
-        assert_eq!(addresses, ["192.0.2.1:22"]);
+        assert_eq!(addresses, ["192.0.2.1:22", "unix:/run/a b/socket"]);
         let many: Vec<_> = (1..100).map(|port| local(&format!("h:{port}"))).collect();
         assert_eq!(ways(&many).1.len(), ADDRESSES_MAX);
     }

@@ -24,7 +24,7 @@ pub(crate) struct Record {
     pub(crate) authenticator: Name,
     pub(crate) keys: Vec<KeyEntry>,
     pub(crate) relays: Vec<RelayUrl>,
-    /// `host:port`.
+    /// `host:port`, or `unix:PATH`.
     pub(crate) addresses: Vec<String>,
     pub(crate) receipt_key: [u8; 32],
     pub(crate) paired_unix_s: u64,

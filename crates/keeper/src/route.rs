@@ -1,4 +1,4 @@
-//! One way to a keeper: a relay or a TCP address, with the channel over it.
+//! One way to a keeper: a relay or an address, with the channel over it.
 //!
 //! Invariant: a way is opened only when something is to be asked, and at most
 //! one channel is on it. Silence, failures and idleness end the channel; the
@@ -9,7 +9,7 @@ use keystead_channel::link::asks::{Patience, SILENCE_MS};
 use keystead_channel::link::{LinkEnd, LinkEvent};
 use keystead_channel::mailbox::{ConnId, Item, ItemConn};
 use keystead_core::RequestId;
-use keystead_transport::{LinkId, NetAction, RelayUrl};
+use keystead_transport::{Address, LinkId, NetAction, RelayUrl};
 
 use crate::channel::{Carriage, Channel, Ends, Outbox, Taken};
 use crate::step::Step;
@@ -18,8 +18,8 @@ use crate::step::Step;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     Relay(RelayUrl),
-    /// `host:port`.
-    Tcp(String),
+    /// `host:port`, or a Unix socket.
+    Direct(Address<String>),
     /// The authenticator dials us: only while pairing.
     Accepted,
 }
@@ -141,7 +141,7 @@ impl Route {
         self.used_ms = step.now_ms();
         self.patience.spoke(step.now_ms());
         match &self.way {
-            Way::Tcp(address) => {
+            Way::Direct(address) => {
                 let link = step.links.next();
                 self.state = State::Dialling(link);
                 step.net(NetAction::Dial {
@@ -158,7 +158,7 @@ impl Route {
                 self.start(ends, carriage, step);
             }
             Way::Accepted => match self.accepted.take() {
-                Some(link) => self.start(ends, Carriage::Tcp(link), step),
+                Some(link) => self.start(ends, Carriage::Stream(link), step),
                 None => self.fail("the authenticator has hung up".to_owned(), step.now_ms()),
             },
         }
@@ -166,7 +166,7 @@ impl Route {
 
     fn start(&mut self, ends: &Ends, carriage: Carriage, step: &mut Step<'_, '_>) {
         let link = match &carriage {
-            Carriage::Tcp(link) => Some(*link),
+            Carriage::Stream(link) => Some(*link),
             Carriage::Items { .. } => None,
         };
         match Channel::open(ends, carriage, step) {
@@ -182,7 +182,7 @@ impl Route {
 
     /// The dial succeeded.
     pub(crate) fn dialled(&mut self, ends: &Ends, link: LinkId, step: &mut Step<'_, '_>) {
-        self.start(ends, Carriage::Tcp(link), step);
+        self.start(ends, Carriage::Stream(link), step);
     }
 
     /// The dial failed.
@@ -265,7 +265,7 @@ impl Route {
             self.drop_channel(step);
             if is_lost {
                 self.trouble = Some("no answer".to_owned());
-                news.address_failed |= matches!(self.way, Way::Tcp(_));
+                news.address_failed |= matches!(self.way, Way::Direct(_));
             }
             if has_open {
                 self.patience.renewed(now_ms);
@@ -439,7 +439,7 @@ impl std::fmt::Display for Way {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Relay(relay) => write!(f, "{relay}"),
-            Self::Tcp(address) => f.write_str(address),
+            Self::Direct(address) => write!(f, "{address}"),
             Self::Accepted => f.write_str("this machine's addresses"),
         }
     }

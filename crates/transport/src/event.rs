@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use crate::RelayUrl;
+use crate::{Address, RelayUrl};
 
 /// The public name of a mailbox at a relay (`spec/pairing.md` section 2).
 pub type MailboxId = [u8; 16];
@@ -17,7 +17,7 @@ pub type ReadToken = [u8; 32];
 /// The capability to post to a mailbox.
 pub type WriteToken = [u8; 32];
 
-/// One TCP connection.
+/// One connection, over TCP or a Unix socket.
 ///
 /// The caller chooses the ids of the links it dials, below [`LinkId::ACCEPTED`];
 /// [`Net`](crate::Net) chooses those of accepted ones, from there up. So the two never collide.
@@ -84,22 +84,23 @@ pub enum NetAction {
         /// Its read token.
         read_token: ReadToken,
     },
-    /// Accept TCP connections at an address; port 0 takes a free one.
+    /// Accept connections at an address; port 0 takes a free one. A Unix socket's folder is made,
+    /// or must be, private; connections of other users get no byte.
     Listen {
         /// Where.
-        address: SocketAddr,
+        address: Address<SocketAddr>,
     },
     /// Accept no more at the address that was asked for. Accepted links stay.
     Unlisten {
         /// The address as it was asked for.
-        address: SocketAddr,
+        address: Address<SocketAddr>,
     },
-    /// Open a TCP connection.
+    /// Open a connection. One to a Unix socket where a process of another user listens fails.
     Dial {
         /// The caller's id for it, never used before.
         link: LinkId,
-        /// `host:port`; the host may be a name.
-        address: String,
+        /// `host:port`, where the host may be a name; or a Unix socket.
+        address: Address<String>,
     },
     /// Send bytes on a link that is dialled or accepted.
     Send {
@@ -158,14 +159,14 @@ pub enum NetEvent {
     /// A listener is up.
     Listening {
         /// The address as it was asked for.
-        asked: SocketAddr,
+        asked: Address<SocketAddr>,
         /// The address that it has.
-        address: SocketAddr,
+        address: Address<SocketAddr>,
     },
     /// A listener could not be had.
     ListenFailed {
         /// The address as it was asked for.
-        asked: SocketAddr,
+        asked: Address<SocketAddr>,
         /// Why, for a person.
         reason: String,
     },
@@ -173,8 +174,8 @@ pub enum NetEvent {
     Accepted {
         /// The link, at or above [`LinkId::ACCEPTED`].
         link: LinkId,
-        /// Who.
-        peer: SocketAddr,
+        /// Who; at a Unix socket its path, since all who come there are one user.
+        peer: Address<SocketAddr>,
     },
     /// A dial succeeded.
     Dialled {

@@ -1,5 +1,5 @@
 //! Moves bytes and reads nothing of them: relay mailboxes over WebSocket or
-//! HTTP long poll, and plain TCP connections.
+//! HTTP long poll, TCP connections and Unix sockets.
 //!
 //! **Invariant:** what goes in comes out unchanged, in order within one mailbox
 //! or link, and nothing here depends on its meaning. Everything this crate
@@ -7,6 +7,7 @@
 //! bounded. Deciding code sees [`NetAction`] and [`NetEvent`], never a socket,
 //! so that a simulated network can stand in for [`Net`].
 
+mod address;
 mod connect;
 mod event;
 mod link;
@@ -15,6 +16,7 @@ mod pause;
 mod relay;
 mod relay_url;
 
+pub use address::{Address, AddressError};
 pub use event::{LinkId, MailboxId, NetAction, NetEvent, ReadToken, WriteToken};
 pub use net::{Net, NetOptions, StartError};
 pub use relay_url::{RELAY_URL_BYTES_MAX, RelayUrl, RelayUrlError};

@@ -1,21 +1,22 @@
-//! TCP connections, dialled and accepted.
+//! Connections over TCP and Unix sockets, dialled and accepted.
 //!
 //! Invariant: a link's queue is bounded, and a peer that takes nothing is closed
 //! instead of waited for. After [`Links::close`] nothing more is told of a link.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use keystead_daemon::socket;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 
 use crate::connect::{connect_tcp, in_time, prepare_tcp};
-use crate::{LinkId, NetEvent};
+use crate::{Address, LinkId, NetEvent};
 
 /// All links, by id.
 #[derive(Clone, Default)]
@@ -129,11 +130,11 @@ pub(crate) async fn dial(
     links: Links,
     link: LinkId,
     desk: Arc<Desk>,
-    address: String,
+    address: Address<String>,
     events: mpsc::Sender<NetEvent>,
 ) {
     let dialled = tokio::select! {
-        dialled = in_time(DIAL_TIMEOUT, connect_tcp(&address)) => dialled,
+        dialled = in_time(DIAL_TIMEOUT, connect(&address)) => dialled,
         () = closed(&desk) => return,
     };
     match dialled {
@@ -152,8 +153,67 @@ pub(crate) async fn dial(
     }
 }
 
+async fn connect(address: &Address<String>) -> io::Result<Stream> {
+    match address {
+        Address::Tcp(address) => connect_tcp(address).await.map(Stream::Tcp),
+        Address::Unix(path) => {
+            let connected = socket::connect(path).await;
+            connected.map(Stream::Unix).map_err(|error| whole(&error))
+        }
+    }
+}
+
+/// A listening socket.
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    Unix(socket::Listener),
+}
+
+impl Listener {
+    /// Opens it; gives the address that it has.
+    pub(crate) async fn bind(
+        asked: &Address<SocketAddr>,
+    ) -> io::Result<(Self, Address<SocketAddr>)> {
+        match asked {
+            Address::Tcp(asked) => {
+                let listener = TcpListener::bind(asked).await?;
+                let address = listener.local_addr()?;
+                Ok((Self::Tcp(listener), Address::Tcp(address)))
+            }
+            Address::Unix(path) => {
+                let listener = socket::Listener::bind(path).map_err(|error| whole(&error))?;
+                Ok((Self::Unix(listener), asked.clone()))
+            }
+        }
+    }
+
+    /// The next connection, and who it is from.
+    async fn accept(&self) -> io::Result<(Stream, Address<SocketAddr>)> {
+        match self {
+            Self::Tcp(listener) => loop {
+                let (stream, peer) = listener.accept().await?;
+                // A peer that was gone at once is none.
+                if prepare_tcp(&stream).is_ok() {
+                    return Ok((Stream::Tcp(stream), Address::Tcp(peer)));
+                }
+            },
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let path = listener.path().to_owned();
+                Ok((Stream::Unix(stream), Address::Unix(path)))
+            }
+        }
+    }
+}
+
+/// A connection.
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
 /// Accepts until it is dropped.
-pub(crate) async fn accept(links: Links, listener: TcpListener, events: mpsc::Sender<NetEvent>) {
+pub(crate) async fn accept(links: Links, listener: Listener, events: mpsc::Sender<NetEvent>) {
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -164,9 +224,6 @@ pub(crate) async fn accept(links: Links, listener: TcpListener, events: mpsc::Se
                 continue;
             }
         };
-        if prepare_tcp(&stream).is_err() {
-            continue;
-        }
         let Some((link, desk)) = links.open_accepted() else {
             tracing::warn!(%peer, "too many accepted links");
             continue;
@@ -187,10 +244,22 @@ async fn carry(
     links: Links,
     link: LinkId,
     desk: Arc<Desk>,
-    mut stream: TcpStream,
+    stream: Stream,
     events: mpsc::Sender<NetEvent>,
 ) {
-    let (mut reader, mut writer) = stream.split();
+    match stream {
+        Stream::Tcp(mut stream) => carry_both(links, link, desk, stream.split(), events).await,
+        Stream::Unix(mut stream) => carry_both(links, link, desk, stream.split(), events).await,
+    }
+}
+
+async fn carry_both<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    links: Links,
+    link: LinkId,
+    desk: Arc<Desk>,
+    (mut reader, mut writer): (R, W),
+    events: mpsc::Sender<NetEvent>,
+) {
     // Both in one task: an answer costs no switch between tasks.
     let reason = tokio::select! {
         reason = read(&mut reader, link, &desk, &events) => reason,
@@ -212,7 +281,7 @@ async fn carry(
 
 /// Ends with a reason, or with none when we close.
 async fn read(
-    reader: &mut ReadHalf<'_>,
+    reader: &mut (impl AsyncRead + Unpin),
     link: LinkId,
     desk: &Desk,
     events: &mpsc::Sender<NetEvent>,
@@ -233,7 +302,7 @@ async fn read(
 }
 
 /// Ends with a reason, or with none when we close.
-async fn write(writer: &mut WriteHalf<'_>, desk: &Desk) -> Option<String> {
+async fn write(writer: &mut (impl AsyncWrite + Unpin), desk: &Desk) -> Option<String> {
     loop {
         let next = {
             let mut queue = desk.lock();
@@ -262,7 +331,7 @@ async fn write(writer: &mut WriteHalf<'_>, desk: &Desk) -> Option<String> {
 
 /// Says that nothing more comes, and reads what the peer still had to say: closing a
 /// socket with unread bytes makes TCP discard our last words.
-async fn linger(reader: &mut ReadHalf<'_>, writer: &mut WriteHalf<'_>) {
+async fn linger(reader: &mut (impl AsyncRead + Unpin), writer: &mut (impl AsyncWrite + Unpin)) {
     if writer.shutdown().await.is_err() {
         return;
     }
@@ -278,6 +347,13 @@ async fn closed(desk: &Desk) {
     while !desk.is_finishing() {
         desk.changed.notified().await;
     }
+}
+
+/// An error with its causes, for a person.
+fn whole(error: &dyn std::error::Error) -> io::Error {
+    let causes = std::iter::successors(Some(error), |it| it.source());
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    io::Error::other(causes.join(": "))
 }
 
 /// What is said of a peer whose queue is full, or stands still.

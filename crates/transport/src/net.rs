@@ -7,15 +7,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::connect::Connector;
-use crate::link::{self, Links};
+use crate::link::{self, Links, Listener};
 use crate::relay::{self, Call, Job, Line, Site};
-use crate::{LinkId, NetAction, NetEvent, RelayUrl};
+use crate::{Address, LinkId, NetAction, NetEvent, RelayUrl};
 
 /// What the network is told at its start.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +54,7 @@ pub struct Net {
     connector: Connector,
     events: mpsc::Sender<NetEvent>,
     relays: HashMap<RelayUrl, Arc<relay::Desk>>,
-    listeners: HashMap<SocketAddr, AbortHandle>,
+    listeners: HashMap<Address<SocketAddr>, AbortHandle>,
     links: Links,
 }
 
@@ -156,20 +155,16 @@ impl Net {
         desk
     }
 
-    fn listen(&mut self, asked: SocketAddr) {
+    fn listen(&mut self, asked: Address<SocketAddr>) {
         let held = self.listeners.get(&asked);
         if held.is_some_and(|listener| !listener.is_finished()) {
             return;
         }
         let events = self.events.clone();
         let links = self.links.clone();
+        let key = asked.clone();
         let listening = self.runtime.spawn(async move {
-            let bound = async {
-                let listener = TcpListener::bind(asked).await?;
-                let address = listener.local_addr()?;
-                std::io::Result::Ok((listener, address))
-            };
-            match bound.await {
+            match Listener::bind(&asked).await {
                 Ok((listener, address)) => {
                     let told = events.send(NetEvent::Listening { asked, address }).await;
                     if told.is_ok() {
@@ -183,10 +178,10 @@ impl Net {
                 }
             }
         });
-        self.listeners.insert(asked, listening.abort_handle());
+        self.listeners.insert(key, listening.abort_handle());
     }
 
-    fn dial(&self, link: LinkId, address: String) {
+    fn dial(&self, link: LinkId, address: Address<String>) {
         let desk = self.links.open(link);
         self.runtime.spawn(link::dial(
             self.links.clone(),

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use keystead_channel::mailbox::Mailbox;
 use keystead_channel::pairing::HelloReader;
-use keystead_transport::{LinkId, NetAction, RelayUrl};
+use keystead_transport::{Address, LinkId, NetAction, RelayUrl};
 
 use crate::step::Step;
 
@@ -20,8 +20,8 @@ pub(crate) struct Door {
 }
 
 struct Listener {
-    asked: SocketAddr,
-    address: Option<Result<SocketAddr, String>>,
+    asked: Address<SocketAddr>,
+    address: Option<Result<Address<SocketAddr>, String>>,
 }
 
 /// Who has dialled and not said hello yet.
@@ -34,10 +34,12 @@ impl Door {
     pub(crate) fn open(addresses: &[SocketAddr], step: &mut Step<'_, '_>) -> Self {
         let mut listeners: Vec<Listener> = Vec::new();
         for asked in addresses.iter().take(LISTENERS_MAX).copied() {
+            let asked = Address::Tcp(asked);
             if listeners.iter().any(|it| it.asked == asked) {
                 continue;
             }
-            step.net(NetAction::Listen { address: asked });
+            let address = asked.clone();
+            step.net(NetAction::Listen { address });
             listeners.push(Listener {
                 asked,
                 address: None,
@@ -50,8 +52,12 @@ impl Door {
         }
     }
 
-    pub(crate) fn listening(&mut self, asked: SocketAddr, address: Result<SocketAddr, String>) {
-        if let Some(listener) = self.listeners.iter_mut().find(|it| it.asked == asked) {
+    pub(crate) fn listening(
+        &mut self,
+        asked: &Address<SocketAddr>,
+        address: Result<Address<SocketAddr>, String>,
+    ) {
+        if let Some(listener) = self.listeners.iter_mut().find(|it| it.asked == *asked) {
             listener.address = Some(address);
         }
     }

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use keystead_channel::mailbox::{Item, ItemConn};
 use keystead_channel::pairing::{Compared, Confirming, Greeted, Offered, PairError as Protocol};
 use keystead_core::Name;
-use keystead_transport::{LinkId, RelayUrl};
+use keystead_transport::{Address, LinkId, RelayUrl};
 
 use crate::channel::{Carriage, Outbox};
 use crate::record::{Record, Secrets};
@@ -106,8 +106,8 @@ impl Attempt {
 
     pub(crate) fn listening(
         &mut self,
-        asked: SocketAddr,
-        address: Result<SocketAddr, String>,
+        asked: &Address<SocketAddr>,
+        address: Result<Address<SocketAddr>, String>,
         step: &mut Step<'_, '_>,
     ) -> Going {
         self.door.listening(asked, address);
@@ -264,7 +264,7 @@ impl HelloFrom {
                 conn,
                 outbox,
             },
-            Self::Link(link) => Carriage::Tcp(link),
+            Self::Link(link) => Carriage::Stream(link),
         }
     }
 }

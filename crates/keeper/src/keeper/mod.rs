@@ -15,7 +15,7 @@ use keystead_channel::curve::CloseCode;
 use keystead_channel::link::asks::Asks;
 use keystead_channel::mailbox::Item;
 use keystead_core::{Kind, Name, PairingId, RequestId};
-use keystead_transport::{LinkId, RelayUrl};
+use keystead_transport::{Address, LinkId, RelayUrl};
 
 use crate::channel::{Ends, Outbox};
 use crate::inbox::Inbox;
@@ -298,7 +298,8 @@ impl Keeper {
 
     fn make_routes(&mut self) {
         let relays = self.record.relays.iter().cloned().map(Way::Relay);
-        let addresses = self.record.addresses.iter().cloned().map(Way::Tcp);
+        let addresses = self.record.addresses.iter();
+        let addresses = addresses.map(|text| Way::Direct(Address::of(text)));
         let ways: Vec<Way> = addresses.chain(relays).collect();
         self.routes.retain(|route| ways.contains(&route.way));
         for way in ways {

@@ -9,7 +9,7 @@ use keystead_core::{
 };
 use keystead_daemon::{Io, MemoryDisk, Now};
 use keystead_keeper::{
-    Action, Answer, AskId, Event, KeeperError, Keepers, LinkId, NetAction, NetEvent, Notice,
+    Action, Address, Answer, AskId, Event, KeeperError, Keepers, LinkId, NetAction, NetEvent, Notice,
     PairError, PairingProgress, Progress, RelayUrl, decode_receipt,
 };
 use rand_chacha::ChaCha20Rng;
@@ -313,7 +313,7 @@ impl World {
         self.new_tcp(link, peer);
         let event = NetEvent::Accepted {
             link,
-            peer: "192.0.2.1:5".parse().unwrap(),
+            peer: "192.0.2.1:5".parse::<Address<_>>().unwrap(),
         };
         self.send_at(self.now_ms + 1, Parcel::ToKeepers(event));
         link
@@ -373,17 +373,20 @@ impl World {
                 self.boxes.remove(&mailbox);
                 self.deleted.insert(mailbox);
             }
-            NetAction::Listen { address } => {
+            NetAction::Listen {
+                address: Address::Tcp(address),
+            } => {
                 let bound = std::net::SocketAddr::new(address.ip(), 4_000);
                 self.listening.insert(bound);
                 let event = NetEvent::Listening {
-                    asked: address,
-                    address: bound,
+                    asked: address.into(),
+                    address: bound.into(),
                 };
                 self.send_at(self.now_ms, Parcel::ToKeepers(event));
             }
             NetAction::Unlisten { .. } => self.listening.clear(),
-            NetAction::Dial { link, address } => self.dial(link, &address),
+            NetAction::Listen { address } => panic!("{address}"),
+            NetAction::Dial { link, address } => self.dial(link, &address.to_string()),
             NetAction::Send { link, bytes } => {
                 self.sent.extend_from_slice(&bytes);
                 if let Some(tcp) = self.tcps.get_mut(&link) {
