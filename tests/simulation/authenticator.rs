@@ -83,7 +83,7 @@ impl Authenticator {
         let address = address_of(Site::Authenticator(at));
         Options {
             decide: Decide::Ask,
-            listen: self.listens.then_some(SocketAddr::new(address, 7_000)),
+            listen: self.listens.then_some(SocketAddr::new(address, 7_000).into()).into_iter().collect(),
             own_address: None,
         }
     }

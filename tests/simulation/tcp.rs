@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use keystead_transport::{LinkId, NetEvent};
+use keystead_transport::{Address, LinkId, NetEvent};
 
 use crate::machine::Site;
 use crate::world::{Parcel, World};
@@ -55,13 +55,16 @@ pub(crate) fn address_of(site: Site) -> IpAddr {
 }
 
 impl World {
-    pub(crate) fn listen(&mut self, site: Site, asked: SocketAddr) {
-        let mut address = asked;
+    pub(crate) fn listen(&mut self, site: Site, asked: Address<SocketAddr>) {
+        let Address::Tcp(mut address) = asked else {
+            panic!("{asked} is not simulated");
+        };
         if address.port() == 0 {
             self.tcp.next_port += 1;
             address.set_port(40_000 + self.tcp.next_port);
         }
         self.tcp.listeners.insert(address, site);
+        let address = address.into();
         self.tell(site, 0, NetEvent::Listening { asked, address });
     }
 
@@ -96,7 +99,7 @@ impl World {
             .insert(id, Connection { ends, is_dead });
         self.tcp.links.insert((site, link), (id, 0));
         self.tcp.links.insert((listener, accepted), (id, 1));
-        let peer = SocketAddr::new(address_of(site), 50_000);
+        let peer = SocketAddr::new(address_of(site), 50_000).into();
         let event = NetEvent::Accepted {
             link: accepted,
             peer,

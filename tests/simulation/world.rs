@@ -250,7 +250,7 @@ impl World {
             } => self.delete(site, mailbox, read_token),
             NetAction::Listen { address } => self.listen(site, address),
             NetAction::Unlisten { .. } => self.unlisten(site),
-            NetAction::Dial { link, address } => self.dial(site, link, &address),
+            NetAction::Dial { link, address } => self.dial(site, link, &address.to_string()),
             NetAction::Send { link, bytes } => self.send_bytes(site, link, bytes),
             NetAction::Close { link } => self.close_link(site, link),
         }

@@ -4,13 +4,13 @@
 //! and what comes over it is that pairing's word, whatever carried it.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use keystead_channel::curve::{CloseCode, HalfOpen, Ticket as HalfOpenTicket};
 use keystead_channel::link::{Carrier, LinkEnd, LinkEvent, LinkOutput, ServerLink, Skew};
 use keystead_channel::mailbox::{ConnId, MailboxId};
 use keystead_core::{PairingId, SecretBytes};
-use keystead_transport::{LinkId, NetAction};
+use keystead_transport::{Address, LinkId, NetAction};
 
 use super::peer::Stage;
 use super::{Holder, Step};
@@ -126,8 +126,18 @@ impl HalfOpenLinks {
 }
 
 impl Holder {
-    pub(super) fn on_accepted(&mut self, link: LinkId, from: SocketAddr, step: &mut Step<'_, '_>) {
-        let (ticket, oldest) = self.channels.half_open.rules.enter(from.ip());
+    pub(super) fn on_accepted(
+        &mut self,
+        link: LinkId,
+        from: &Address<SocketAddr>,
+        step: &mut Step<'_, '_>,
+    ) {
+        let source = match from {
+            Address::Tcp(from) => from.ip(),
+            // All who come to a Unix socket are this user.
+            Address::Unix(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let (ticket, oldest) = self.channels.half_open.rules.enter(source);
         let displaced = oldest.and_then(|it| self.channels.half_open.channels.remove(&it));
         if let Some(displaced) = displaced {
             self.drop_channel(displaced, step);

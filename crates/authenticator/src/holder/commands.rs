@@ -2,10 +2,13 @@
 //!
 //! **Invariant**: every command gets exactly one last reply.
 
+use std::net::SocketAddr;
+
 use keystead_channel::curve::{CloseCode, IDENTITIES_MAX};
 use keystead_channel::pairing::Offer;
 use keystead_core::{Algorithm, Name, Outcome, PairingId, SecretBytes};
 use keystead_formats::ssh::PublicKey;
+use keystead_transport::Address;
 
 use super::event::Caller;
 use super::peer::Stage;
@@ -67,24 +70,24 @@ impl Holder {
             name: self.keys.name().to_string(),
             running: true,
             locked: self.keys.is_locked(),
-            addresses: self.addresses(),
+            addresses: self.addresses().iter().map(ToString::to_string).collect(),
             pairings: pairings.collect(),
             waiting: self.questions.len(),
         }
     }
 
-    /// Where workstations reach the listener.
-    pub(super) fn addresses(&self) -> Vec<String> {
-        let Some(mut address) = self.listening else {
-            return Vec::new();
-        };
-        if address.ip().is_unspecified() {
-            let Some(own) = self.options.own_address else {
-                return Vec::new();
-            };
-            address.set_ip(own);
-        }
-        vec![address.to_string()]
+    /// Where workstations reach the listeners: a Unix socket, which is nearest, first.
+    pub(super) fn addresses(&self) -> Vec<Address<SocketAddr>> {
+        let reached = self.listening.iter().filter_map(|address| match address {
+            Address::Tcp(tcp) if tcp.ip().is_unspecified() => {
+                let own = self.options.own_address?;
+                Some(Address::Tcp(SocketAddr::new(own, tcp.port())))
+            }
+            Address::Tcp(_) | Address::Unix(_) => Some(address.clone()),
+        });
+        let mut reached: Vec<_> = reached.collect();
+        reached.sort_by_key(|it| matches!(it, Address::Tcp(_)));
+        reached
     }
 
     fn key_new(

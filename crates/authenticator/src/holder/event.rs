@@ -1,7 +1,7 @@
 //! What comes to the holder's state, and what it asks of the edge.
 
 use keystead_core::{Decision, SecretBytes};
-use keystead_transport::{NetAction, NetEvent};
+use keystead_transport::{Address, NetAction, NetEvent};
 
 use crate::control::{Command, Reply};
 use crate::screen::{Question, QuestionId};
@@ -59,9 +59,9 @@ pub enum Action {
     },
     /// Say a line to the person, safe to show.
     Say(String),
-    /// The first listener is up, at this address.
-    Ready(std::net::SocketAddr),
-    /// It will not be: nothing listens.
+    /// All listeners are up, at these addresses.
+    Ready(Vec<Address<std::net::SocketAddr>>),
+    /// One of them will not be.
     NotReady(String),
 }
 

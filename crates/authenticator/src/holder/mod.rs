@@ -29,7 +29,7 @@ use std::net::SocketAddr;
 use keystead_channel::link::{Listener, Standing};
 use keystead_core::PairingId;
 use keystead_daemon::{Io, Now};
-use keystead_transport::{NetAction, NetEvent, RelayUrl};
+use keystead_transport::{Address, NetAction, NetEvent, RelayUrl};
 
 use crate::LoadError;
 use crate::entry::Entry;
@@ -62,7 +62,7 @@ pub struct Holder {
     question_next: u64,
     /// The next link that we dial; below those that are accepted.
     link_next: u64,
-    listening: Option<SocketAddr>,
+    listening: Vec<Address<SocketAddr>>,
     /// Relays that are away and were said to be.
     relays_away: BTreeSet<RelayUrl>,
     /// Relays that did not take an answer, and were said not to.
@@ -80,8 +80,8 @@ pub struct Holder {
 pub struct Options {
     /// Who decides.
     pub decide: Decide,
-    /// Where to accept TCP connections.
-    pub listen: Option<SocketAddr>,
+    /// Where to accept connections; none of them twice.
+    pub listen: Vec<Address<SocketAddr>>,
     /// The address to tell workstations where `listen` names none of its own (`0.0.0.0`).
     pub own_address: Option<std::net::IpAddr>,
 }
@@ -138,7 +138,7 @@ impl Holder {
             questions: BTreeMap::new(),
             question_next: 0,
             link_next: 0,
-            listening: None,
+            listening: Vec::new(),
             relays_away: BTreeSet::new(),
             relays_full: BTreeSet::new(),
             log_trouble: Said::NotYet,
@@ -157,7 +157,8 @@ impl Holder {
                 "the log ended in the middle of a line: {cut_bytes} bytes taken off"
             ));
         }
-        if let Some(address) = holder.options.listen {
+        for address in &holder.options.listen {
+            let address = address.clone();
             step.net(NetAction::Listen { address });
         }
         holder.forget_revoked(&mut step);
@@ -254,15 +255,17 @@ impl Holder {
                 }
             }
             NetEvent::Listening { address, .. } => {
-                self.listening = Some(address);
-                step.actions.push(Action::Ready(address));
+                self.listening.push(address);
+                if self.listening.len() == self.options.listen.len() {
+                    step.actions.push(Action::Ready(self.listening.clone()));
+                }
             }
             NetEvent::ListenFailed { asked, reason } => {
                 step.actions.push(Action::NotReady(format!(
                     "cannot listen at {asked}: {reason}"
                 )));
             }
-            NetEvent::Accepted { link, peer } => self.on_accepted(link, peer, step),
+            NetEvent::Accepted { link, peer } => self.on_accepted(link, &peer, step),
             NetEvent::Dialled { link } => self.on_dialled(link, step),
             NetEvent::DialFailed { link, .. } => self.on_dial_failed(link),
             NetEvent::Bytes { link, bytes } => self.on_bytes(link, &bytes, step),

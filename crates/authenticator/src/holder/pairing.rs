@@ -211,7 +211,7 @@ impl Holder {
             dial.link = Some(link);
             step.net(NetAction::Dial {
                 link,
-                address: dial.address.clone(),
+                address: dial.address.clone().into(),
             });
         }
     }

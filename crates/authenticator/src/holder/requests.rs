@@ -15,6 +15,7 @@ use keystead_core::{
     RequestBody, RequestHash, RequestId, Response, ResponseBody, SignRequest, SignedReceipt,
     TransportAddress,
 };
+use keystead_transport::Address;
 
 use super::channels::ChannelId;
 use super::peer::Stage;
@@ -224,7 +225,11 @@ impl Holder {
             .relay
             .iter()
             .map(|it| TransportAddress::Relay(it.to_string()));
-        let local = self.addresses().into_iter().map(TransportAddress::Local);
+        let local = self.addresses().into_iter().filter_map(|it| match it {
+            Address::Tcp(address) => Some(TransportAddress::Local(address.to_string())),
+            // A path that is no text cannot be told.
+            Address::Unix(path) => path.to_str().map(|it| TransportAddress::Unix(it.to_owned())),
+        });
         Some(MeResponse {
             name: self.keys.name().clone(),
             keys: self.keys.entries().to_vec(),
