@@ -1,15 +1,15 @@
 //! Frames of `u32 length ‖ bytes`, as at the SSH agent socket.
 //!
-//! **Invariant:** a frame above the limit is refused by its announced length
-//! before a byte of it is kept, and memory grows with what arrived, not with
-//! what was announced. What held a frame is wiped when it is dropped.
+//! **Invariant:** a frame above the limit is refused by its announced length,
+//! and memory grows with what arrived, not with what was announced. What held a
+//! frame is wiped when it is taken or dropped.
 
 use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Reads frames from a connection.
 ///
@@ -18,7 +18,8 @@ use zeroize::Zeroizing;
 pub struct FrameReader<R> {
     reader: R,
     limits: Limits,
-    partial: Partial,
+    held: Held,
+    give_up_at: Option<Instant>,
 }
 
 /// What a connection may send, and how slowly.
@@ -41,13 +42,11 @@ impl Limits {
     };
 }
 
-/// What of the next frame has come.
-struct Partial {
-    header: [u8; HEADER_BYTES],
-    header_len: usize,
-    body: Zeroizing<Vec<u8>>,
-    body_len: usize,
-    give_up_at: Option<Instant>,
+/// What came and was not taken yet: `bytes[start..end]`, from a frame's first byte on.
+struct Held {
+    bytes: Zeroizing<Vec<u8>>,
+    start: usize,
+    end: usize,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
@@ -56,7 +55,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Self {
             reader,
             limits,
-            partial: Partial::empty(),
+            held: Held::empty(),
+            give_up_at: None,
         }
     }
 
@@ -67,12 +67,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// [`FrameError`]; the connection is to be closed then.
     pub async fn next(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, FrameError> {
         loop {
-            if let Some(body) = self.partial.take_whole(self.limits.bytes_max)? {
+            if let Some(body) = self.held.take_whole(self.limits.bytes_max)? {
+                self.give_up_at = self.held.is_begun().then(|| self.deadline());
                 return Ok(Some(body));
             }
-            let give_up_at = self.partial.give_up_at;
-            let room = self.partial.room();
-            let read = match give_up_at {
+            let room = self.held.room();
+            let read = match self.give_up_at {
                 None => self.reader.read(room).await?,
                 Some(at) => timeout_at(at, self.reader.read(room)).await.map_err(|_| {
                     FrameError::Stalled {
@@ -80,80 +80,97 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                     }
                 })??,
             };
-            match (read, self.partial.header_len) {
-                (0, 0) => return Ok(None),
-                (0, _) => return Err(FrameError::Cut),
-                (count, _) => self.partial.filled(count),
+            match (read, self.held.is_begun()) {
+                (0, false) => return Ok(None),
+                (0, true) => return Err(FrameError::Cut),
+                (count, _) => self.held.end += count,
             }
-            if self.partial.give_up_at.is_none() {
-                self.partial.give_up_at = Some(Instant::now() + self.limits.partial_wait);
+            if self.give_up_at.is_none() && !self.held.is_whole() {
+                self.give_up_at = Some(self.deadline());
             }
         }
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.limits.partial_wait
     }
 }
 
-impl Partial {
+impl Held {
     fn empty() -> Self {
         Self {
-            header: [0; HEADER_BYTES],
-            header_len: 0,
-            body: Zeroizing::new(Vec::new()),
-            body_len: 0,
-            give_up_at: None,
+            bytes: Zeroizing::new(Vec::new()),
+            start: 0,
+            end: 0,
         }
     }
 
-    /// The frame, when all of it is there; refuses as soon as the length is.
+    fn came(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    const fn is_begun(&self) -> bool {
+        self.start < self.end
+    }
+
+    /// How long the first frame is said to be, once its header is there.
+    fn announced(&self) -> Option<u32> {
+        let header = self.came().first_chunk::<HEADER_BYTES>()?;
+        Some(u32::from_be_bytes(*header))
+    }
+
+    /// Header and body of the first frame.
+    fn whole_bytes(&self) -> usize {
+        let body = self.announced().unwrap_or_default();
+        HEADER_BYTES.saturating_add(usize::try_from(body).unwrap_or(usize::MAX))
+    }
+
+    fn is_whole(&self) -> bool {
+        self.came().len() >= self.whole_bytes()
+    }
+
+    /// The frame, when all of it is there; refuses as soon as the length is. Where it was is wiped.
     fn take_whole(&mut self, bytes_max: u32) -> Result<Option<Zeroizing<Vec<u8>>>, FrameError> {
-        if self.header_len < HEADER_BYTES {
+        let Some(announced) = self.announced() else {
             return Ok(None);
-        }
-        let announced = u32::from_be_bytes(self.header);
+        };
         if announced > bytes_max {
             return Err(FrameError::TooLong {
                 announced,
                 bytes_max,
             });
         }
-        let whole = usize::try_from(announced).unwrap_or(usize::MAX);
-        if self.body_len < whole {
-            self.grow(whole);
+        if !self.is_whole() {
             return Ok(None);
         }
-        let mut done = std::mem::replace(self, Self::empty());
-        done.body.truncate(whole);
-        Ok(Some(done.body))
+        let end = self.start + self.whole_bytes();
+        let whole = self.bytes.get_mut(self.start..end).unwrap_or_default();
+        let body = whole.get(HEADER_BYTES..).unwrap_or_default().to_vec();
+        whole.zeroize();
+        self.start = end;
+        if !self.is_begun() {
+            if self.bytes.len() > FIRST_ROOM_BYTES {
+                self.bytes = Zeroizing::new(Vec::new());
+            }
+            (self.start, self.end) = (0, 0);
+        }
+        Ok(Some(Zeroizing::new(body)))
     }
 
-    /// Makes room for more, at most doubling. The old buffer is wiped.
-    fn grow(&mut self, whole: usize) {
-        if self.body_len < self.body.len() {
-            return;
-        }
-        let len = whole.min((self.body_len * 2).max(FIRST_ROOM_BYTES));
-        let mut grown = Zeroizing::new(vec![0; len]);
-        for (to, from) in grown.iter_mut().zip(self.body.iter()) {
-            *to = *from;
-        }
-        self.body = grown;
-    }
-
-    /// Where the next bytes go.
+    /// Where the next bytes go. Room grows with what arrived, at most doubling, and not past the
+    /// frame; the old place is wiped.
     fn room(&mut self) -> &mut [u8] {
-        let room = if self.header_len < HEADER_BYTES {
-            self.header.get_mut(self.header_len..)
-        } else {
-            self.body.get_mut(self.body_len..)
-        };
-        room.unwrap_or_default()
-    }
-
-    fn filled(&mut self, count: usize) {
-        if self.header_len < HEADER_BYTES {
-            self.header_len += count;
-        } else {
-            self.body_len += count;
+        if self.end == self.bytes.len() {
+            let held = self.end - self.start;
+            let len = (held * 2).min(self.whole_bytes()).max(FIRST_ROOM_BYTES);
+            let mut moved = Zeroizing::new(vec![0; len]);
+            for (to, from) in moved.iter_mut().zip(self.came()) {
+                *to = *from;
+            }
+            self.bytes = moved;
+            (self.start, self.end) = (0, held);
         }
+        self.bytes.get_mut(self.end..).unwrap_or_default()
     }
 }
 
@@ -199,7 +216,8 @@ pub enum FrameError {
 
 const HEADER_BYTES: usize = 4;
 
-/// Nearly all frames of `ssh` fit in 1 KiB; longer ones pay for their length.
+/// Nearly all frames of `ssh` fit in 1 KiB, and then one read(2) brings header and body; longer
+/// ones pay for their length.
 const FIRST_ROOM_BYTES: usize = 1_024;
 
 #[cfg(test)]
@@ -275,7 +293,7 @@ mod tests {
                 panic!("{refused:?}")
             };
             assert_eq!(said, announced);
-            assert!(frames.partial.body.is_empty());
+            assert_eq!(frames.held.bytes.len(), FIRST_ROOM_BYTES);
         }
     }
 
@@ -286,7 +304,7 @@ mod tests {
         let mut frames = FrameReader::new(reader, LIMITS);
         let stalled = frames.next().await;
         assert!(matches!(stalled, Err(FrameError::Stalled { .. })));
-        assert!(frames.partial.body.capacity() <= FIRST_ROOM_BYTES);
+        assert!(frames.held.bytes.capacity() <= FIRST_ROOM_BYTES);
     }
 
     #[tokio::test]
