@@ -87,7 +87,14 @@ mod tests {
         check("[::1]:4712", tcp("[::1]:4712"));
         let path = Some(Address::Unix("/run/user/1000/keystead/a b".into()));
         check("unix:/run/user/1000/keystead/a b", path);
-        for text in ["", "unix:", "unix:socket", "/run/socket", "127.0.0.1", "db1:22"] {
+        for text in [
+            "",
+            "unix:",
+            "unix:socket",
+            "/run/socket",
+            "127.0.0.1",
+            "db1:22",
+        ] {
             check(text, None);
         }
         assert_eq!(Address::of("db1:22"), Address::Tcp("db1:22".to_owned()));

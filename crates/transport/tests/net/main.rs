@@ -8,8 +8,8 @@
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
+mod links;
+#[cfg(test)]
 mod real_relay;
 #[cfg(test)]
 mod relay;
-#[cfg(test)]
-mod tcp;
