@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use keystead_core::{Algorithm, MakeKeyRequest, Name, PairingId};
+use keystead_core::{Algorithm, KeyType, MakeKeyRequest, Name, PairingId};
 use keystead_keeper::{self as keeper, PairingView};
 
 use crate::agent::{Action, Agent, ClientId, Turn};
@@ -55,8 +55,8 @@ impl Agent {
                 }
             }
             Command::ImportKey { .. } => {
-                let hint = "send it by `ssh-add`, with `add_to` set to the keeper";
-                turn.fail(client, usage("key files are not taken here yet", hint));
+                let hint = "use a keystead of the agent's version";
+                turn.fail(client, usage("there is no file behind the command", hint));
             }
             Command::Policy {} => {
                 let reply = self.show_policy(turn);
@@ -212,19 +212,19 @@ impl Agent {
         let found = self.find_keeper(keeper.as_deref())?;
         let name =
             Name::new(name).map_err(|error| usage(&error.to_string(), "choose another name"))?;
-        let algorithm: Algorithm = algorithm
+        let key_type: KeyType = algorithm
             .parse()
             .map_err(|error| usage(&format!("{error}"), "see `keystead key new --help`"))?;
         let made = MakeKeyRequest {
             name,
-            algorithm: algorithm.as_str().to_owned(),
+            algorithm: key_type.as_str().to_owned(),
         };
         self.ask_key(turn, client, (found.pairing, found.name), made);
         Ok(())
     }
 
     /// The keeper of this name or id; the only one when none is named.
-    fn find_keeper(&self, named: Option<&str>) -> Result<PairingView, Failure> {
+    pub(crate) fn find_keeper(&self, named: Option<&str>) -> Result<PairingView, Failure> {
         let mut keepers = self.keepers.pairings();
         keepers.retain(|it| !it.is_unpairing);
         let Some(named) = named else {

@@ -4,8 +4,8 @@
 //! `known_hosts` file joins it to the very key of the last bind, a preimage only if its hash is
 //! the one to be signed.
 
-use keystead_core::Evidence;
-use keystead_formats::ssh::config_names::ConfigNames;
+use keystead_core::{Evidence, Intent, Purpose};
+use keystead_formats::ssh::config_names::Config;
 use keystead_formats::ssh::destination::Destination;
 use keystead_formats::ssh::known_hosts::{Names, names_of};
 use keystead_formats::ssh::{SessionBind, ToBeSigned};
@@ -17,8 +17,8 @@ pub enum Look {
     Process,
     /// That, and the names of the host it speaks to.
     Hosts,
-    /// That, and the file whose hash is to be signed.
-    Buffer,
+    /// That, and the files that its command line names.
+    Files,
 }
 
 /// What was found at the process that asks; everything may be missing.
@@ -28,12 +28,20 @@ pub struct Seen {
     pub process_path: Option<String>,
     /// Its command line.
     pub arguments: Vec<String>,
-    /// Its `ssh_config` text.
-    pub config: Option<String>,
+    /// The programs that it comes from, the nearest first.
+    pub parents: Vec<String>,
+    /// What the request is one part of.
+    pub intent: Option<Intent>,
+    /// Nobody sits at a terminal of it.
+    pub is_background: bool,
+    /// What its `ssh_config` says of names.
+    pub config: Config,
     /// `known_hosts` texts.
     pub known_hosts: Vec<String>,
-    /// The file that its command line names, if it is short enough.
-    pub buffer: Option<Vec<u8>>,
+    /// The files that it works on.
+    pub files: Vec<String>,
+    /// What is in those that are short enough.
+    pub buffers: Vec<Vec<u8>>,
 }
 
 impl Look {
@@ -43,8 +51,8 @@ impl Look {
         match content {
             ToBeSigned::UserAuth(_) if binds.is_empty() => Self::Process,
             ToBeSigned::UserAuth(_) => Self::Hosts,
-            ToBeSigned::SshSig(_) => Self::Buffer,
-            ToBeSigned::Certificate(_) | ToBeSigned::Opaque => Self::Process,
+            ToBeSigned::SshSig(_) | ToBeSigned::Certificate(_) => Self::Files,
+            ToBeSigned::Opaque => Self::Process,
         }
     }
 }
@@ -56,29 +64,42 @@ pub fn evidence(content: &ToBeSigned, binds: &[SessionBind], seen: Seen) -> Evid
         .last()
         .map_or_else(Vec::new, |last| names_of_last(last, &seen));
     let preimage = match content {
-        ToBeSigned::SshSig(signed) => seen
-            .buffer
-            .filter(|buffer| buffer.len() <= Evidence::PREIMAGE_BYTES_MAX && signed.is_of(buffer)),
+        ToBeSigned::SshSig(signed) => {
+            let mut buffers = seen.buffers.into_iter();
+            buffers.find(|it| it.len() <= Evidence::PREIMAGE_BYTES_MAX && signed.is_of(it))
+        }
         ToBeSigned::UserAuth(_) | ToBeSigned::Certificate(_) | ToBeSigned::Opaque => None,
     };
+    // `git` names a file of its own making, which says nothing to a person.
+    let is_git = content.purpose() == Purpose::GitCommit;
+    let files = if is_git { Vec::new() } else { seen.files };
     Evidence {
         binds: binds.iter().map(SessionBind::to_evidence).collect(),
         host_names,
         preimage,
-        process_path: seen.process_path.filter(|path| {
-            path.len() <= PROCESS_PATH_BYTES_MAX
-                && !path.chars().any(keystead_core::is_unsafe_to_show)
-        }),
-        ..Evidence::default()
+        process_path: seen.process_path.filter(|path| is_shown(path)),
+        arguments: first(seen.arguments, Evidence::ARGUMENTS_MAX),
+        files: first(files, Evidence::FILES_MAX),
+        parents: first(seen.parents, Evidence::PARENTS_MAX),
+        intent: seen.intent,
+        is_background: seen.is_background,
     }
+}
+
+fn first(mut words: Vec<String>, count: usize) -> Vec<String> {
+    words.truncate(count);
+    words
+}
+
+fn is_shown(path: &str) -> bool {
+    path.len() <= PROCESS_PATH_BYTES_MAX && !path.chars().any(keystead_core::is_unsafe_to_show)
 }
 
 /// Names as typed first, then the other names of that key; none once the key is revoked.
 fn names_of_last(last: &SessionBind, seen: &Seen) -> Vec<String> {
     let arguments: Vec<&str> = seen.arguments.iter().map(String::as_str).collect();
-    let config = ConfigNames::parse(seen.config.as_deref().unwrap_or_default());
     let typed = Destination::parse(&arguments);
-    let typed = typed.map_or_else(Vec::new, |it| config.candidates(&it));
+    let typed = typed.map_or_else(Vec::new, |it| seen.config.names(&it).candidates(&it));
     let mut found = Vec::new();
     for text in &seen.known_hosts {
         match names_of(text, &last.host_key, &typed) {

@@ -4,4 +4,5 @@
 //! read whole is refused, never read in part, so what a holder is shown is all that is signed.
 //! Nothing here holds a private key, and no reader allocates more than it was given.
 
+pub mod git;
 pub mod ssh;

@@ -1,7 +1,7 @@
 //! The decoders of `keystead-formats`.
 
 use keystead_formats::ssh::agent::{Request, Response};
-use keystead_formats::ssh::config_names::ConfigNames;
+use keystead_formats::ssh::config_names::Config;
 use keystead_formats::ssh::destination::Destination;
 use keystead_formats::ssh::known_hosts::{Names, names_of};
 use keystead_formats::ssh::line::KeyLine;
@@ -70,7 +70,7 @@ pub(crate) fn texts(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let arguments: Vec<&str> = text.split([' ', '\n']).collect();
     let destination = Destination::parse(&arguments).unwrap_or_default();
-    let candidates = ConfigNames::parse(&text).candidates(&destination);
+    let candidates = Config::parse(&text).names(&destination).candidates(&destination);
     for line in text.lines() {
         let Ok(read) = KeyLine::parse(line) else {
             continue;
