@@ -1,0 +1,311 @@
+//! Carries bytes for [`Local`] and does what its actions say; decides nothing.
+//!
+//! **Invariant**: one thread reads the socket and steps, a read and a write a request; what takes
+//! its time has threads of its own, which step in turn when they are done. The socket's end is
+//! the end of the process, and of what it started.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use keystead_core::SecretBytes;
+use keystead_daemon::{Clock, SystemClock, SystemRng};
+
+use super::askpass::Environment;
+use super::programs::{self, Running, Touch};
+use super::sign::sign_with;
+use super::token::Token;
+use super::{Action, Done, Event, Io, Job, Local, Options, Work};
+
+/// Serves the socket that is standard input until it ends.
+///
+/// # Errors
+/// The system's; also when standard input is no socket.
+pub fn run(options: Options) -> io::Result<()> {
+    let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    // Says whether it is a socket at all.
+    socket.peer_addr()?;
+    let reading = socket.try_clone()?;
+    if options.token {
+        return super::token::serve(reading, socket);
+    }
+    let server = Server::new(options, socket);
+    let ended = server.serve(reading);
+    // What was started for a request ends with the socket.
+    server.state().running.clear();
+    ended
+}
+
+/// What all threads share.
+#[derive(Clone)]
+pub(super) struct Server(Arc<Mutex<State>>);
+
+struct State {
+    local: Local,
+    socket: UnixStream,
+    /// What goes out by the next write.
+    out: Vec<u8>,
+    askpass: Arc<Environment>,
+    running: HashMap<Job, Running>,
+    tokens: HashMap<PathBuf, Token>,
+    slow: Option<Sender<(Job, Work)>>,
+}
+
+impl Server {
+    fn new(options: Options, socket: UnixStream) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            local: Local::new(options),
+            socket,
+            out: Vec::new(),
+            askpass: Arc::new(Environment::read()),
+            running: HashMap::new(),
+            tokens: HashMap::new(),
+            slow: None,
+        })))
+    }
+
+    fn serve(&self, mut socket: UnixStream) -> io::Result<()> {
+        let mut frames = Frames::new();
+        let mut has_timer = false;
+        loop {
+            let mut state = self.state();
+            let wants_timer = state.local.next_wake_ms().is_some();
+            if wants_timer != has_timer {
+                socket.set_read_timeout(wants_timer.then_some(TICK))?;
+                has_timer = wants_timer;
+            }
+            drop(state);
+            let read = match frames.fill(&mut socket) {
+                Ok(read) => read,
+                Err(error) if is_timer(&error) => {
+                    self.step(Event::Tick)?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if read == 0 {
+                return Ok(());
+            }
+            state = self.state();
+            while let Some(frame) = frames.next()? {
+                self.take(&mut state, Event::Request(frame))?;
+            }
+            state.flush()?;
+        }
+    }
+
+    /// One event, from whatever thread.
+    fn step(&self, event: Event<'_>) -> io::Result<()> {
+        let mut state = self.state();
+        self.take(&mut state, event)?;
+        state.flush()
+    }
+
+    /// The end of something that took its time. The socket's own thread sees when it is gone.
+    pub(super) fn done(&self, job: Job, done: Done) {
+        self.state().running.remove(&job);
+        if let Err(error) = self.step(Event::Done(job, done)) {
+            tracing::warn!("an answer could not be written: {error}");
+        }
+    }
+
+    fn take(&self, state: &mut State, event: Event<'_>) -> io::Result<()> {
+        let canonical = |path: &str| {
+            let path = std::fs::canonicalize(path).ok()?;
+            path.into_os_string().into_string().ok()
+        };
+        let mut io = Io {
+            rng: &mut SystemRng,
+            canonical: &canonical,
+        };
+        for action in state.local.step(SystemClock.now(), event, &mut io) {
+            match action {
+                Action::Send(message) => state.queue(&message)?,
+                Action::Start(job, work) => self.start(state, job, work),
+                Action::Stop(job) => drop(state.running.remove(&job)),
+                Action::Close(provider) => drop(state.tokens.remove(&provider)),
+                Action::End => return Err(io::ErrorKind::InvalidData.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&self, state: &mut State, job: Job, work: Work) {
+        match work {
+            Work::Ask(question) => {
+                let running = programs::ask(self, job, &state.askpass, question);
+                state.running.insert(job, running);
+            }
+            Work::SecurityKey {
+                key,
+                content,
+                notice,
+            } => {
+                let touch = Touch {
+                    key,
+                    content,
+                    notice,
+                };
+                let running = programs::touch(self, job, &state.askpass, touch);
+                state.running.insert(job, running);
+            }
+            slow @ Work::Sign { .. } => {
+                let slow = (job, slow);
+                let queue = state.slow.get_or_insert_with(|| self.slow_threads());
+                // The threads end after this process's last sender.
+                let _ = queue.send(slow);
+            }
+            Work::OpenToken { .. } | Work::Token { .. } => {
+                super::token::start(self, &mut state.tokens, job, work);
+            }
+        }
+    }
+
+    /// As many as there are processors, so that one long signature holds no other up.
+    fn slow_threads(&self) -> Sender<(Job, Work)> {
+        let (sender, receiver) = mpsc::channel::<(Job, Work)>();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let threads = thread::available_parallelism().map_or(2, |it| it.get().clamp(2, 8));
+        for _ in 0..threads {
+            let (server, receiver) = (self.clone(), Arc::clone(&receiver));
+            thread::spawn(move || {
+                loop {
+                    let next = lock(&receiver).recv();
+                    let Ok((job, work)) = next else { break };
+                    let signed = match work {
+                        Work::Sign {
+                            key,
+                            content,
+                            options,
+                        } => sign_with(&key, &content, options),
+                        _ => None,
+                    };
+                    server.done(job, Done::Signed(signed));
+                }
+            });
+        }
+        sender
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.0)
+    }
+}
+
+impl State {
+    fn queue(&mut self, message: &[u8]) -> io::Result<()> {
+        let len = u32::try_from(message.len()).map_err(io::Error::other)?;
+        self.out.extend_from_slice(&len.to_be_bytes());
+        self.out.extend_from_slice(message);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let written = self.socket.write_all(&self.out);
+        self.out.clear();
+        written
+    }
+}
+
+/// Messages behind their lengths, as they come in.
+pub(super) struct Frames {
+    /// Keys and passphrases pass through.
+    buffer: SecretBytes,
+    /// Where what has not been taken begins and ends.
+    start: usize,
+    end: usize,
+}
+
+impl Frames {
+    pub(super) fn new() -> Self {
+        Self {
+            buffer: SecretBytes::fill(BUFFER_BYTES, |_| {}),
+            start: 0,
+            end: 0,
+        }
+    }
+
+    /// Reads what is there, at least one byte; 0 is the end.
+    pub(super) fn fill(&mut self, mut from: impl Read) -> io::Result<usize> {
+        self.make_room();
+        let room = self.buffer.expose_mut().get_mut(self.end..);
+        let read = from.read(room.unwrap_or_default())?;
+        self.end += read;
+        Ok(read)
+    }
+
+    /// The next whole message. What is taken is wiped by the next [`Frames::fill`].
+    pub(super) fn next(&mut self) -> io::Result<Option<&[u8]>> {
+        let Some(len) = self.announced()? else {
+            return Ok(None);
+        };
+        let frame = self.start + LENGTH_BYTES..self.start + LENGTH_BYTES + len;
+        if frame.end > self.end {
+            return Ok(None);
+        }
+        self.start = frame.end;
+        Ok(self.buffer.expose().get(frame))
+    }
+
+    fn announced(&self) -> io::Result<Option<usize>> {
+        let waiting = self.buffer.expose().get(self.start..self.end);
+        let Some((len, _)) = waiting.and_then(|it| it.split_first_chunk::<LENGTH_BYTES>()) else {
+            return Ok(None);
+        };
+        let len = usize::try_from(u32::from_be_bytes(*len)).unwrap_or(usize::MAX);
+        if len > keystead_core::Request::BYTES_MAX {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        Ok(Some(len))
+    }
+
+    /// Moves what waits to the front and wipes what is behind it; grows for a long message and
+    /// shrinks after it.
+    fn make_room(&mut self) {
+        let waiting = self.start..self.end;
+        let wanted = match self.announced() {
+            Ok(Some(len)) => (LENGTH_BYTES + len).max(BUFFER_BYTES),
+            Ok(None) | Err(_) => BUFFER_BYTES,
+        };
+        let len = waiting.len();
+        if wanted == self.buffer.len() {
+            let bytes = self.buffer.expose_mut();
+            let end = waiting.end;
+            bytes.copy_within(waiting, 0);
+            if let Some(taken) = bytes.get_mut(len..end) {
+                taken.fill(0);
+            }
+        } else {
+            let old = std::mem::replace(&mut self.buffer, SecretBytes::fill(wanted, |_| {}));
+            let kept = old.expose().get(waiting).unwrap_or_default();
+            for (place, byte) in self.buffer.expose_mut().iter_mut().zip(kept) {
+                *place = *byte;
+            }
+        }
+        (self.start, self.end) = (0, len);
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn is_timer(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    matches!(error.kind(), WouldBlock | TimedOut | Interrupted)
+}
+
+/// While something has an end, it is looked for each 0.1 s, which is the step in which a wrong
+/// passphrase is delayed. A key that is over is not used, whenever it is found.
+const TICK: Duration = Duration::from_millis(100);
+
+const LENGTH_BYTES: usize = 4;
+
+/// 16 KiB: a request with its evidence, most of the time.
+const BUFFER_BYTES: usize = 16_384;

@@ -1,0 +1,260 @@
+//! Signatures: which are made, which are asked for first, which are refused.
+//!
+//! **Invariant**: between what permits a signature and its making lies no step in which the key
+//! could have got other limits: after a person's yes everything else is looked at again.
+
+use std::sync::Arc;
+
+use keystead_core::{Outcome, ResponseBody, SessionBind as Evident, SignRequest};
+use keystead_daemon::Now;
+use keystead_formats::ssh::constraint::Path;
+use keystead_formats::ssh::key::Material;
+use keystead_formats::ssh::{SessionBind, ToBeSigned};
+use keystead_vault::{SignOptions, SigningKey};
+
+use super::identity::{Identity, Signer};
+use super::waiting::{Expected, What};
+use super::{Action, Asked, Local, Wait, Work, acknowledge, respond};
+use crate::keyring::signature_blob;
+
+impl Local {
+    pub(super) fn sign(
+        &mut self,
+        now: Now,
+        asked: Asked,
+        wait: Wait,
+        request: SignRequest,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(identity) = self.identities.find(&request.key) else {
+            actions.push(respond(now, asked, Outcome::UnknownKey, None));
+            return;
+        };
+        let question = match self.verdict(now, identity, &request) {
+            Verdict::Make => {
+                self.make(now, asked, wait, request, actions);
+                return;
+            }
+            Verdict::Ask(question) => question,
+            Verdict::No(outcome, reason) => {
+                tracing::warn!("not signed: {reason}");
+                actions.push(respond(now, asked, outcome, None));
+                return;
+            }
+        };
+        let what = What::Confirm(Box::new(request));
+        match self.waiting.open(asked, wait, what) {
+            Some(job) => {
+                if wait.want_ack {
+                    actions.push(acknowledge(now, asked));
+                }
+                actions.push(Action::Start(job, Work::Ask(question)));
+            }
+            None => actions.push(respond(now, asked, Outcome::Busy, None)),
+        }
+    }
+
+    /// A person said yes to a request that waited.
+    pub(super) fn confirmed(
+        &mut self,
+        now: Now,
+        asked: Asked,
+        wait: Wait,
+        request: SignRequest,
+        actions: &mut Vec<Action>,
+    ) {
+        let outcome = match self.identities.find(&request.key) {
+            _ if self.lock.is_locked() => Outcome::Busy,
+            None => Outcome::UnknownKey,
+            Some(identity) => match self.verdict(now, identity, &request) {
+                Verdict::Make | Verdict::Ask(_) => {
+                    self.make(now, asked, wait, request, actions);
+                    return;
+                }
+                Verdict::No(outcome, _) => outcome,
+            },
+        };
+        actions.push(respond(now, asked, outcome, None));
+    }
+
+    /// A signature that was made outside.
+    pub(super) fn signed(
+        &self,
+        now: Now,
+        asked: Asked,
+        expected: &Expected,
+        signature: Option<Vec<u8>>,
+    ) -> Action {
+        let is_right = |it: &Vec<u8>| expected.key.verify(&expected.content, it).is_ok();
+        match signature.filter(is_right) {
+            Some(signature) => approve(now, asked, signature),
+            None => {
+                tracing::warn!("not signed: the token or its program gave no signature");
+                respond(now, asked, Outcome::Refuse, None)
+            }
+        }
+    }
+
+    /// In the order of OpenSSH's `process_sign_request2`: destination, person, web.
+    fn verdict(&self, now: Now, identity: &Identity, request: &SignRequest) -> Verdict {
+        if is_rsa(identity) && SignOptions::from_flags(request.flags).rsa_hash.is_none() {
+            // RFC 8332 section 2: SHA-1 is what no flag asks for.
+            return Verdict::No(Outcome::Unsupported, "RSA with SHA-1".into());
+        }
+        let content = ToBeSigned::parse(&request.content);
+        let to = match destination(now, identity, request, &content) {
+            Ok(to) => to,
+            Err(reason) => return Verdict::No(Outcome::Refuse, reason),
+        };
+        if let Signer::SecurityKey(key) = &identity.signer {
+            if !self.options.no_restrict_websafe && !key.is_for_ssh() && !is_of_ssh(&content) {
+                let reason = "a key of a web site signs SSH messages alone";
+                return Verdict::No(Outcome::Refuse, reason.into());
+            }
+            if key.provider().is_none() {
+                let reason = "the security key came without its provider";
+                return Verdict::No(Outcome::Unsupported, reason.into());
+            }
+        }
+        if identity.limits.confirm {
+            return Verdict::Ask(question(identity, &content, to.as_deref()));
+        }
+        Verdict::Make
+    }
+
+    fn make(
+        &mut self,
+        now: Now,
+        asked: Asked,
+        wait: Wait,
+        request: SignRequest,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(identity) = self.identities.find(&request.key) else {
+            actions.push(respond(now, asked, Outcome::UnknownKey, None));
+            return;
+        };
+        let options = SignOptions::from_flags(request.flags);
+        let public = identity.public.clone();
+        let content = request.content;
+        let work = match &identity.signer {
+            Signer::Memory(key) if !is_rsa(identity) => {
+                actions.push(match sign_with(key, &content, options) {
+                    Some(signature) => approve(now, asked, signature),
+                    None => respond(now, asked, Outcome::Refuse, None),
+                });
+                return;
+            }
+            Signer::Memory(key) => Work::Sign {
+                key: Arc::clone(key),
+                content: content.clone(),
+                options,
+            },
+            Signer::SecurityKey(key) => Work::SecurityKey {
+                key: Arc::clone(key),
+                content: content.clone(),
+                notice: format!("Touch the security key: {}", public.fingerprint()),
+            },
+            Signer::Token { provider, key } => Work::Token {
+                provider: provider.clone(),
+                key: *key,
+                content: content.clone(),
+                flags: request.flags,
+            },
+        };
+        let expected = Expected {
+            key: public,
+            content,
+        };
+        let what = What::Signature(expected);
+        match self.waiting.open(asked, wait, what) {
+            Some(job) => actions.push(Action::Start(job, work)),
+            None => actions.push(respond(now, asked, Outcome::Busy, None)),
+        }
+    }
+}
+
+fn is_rsa(identity: &Identity) -> bool {
+    matches!(identity.public.material(), Material::Rsa { .. })
+}
+
+fn approve(now: Now, asked: Asked, signature: Vec<u8>) -> Action {
+    let body = ResponseBody::Signature(signature);
+    respond(now, asked, Outcome::Approve, Some(body))
+}
+
+enum Verdict {
+    Make,
+    /// The person is asked this first.
+    Ask(String),
+    /// With the reason, for the trace.
+    No(Outcome, String),
+}
+
+/// Where a key that is bound to destinations is used; none for other keys, which no evidence
+/// can limit. The binds are verified here: what the agent verified is its own matter.
+fn destination(
+    now: Now,
+    identity: &Identity,
+    request: &SignRequest,
+    content: &ToBeSigned,
+) -> Result<Option<String>, String> {
+    let Some(destinations) = &identity.limits.destinations else {
+        return Ok(None);
+    };
+    let binds = verified(&request.evidence.binds)?;
+    let path = Path {
+        binds: &binds,
+        has_refused_bind: false,
+    };
+    destinations
+        .may_sign(path, &identity.public, content, now.unix_s)
+        .map(|permitted| permitted.to.map(str::to_owned))
+        .map_err(|forbidden| forbidden.to_string())
+}
+
+/// Each by its host's signature, in the order in which `session-bind@openssh.com` takes them.
+fn verified(evidence: &[Evident]) -> Result<Vec<SessionBind>, String> {
+    let bind = |it: &Evident| {
+        let bind = SessionBind::from_evidence(it).map_err(|error| error.to_string())?;
+        bind.verify().map_err(|error| error.to_string())?;
+        Ok(bind)
+    };
+    evidence.iter().map(bind).collect()
+}
+
+/// OpenSSH's `check_websafe_message_contents`: a login or an SSHSIG.
+fn is_of_ssh(content: &ToBeSigned) -> bool {
+    matches!(content, ToBeSigned::UserAuth(_) | ToBeSigned::SshSig(_))
+}
+
+/// What the person reads: which key, and for what.
+fn question(identity: &Identity, content: &ToBeSigned, to: Option<&str>) -> String {
+    let what = match content {
+        ToBeSigned::UserAuth(login) => match to {
+            Some(host) => format!("A login as {} at {}", login.user, shown(host)),
+            None => format!("A login as {}", login.user),
+        },
+        ToBeSigned::SshSig(sig) => format!("A signature for {}", shown(&sig.namespace)),
+        ToBeSigned::Certificate(_) => "A certificate, as its authority".to_owned(),
+        ToBeSigned::Opaque => "Something that is no SSH message".to_owned(),
+    };
+    let fingerprint = identity.public.fingerprint();
+    format!(
+        "Allow the key {} to be used?\n{fingerprint}\n{what}",
+        identity.name
+    )
+}
+
+fn shown(text: &str) -> String {
+    keystead_channel::wire::showable(text, SHOWN_BYTES_MAX)
+}
+
+/// The signature as on the SSH wire.
+pub(super) fn sign_with(key: &SigningKey, content: &[u8], options: SignOptions) -> Option<Vec<u8>> {
+    let raw = key.sign(content, options).ok()?;
+    signature_blob(&raw)
+}
+
+/// 128 bytes of a host's name or a namespace: a line and a half of a screen.
+const SHOWN_BYTES_MAX: usize = 128;
