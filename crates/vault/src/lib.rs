@@ -19,9 +19,9 @@ mod signing;
 mod store;
 mod wire;
 
+pub use import::{ImportError, Imported};
 pub use passphrase::{Cost, CostRefused};
 pub use receipt::ReceiptKey;
-pub use import::{ImportError, Imported};
 pub use sealed::{Custody, Facts, SealedKey, SealedKeyError};
 pub use signing::{
     Presence, PublicKey, RawSignature, RsaHash, SignOptions, SigningError, SigningKey,

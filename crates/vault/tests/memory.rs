@@ -13,8 +13,8 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
-use keystead_core::{Algorithm, Name, SecretBytes};
-use keystead_vault::{Cost, SealedKey, SigningKey, StoreKey};
+use keystead_core::{KeyType, Name, SecretBytes};
+use keystead_vault::{Cost, Facts, SealedKey, SignOptions, SigningKey, StoreKey};
 use rand_core::{CryptoRng, RngCore};
 
 /// The secret bytes of this test, computed one at a time so that they never
@@ -113,15 +113,24 @@ fn nothing_is_left_of_dropped_keys_and_passphrases() {
     );
     drop(passphrase);
 
-    for (algorithm, key_at) in [(Algorithm::Ed25519, 1000), (Algorithm::EcdsaP256, 2000)] {
+    for (key_type, key_at) in [(KeyType::Ed25519, 1000), (KeyType::EcdsaP256, 2000)] {
         let mut rng = Forgetful { at: key_at };
-        let key = SigningKey::generate(algorithm, &mut rng).unwrap();
-        let sealed = SealedKey::seal(&store, &Name::new("main").unwrap(), &key, &mut rng);
-        key.sign(b"message").unwrap();
+        let key = SigningKey::generate(key_type, &mut rng).unwrap();
+        let facts = Facts {
+            name: Name::new("main").unwrap(),
+            certificate: None,
+            custody: None,
+        };
+        let sealed = SealedKey::seal(&store, facts, &key, &mut rng);
+        key.sign(b"message", SignOptions::default()).unwrap();
         drop(key);
         let key = sealed.open(&store).unwrap();
-        key.sign(&[7; 5000]).unwrap();
-        assert_ne!(places(key_at, key_at + 32), [""; 0], "control: {algorithm}");
+        key.sign(&[7; 5000], SignOptions::default()).unwrap();
+        assert_ne!(
+            places(key_at, key_at + 32),
+            [""; 0],
+            "control: {key_type:?}"
+        );
         drop(key);
     }
     drop(store);

@@ -160,11 +160,7 @@ fn gcm(
 }
 
 /// The first half of `secret` is the key.
-fn chacha(
-    secret: &SecretBytes,
-    encrypted: &[u8],
-    tag: &[u8],
-) -> Result<SecretBytes, ImportError> {
+fn chacha(secret: &SecretBytes, encrypted: &[u8], tag: &[u8]) -> Result<SecretBytes, ImportError> {
     let (key, _) = secret
         .expose()
         .split_first_chunk()

@@ -14,9 +14,7 @@ use crate::{PublicKey, SigningKey};
 
 /// Reads one key, and the blob of a certificate where it has one; leaves the
 /// reader behind it.
-pub(super) fn read(
-    reader: &mut Reader<'_>,
-) -> Result<(SigningKey, Option<Vec<u8>>), ImportError> {
+pub(super) fn read(reader: &mut Reader<'_>) -> Result<(SigningKey, Option<Vec<u8>>), ImportError> {
     let type_name = reader.string()?;
     if let Some(algorithm) = algorithm_of(type_name) {
         return Ok((read_plain(algorithm, reader)?, None));
@@ -32,10 +30,7 @@ pub(super) fn read(
     Ok((key, Some(certificate.to_vec())))
 }
 
-fn read_plain(
-    algorithm: Algorithm,
-    reader: &mut Reader<'_>,
-) -> Result<SigningKey, ImportError> {
+fn read_plain(algorithm: Algorithm, reader: &mut Reader<'_>) -> Result<SigningKey, ImportError> {
     let public = match algorithm {
         // Both halves follow each other; the private fields repeat the public one.
         Algorithm::Ed25519 => {
@@ -48,7 +43,12 @@ fn read_plain(
             let e = reader.positive()?.to_vec();
             PublicKey::Rsa { e, n }
         }
-        _ => PublicKey::read_fields(algorithm, reader)?,
+        Algorithm::EcdsaP256
+        | Algorithm::EcdsaP384
+        | Algorithm::EcdsaP521
+        | Algorithm::SkEd25519
+        | Algorithm::SkEcdsaP256
+        | _ => PublicKey::read_fields(algorithm, reader)?,
     };
     read_private(public, reader)
 }
@@ -58,7 +58,9 @@ fn read_private(public: PublicKey, reader: &mut Reader<'_>) -> Result<SigningKey
     match &public {
         PublicKey::Ed25519(expected) => {
             let repeated = reader.string()?;
-            let (seed, behind) = reader.string()?.split_at_checked(SEED_BYTES)
+            let (seed, behind) = reader
+                .string()?
+                .split_at_checked(SEED_BYTES)
                 .ok_or(ImportError::Malformed)?;
             if repeated != expected || behind != expected {
                 return Err(ImportError::Inconsistent);
@@ -82,10 +84,7 @@ fn read_private(public: PublicKey, reader: &mut Reader<'_>) -> Result<SigningKey
 }
 
 /// A scalar of any length, made as long as the field.
-pub(super) fn scalar(
-    algorithm: Algorithm,
-    magnitude: &[u8],
-) -> Result<SecretBytes, ImportError> {
+pub(super) fn scalar(algorithm: Algorithm, magnitude: &[u8]) -> Result<SecretBytes, ImportError> {
     let len = curves::private_bytes(algorithm).ok_or(ImportError::Malformed)?;
     let zeros = len
         .checked_sub(magnitude.len())

@@ -119,7 +119,12 @@ impl<'a> Encryption<'a> {
         encrypted: &[u8],
         tag: &[u8],
     ) -> Result<SecretBytes, ImportError> {
-        let key = cipher::bcrypt(passphrase, self.salt, self.rounds, self.cipher.secret_bytes())?;
+        let key = cipher::bcrypt(
+            passphrase,
+            self.salt,
+            self.rounds,
+            self.cipher.secret_bytes(),
+        )?;
         self.cipher.open(&key, encrypted, tag)
     }
 }
@@ -127,7 +132,9 @@ impl<'a> Encryption<'a> {
 /// 1, 2, 3 … to the next whole block.
 fn check_padding(padding: &[u8]) -> Result<(), Malformed> {
     let expected = 1..=PADDING_BYTES_MAX;
-    if padding.len() <= usize::from(PADDING_BYTES_MAX) && padding.iter().copied().eq(expected.take(padding.len())) {
+    if padding.len() <= usize::from(PADDING_BYTES_MAX)
+        && padding.iter().copied().eq(expected.take(padding.len()))
+    {
         Ok(())
     } else {
         Err(Malformed)

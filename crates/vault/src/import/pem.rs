@@ -116,12 +116,13 @@ fn without_private(file: &[u8], label: Option<&[u8]>) -> ImportError {
         || label.is_some_and(|label| label.ends_with(b"PUBLIC KEY"));
     match label {
         _ if is_public => ImportError::Public,
-        Some(label) => label.strip_suffix(b" PRIVATE KEY").map_or(
-            ImportError::Malformed,
-            |type_name| ImportError::OtherType {
-                type_name: printable(type_name),
-            },
-        ),
+        Some(label) => {
+            label
+                .strip_suffix(b" PRIVATE KEY")
+                .map_or(ImportError::Malformed, |type_name| ImportError::OtherType {
+                    type_name: printable(type_name),
+                })
+        }
         None => ImportError::Malformed,
     }
 }
@@ -157,7 +158,10 @@ mod tests {
         check("", Err(ImportError::Malformed));
         check("-----BEGIN PRIVATE KEY-----\n", Err(ImportError::Malformed));
         let type_name = "DSA".into();
-        check("-----BEGIN DSA PRIVATE KEY-----", Err(ImportError::OtherType { type_name }));
+        check(
+            "-----BEGIN DSA PRIVATE KEY-----",
+            Err(ImportError::OtherType { type_name }),
+        );
         let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n";
         let error = private_part(old.as_bytes()).err().unwrap();
         assert!(matches!(error, ImportError::OtherEncryption { .. }));

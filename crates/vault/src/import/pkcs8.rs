@@ -152,7 +152,10 @@ fn is_point(public: &PublicKey, point: &[u8]) -> bool {
         PublicKey::EcdsaP256(own) => own == point,
         PublicKey::EcdsaP384(own) => own == point,
         PublicKey::EcdsaP521(own) => own == point,
-        _ => false,
+        PublicKey::Ed25519(_)
+        | PublicKey::Rsa { .. }
+        | PublicKey::SkEd25519 { .. }
+        | PublicKey::SkEcdsaP256 { .. } => false,
     }
 }
 

@@ -13,7 +13,9 @@ pub(super) fn modulo_predecessor(dividend: &[u8], prime: &[u8], out: &mut [u8]) 
     let mut modulus = [0; LIMBS_MAX];
     let modulus = modulus.get_mut(..len)?;
     for (limb, chunk) in modulus.iter_mut().zip(prime.rchunks(LIMB_BYTES)) {
-        *limb = chunk.iter().fold(0, |limb, byte| (limb << 8) | u32::from(*byte));
+        *limb = chunk
+            .iter()
+            .fold(0, |limb, byte| (limb << 8) | u32::from(*byte));
     }
     *modulus.first_mut()? &= !1;
 
@@ -99,7 +101,11 @@ mod tests {
         check(&[6], &[7], Some(&[0]));
         check(&[100], &[7], Some(&[4]));
         check(&[1, 0], &[0, 7], Some(&[0, 4]));
-        check(&[0xff; 9], &[0xff, 0xff, 0xff, 0xff, 0xff], Some(&[0, 0, 0, 0xff, 0xff]));
+        check(
+            &[0xff; 9],
+            &[0xff, 0xff, 0xff, 0xff, 0xff],
+            Some(&[1, 0xff, 0xff, 0xff, 0xff]),
+        );
         check(&[1], &[0xff; 512], Some(&[&[0; 511][..], &[1]].concat()));
         check(&[1], &[0xff; 513], None);
     }

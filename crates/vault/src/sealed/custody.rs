@@ -36,14 +36,18 @@ impl Custody {
             out.extend(lifetime_s.to_be_bytes());
         });
         out.push(u8::from(*confirm));
-        put_option(&mut out, destinations.as_ref(), |out, it| put_string(out, it));
+        put_option(&mut out, destinations.as_ref(), |out, it| {
+            put_string(out, it)
+        });
         put_option(&mut out, sk_provider.as_ref(), |out, it| {
             put_string(out, it.as_bytes());
         });
         put_option(&mut out, certificates.as_ref(), |out, it| {
             out.push(u8::from(it.only));
             let mut blobs = Vec::new();
-            it.blobs.iter().for_each(|blob| put_string(&mut blobs, blob));
+            it.blobs
+                .iter()
+                .for_each(|blob| put_string(&mut blobs, blob));
             put_string(out, &blobs);
         });
         out
@@ -111,7 +115,7 @@ mod tests {
             expires_unix_s: None,
         };
         let all = Custody {
-            pairing: Some(PairingId([7; 16])),
+            pairing: Some(PairingId([7; 8])),
             constraints: Constraints {
                 lifetime_s: Some(60),
                 confirm: true,

@@ -121,9 +121,7 @@ impl SealedKey {
     /// # Errors
     /// [`SealedKeyError::Malformed`] or [`SealedKeyError::OtherVersion`].
     pub fn decode(bytes: &[u8]) -> Result<Self, SealedKeyError> {
-        let (label, rest) = bytes
-            .split_first_chunk()
-            .ok_or(SealedKeyError::Malformed)?;
+        let (label, rest) = bytes.split_first_chunk().ok_or(SealedKeyError::Malformed)?;
         match label {
             first::LABEL => first::decode(bytes, rest),
             LABEL => Self::decode_second(bytes, rest),
@@ -133,8 +131,7 @@ impl SealedKey {
 
     fn decode_second(bytes: &[u8], rest: &[u8]) -> Result<Self, SealedKeyError> {
         let mut reader = Reader::new(rest);
-        let name =
-            Name::from_bytes(reader.string()?).map_err(|_| SealedKeyError::Malformed)?;
+        let name = Name::from_bytes(reader.string()?).map_err(|_| SealedKeyError::Malformed)?;
         let public = PublicKey::from_blob(reader.string()?)?;
         let certificate = some(reader.string()?).map(<[u8]>::to_vec);
         let custody = some(reader.string()?).map(Custody::decode).transpose()?;
@@ -201,14 +198,18 @@ fn head(facts: &Facts, public: &PublicKey) -> Vec<u8> {
 
 /// A string that is there.
 const fn some(string: &[u8]) -> Option<&[u8]> {
-    if string.is_empty() { None } else { Some(string) }
+    if string.is_empty() {
+        None
+    } else {
+        Some(string)
+    }
 }
 
 const LABEL: &[u8; 14] = b"keystead-key-2";
 
 #[cfg(test)]
 mod tests {
-    use keystead_core::SecretBytes;
+    use keystead_core::{Algorithm, Constraints, KeyType, PairingId, SecretBytes};
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
 
@@ -223,10 +224,29 @@ mod tests {
             .0
     }
 
-    fn sealed(algorithm: Algorithm) -> SealedKey {
+    fn custody() -> Custody {
+        Custody {
+            pairing: Some(PairingId([9; 8])),
+            constraints: Constraints {
+                confirm: true,
+                ..Constraints::default()
+            },
+            expires_unix_s: Some(7),
+        }
+    }
+
+    fn facts() -> Facts {
+        Facts {
+            name: Name::new("main").unwrap(),
+            certificate: None,
+            custody: Some(custody()),
+        }
+    }
+
+    fn sealed(key_type: KeyType) -> SealedKey {
         let mut rng = ChaCha20Rng::seed_from_u64(2);
-        let key = SigningKey::generate(algorithm, &mut rng).unwrap();
-        SealedKey::seal(&store(1), &Name::new("main").unwrap(), &key, &mut rng)
+        let key = SigningKey::generate(key_type, &mut rng).unwrap();
+        SealedKey::seal(&store(1), facts(), &key, &mut rng)
     }
 
     #[track_caller]
@@ -235,29 +255,50 @@ mod tests {
         assert_eq!(opened.map(|_| ()), expected);
     }
 
+    fn unhex(hex: &str) -> Vec<u8> {
+        (0..hex.len() / 2)
+            .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
+            .collect()
+    }
+
     #[test]
     fn opens_to_the_key_that_was_sealed() {
-        for algorithm in Algorithm::ALL {
-            let sealed = sealed(algorithm);
+        for key_type in KeyType::ALL {
+            let sealed = sealed(key_type);
             let again = SealedKey::decode(&sealed.encode()).unwrap();
             assert_eq!(again, sealed);
-            assert_eq!(again.name().as_str(), "main");
+            assert_eq!(again.facts(), &facts());
             let key = again.open(&store(1)).unwrap();
             assert_eq!(key.public(), sealed.public());
-            assert_eq!(key.algorithm(), algorithm);
+            assert_eq!(key.algorithm(), key_type.algorithm());
         }
     }
 
     #[test]
+    fn a_certificate_is_kept() {
+        let mut rng = ChaCha20Rng::seed_from_u64(3);
+        let key = SigningKey::generate(KeyType::Ed25519, &mut rng).unwrap();
+        let facts = Facts {
+            certificate: Some(vec![1, 2, 3]),
+            custody: None,
+            ..facts()
+        };
+        let sealed = SealedKey::seal(&store(1), facts.clone(), &key, &mut rng);
+        let again = SealedKey::decode(&sealed.encode()).unwrap();
+        assert_eq!(again.facts(), &facts);
+        check(&again.encode(), Ok(()));
+    }
+
+    #[test]
     fn another_store_does_not_open_it() {
-        let opened = sealed(Algorithm::Ed25519).open(&store(3));
+        let opened = sealed(KeyType::Ed25519).open(&store(3));
         assert_eq!(opened.err(), Some(SealedKeyError::Forged));
     }
 
     #[test]
     fn every_prefix_and_every_byte_more_is_malformed() {
-        for algorithm in Algorithm::ALL {
-            let bytes = sealed(algorithm).encode();
+        for key_type in [KeyType::Ed25519, KeyType::SkEcdsaP256, KeyType::Rsa3072] {
+            let bytes = sealed(key_type).encode();
             for len in 0..bytes.len() {
                 check(&bytes[..len], Err(SealedKeyError::Malformed));
             }
@@ -267,8 +308,7 @@ mod tests {
 
     #[test]
     fn no_altered_byte_opens() {
-        for algorithm in Algorithm::ALL {
-            let bytes = sealed(algorithm).encode();
+        for bytes in [sealed(KeyType::EcdsaP384).encode(), unhex(FIRST_VERSION)] {
             for bit in 0..bytes.len() * 8 {
                 let mut altered = bytes.clone();
                 altered[bit / 8] ^= 1 << (bit % 8);
@@ -278,38 +318,72 @@ mod tests {
         }
     }
 
+    /// Who can write the file of a locked store cannot take limits away.
     #[test]
-    fn a_key_does_not_open_under_another_name() {
-        let mut key = sealed(Algorithm::Ed25519);
-        key.name = Name::new("mail").unwrap();
-        check(&key.encode(), Err(SealedKeyError::Forged));
+    fn a_key_does_not_open_under_another_name_or_with_other_limits() {
+        let changes: [fn(&mut Facts); 3] = [
+            |it| it.name = Name::new("mail").unwrap(),
+            |it| it.custody = None,
+            |it| it.certificate = Some(vec![1]),
+        ];
+        for change in changes {
+            let mut key = sealed(KeyType::Ed25519);
+            change(&mut key.facts);
+            key.head = head(&key.facts, &key.public);
+            check(&key.encode(), Err(SealedKeyError::Forged));
+        }
     }
 
     #[test]
     fn the_private_half_does_not_stand_in_the_file() {
-        for algorithm in Algorithm::ALL {
-            let sealed = sealed(algorithm);
+        for key_type in KeyType::ALL {
+            let sealed = sealed(key_type);
             let key = sealed.open(&store(1)).unwrap();
             let bytes = sealed.encode();
-            for window in key.private().expose().windows(4) {
-                assert!(!bytes.windows(4).any(|part| part == window));
+            for window in key.private().expose().windows(8) {
+                // Lengths between the numbers of an RSA key are no secret.
+                let is_secret = !window.windows(3).any(|it| it == [0; 3]);
+                assert!(!is_secret || !bytes.windows(8).any(|part| part == window));
             }
         }
     }
 
-    /// Golden: a key written by this version must open in every later one.
+    /// Golden: a key written by version 1 opens, and is written as it was.
     #[test]
     fn the_first_version_stays_readable() {
-        let hex: String = sealed(Algorithm::Ed25519)
+        let bytes = unhex(FIRST_VERSION);
+        let sealed = SealedKey::decode(&bytes).unwrap();
+        assert_eq!(sealed.encode(), bytes);
+        assert_eq!(sealed.name().as_str(), "main");
+        assert_eq!(sealed.facts().custody, None);
+        let key = sealed.open(&store(1)).unwrap();
+        assert_eq!(key.algorithm(), Algorithm::Ed25519);
+        for len in 0..bytes.len() {
+            check(&bytes[..len], Err(SealedKeyError::Malformed));
+        }
+        check(&[&bytes[..], &[0]].concat(), Err(SealedKeyError::Malformed));
+    }
+
+    /// Golden: a key written by this version must open in every later one.
+    #[test]
+    fn the_second_version_stays_readable() {
+        let hex: String = sealed(KeyType::EcdsaP256)
             .encode()
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        assert_eq!(hex, GOLDEN);
+        assert_eq!(hex, SECOND_VERSION);
     }
 
-    const GOLDEN: &str = "6b657973746561642d6b65792d3101046d61696e5925ba86e2189444a6c3b437b25d2ef35daecd1a\
+    const FIRST_VERSION: &str = "6b657973746561642d6b65792d3101046d61696e5925ba86e2189444a6c3b437b25d2ef35daecd1a\
         bf82c5fb36060f9fc0af428c2cf8ccb495646e17340d11bb581b17d3180d67443ccd0bdd5c97dfab\
         68441418a2a9bac6f1947ff0f44911114d55ae8a8a569744bf010e113e03d4f3efc235ead81851e8\
         ee05fc6e";
+
+    const SECOND_VERSION: &str = "6b657973746561642d6b65792d32000000046d61696e000000680000001365636473612d73686132\
+        2d6e69737470323536000000086e69737470323536000000410458b2faa97c091b3fde391789a65d\
+        c1f9cefaed8a8e7b48d614efc5f49ac82a90ed17c848ab5f256080c0f93b620e80ceedad7adb8cc5\
+        13d338abeb3993a96f7a000000000000001701090909090909090901000000000000000700010000\
+        002cf8ccb495646e17340d11bb581b17d3180d67443ccd0bdd000000305c97dfab68441418a2a9ba\
+        c6f1947ff0f44911114d55ae8a8a569744bf010e11ef2fcb29868526390f6079d679ab992b";
 }

@@ -24,7 +24,7 @@ pub(crate) const fn private_bytes(algorithm: Algorithm) -> Option<usize> {
         | Algorithm::SkEcdsaP256 => Some(32),
         Algorithm::EcdsaP384 => Some(48),
         Algorithm::EcdsaP521 => Some(66),
-        _ => None,
+        Algorithm::Rsa | _ => None,
     }
 }
 
@@ -48,7 +48,7 @@ pub(super) fn public_of(
         },
         Algorithm::EcdsaP384 => PublicKey::EcdsaP384(point(&agreement::ECDH_P384, private)?),
         Algorithm::EcdsaP521 => PublicKey::EcdsaP521(point(&agreement::ECDH_P521, private)?),
-        _ => return Err(SigningError::Broken),
+        Algorithm::Rsa | _ => return Err(SigningError::Broken),
     })
 }
 

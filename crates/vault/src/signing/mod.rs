@@ -59,14 +59,12 @@ impl SigningKey {
     /// # Errors
     /// [`SigningError::Broken`] when the library refuses random keys, which
     /// means that it or the randomness is broken.
-    pub fn generate(
-        key_type: KeyType,
-        rng: &mut dyn CryptoRngCore,
-    ) -> Result<Self, SigningError> {
-        match key_type {
-            KeyType::Rsa3072 => return rsa::generate(rsa::Size::Bits3072),
-            KeyType::Rsa4096 => return rsa::generate(rsa::Size::Bits4096),
-            _ => {}
+    pub fn generate(key_type: KeyType, rng: &mut dyn CryptoRngCore) -> Result<Self, SigningError> {
+        if key_type == KeyType::Rsa3072 {
+            return rsa::generate(rsa::Size::Bits3072);
+        }
+        if key_type == KeyType::Rsa4096 {
+            return rsa::generate(rsa::Size::Bits4096);
         }
         let algorithm = key_type.algorithm();
         let len = curves::private_bytes(algorithm).ok_or(SigningError::Broken)?;
@@ -210,3 +208,6 @@ const DRAWS_MAX: usize = 4;
 
 /// What OpenSSH calls its own keys with presence (PROTOCOL.u2f).
 const APPLICATION: &str = "ssh:";
+
+#[cfg(test)]
+mod tests;

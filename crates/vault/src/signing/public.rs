@@ -63,7 +63,11 @@ impl PublicKey {
             Self::SkEd25519 { application, .. } | Self::SkEcdsaP256 { application, .. } => {
                 application
             }
-            _ => "",
+            Self::Ed25519(_)
+            | Self::EcdsaP256(_)
+            | Self::EcdsaP384(_)
+            | Self::EcdsaP521(_)
+            | Self::Rsa { .. } => "",
         }
     }
 
@@ -90,9 +94,9 @@ impl PublicKey {
     fn put_fields(&self, out: &mut Vec<u8>) {
         match self {
             Self::Ed25519(public) => put_string(out, public),
-            Self::EcdsaP256(point) => put_ecdsa(out, self.algorithm(), point),
-            Self::EcdsaP384(point) => put_ecdsa(out, self.algorithm(), point),
-            Self::EcdsaP521(point) => put_ecdsa(out, self.algorithm(), point),
+            Self::EcdsaP256(point) => put_ecdsa(out, NISTP256, point),
+            Self::EcdsaP384(point) => put_ecdsa(out, NISTP384, point),
+            Self::EcdsaP521(point) => put_ecdsa(out, NISTP521, point),
             Self::Rsa { e, n } => {
                 put_positive(out, e);
                 put_positive(out, n);
@@ -105,7 +109,7 @@ impl PublicKey {
                 put_string(out, application.as_bytes());
             }
             Self::SkEcdsaP256 { point, application } => {
-                put_ecdsa(out, Algorithm::EcdsaP256, point);
+                put_ecdsa(out, NISTP256, point);
                 put_string(out, application.as_bytes());
             }
         }
@@ -118,9 +122,9 @@ impl PublicKey {
     ) -> Result<Self, Malformed> {
         Ok(match algorithm {
             Algorithm::Ed25519 => Self::Ed25519(exact(reader.string()?)?),
-            Algorithm::EcdsaP256 => Self::EcdsaP256(read_point(algorithm, reader)?),
-            Algorithm::EcdsaP384 => Self::EcdsaP384(read_point(algorithm, reader)?),
-            Algorithm::EcdsaP521 => Self::EcdsaP521(read_point(algorithm, reader)?),
+            Algorithm::EcdsaP256 => Self::EcdsaP256(read_point(NISTP256, reader)?),
+            Algorithm::EcdsaP384 => Self::EcdsaP384(read_point(NISTP384, reader)?),
+            Algorithm::EcdsaP521 => Self::EcdsaP521(read_point(NISTP521, reader)?),
             Algorithm::Rsa => {
                 let e = reader.positive()?.to_vec();
                 let n = reader.positive()?.to_vec();
@@ -131,7 +135,7 @@ impl PublicKey {
                 application: reader.text()?.to_owned(),
             },
             Algorithm::SkEcdsaP256 => Self::SkEcdsaP256 {
-                point: read_point(Algorithm::EcdsaP256, reader)?,
+                point: read_point(NISTP256, reader)?,
                 application: reader.text()?.to_owned(),
             },
             _ => return Err(Malformed),
@@ -145,28 +149,15 @@ pub(crate) fn algorithm_of(name: &[u8]) -> Option<Algorithm> {
     Algorithm::ALL.into_iter().find(is_named)
 }
 
-/// The curve's identifier of RFC 5656 section 10.1; empty for what is no ECDSA key.
-const fn curve_name(algorithm: Algorithm) -> &'static str {
-    match algorithm {
-        Algorithm::EcdsaP256 => "nistp256",
-        Algorithm::EcdsaP384 => "nistp384",
-        Algorithm::EcdsaP521 => "nistp521",
-        _ => "",
-    }
-}
-
-fn put_ecdsa(out: &mut Vec<u8>, algorithm: Algorithm, point: &[u8]) {
-    put_string(out, curve_name(algorithm).as_bytes());
+fn put_ecdsa(out: &mut Vec<u8>, curve: &str, point: &[u8]) {
+    put_string(out, curve.as_bytes());
     put_string(out, point);
 }
 
 /// Uncompressed alone, as OpenSSH: one key must have one blob. Whether the
 /// point is on the curve is found out where a private half comes with it.
-fn read_point<const N: usize>(
-    algorithm: Algorithm,
-    reader: &mut Reader<'_>,
-) -> Result<[u8; N], Malformed> {
-    if reader.string()? != curve_name(algorithm).as_bytes() {
+fn read_point<const N: usize>(curve: &str, reader: &mut Reader<'_>) -> Result<[u8; N], Malformed> {
+    if reader.string()? != curve.as_bytes() {
         return Err(Malformed);
     }
     match reader.string()? {
@@ -178,6 +169,11 @@ fn read_point<const N: usize>(
 fn exact<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Malformed> {
     bytes.try_into().map_err(|_| Malformed)
 }
+
+/// The curves' identifiers (RFC 5656 section 10.1).
+const NISTP256: &str = "nistp256";
+const NISTP384: &str = "nistp384";
+const NISTP521: &str = "nistp521";
 
 #[cfg(test)]
 mod tests {
