@@ -8,8 +8,8 @@ mod added;
 
 use super::wire::{ParseError, Reader, Writer};
 
-pub use added::{AddIdentity, CONSTRAINT_EXTENSIONS, Constraint};
 use added::Constrained;
+pub use added::{AddIdentity, CONSTRAINT_EXTENSIONS, Constrains, Constraint, collect};
 
 /// What a client asks; borrows from the message, without its length in front (§3).
 #[derive(Clone, PartialEq, Eq)]
@@ -255,6 +255,21 @@ impl Response {
         Ok(response)
     }
 
+    /// The names in an answer to the extension `query`; none where it is not one, or cannot be
+    /// read whole.
+    #[must_use]
+    pub fn extensions(&self) -> Option<Vec<String>> {
+        let Self::ExtensionResponse { name, contents } = self else {
+            return None;
+        };
+        let mut reader = Reader::new(contents);
+        let mut names = Vec::new();
+        while name == QUERY && !reader.is_empty() {
+            names.push(reader.name().ok()?.to_owned());
+        }
+        (name == QUERY).then_some(names)
+    }
+
     /// The answer to the extension `query` (§3.8.1): the names of the extensions served.
     #[must_use]
     pub fn query(extensions: &[&str]) -> Self {
@@ -391,6 +406,10 @@ mod tests {
         ] {
             assert_eq!(Response::parse(&answer.encode()), Ok(answer));
         }
+        let names = ["query", "session-bind@openssh.com"];
+        let read = Response::query(&names).extensions().unwrap();
+        assert_eq!(read, names);
+        assert_eq!(Response::Success.extensions(), None);
         // A count of 4 G keys allocates nothing for what is not there.
         let lie = [12, 0xff, 0xff, 0xff, 0xff];
         assert_eq!(Response::parse(&lie), Err(ParseError::Truncated));
