@@ -7,6 +7,7 @@
 
 mod attempt;
 mod channel;
+mod effect;
 mod error;
 mod event;
 mod hex;

@@ -10,13 +10,14 @@ use keystead_channel::wire::{
     MESSAGE_BYTES_MAX, decode_local_response, encode_request, fit_evidence, request_hash,
 };
 use keystead_core::{
-    KeyEntry, KeyId, Kind, Name, Outcome, PairingId, Request, RequestBody, RequestHash, RequestId,
+    KeyEntry, Kind, Name, Outcome, PairingId, Request, RequestBody, RequestHash, RequestId,
     Response, ResponseBody,
 };
 use keystead_daemon::Now;
 use rand_core::RngCore;
 use zeroize::Zeroizing;
 
+use crate::effect::{Effect, ends_ms};
 use crate::{Answer, AskId, KeeperError, Progress};
 
 /// What stands in the place of a pairing's id: no hash of two keys is all ones by chance.
@@ -50,15 +51,7 @@ struct Ask {
     hash: RequestHash,
     wait_s: u16,
     ends_ms: u64,
-    done: Done,
-}
-
-/// What an approval changes of what is held there.
-enum Done {
-    Nothing,
-    Import { lifetime_s: Option<u32> },
-    Remove { keys: Vec<KeyId> },
-    Lock { lock: bool },
+    effect: Effect,
 }
 
 /// A key that is held there.
@@ -218,7 +211,7 @@ impl Local {
             fit_evidence(&mut sign.evidence);
         }
         let kind = body.kind();
-        let done = Done::of(&body);
+        let effect = Effect::of(&body);
         let bytes = Zeroizing::new(encode_request(&Request {
             id,
             unix_s: now.unix_s,
@@ -248,7 +241,7 @@ impl Local {
                 hash,
                 wait_s,
                 ends_ms,
-                done,
+                effect,
             },
         );
     }
@@ -308,7 +301,7 @@ impl Local {
             return;
         };
         if response.outcome == Outcome::Approve {
-            self.approved(now, it.done, response.body.as_ref());
+            self.approved(now, it.effect, response.body.as_ref());
         }
         if let Some(ask) = it.ask {
             turn.done(ask, Ok(self.answer(response)));
@@ -316,21 +309,18 @@ impl Local {
     }
 
     /// What is held there is what was approved there.
-    fn approved(&mut self, now: Now, done: Done, body: Option<&ResponseBody>) {
-        match (done, body) {
-            (Done::Import { lifetime_s }, Some(ResponseBody::Keys(keys))) => {
-                let ends_ms = lifetime_s.map(|lifetime_s| {
-                    let lifetime_ms = u64::from(lifetime_s).saturating_mul(1_000);
-                    now.mono_ms.saturating_add(lifetime_ms)
-                });
+    fn approved(&mut self, now: Now, effect: Effect, body: Option<&ResponseBody>) {
+        match (effect, body) {
+            (Effect::Import { lifetime_s }, Some(ResponseBody::Keys(keys))) => {
+                let ends_ms = ends_ms(now.mono_ms, lifetime_s);
                 for key in keys {
                     self.hold(key, ends_ms);
                 }
             }
-            (Done::Remove { keys }, _) if keys.is_empty() => self.held.clear(),
-            (Done::Remove { keys }, _) => self.held.retain(|it| !keys.contains(&it.key.id)),
-            (Done::Lock { lock }, _) => self.is_locked = lock,
-            (Done::Nothing | Done::Import { .. }, _) => {}
+            (Effect::Remove { keys }, _) if keys.is_empty() => self.held.clear(),
+            (Effect::Remove { keys }, _) => self.held.retain(|it| !keys.contains(&it.key.id)),
+            (Effect::Lock { lock }, _) => self.is_locked = lock,
+            (Effect::Nothing | Effect::Import { .. }, _) => {}
         }
     }
 
@@ -392,19 +382,6 @@ impl Turn {
     }
 }
 
-impl Done {
-    fn of(body: &RequestBody) -> Self {
-        match body {
-            RequestBody::Import(import) => Self::Import {
-                lifetime_s: import.constraints.lifetime_s,
-            },
-            RequestBody::Remove { keys } => Self::Remove { keys: keys.clone() },
-            RequestBody::Lock(lock) => Self::Lock { lock: lock.lock },
-            _ => Self::Nothing,
-        }
-    }
-}
-
 impl Held {
     fn is_over(&self, now: Now) -> bool {
         self.ends_ms.is_some_and(|ends_ms| now.mono_ms >= ends_ms)
@@ -413,7 +390,6 @@ impl Held {
 
 /// Its name wherever a keeper is named.
 #[must_use]
-#[expect(clippy::missing_panics_doc, reason = "a constant text is a name")]
 pub fn name() -> Name {
     match Name::new(NAME) {
         Ok(name) => name,
@@ -440,7 +416,7 @@ const CANCEL_WAIT_S: u16 = 5;
 mod tests {
     use keystead_channel::wire::{decode_request, encode_response};
     use keystead_core::{
-        Constraints, ImportRequest, KeyForm, LockRequest, Purpose, SecretBytes, SignForm,
+        Constraints, ImportRequest, KeyForm, KeyId, LockRequest, Purpose, SecretBytes, SignForm,
         SignRequest,
     };
     use rand_chacha::ChaCha20Rng;

@@ -7,6 +7,7 @@ use keystead_channel::wire::{Fault, Received, check_receipt};
 use keystead_core::{KeyEntry, MeResponse, Outcome, RequestBody, Response, ResponseBody};
 
 use super::{Keeper, OWN_WAIT_S, Purpose, Question};
+use crate::effect::{Effect, ends_ms};
 use crate::me::{self, MeChange};
 use crate::receipts::Place;
 use crate::step::Step;
@@ -20,24 +21,29 @@ impl Keeper {
             self.save_later(step);
         }
         let age_s = step.now.unix_s.saturating_sub(self.record.me_unix_s);
-        let asks_already = self
-            .questions
-            .values()
-            .any(|it| it.purpose == Purpose::Refresh);
         let may_ask = step.now_ms() >= self.address_asked_ms.saturating_add(ADDRESS_AGAIN_MS);
         // An authenticator that listens only since it was paired is learned of before a day is over.
         let is_first = !std::mem::replace(&mut self.was_heard, true);
         let is_due = age_s >= REFRESH_S
             || (is_first && age_s.saturating_mul(1_000) >= ADDRESS_AGAIN_MS)
             || (self.address_failed && may_ask);
-        if is_due && !asks_already && !self.is_unpairing() && !self.is_ended {
-            if std::mem::take(&mut self.address_failed) {
-                self.address_asked_ms = step.now_ms();
-            }
-            let body = RequestBody::Me { nonce_c: None };
-            // It has no payload, so it is never too long.
-            let _ = self.open(Purpose::Refresh, body, OWN_WAIT_S, step);
+        if is_due && self.refresh(step) && std::mem::take(&mut self.address_failed) {
+            self.address_asked_ms = step.now_ms();
         }
+    }
+
+    /// Asks for keys and addresses anew; says whether it did now.
+    pub(super) fn refresh(&mut self, step: &mut Step<'_, '_>) -> bool {
+        self.refresh_ms = None;
+        let mut questions = self.questions.values();
+        let asks_already = questions.any(|it| it.purpose == Purpose::Refresh);
+        if asks_already || self.is_unpairing() || self.is_ended {
+            return false;
+        }
+        let body = RequestBody::Me { nonce_c: None };
+        // It has no payload, so it is never too long.
+        let _ = self.open(Purpose::Refresh, body, OWN_WAIT_S, step);
+        true
     }
 
     pub(super) fn take_message(&mut self, message: &[u8], step: &mut Step<'_, '_>) {
@@ -99,9 +105,11 @@ impl Keeper {
         response: Response,
         step: &mut Step<'_, '_>,
     ) {
-        if let (Outcome::Approve, Some(ResponseBody::Key(key))) = (response.outcome, &response.body)
-        {
-            self.take_key(key, step);
+        if response.outcome == Outcome::Approve {
+            self.change_keys(&question.effect, response.body.as_ref(), step);
+        } else if response.outcome == Outcome::UnknownKey {
+            // What is listed here is not there any more.
+            self.refresh(step);
         }
         match question.purpose {
             Purpose::Agent(ask) if !question.is_over => {
@@ -136,17 +144,43 @@ impl Keeper {
         }
     }
 
-    /// A key was made there: it is listed from now on.
-    fn take_key(&mut self, key: &KeyEntry, step: &mut Step<'_, '_>) {
-        if self.record.keys.iter().any(|known| known.id == key.id) {
-            return;
+    /// Keys that were made or brought there are listed from now on, those that were taken
+    /// away no more.
+    fn change_keys(
+        &mut self,
+        effect: &Effect,
+        body: Option<&ResponseBody>,
+        step: &mut Step<'_, '_>,
+    ) {
+        let before = self.record.keys.len();
+        match (effect, body) {
+            (Effect::Nothing, Some(ResponseBody::Key(key))) => self.list(key),
+            (Effect::Import { lifetime_s }, Some(ResponseBody::Keys(keys))) => {
+                keys.iter().for_each(|key| self.list(key));
+                let gone_ms = ends_ms(step.now_ms().saturating_add(GONE_MS), *lifetime_s);
+                self.refresh_ms = self.refresh_ms.into_iter().chain(gone_ms).min();
+            }
+            (Effect::Remove { keys }, _) if keys.is_empty() => {
+                self.refresh(step);
+            }
+            (Effect::Remove { keys }, _) => {
+                self.record.keys.retain(|known| !keys.contains(&known.id));
+            }
+            (Effect::Nothing | Effect::Import { .. } | Effect::Lock { .. }, _) => {}
         }
-        self.record.keys.push(key.clone());
-        self.save(step);
-        step.notice(Notice::KeysChanged {
-            pairing: self.id,
-            keys: self.record.keys.clone(),
-        });
+        if self.record.keys.len() != before {
+            self.save(step);
+            step.notice(Notice::KeysChanged {
+                pairing: self.id,
+                keys: self.record.keys.clone(),
+            });
+        }
+    }
+
+    fn list(&mut self, key: &KeyEntry) {
+        if !self.record.keys.iter().any(|known| known.id == key.id) {
+            self.record.keys.push(key.clone());
+        }
     }
 
     /// Checks the receipt and notes its place; gives what is wrong with it.
@@ -220,6 +254,10 @@ const REFRESH_S: u64 = 86_400;
 /// After an address failed, or at the first channel, they are not asked for again sooner. Why:
 /// away from home an address fails at every login, and its answer is the same.
 const ADDRESS_AGAIN_MS: u64 = 10 * 60 * 1_000;
+
+/// How long after its end a key with a lifetime is looked for. Why: the clocks of both ends
+/// count alike, from moments that lie a round trip apart.
+const GONE_MS: u64 = 2_000;
 
 /// Clocks that differ by more are reported (`spec/pairing.md` section 3).
 const CLOCK_S: u64 = 90;

@@ -7,6 +7,7 @@ use keystead_core::{Name, Request, RequestBody, RequestId};
 
 use super::stamp::Earlier;
 use super::{Keeper, OWN_WAIT_S, Purpose, Question};
+use crate::effect::Effect;
 use crate::route::{Open, Route};
 use crate::step::Step;
 use crate::{AskId, KeeperError, Progress};
@@ -58,6 +59,7 @@ impl Keeper {
         step.io.rng.fill_bytes(&mut id);
         let id = RequestId(id);
         let kind = body.kind();
+        let effect = Effect::of(&body);
         let wait_s = wait_s.clamp(1, Request::WAIT_S_MAX);
         let is_first = self.questions.is_empty() && !self.routes.iter().any(Route::is_in_use);
         let earlier = if is_first {
@@ -83,6 +85,7 @@ impl Keeper {
         let question = Question {
             purpose,
             kind,
+            effect,
             order: self.asked,
             wait_s,
             ends_ms: step.now_ms().saturating_add(wait_ms),

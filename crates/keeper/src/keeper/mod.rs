@@ -18,6 +18,7 @@ use keystead_core::{Kind, Name, PairingId, RequestId};
 use keystead_transport::{Address, LinkId, RelayUrl};
 
 use crate::channel::{Ends, Outbox};
+use crate::effect::Effect;
 use crate::inbox::Inbox;
 use crate::receipts::Receipts;
 use crate::record::{Record, Secrets, encode, file_of};
@@ -48,6 +49,8 @@ pub(crate) struct Keeper {
     address_failed: bool,
     /// When that was last done.
     address_asked_ms: u64,
+    /// When a key that was brought there with a lifetime is gone: its keys are asked for anew.
+    refresh_ms: Option<u64>,
     /// When the authenticator is next told that the pairing has ended.
     unpair_ms: Option<u64>,
     clock_is_told: bool,
@@ -62,6 +65,7 @@ pub(crate) struct Keeper {
 struct Question {
     purpose: Purpose,
     kind: Kind,
+    effect: Effect,
     /// In the order of asking.
     order: u64,
     wait_s: u16,
@@ -102,6 +106,7 @@ impl Keeper {
             was_heard: false,
             address_failed: false,
             address_asked_ms: 0,
+            refresh_ms: None,
             unpair_ms: record.unpaired_unix_s.map(|_| 0),
             clock_is_told: false,
             day_ms: 0,
@@ -242,6 +247,9 @@ impl Keeper {
                 last,
             });
         }
+        if self.refresh_ms.is_some_and(|at| step.now_ms() >= at) {
+            self.refresh(step);
+        }
         self.pump(step);
         if self.save_ms.is_some_and(|save_ms| step.now_ms() >= save_ms) {
             self.save(step);
@@ -262,6 +270,7 @@ impl Keeper {
             .chain(self.asks.wake_ms())
             .chain(self.receipts.wake_ms())
             .chain(self.save_ms)
+            .chain(self.refresh_ms)
             .chain([self.day_ms])
             .chain(self.unpair_ms.filter(|_| !self.asks_unpair()))
             .min()

@@ -9,6 +9,8 @@
 #[cfg(test)]
 mod asking;
 #[cfg(test)]
+mod custody;
+#[cfg(test)]
 mod ending;
 #[cfg(test)]
 mod faults;

@@ -67,6 +67,8 @@ pub(crate) struct Peer {
     /// Where it accepts TCP.
     pub(crate) listens: Option<String>,
     pub(crate) key_name: String,
+    /// Keys that the workstation brought.
+    pub(crate) brought: Vec<KeyEntry>,
     pub(crate) clock_ahead_s: i64,
     /// Signs receipts that say nothing true.
     pub(crate) lies: bool,
@@ -109,6 +111,7 @@ impl Peer {
             transports: Vec::new(),
             listens: None,
             key_name: "main".to_owned(),
+            brought: Vec::new(),
             clock_ahead_s: 0,
             lies: false,
             asked: Vec::new(),
@@ -482,6 +485,19 @@ impl Peer {
                 let me = ResponseBody::Me(self.me());
                 self.answer(id, Outcome::Approve, Some(me));
             }
+            RequestBody::Sign(sign) if sign.key != key_id() => {
+                self.answer(id, Outcome::UnknownKey, None);
+            }
+            RequestBody::Import(import) => {
+                let key = key_entry(import.name.clone().unwrap(), import.key.expose());
+                self.brought.push(key.clone());
+                self.answer(id, Outcome::Approve, Some(ResponseBody::Keys(vec![key])));
+            }
+            RequestBody::Remove { keys } => {
+                self.brought
+                    .retain(|it| !keys.is_empty() && !keys.contains(&it.id));
+                self.answer(id, Outcome::Approve, Some(ResponseBody::Empty));
+            }
             RequestBody::Sign(_) | RequestBody::MakeKey(_) | RequestBody::Hosts => {
                 self.asked.push(id);
                 let signature = match &request.body {
@@ -542,10 +558,13 @@ impl Peer {
     fn me(&self) -> MeResponse {
         MeResponse {
             name: self.name.clone(),
-            keys: vec![key_entry(
+            keys: [key_entry(
                 Name::new(self.key_name.as_str()).unwrap(),
                 &PUBLIC_KEY,
-            )],
+            )]
+            .into_iter()
+            .chain(self.brought.iter().cloned())
+            .collect(),
             transports: self.transports.clone(),
             push_url: None,
             receipt_key: *self.receipt_key.public(),

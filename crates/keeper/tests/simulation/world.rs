@@ -9,8 +9,8 @@ use keystead_core::{
 };
 use keystead_daemon::{Io, MemoryDisk, Now};
 use keystead_keeper::{
-    Action, Address, Answer, AskId, Event, KeeperError, Keepers, LinkId, NetAction, NetEvent, Notice,
-    PairError, PairingProgress, Progress, RelayUrl, decode_receipt,
+    Action, Address, Answer, AskId, Event, KeeperError, Keepers, LinkId, NetAction, NetEvent,
+    Notice, PairError, PairingProgress, Progress, RelayUrl, decode_receipt,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
@@ -614,7 +614,7 @@ impl World {
         self.ask_for(pairing, body, 60)
     }
 
-    fn ask_for(&mut self, pairing: PairingId, body: RequestBody, wait_s: u16) -> AskId {
+    pub(crate) fn ask_for(&mut self, pairing: PairingId, body: RequestBody, wait_s: u16) -> AskId {
         self.asks += 1;
         let ask = AskId(self.asks);
         self.step(Event::Ask {
