@@ -60,6 +60,7 @@ impl World {
             ssh_auth_sock: "/run/ssh.sock".into(),
             state_folder: "/state".into(),
             pid: 1,
+            here: keystead_agent::Here::default(),
         };
         let now = it.machine.now(now_ms);
         let mut io = Io {
@@ -146,7 +147,8 @@ impl World {
             }
             Action::Reply { client, reply } => self.take_agents_reply(at, client, reply),
             Action::Net(action) => self.net(site, action),
-            Action::Say { .. } | Action::Stop => {}
+            // No agent was there before, and nothing is added.
+            Action::Say { .. } | Action::Upstream { .. } | Action::Local(_) | Action::Stop => {}
         }
     }
 
@@ -164,6 +166,7 @@ impl World {
         let address = address_of(Site::Workstation(at));
         let event = Event::Command {
             client,
+            attached: None,
             line: serde_json::to_vec(command).unwrap(),
             addresses: vec![SocketAddr::new(address, 0)],
         };

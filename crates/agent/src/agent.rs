@@ -4,7 +4,7 @@
 //! actions unless the entry of that request is in the log, and unless the signature is the key's
 //! over just the bytes that were asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -14,13 +14,17 @@ use keystead_keeper::{
     self as keeper, AskId, Keepers, NetAction, NetEvent, Notice, PairingView, RelayUrl,
 };
 
+use crate::added::Added;
 use crate::asks::Ask;
 use crate::certificates::Certificates;
 use crate::connection::{Connection, Frame};
 use crate::control::{Failure, Reply};
+use crate::errand::Door;
 use crate::evidence::{Look, Seen};
-use crate::front::Lock;
 use crate::keeps::Keeps;
+use crate::listing::Habits;
+use crate::local::{LocalDoor, LocalLink};
+use crate::lock::Lock;
 use crate::log::{Book, Entry, hex};
 use crate::pairing::Pairing;
 use crate::policy::{FILE_NAME, Policy, PolicyError};
@@ -41,6 +45,16 @@ pub struct Agent {
     pub(crate) notices: Vec<String>,
     pub(crate) policy: Policy,
     pub(crate) certificates: Certificates,
+    /// What is held by the local authenticator.
+    pub(crate) added: Added,
+    pub(crate) local: LocalLink,
+    /// Blobs of keys that live elsewhere and are not to be seen until they are shown again.
+    pub(crate) hidden: BTreeSet<Vec<u8>>,
+    /// Keys that programs here brought into a keeper's custody since the start.
+    pub(crate) custody: BTreeMap<Vec<u8>, PairingId>,
+    pub(crate) habits: Habits,
+    /// Moments at which a connection has waited long enough; those of the past say nothing.
+    pub(crate) alarms: BTreeSet<(u64, ConnectionId)>,
 }
 
 impl Agent {
@@ -86,6 +100,12 @@ impl Agent {
             notices: Vec::new(),
             policy: Policy::default(),
             certificates: Certificates::default(),
+            added: Added::default(),
+            local: LocalLink::default(),
+            hidden: BTreeSet::new(),
+            custody: BTreeMap::new(),
+            habits: Habits::default(),
+            alarms: BTreeSet::new(),
         };
         agent.read_policy(io.disk)?;
         agent.read_certificates(io.disk).map_err(unreadable)?;
@@ -107,16 +127,28 @@ impl Agent {
             Event::Frame { connection, frame } => self.frame(&mut turn, connection, frame),
             Event::HangUp { connection } => self.hang_up(&mut turn, connection),
             Event::Look { connection, seen } => self.looked(&mut turn, connection, seen),
+            Event::Upstream {
+                connection,
+                message,
+            } => self.came_from_upstream(&mut turn, connection, message),
+            Event::Local { bytes } => self.came_from_local(&mut turn, bytes.as_deref()),
+            Event::Forget => self.forget_added(&mut turn),
             Event::Command {
                 client,
                 line,
+                attached,
                 addresses,
-            } => self.command(&mut turn, client, &line, addresses),
+            } => match attached {
+                Some(attached) => self.import_file(&mut turn, client, &line, attached),
+                None => self.command(&mut turn, client, &line, addresses),
+            },
             Event::Leave { client } => self.leave(&mut turn, client),
             Event::Net(event) => self.tell_keepers(&mut turn, keeper::Event::Net(event)),
             Event::Tick => {
                 self.tell_keepers(&mut turn, keeper::Event::Tick);
+                self.tick_local(&mut turn);
                 self.tick_asks(&mut turn);
+                self.tick_connections(&mut turn);
             }
         }
         if let Err(error) = self.book.tick(now, turn.io.disk) {
@@ -131,6 +163,9 @@ impl Agent {
         let asks = self.asks.values().filter_map(Ask::wake_ms);
         asks.chain(self.keepers.next_wake_ms())
             .chain(self.book.wake_ms())
+            .chain(self.local.next_wake_ms())
+            .chain(self.added.next_wake_ms())
+            .chain(self.alarms.first().map(|(at_ms, _)| *at_ms))
             .min()
     }
 
@@ -248,6 +283,19 @@ pub struct Setup {
     pub state_folder: PathBuf,
     /// The agent's process.
     pub pid: u32,
+    /// What holds for keys that are brought here.
+    pub here: Here,
+}
+
+/// What holds for keys that are brought to this agent.
+#[derive(Debug, Clone, Default)]
+pub struct Here {
+    /// The socket of the agent that was there before.
+    pub upstream: Option<PathBuf>,
+    /// The lifetime of a key that came without one (`ssh-agent -t`).
+    pub lifetime_s: Option<u32>,
+    /// Forwarded programs may bring tokens (`ssh-agent -O allow-remote-pkcs11`).
+    pub allow_remote_tokens: bool,
 }
 
 /// One event, the moment it came, and what is to be done about it.
@@ -269,6 +317,10 @@ impl<'a, 'b> Turn<'a, 'b> {
 
     pub(crate) fn reply(&mut self, client: ClientId, reply: Reply) {
         self.act(Action::Reply { client, reply });
+    }
+
+    pub(crate) fn door(&mut self, connection: ConnectionId, door: Door) {
+        self.act(Action::Upstream { connection, door });
     }
 
     pub(crate) fn fail(&mut self, client: ClientId, failure: Failure) {
@@ -328,9 +380,25 @@ pub enum Event {
         client: ClientId,
         /// The line.
         line: Vec<u8>,
+        /// What came behind it, where the line announced something.
+        attached: Option<Attached>,
         /// This machine's addresses at this moment.
         addresses: Vec<SocketAddr>,
     },
+    /// A message of the agent that was there before.
+    Upstream {
+        /// For which connection.
+        connection: ConnectionId,
+        /// The message; none when it cannot be reached, or hung up.
+        message: Option<Frame>,
+    },
+    /// The local authenticator says something.
+    Local {
+        /// As it came; none when it has ended, or could not be started.
+        bytes: Option<Vec<u8>>,
+    },
+    /// Keys that were brought here are to be forgotten (`SIGUSR1`).
+    Forget,
     /// A control connection ended.
     Leave {
         /// Which.
@@ -340,6 +408,14 @@ pub enum Event {
     Net(NetEvent),
     /// [`Agent::next_wake_ms`] has come.
     Tick,
+}
+
+/// Bytes behind a command's line.
+pub struct Attached {
+    /// A key file.
+    pub key: Frame,
+    /// What opens it.
+    pub passphrase: Option<Frame>,
 }
 
 /// What the agent wants done.
@@ -372,6 +448,8 @@ pub enum Action {
         pid: i32,
         /// The line, without its end.
         line: String,
+        /// Somebody has to do something: where there is no terminal the desktop may show it.
+        is_asking: bool,
     },
     /// Answer on the control socket.
     Reply {
@@ -380,6 +458,15 @@ pub enum Action {
         /// What.
         reply: Reply,
     },
+    /// For the agent that was there before.
+    Upstream {
+        /// In the name of which connection.
+        connection: ConnectionId,
+        /// What.
+        door: Door,
+    },
+    /// For the local authenticator.
+    Local(LocalDoor),
     /// For the network.
     Net(NetAction),
     /// End the agent, once the replies are out.

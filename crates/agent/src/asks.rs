@@ -2,23 +2,30 @@
 
 use std::collections::VecDeque;
 
-use keystead_core::{Name, RequestBody, SignForm, SignRequest};
+use keystead_core::{Name, PairingId, Request, RequestBody, SignForm, SignRequest};
 use keystead_formats::ssh::{PublicKey, SessionBind, ToBeSigned};
-use keystead_keeper::{self as keeper, AskId, KeeperError, Progress};
+use keystead_keeper::{self as keeper, AskId, KeeperError, Progress, local};
 
+use crate::adding::{Bringing, Change};
 use crate::agent::{Agent, ClientId, ConnectionId, Turn};
 use crate::connection::Work;
 use crate::control::Reply;
 use crate::ends::{End, checked, note};
+use crate::errand::log_refusal;
 use crate::evidence::{Seen, evidence};
-use crate::front::{KeptKey, Wanted};
+use crate::front::KeptKey;
+use crate::local::LOCAL_WAIT_S;
 use crate::log::{Entry, Hop, hex};
+use crate::policy::Case;
+use crate::signing::{By, Wanted, local_evidence};
 use crate::words::Words;
 
 /// One open question.
 pub(crate) struct Ask {
     pub(crate) asker: Asker,
     pub(crate) keeper: Name,
+    /// Who is asked.
+    pub(crate) pairing: PairingId,
     begun_ms: u64,
     pub(crate) wait_s: u16,
     pub(crate) said: Said,
@@ -36,8 +43,35 @@ pub(crate) enum Asker {
         /// Whom else to ask it of, where the keeper cannot be reached.
         others: Option<Box<Others>>,
     },
-    /// A command, for a key to be made.
+    /// A program, for a signature of the local authenticator.
+    Local { connection: ConnectionId },
+    /// A program, for a key that it brings.
+    Import {
+        connection: ConnectionId,
+        bringing: Box<Bringing>,
+    },
+    /// A program, for a change to what it brought.
+    Change {
+        connection: ConnectionId,
+        change: Change,
+    },
+    /// Nobody.
+    Nobody,
+    /// A command, for a key to be made or taken.
     Command { client: ClientId },
+}
+
+impl Asker {
+    /// The program that waits.
+    pub(crate) const fn connection(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Program { connection, .. }
+            | Self::Local { connection }
+            | Self::Import { connection, .. }
+            | Self::Change { connection, .. } => Some(*connection),
+            Self::Nobody | Self::Command { .. } => None,
+        }
+    }
 }
 
 /// A question that others can answer too.
@@ -77,7 +111,7 @@ impl Ask {
 }
 
 impl Agent {
-    /// Asks the keeper for a signature.
+    /// Asks the keepers for a signature, the first of them first.
     pub(crate) fn ask_signature(
         &mut self,
         turn: &mut Turn<'_, '_>,
@@ -85,66 +119,159 @@ impl Agent {
         wanted: Wanted,
         seen: Seen,
     ) {
-        let Some(connection) = self.connections.get_mut(&id) else {
+        let By::Keepers(keepers) = wanted.by else {
+            return;
+        };
+        let mut keepers = VecDeque::from(keepers);
+        let (Some(kept), Some(connection)) = (keepers.pop_front(), self.connections.get(&id))
+        else {
             return;
         };
         let evidence = evidence(&wanted.content, connection.binds(), seen);
         let entry = Entry {
-            keeper: Some(wanted.kept.keeper.to_string()),
-            pairing: Some(wanted.kept.pairing.to_string()),
-            key: Some(wanted.kept.name.to_string()),
-            fingerprint: Some(wanted.kept.key.fingerprint()),
-            path: connection.binds().iter().map(hop).collect(),
             host_names: evidence.host_names.clone(),
             preimage_bytes: evidence.preimage.as_ref().map(Vec::len),
             process: evidence.process_path.clone(),
-            pid: connection.pid,
-            content_sha256: Some(keystead_formats::ssh::key::key_id(&wanted.message).to_string()),
-            ..content_entry(turn.entry("sign", ""), &wanted.content)
+            ..self.entry_of(turn, id, &wanted.content, &wanted.message)
         };
+        let entry = Entry {
+            fingerprint: Some(kept.key.fingerprint()),
+            ..entry_for(&kept, entry)
+        };
+        let case = Case {
+            key_name: kept.name.as_str(),
+            key: &kept.key,
+            content: &wanted.content,
+            binds: connection.binds(),
+            evidence: &evidence,
+        };
+        if let Err(refusal) = self.policy.judge(&case) {
+            let why = refusal.to_string();
+            let entry = Entry {
+                decision: REFUSED_HERE.to_owned(),
+                reason: Some(why.clone()),
+                ..entry
+            };
+            self.record(turn, &entry);
+            self.after_refusal(id);
+            return self.refuse(turn, id, &why);
+        }
         let sign = SignRequest {
-            key: wanted.kept.key.id(),
+            key: kept.key.id(),
             form: SignForm::Ssh,
             content: wanted.message.clone(),
             flags: wanted.flags,
             evidence,
         };
-        let others = (!wanted.others.is_empty()).then(|| {
-            Box::new(Others {
-                keepers: wanted.others.into(),
-                sign: sign.clone(),
-            })
+        let others = (!keepers.is_empty()).then(|| {
+            let sign = sign.clone();
+            Box::new(Others { keepers, sign })
         });
         let asker = Asker::Program {
             connection: id,
-            key: wanted.kept.key.clone(),
+            key: kept.key.clone(),
             message: wanted.message,
             others,
         };
-        self.ask_keeper(turn, id, asker, (wanted.kept, sign), entry);
+        self.ask_keeper(turn, asker, (kept, sign), entry);
+    }
+
+    /// Asks the local authenticator for a signature.
+    pub(crate) fn ask_local_signature(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: ConnectionId,
+        wanted: Wanted,
+    ) {
+        let (By::Local(key), Some(connection)) = (wanted.by, self.connections.get(&id)) else {
+            return;
+        };
+        let entry = Entry {
+            key: Some(key.name.clone()),
+            fingerprint: Some(key.fingerprint.clone()),
+            ..self.entry_of(turn, id, &wanted.content, &wanted.message)
+        };
+        if key.is_limited && connection.path().has_refused_bind {
+            let why = "a key that is limited to destinations, and a bind that was refused";
+            return self.refuse(turn, id, why);
+        }
+        let body = RequestBody::Sign(SignRequest {
+            key: key.id,
+            form: SignForm::Ssh,
+            content: wanted.message,
+            flags: wanted.flags,
+            evidence: local_evidence(&key, connection),
+        });
+        let asker = Asker::Local { connection: id };
+        self.ask(turn, asker, Whom::local(), body, entry);
+    }
+
+    /// Asks a keeper, or the local authenticator.
+    pub(crate) fn ask(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        asker: Asker,
+        whom: Whom,
+        body: RequestBody,
+        entry: Entry,
+    ) {
+        let ask = self.new_ask();
+        let waiting = asker
+            .connection()
+            .and_then(|id| self.connections.get_mut(&id));
+        if let Some(connection) = waiting {
+            connection.work = Work::Ask(ask);
+        }
+        let Whom {
+            pairing,
+            name: keeper,
+        } = whom;
+        let is_local = pairing == local::ID;
+        let wait_s = match &asker {
+            _ if is_local => LOCAL_WAIT_S,
+            // Nobody's login hangs on it, so the person may take the time that a request can have.
+            Asker::Command { .. } => Request::WAIT_S_MAX.min(MAKE_KEY_WAIT_S),
+            _ => self.setup.settings.wait_s,
+        };
+        let entry = Entry {
+            keeper: Some(keeper.to_string()),
+            pairing: (!is_local).then(|| pairing.to_string()),
+            ..entry
+        };
+        let open = Ask {
+            asker,
+            keeper,
+            pairing,
+            begun_ms: turn.now.mono_ms,
+            wait_s,
+            said: Said::Nothing,
+            entry,
+        };
+        self.asks.insert(ask, open);
+        if is_local {
+            return self.ask_local(turn, ask, body, wait_s);
+        }
+        let event = keeper::Event::Ask {
+            ask,
+            pairing,
+            body,
+            wait_s,
+        };
+        self.tell_keepers(turn, event);
     }
 
     fn ask_keeper(
         &mut self,
         turn: &mut Turn<'_, '_>,
-        id: ConnectionId,
         asker: Asker,
         (kept, sign): (KeptKey, SignRequest),
         entry: Entry,
     ) {
-        let ask = self.new_ask();
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.work = Work::Ask(ask);
-        }
-        let wait_s = self.setup.settings.wait_s;
-        self.open(turn, ask, asker, kept.keeper, wait_s, entry);
-        let event = keeper::Event::Ask {
-            ask,
+        let whom = Whom {
             pairing: kept.pairing,
-            body: RequestBody::Sign(sign),
-            wait_s,
+            name: kept.keeper,
         };
-        self.tell_keepers(turn, event);
+        self.ask(turn, asker, whom, RequestBody::Sign(sign), entry);
     }
 
     /// Asks the next keeper of the same key, as this one cannot be reached.
@@ -159,15 +286,12 @@ impl Agent {
         let keeper = open.keeper.as_str();
         self.say(turn, id, &Words::Unreached { keeper, why });
         let entry = Entry {
-            keeper: Some(next.0.keeper.to_string()),
-            pairing: Some(next.0.pairing.to_string()),
-            key: Some(next.0.name.to_string()),
             request_hash: None,
             decision: String::new(),
             reason: None,
-            ..open.entry
+            ..entry_for(&next.0, open.entry)
         };
-        self.ask_keeper(turn, id, open.asker, next, entry);
+        self.ask_keeper(turn, open.asker, next, entry);
     }
 
     /// Asks the keeper to make a key.
@@ -180,43 +304,12 @@ impl Agent {
     ) {
         let (pairing, name) = whom;
         let entry = Entry {
-            keeper: Some(name.to_string()),
-            pairing: Some(pairing.to_string()),
             key: Some(made.name.to_string()),
             ..turn.entry("make-key", "")
         };
-        let ask = self.new_ask();
-        // Nobody's login hangs on it, so the person may take the time that a request can have.
-        let wait_s = keystead_core::Request::WAIT_S_MAX.min(MAKE_KEY_WAIT_S);
-        self.open(turn, ask, Asker::Command { client }, name, wait_s, entry);
         let body = RequestBody::MakeKey(made);
-        let event = keeper::Event::Ask {
-            ask,
-            pairing,
-            body,
-            wait_s,
-        };
-        self.tell_keepers(turn, event);
-    }
-
-    fn open(
-        &mut self,
-        turn: &Turn<'_, '_>,
-        ask: AskId,
-        asker: Asker,
-        keeper: Name,
-        wait_s: u16,
-        entry: Entry,
-    ) {
-        let open = Ask {
-            asker,
-            keeper,
-            begun_ms: turn.now.mono_ms,
-            wait_s,
-            said: Said::Nothing,
-            entry,
-        };
-        self.asks.insert(ask, open);
+        let asker = Asker::Command { client };
+        self.ask(turn, asker, Whom { pairing, name }, body, entry);
     }
 
     /// News of an open question.
@@ -262,7 +355,11 @@ impl Agent {
         let left_s = open.left_s(turn.now.mono_ms);
         let keeper = open.keeper.to_string();
         match open.asker {
-            Asker::Program { connection, .. } => {
+            Asker::Nobody => {}
+            Asker::Program { connection, .. }
+            | Asker::Local { connection }
+            | Asker::Import { connection, .. }
+            | Asker::Change { connection, .. } => {
                 let keeper = keeper.as_str();
                 let words = match news {
                     Said::Asking => Words::Asking { keeper, left_s },
@@ -285,7 +382,11 @@ impl Agent {
         let Some(open) = self.asks.remove(&ask) else {
             return;
         };
-        self.tell_keepers(turn, keeper::Event::Withdraw { ask });
+        if open.pairing == local::ID {
+            self.withdraw_local(turn, ask);
+        } else {
+            self.tell_keepers(turn, keeper::Event::Withdraw { ask });
+        }
         let entry = Entry {
             unix_s: turn.now.unix_s,
             decision: WITHDRAWN.to_owned(),
@@ -317,7 +418,7 @@ impl Agent {
         let end = match written {
             Ok(()) => Ok(end),
             Err(error) => {
-                let why = format!("the log cannot be written ({error}), so nothing is signed");
+                let why = log_refusal(&error);
                 self.notice(why.clone());
                 Err(why)
             }
@@ -332,10 +433,26 @@ impl Agent {
                 return self.ask_next(turn, connection, open, next, reason);
             }
         }
-        match open.asker {
-            Asker::Program { connection, .. } => {
-                self.finish_signature(turn, connection, &open, end);
+        self.tell(turn, open, end);
+    }
+
+    /// The asker gets what it asked for, or learns why not.
+    fn tell(&mut self, turn: &mut Turn<'_, '_>, mut open: Ask, end: Result<End, String>) {
+        match std::mem::replace(&mut open.asker, Asker::Nobody) {
+            Asker::Program {
+                connection, key, ..
+            } => self.finish_signature(turn, connection, &open, Some(key.blob()), end),
+            Asker::Local { connection } => {
+                self.finish_signature(turn, connection, &open, None, end);
             }
+            Asker::Import {
+                connection,
+                bringing,
+            } => self.finish_import(turn, connection, *bringing, &open, end),
+            Asker::Change { connection, change } => {
+                self.finish_change(turn, connection, change, &open, end);
+            }
+            Asker::Nobody => {}
             Asker::Command { client } => {
                 let reply = self.finish_key(turn, &open, end);
                 turn.reply(client, reply);
@@ -344,7 +461,29 @@ impl Agent {
     }
 }
 
-fn content_entry(entry: Entry, content: &ToBeSigned) -> Entry {
+/// Who is asked.
+pub(crate) struct Whom {
+    pub(crate) pairing: PairingId,
+    pub(crate) name: Name,
+}
+
+impl Whom {
+    pub(crate) fn local() -> Self {
+        Self {
+            pairing: local::ID,
+            name: local::name(),
+        }
+    }
+}
+
+fn entry_for(kept: &KeptKey, entry: Entry) -> Entry {
+    Entry {
+        key: Some(kept.name.to_string()),
+        ..entry
+    }
+}
+
+pub(crate) fn content_entry(entry: Entry, content: &ToBeSigned) -> Entry {
     let purpose = Some(content.purpose().as_str().to_owned());
     match content {
         ToBeSigned::UserAuth(login) => Entry {
@@ -361,13 +500,16 @@ fn content_entry(entry: Entry, content: &ToBeSigned) -> Entry {
     }
 }
 
-fn hop(bind: &SessionBind) -> Hop {
+pub(crate) fn hop(bind: &SessionBind) -> Hop {
     Hop {
         host_key: bind.host_key.fingerprint(),
         session_id: hex(&bind.session_id),
         forwarding: bind.forwarding,
     }
 }
+
+/// By the policy of this machine; no keeper was asked.
+const REFUSED_HERE: &str = "refused-here";
 
 /// A program or command went away.
 const WITHDRAWN: &str = "withdrawn";

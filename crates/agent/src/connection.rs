@@ -7,10 +7,13 @@ use std::collections::VecDeque;
 
 use keystead_core::Evidence;
 use keystead_formats::ssh::SessionBind;
-use keystead_formats::ssh::agent::{QUERY, Request, Response};
+use keystead_formats::ssh::agent::{Request, Response};
+use keystead_formats::ssh::constraint::Path;
 use keystead_keeper::AskId;
 
+use crate::errand::Errand;
 use crate::front::Wanted;
+use crate::upstream::Upstream;
 
 /// A frame's body; wiped when dropped, since keys and passphrases come this way.
 pub type Frame = zeroize::Zeroizing<Vec<u8>>;
@@ -22,7 +25,14 @@ pub struct Connection {
     pub pid: Option<i32>,
     /// What is worked on for it.
     pub work: Work,
+    /// Path of its program; the outer one is none before anybody has looked.
+    pub(crate) process: Option<Option<String>>,
+    /// Who was here before, for this program.
+    pub(crate) upstream: Upstream,
+    /// The holder said no, and the person has set that this is the end of it.
+    pub(crate) is_aborted: bool,
     binds: Vec<SessionBind>,
+    has_refused_bind: bool,
     waiting: VecDeque<Frame>,
     waiting_bytes: usize,
 }
@@ -59,20 +69,37 @@ impl Connection {
         &self.binds
     }
 
-    /// Answers an extension (RFC 9987 §3.8): failure means it is not known here, extension
-    /// failure that it is known and not done.
-    pub fn extension(&mut self, name: &str, contents: &[u8]) -> Response {
-        match name {
-            QUERY if contents.is_empty() => Response::query(&[QUERY, SessionBind::EXTENSION]),
-            QUERY => Response::ExtensionFailure,
-            SessionBind::EXTENSION => match self.bind(contents) {
-                Ok(()) => Response::Success,
-                Err(why) => {
-                    tracing::warn!(why, pid = self.pid, "session bind refused");
-                    Response::ExtensionFailure
-                }
-            },
-            _ => Response::Failure,
+    /// What the connection has proved, for constraints.
+    #[must_use]
+    pub fn path(&self) -> Path<'_> {
+        Path {
+            binds: &self.binds,
+            has_refused_bind: self.has_refused_bind,
+        }
+    }
+
+    /// What another agent has to be told before it is asked in the program's name: the binds, and
+    /// one that is refused there too if one was here.
+    pub(crate) fn bind_messages(&self) -> Vec<Frame> {
+        let message = |contents: &[u8]| {
+            let name = SessionBind::EXTENSION;
+            Frame::new(Request::Extension { name, contents }.encode())
+        };
+        let binds = self.binds.iter().map(|bind| message(&bind.encode()));
+        let refused = self.has_refused_bind.then(|| message(&[]));
+        binds.chain(refused).collect()
+    }
+
+    /// Answers a `session-bind@openssh.com`: extension failure means that it is known and not
+    /// done (RFC 9987 §3.8).
+    pub fn bind_session(&mut self, contents: &[u8]) -> Response {
+        match self.bind(contents) {
+            Ok(()) => Response::Success,
+            Err(why) => {
+                tracing::warn!(why, pid = self.pid, "session bind refused");
+                self.has_refused_bind = true;
+                Response::ExtensionFailure
+            }
         }
     }
 
@@ -107,27 +134,11 @@ pub enum Work {
     Look(Box<Wanted>),
     /// A keeper is being asked.
     Ask(AskId),
-}
-
-/// Why a request that this version does not do is refused, for the person's terminal. None for
-/// what programs ask by themselves.
-#[must_use]
-pub fn refusal(request: &Request<'_>) -> Option<&'static str> {
-    match request {
-        Request::AddIdentity(_) | Request::AddSmartcard { .. } => {
-            Some("this agent takes no keys yet: make them at the authenticator")
-        }
-        Request::RemoveIdentity { .. }
-        | Request::RemoveAllIdentities
-        | Request::RemoveSmartcard { .. } => {
-            Some("keys are kept elsewhere: remove them there, or unpair")
-        }
-        Request::RequestIdentities
-        | Request::Sign { .. }
-        | Request::Lock(_)
-        | Request::Unlock(_)
-        | Request::Extension { .. } => None,
-    }
+    /// The agent that was there before is being asked, perhaps only until a moment of the steady
+    /// clock.
+    Upstream(Box<Errand>, Option<u64>),
+    /// A wrong passphrase is answered at this moment of the steady clock.
+    Pause(u64),
 }
 
 /// Requests that may wait behind one that a person is asked for. `ssh` sends one at a time;
@@ -172,8 +183,12 @@ mod tests {
 
     #[track_caller]
     fn check(mut connection: Connection, expected: &Response, hops: usize) {
-        let answer = connection.extension(SessionBind::EXTENSION, &captured().encode());
+        let answer = connection.bind_session(&captured().encode());
         assert_eq!((&answer, connection.binds().len()), (expected, hops));
+        let is_refused = *expected == Response::ExtensionFailure;
+        assert_eq!(connection.path().has_refused_bind, is_refused);
+        let messages = hops + usize::from(is_refused);
+        assert_eq!(connection.bind_messages().len(), messages);
     }
 
     #[test]

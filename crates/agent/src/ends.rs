@@ -21,12 +21,16 @@ impl Agent {
         turn: &mut Turn<'_, '_>,
         id: ConnectionId,
         open: &Ask,
+        key: Option<&[u8]>,
         end: Result<End, String>,
     ) {
-        let keeper = open.keeper.as_str();
-        let words = words_of(open, keeper, &end);
-        if let Some(words) = words {
-            self.say(turn, id, &words);
+        self.say_end(turn, id, open, &end);
+        let is_approved = matches!(&end, Ok(Ok(answer)) if answer.outcome == Outcome::Approve);
+        match key {
+            Some(key) if is_approved => self.note_habit(id, &open.entry, key),
+            Some(_) => self.after_refusal(id),
+            // What was added here has no holder who could say no.
+            None => {}
         }
         let answer = match end {
             Ok(Ok(Answer {
@@ -37,6 +41,19 @@ impl Agent {
             _ => Response::Failure,
         };
         self.answer(turn, id, &answer);
+    }
+
+    /// One line for the person, where there is something to say.
+    pub(crate) fn say_end(
+        &self,
+        turn: &mut Turn<'_, '_>,
+        id: ConnectionId,
+        open: &Ask,
+        end: &Result<End, String>,
+    ) {
+        if let Some(words) = words_of(open, open.keeper.as_str(), end) {
+            self.say(turn, id, &words);
+        }
     }
 
     /// What the command is told.

@@ -2,16 +2,20 @@
 //!
 //! **Invariant:** every frame is answered or its connection is closed, whatever is in it.
 
-use keystead_core::SecretBytes;
-use keystead_formats::ssh::agent::{
-    FLAG_RSA_SHA2_256, FLAG_RSA_SHA2_512, Identity, Request, Response,
-};
-use keystead_formats::ssh::{PublicKey, ToBeSigned};
+use keystead_formats::ssh::SessionBind;
+use keystead_formats::ssh::agent::{QUERY, Request, Response};
 
+use crate::adding::Change;
 use crate::agent::{Action, Agent, ConnectionId, Turn};
-use crate::connection::{Frame, Work, refusal};
-use crate::evidence::{Look, Seen};
+use crate::asks::{Asker, Whom};
+use crate::connection::{Frame, Work};
+use crate::errand::{Door, Errand, Message, query};
+use crate::local::{frame_of, secret};
+use crate::lock::Try;
 use crate::words::Words;
+
+pub use crate::kept::KeptKey;
+pub use crate::signing::Wanted;
 
 impl Agent {
     /// A frame came: its turn now, or behind those before it.
@@ -30,16 +34,29 @@ impl Agent {
 
     /// The program is gone: its request is withdrawn.
     pub(crate) fn hang_up(&mut self, turn: &mut Turn<'_, '_>, id: ConnectionId) {
-        if let Some(connection) = self.connections.remove(&id)
-            && let Work::Ask(ask) = connection.work
-        {
+        let Some(connection) = self.connections.remove(&id) else {
+            return;
+        };
+        if connection.upstream.is_open() {
+            turn.door(id, Door::Close);
+        }
+        if let Work::Ask(ask) = connection.work {
             self.withdraw(turn, ask);
         }
     }
 
     /// Answers, and takes up the next frame that waits.
     pub(crate) fn answer(&mut self, turn: &mut Turn<'_, '_>, id: ConnectionId, answer: &Response) {
-        let message = answer.encode();
+        self.answer_message(turn, id, answer.encode());
+    }
+
+    /// As [`Agent::answer`], with a message that is encoded already.
+    pub(crate) fn answer_message(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: ConnectionId,
+        message: Vec<u8>,
+    ) {
         turn.act(Action::Answer {
             connection: id,
             message,
@@ -62,100 +79,134 @@ impl Agent {
             }
         };
         tracing::debug!(?request, connection = id.0);
-        let answer = match request {
+        if self.lock.is_closed() && !works_locked(&request) {
+            // `ssh` tries keys by itself, so only who signs is told.
+            let why = "the agent is locked (ssh-add -X unlocks it)";
+            return self.refuse(turn, id, why);
+        }
+        match request {
             Request::Sign {
                 key,
                 message,
                 flags,
-            } => return self.sign(turn, id, key, message, flags),
-            Request::RequestIdentities => Response::Identities(self.identities()),
-            Request::Lock(passphrase) => self.lock.close(passphrase),
-            Request::Unlock(passphrase) => self.lock.open(turn.now.mono_ms, passphrase),
-            Request::Extension { name, contents } => match self.connections.get_mut(&id) {
-                Some(connection) => connection.extension(name, contents),
-                None => Response::Failure,
-            },
-            Request::AddIdentity(_)
-            | Request::AddSmartcard { .. }
-            | Request::RemoveIdentity { .. }
-            | Request::RemoveAllIdentities
-            | Request::RemoveSmartcard { .. } => {
-                if let Some(why) = refusal(&request) {
-                    self.say(turn, id, &Words::RefusedHere { why });
-                }
-                Response::Failure
+            } => self.sign(turn, id, (key, message, flags)),
+            Request::RequestIdentities => self.list(turn, id),
+            Request::Lock(passphrase) => self.lock_up(turn, id, passphrase, frame),
+            Request::Unlock(passphrase) => self.unlock(turn, id, passphrase, frame),
+            Request::Extension { name, contents } => {
+                self.extension(turn, id, (name, contents), frame);
             }
-        };
-        self.answer(turn, id, &answer);
-    }
-
-    fn identities(&self) -> Vec<Identity> {
-        if self.lock.is_closed() {
-            return Vec::new();
+            Request::AddIdentity(added) => self.add(turn, id, &added, frame),
+            Request::AddSmartcard {
+                id: token,
+                pin,
+                constraints,
+            } => self.add_token(turn, id, (token, pin), constraints.as_deref(), frame),
+            Request::RemoveIdentity { key } => self.remove(turn, id, key, frame),
+            Request::RemoveAllIdentities => self.remove_all(turn, id, frame),
+            Request::RemoveSmartcard { id: token, .. } => self.remove_token(turn, id, token, frame),
         }
-        let keys = self.kept_keys().into_iter();
-        let identity = |kept: KeptKey| Identity {
-            key: kept.key.blob().to_vec(),
-            comment: kept.comment(),
-        };
-        keys.map(identity).collect()
     }
 
-    /// Begins a signature: finds the key, and looks at who asks.
-    fn sign(
+    /// Failure means that an extension is not known here, nor by the agent that was there before.
+    fn extension(
         &mut self,
         turn: &mut Turn<'_, '_>,
         id: ConnectionId,
-        key: &[u8],
-        message: &[u8],
-        flags: u32,
+        (name, contents): (&str, &[u8]),
+        frame: &Frame,
     ) {
-        let refuse = |agent: &mut Self, turn: &mut Turn<'_, '_>, why: &str| {
-            agent.say(turn, id, &Words::RefusedHere { why });
-            agent.answer(turn, id, &Response::Failure);
-        };
-        if self.lock.is_closed() {
-            return refuse(self, turn, "the agent is locked (ssh-add -X unlocks it)");
-        }
-        if flags & !(FLAG_RSA_SHA2_256 | FLAG_RSA_SHA2_512) != 0 {
-            return refuse(self, turn, "a signature with an option that is not known");
-        }
-        let mut keepers = self.keepers_of(key);
-        if keepers.is_empty() {
-            // Programs try keys by themselves; no word about it.
-            return self.answer(turn, id, &Response::Failure);
-        }
-        let kept = keepers.remove(0);
-        let Some(connection) = self.connections.get_mut(&id) else {
-            return;
-        };
-        let content = ToBeSigned::parse(message);
-        let look = Look::at(&content, connection.binds());
-        connection.work = Work::Look(Box::new(Wanted {
-            kept,
-            others: keepers,
-            message: message.to_vec(),
-            content,
-            flags,
-        }));
-        match connection.pid {
-            Some(pid) => turn.act(Action::Look {
-                connection: id,
-                pid,
-                look,
-            }),
-            None => self.looked(turn, id, Seen::default()),
+        match name {
+            QUERY if !contents.is_empty() => self.answer(turn, id, &Response::ExtensionFailure),
+            QUERY if self.has_upstream() => {
+                self.send_errand(turn, id, frame.clone(), Errand::Query);
+            }
+            QUERY => self.answer(turn, id, &query(None)),
+            SessionBind::EXTENSION => {
+                let Some(connection) = self.connections.get_mut(&id) else {
+                    return;
+                };
+                let answer = connection.bind_session(contents);
+                if let Some(bind) = connection.upstream.bind(frame) {
+                    turn.door(id, Door::Send(Message(bind)));
+                }
+                self.answer(turn, id, &answer);
+            }
+            _ => self.send_errand(turn, id, frame.clone(), Errand::Pass),
         }
     }
 
-    /// What was found at the process is there: ask the keeper.
-    pub(crate) fn looked(&mut self, turn: &mut Turn<'_, '_>, id: ConnectionId, seen: Seen) {
-        let Some(connection) = self.connections.get_mut(&id) else {
-            return;
+    /// `ssh-add -x`: closed, here and wherever keys are that programs brought.
+    fn lock_up(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: ConnectionId,
+        passphrase: &[u8],
+        frame: &Frame,
+    ) {
+        if !self.lock.close(passphrase) {
+            return self.answer(turn, id, &Response::Failure);
+        }
+        self.pass_lock(turn, id, true, passphrase, frame);
+    }
+
+    fn unlock(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: ConnectionId,
+        passphrase: &[u8],
+        frame: &Frame,
+    ) {
+        match self.lock.open(turn.now.mono_ms, passphrase) {
+            Try::WasOpen => self.answer(turn, id, &Response::Failure),
+            Try::Open => self.pass_lock(turn, id, false, passphrase, frame),
+            Try::Wrong { at_ms } => {
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.work = Work::Pause(at_ms);
+                    self.alarms.insert((at_ms, id));
+                }
+            }
+        }
+    }
+
+    /// The local authenticator is told, then the agent that was there before; the answer is ours.
+    fn pass_lock(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: ConnectionId,
+        lock: bool,
+        passphrase: &[u8],
+        frame: &Frame,
+    ) {
+        if !self.local.is_up() {
+            return self.send_errand(turn, id, frame.clone(), Errand::Also(Response::Success));
+        }
+        let body = keystead_core::RequestBody::Lock(keystead_core::LockRequest {
+            lock,
+            passphrase: secret(&[passphrase]),
+        });
+        let asker = Asker::Change {
+            connection: id,
+            change: Change::Lock(frame_of(frame)),
         };
-        match std::mem::take(&mut connection.work) {
-            Work::Look(wanted) => self.ask_signature(turn, id, *wanted, seen),
-            other @ (Work::None | Work::Ask(_)) => connection.work = other,
+        let entry = turn.entry(if lock { "lock" } else { "unlock" }, "");
+        self.ask(turn, asker, Whom::local(), body, entry);
+    }
+
+    /// Moments that connections waited for have come.
+    pub(crate) fn tick_connections(&mut self, turn: &mut Turn<'_, '_>) {
+        while let Some((at_ms, id)) = self.alarms.first().copied() {
+            if at_ms > turn.now.mono_ms {
+                return;
+            }
+            self.alarms.pop_first();
+            match self.connections.get(&id).map(|it| &it.work) {
+                Some(Work::Pause(until_ms)) if *until_ms <= turn.now.mono_ms => {
+                    self.answer(turn, id, &Response::Failure);
+                }
+                Some(Work::Upstream(..)) => self.give_up_errand(turn, id),
+                _ => {}
+            }
         }
     }
 
@@ -164,126 +215,28 @@ impl Agent {
         let pid = self.connections.get(&id).and_then(|it| it.pid);
         if let Some(pid) = pid {
             let line = words.to_string();
-            turn.act(Action::Say { pid, line });
-        }
-    }
-}
-
-/// A signature that a program wants.
-pub struct Wanted {
-    /// By which key.
-    pub kept: KeptKey,
-    /// The same key at other keepers, to be asked in turn where one cannot be reached.
-    pub others: Vec<KeptKey>,
-    /// Of what.
-    pub message: Vec<u8>,
-    /// The same, understood.
-    pub content: ToBeSigned,
-    /// As in the agent protocol.
-    pub flags: u32,
-}
-
-/// A key of a keeper.
-#[derive(Debug, Clone)]
-pub struct KeptKey {
-    /// Who keeps it.
-    pub pairing: keystead_core::PairingId,
-    /// The keeper's name on this machine.
-    pub keeper: keystead_core::Name,
-    /// The key's name.
-    pub name: keystead_core::Name,
-    /// The key.
-    pub key: PublicKey,
-}
-
-impl KeptKey {
-    /// What stands behind the key in lists and `.pub` files.
-    #[must_use]
-    pub fn comment(&self) -> String {
-        format!("{}@{}", self.name, self.keeper)
-    }
-}
-
-impl Agent {
-    /// A key at every keeper that lists it: those that are connected first, and among them
-    /// who was paired first. Whoever lists another's key later does not get its requests.
-    fn keepers_of(&self, key: &[u8]) -> Vec<KeptKey> {
-        let mut keys = self.kept_keys();
-        keys.retain(|kept| kept.key.blob() == key);
-        if keys.len() > 1 {
-            let views = self.keepers.pairings();
-            keys.sort_by_key(|kept| {
-                let view = views.iter().find(|it| it.pairing == kept.pairing);
-                view.map(|it| (!it.is_connected, it.paired_unix_s))
+            let is_asking = matches!(words, Words::Asking { .. });
+            turn.act(Action::Say {
+                pid,
+                line,
+                is_asking,
             });
         }
-        keys
-    }
-
-    /// The keys that can be asked for, in the keepers' order.
-    pub(crate) fn kept_keys(&self) -> Vec<KeptKey> {
-        let keys = self.keepers.keys().into_iter();
-        let keys = keys.filter_map(|(pairing, keeper, entry)| {
-            let key = PublicKey::from_blob(&entry.public_key)
-                .inspect_err(|error| tracing::warn!(%error, key = %entry.name, "passed over"))
-                .ok()?;
-            Some(KeptKey {
-                pairing,
-                keeper,
-                name: entry.name,
-                key,
-            })
-        });
-        keys.collect()
     }
 }
 
-/// `ssh-add -x`: closed, nothing is listed or signed (RFC 9987 §3.7).
-#[derive(Default)]
-pub(crate) struct Lock {
-    passphrase: Option<SecretBytes>,
-    not_before_ms: u64,
-    failures: u32,
-}
-
-impl Lock {
-    pub(crate) const fn is_closed(&self) -> bool {
-        self.passphrase.is_some()
-    }
-
-    fn close(&mut self, passphrase: &[u8]) -> Response {
-        if self.is_closed() {
-            return Response::Failure;
-        }
-        self.passphrase = Some(secret(passphrase));
-        self.failures = 0;
-        Response::Success
-    }
-
-    /// A wrong passphrase makes the next try wait longer, whoever tries.
-    fn open(&mut self, now_ms: u64, passphrase: &[u8]) -> Response {
-        let Some(kept) = &self.passphrase else {
-            return Response::Failure;
-        };
-        if now_ms < self.not_before_ms {
-            return Response::Failure;
-        }
-        if kept.ct_eq(&secret(passphrase)) {
-            *self = Self::default();
-            return Response::Success;
-        }
-        self.failures = (self.failures + 1).min(UNLOCK_FAILURES_MAX);
-        let pause_ms = UNLOCK_PAUSE_MS * u64::from(self.failures);
-        self.not_before_ms = now_ms.saturating_add(pause_ms);
-        Response::Failure
+/// While the agent is locked a list is empty and a bind is a bind; all else is refused.
+fn works_locked(request: &Request<'_>) -> bool {
+    match request {
+        Request::RequestIdentities
+        | Request::Lock(_)
+        | Request::Unlock(_)
+        | Request::Extension { .. } => true,
+        Request::Sign { .. }
+        | Request::AddIdentity(_)
+        | Request::AddSmartcard { .. }
+        | Request::RemoveIdentity { .. }
+        | Request::RemoveAllIdentities
+        | Request::RemoveSmartcard { .. } => false,
     }
 }
-
-fn secret(passphrase: &[u8]) -> SecretBytes {
-    SecretBytes::fill(passphrase.len(), |bytes| bytes.copy_from_slice(passphrase))
-}
-
-/// OpenSSH's agent waits 0.1 s longer after each wrong passphrase.
-const UNLOCK_PAUSE_MS: u64 = 100;
-/// And at most 10 s.
-const UNLOCK_FAILURES_MAX: u32 = 100;

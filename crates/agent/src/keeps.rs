@@ -23,6 +23,31 @@ pub trait Keeps: Send {
     fn pairings(&self) -> Vec<PairingView>;
 }
 
+/// Nobody: of an agent in the place of `ssh-agent`.
+pub struct NoKeepers;
+
+impl Keeps for NoKeepers {
+    fn step(&mut self, _: Now, _: Event, _: &mut Io<'_>) -> Vec<Action> {
+        Vec::new()
+    }
+
+    fn shut_down(&mut self, _: Now, _: &mut Io<'_>) -> Vec<Action> {
+        Vec::new()
+    }
+
+    fn next_wake_ms(&self) -> Option<u64> {
+        None
+    }
+
+    fn keys(&self) -> Vec<(PairingId, Name, KeyEntry)> {
+        Vec::new()
+    }
+
+    fn pairings(&self) -> Vec<PairingView> {
+        Vec::new()
+    }
+}
+
 impl Keeps for Keepers {
     fn step(&mut self, now: Now, event: Event, io: &mut Io<'_>) -> Vec<Action> {
         Self::step(self, now, event, io)

@@ -3,6 +3,8 @@
 //! **Invariant:** no private key is ever here: nothing in this crate's dependencies can hold one.
 //! No signature leaves before its entry in the log.
 
+mod added;
+mod adding;
 pub mod addresses;
 pub mod agent;
 mod asks;
@@ -12,17 +14,26 @@ mod commands;
 pub mod connection;
 pub mod control;
 mod ends;
+pub mod errand;
 pub mod evidence;
 pub mod front;
+mod importing;
 pub mod keeps;
+mod kept;
 pub mod key_files;
+mod listing;
+pub mod local;
+mod lock;
 pub mod log;
+pub mod notifications;
 mod pairing;
 pub mod peer;
 pub mod policy;
 mod rules;
 pub mod serve;
 pub mod settings;
+mod signing;
+mod upstream;
 pub mod words;
 
-pub use agent::{Action, Agent, ClientId, ConnectionId, Event, LoadError, Setup};
+pub use agent::{Action, Agent, Attached, ClientId, ConnectionId, Event, Here, LoadError, Setup};

@@ -5,13 +5,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// A desktop that shows notifications.
 #[derive(Debug)]
 pub struct Desktop {
     program: PathBuf,
-    last: Option<Instant>,
+    /// When the last line was shown, by the steady clock.
+    last_ms: Option<u64>,
 }
 
 impl Desktop {
@@ -36,17 +36,17 @@ impl Desktop {
     pub const fn with(program: PathBuf) -> Self {
         Self {
             program,
-            last: None,
+            last_ms: None,
         }
     }
 
-    /// Shows a line, unless one was shown just before.
-    pub fn show(&mut self, line: &str) {
-        let is_early = self.last.is_some_and(|last| last.elapsed() < PAUSE);
-        if is_early {
+    /// Shows a line, unless one was shown just before. `now_ms` is of a clock that does not jump.
+    pub fn show(&mut self, now_ms: u64, line: &str) {
+        let is_early = |last_ms: u64| now_ms.saturating_sub(last_ms) < PAUSE_MS;
+        if self.last_ms.is_some_and(is_early) {
             return;
         }
-        self.last = Some(Instant::now());
+        self.last_ms = Some(now_ms);
         let mut command = Command::new(&self.program);
         command
             .args(arguments(line))
@@ -85,7 +85,7 @@ const PROGRAM: &str = "notify-send";
 const SHOWN_MS: u32 = 10_000;
 
 /// Thirty hosts of one run are one reason to look.
-const PAUSE: Duration = Duration::from_secs(5);
+const PAUSE_MS: u64 = 5_000;
 
 #[cfg(test)]
 mod tests {
@@ -117,8 +117,8 @@ mod tests {
         let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
         assert!(made.success());
         let mut desktop = Desktop::with(program);
-        desktop.show("keystead: first");
-        desktop.show("keystead: second");
+        desktop.show(1_000, "keystead: first");
+        desktop.show(5_999, "keystead: second");
         // Reading the pipe waits for the program.
         let told = std::fs::read_to_string(&fifo).unwrap();
         assert_eq!(

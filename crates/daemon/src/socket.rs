@@ -79,16 +79,30 @@ impl Listener {
             .local_addr()
             .map_err(|source| system(unnamed, source))?;
         let path = address.as_pathname().unwrap_or(unnamed).to_owned();
-        listener
+        Self::passed(listener, path).map(Some)
+    }
+
+    /// A socket that another program made for us and passed on. Its file and folder are that
+    /// program's business; the peer's uid is ours.
+    ///
+    /// Call it inside a tokio runtime.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn passed(
+        listener: std::os::unix::net::UnixListener,
+        path: PathBuf,
+    ) -> Result<Self, ListenError> {
+        let inner = listener
             .set_nonblocking(true)
+            .and_then(|()| UnixListener::from_std(listener))
             .map_err(|source| system(&path, source))?;
-        let inner = UnixListener::from_std(listener).map_err(|source| system(&path, source))?;
-        Ok(Some(Self {
+        Ok(Self {
             inner,
             path,
             own_file: None,
             own_uid: home::own_uid(),
-        }))
+        })
     }
 
     /// Where it listens.

@@ -1,55 +1,72 @@
 //! The task that owns the agent: events to [`Agent::step`], actions to the world.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use keystead_daemon::process::Termination;
 use keystead_daemon::socket::{Listener, PeerCred};
-use keystead_daemon::{Clock, FolderDisk, Io, SystemClock, SystemRng};
+use keystead_daemon::{Clock, Disk, Io, SystemClock, SystemRng};
 use keystead_keeper::{Net, NetEvent};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::answers::Answers;
+use super::ends::{Ends, Word};
+use super::local_child::{LocalChild, LocalProgram};
 use super::programs;
+use super::upstreams::Upstreams;
 use crate::agent::{Action, Agent, ClientId, ConnectionId, Event};
 use crate::control::Reply;
+use crate::local::LocalDoor;
+use crate::notifications::Desktop;
 use crate::peer;
 
 /// What events come from.
 pub(super) struct Doors {
     pub(super) programs: Listener,
-    pub(super) commands: Listener,
-    pub(super) net_events: mpsc::Receiver<NetEvent>,
-    pub(super) termination: Termination,
+    /// The control socket, where there is one.
+    pub(super) commands: Option<Listener>,
+    pub(super) net_events: Option<mpsc::Receiver<NetEvent>>,
+    pub(super) ends: Ends,
 }
 
 /// The agent and what its actions need.
 pub(super) struct Carrier {
     agent: Agent,
-    net: Net,
-    disk: FolderDisk,
+    net: Option<Net>,
+    disk: Box<dyn Disk>,
     rng: SystemRng,
     home: Option<PathBuf>,
+    local_program: LocalProgram,
+    local: Option<LocalChild>,
+    upstreams: Upstreams,
+    /// For those who have no terminal.
+    desktop: Option<Desktop>,
     events: mpsc::Sender<Event>,
     came: mpsc::Receiver<Event>,
     last_id: u64,
-    programs: BTreeMap<ConnectionId, mpsc::UnboundedSender<Vec<u8>>>,
+    programs: BTreeMap<ConnectionId, Answers>,
     clients: BTreeMap<ClientId, mpsc::UnboundedSender<Reply>>,
     client_tasks: JoinSet<()>,
     stop: bool,
 }
 
 impl Carrier {
-    pub(super) fn new(agent: Agent, net: Net, disk: FolderDisk, rng: SystemRng) -> Self {
+    pub(super) fn new(parts: Parts) -> Self {
         let (events, came) = mpsc::channel(EVENTS_MAX);
+        let upstreams = Upstreams::new(parts.upstream, events.clone());
         Self {
-            agent,
-            net,
-            disk,
-            rng,
+            agent: parts.agent,
+            net: parts.net,
+            disk: parts.disk,
+            rng: SystemRng,
             home: std::env::home_dir(),
+            local_program: parts.local_program,
+            local: None,
+            upstreams,
+            desktop: parts.desktop,
             events,
             came,
             last_id: 0,
@@ -60,39 +77,65 @@ impl Carrier {
         }
     }
 
-    /// Until the agent or a signal says stop.
+    /// Until the agent, a signal or the end of a parent says stop.
     pub(super) async fn run(mut self, mut doors: Doors) {
         // The keepers open their channels.
         self.step(Event::Tick);
         while !self.stop {
             let wake = self.wake();
             tokio::select! {
+                came = self.came.recv() => self.take_waiting(came),
+                came = from_local(&mut self.local) => {
+                    if came.is_none() {
+                        // Before the step, which may start the next one.
+                        self.local = None;
+                    }
+                    self.step(Event::Local { bytes: came });
+                }
                 accepted = doors.programs.accept() => match accepted {
-                    Ok((stream, peer)) => self.welcome_program(stream, peer),
+                    Ok((stream, peer)) => self.welcome_program(stream, peer.pid),
                     Err(error) => {
                         tracing::error!(%error, "the SSH agent socket is broken");
                         break;
                     }
                 },
-                accepted = doors.commands.accept() => match accepted {
+                accepted = accept(doors.commands.as_ref()) => match accepted {
                     Ok((stream, _)) => self.welcome_client(stream),
                     Err(error) => {
                         tracing::error!(%error, "the control socket is broken");
                         break;
                     }
                 },
-                Some(event) = self.came.recv() => self.step(event),
-                Some(event) = doors.net_events.recv() => self.step(Event::Net(event)),
+                Some(event) = from_net(&mut doors.net_events) => self.step(Event::Net(event)),
                 () = wake => self.step(Event::Tick),
-                signal = doors.termination.wait() => {
-                    tracing::info!(signal, "stopped");
-                    break;
-                }
+                signal = doors.ends.next() => match signal {
+                    Word::Stop(why) => {
+                        tracing::info!(why, "stopped");
+                        break;
+                    }
+                    Word::Forget => self.step(Event::Forget),
+                },
             }
             while self.client_tasks.try_join_next().is_some() {}
         }
         drop(doors);
         self.end().await;
+    }
+
+    /// Events that wait are taken in one go: what is between them and the next wait for the
+    /// system costs more than most of them do.
+    fn take_waiting(&mut self, first: Option<Event>) {
+        let mut next = first;
+        for _ in 0..EVENTS_MAX {
+            let Some(event) = next else {
+                return;
+            };
+            self.step(event);
+            next = self.came.try_recv().ok();
+        }
+        if let Some(event) = next {
+            self.step(event);
+        }
     }
 
     /// Withdraws what is open, lets the last replies out, makes the log durable.
@@ -103,16 +146,19 @@ impl Carrier {
         }
         let mut io = Io {
             rng: &mut self.rng,
-            disk: &mut self.disk,
+            disk: &mut *self.disk,
         };
         // While the last replies go out, the network takes the last words.
         for action in self.agent.close(SystemClock.now(), &mut io) {
             self.act(action);
         }
         self.clients.clear();
+        self.local = None;
         let out = async { while self.client_tasks.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(LAST_REPLIES_WAIT, out).await;
-        tokio::time::sleep(LAST_WORDS).await;
+        if self.net.is_some() {
+            tokio::time::sleep(LAST_WORDS).await;
+        }
     }
 
     /// Sleeps until the agent wants a tick. The agent's clock counts while the machine sleeps and
@@ -140,7 +186,7 @@ impl Carrier {
         }
         let mut io = Io {
             rng: &mut self.rng,
-            disk: &mut self.disk,
+            disk: &mut *self.disk,
         };
         let actions = self.agent.step(SystemClock.now(), event, &mut io);
         for action in actions {
@@ -157,9 +203,8 @@ impl Carrier {
                 connection,
                 message,
             } => {
-                // A program that is gone needs no answer.
-                if let Some(answers) = self.programs.get(&connection) {
-                    let _ = answers.send(message);
+                if let Some(answers) = self.programs.get_mut(&connection) {
+                    answers.send(message);
                 }
             }
             Action::Close { connection } => {
@@ -178,27 +223,66 @@ impl Carrier {
             }
             // Terminals are opened and written without waiting; the line stands there before the
             // answer makes the program go on.
-            Action::Say { pid, line } => peer::say(pid, &line),
+            Action::Say {
+                pid,
+                line,
+                is_asking,
+            } => {
+                let is_said = peer::say(pid, &line);
+                if let Some(desktop) = &mut self.desktop
+                    && is_asking
+                    && !is_said
+                {
+                    desktop.show(SystemClock.now().mono_ms, &line);
+                }
+            }
             Action::Reply { client, reply } => {
                 if let Some(replies) = self.clients.get(&client) {
                     let _ = replies.send(reply);
                 }
             }
-            Action::Net(action) => self.net.apply(action),
+            Action::Upstream { connection, door } => self.upstreams.act(connection, door),
+            Action::Local(door) => self.act_local(door),
+            Action::Net(action) => {
+                if let Some(net) = &mut self.net {
+                    net.apply(action);
+                }
+            }
             Action::Stop => self.stop = true,
         }
     }
 
-    fn welcome_program(&mut self, stream: UnixStream, peer: PeerCred) {
+    fn act_local(&mut self, door: LocalDoor) {
+        match door {
+            LocalDoor::Start => match self.local_program.start() {
+                Ok(child) => self.local = Some(child),
+                Err(error) => {
+                    tracing::error!(%error, "keystead-authenticator cannot be started");
+                    self.local = None;
+                    // Not from within a step: what it asked is still being said.
+                    let events = self.events.clone();
+                    tokio::spawn(async move {
+                        let _ = events.send(Event::Local { bytes: None }).await;
+                    });
+                }
+            },
+            LocalDoor::Send(message) => {
+                if let Some(child) = &mut self.local {
+                    child.send(&message.0);
+                }
+            }
+            LocalDoor::Stop => self.local = None,
+        }
+    }
+
+    fn welcome_program(&mut self, stream: UnixStream, pid: Option<i32>) {
         let connection = ConnectionId(self.next_id());
-        let (answers, to_write) = mpsc::unbounded_channel();
+        let (reader, writer) = stream.into_split();
+        let (answers, flow) = Answers::new(writer);
         self.programs.insert(connection, answers);
-        self.step(Event::Connect {
-            connection,
-            pid: peer.pid,
-        });
+        self.step(Event::Connect { connection, pid });
         let events = self.events.clone();
-        tokio::spawn(programs::program(stream, connection, events, to_write));
+        tokio::spawn(programs::program(reader, connection, events, flow));
     }
 
     fn welcome_client(&mut self, stream: UnixStream) {
@@ -213,6 +297,42 @@ impl Carrier {
     const fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
+    }
+}
+
+/// What a carrier carries.
+pub(super) struct Parts {
+    pub(super) agent: Agent,
+    /// The network, where keepers are reached by one.
+    pub(super) net: Option<Net>,
+    pub(super) disk: Box<dyn Disk>,
+    /// The socket of the agent that was there before.
+    pub(super) upstream: Option<PathBuf>,
+    pub(super) local_program: LocalProgram,
+    pub(super) desktop: Option<Desktop>,
+}
+
+/// Waits for ever where there is none.
+async fn from_local(local: &mut Option<LocalChild>) -> Option<Vec<u8>> {
+    match local {
+        Some(child) => child.next().await.map(<[u8]>::to_vec),
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for ever where there is none.
+async fn from_net(events: &mut Option<mpsc::Receiver<NetEvent>>) -> Option<NetEvent> {
+    match events {
+        Some(events) => events.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for ever where there is none.
+async fn accept(listener: Option<&Listener>) -> io::Result<(UnixStream, PeerCred)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -3,27 +3,37 @@
 //! **Invariant:** nothing is decided here. One task owns the agent; a connection's task reads and
 //! writes alone, so none blocks another.
 
+mod answers;
 mod carrier;
+mod drop_in;
+mod ends;
 mod error;
+mod local_child;
+mod logs;
 mod notify;
 mod programs;
+mod upstreams;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use keystead_core::Name;
 use keystead_daemon::home::Folders;
-use keystead_daemon::process::{self, Lock, Termination};
+use keystead_daemon::process::{self, Lock};
 use keystead_daemon::socket::Listener;
 use keystead_daemon::{Clock, FolderDisk, Io, SystemClock, SystemRng};
 use keystead_keeper::{Net, NetOptions};
 
-use crate::agent::{Agent, Setup};
+use crate::agent::{Agent, Here, Setup};
 use crate::control::{SOCKET_NAME, SSH_SOCKET_NAME};
+use crate::notifications::Desktop;
 use crate::settings::{self, Settings};
 
-use carrier::{Carrier, Doors};
+use carrier::{Carrier, Doors, Parts};
+use ends::Ends;
+use local_child::LocalProgram;
 
+pub use drop_in::{DropIn, FingerprintHash, Interrupt, drop_in};
 pub use error::ServeError;
 
 /// Where the agent lives.
@@ -44,15 +54,19 @@ pub struct Options {
 /// [`ServeError`], when it cannot start.
 pub fn run(options: Options, ready: impl FnOnce(&Path)) -> Result<(), ServeError> {
     process::harden().map_err(|source| ServeError::Process { source })?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(BLOCKING_THREADS_MAX)
-        .build()
-        .map_err(|source| ServeError::Process { source })?;
+    let runtime = runtime()?;
     let served = runtime.block_on(serve(options, ready));
     // A look at a process must not hold the exit up.
     runtime.shutdown_background();
     served
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, ServeError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .build()
+        .map_err(|source| ServeError::Process { source })
 }
 
 /// As [`run`], inside a tokio runtime of the caller's.
@@ -65,7 +79,7 @@ pub async fn serve(options: Options, ready: impl FnOnce(&Path)) -> Result<(), Se
     let settings = read_settings(&folders)?;
     let _lock = Lock::take(&folders.state)?;
     let _ = process::raise_descriptor_limit();
-    let termination = Termination::catch().map_err(|source| ServeError::Process { source })?;
+    let ends = Ends::catch(true, None).map_err(|source| ServeError::Process { source })?;
     let programs = match Listener::from_service_manager()? {
         Some(passed) => passed,
         None => {
@@ -78,12 +92,18 @@ pub async fn serve(options: Options, ready: impl FnOnce(&Path)) -> Result<(), Se
     let (net, net_events) = Net::start(NetOptions { ca_file })?;
     let mut disk = FolderDisk::open(&folders.state)?;
     let mut rng = SystemRng;
+    let upstream = upstream(&settings, programs.path());
+    let desktop = settings.notifications.then(Desktop::of_session).flatten();
     let setup = Setup {
         settings,
         host_name: host_name(),
         ssh_auth_sock: programs.path().to_owned(),
         state_folder: folders.state,
         pid: std::process::id(),
+        here: Here {
+            upstream: upstream.clone(),
+            ..Here::default()
+        },
     };
     let mut io = Io {
         rng: &mut rng,
@@ -94,12 +114,29 @@ pub async fn serve(options: Options, ready: impl FnOnce(&Path)) -> Result<(), Se
     notify::ready();
     let doors = Doors {
         programs,
-        commands,
-        net_events,
-        termination,
+        commands: Some(commands),
+        net_events: Some(net_events),
+        ends,
     };
-    Carrier::new(agent, net, disk, rng).run(doors).await;
+    let parts = Parts {
+        agent,
+        net: Some(net),
+        disk: Box::new(disk),
+        upstream,
+        local_program: LocalProgram::default(),
+        desktop,
+    };
+    Carrier::new(parts).run(doors).await;
     Ok(())
+}
+
+/// The agent that was there before: as the person has set it, else as the environment said when we
+/// were started; never our own socket.
+fn upstream(settings: &Settings, own: &Path) -> Option<PathBuf> {
+    let inherited = || std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from);
+    let path = settings.upstream.clone().or_else(inherited)?;
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    (!path.as_os_str().is_empty() && real(&path) != real(own)).then_some(path)
 }
 
 fn read_settings(folders: &Folders) -> Result<Settings, ServeError> {

@@ -1,68 +1,46 @@
 //! The tasks of single connections: bytes in, events out; messages in, bytes out.
 
-use keystead_daemon::frame::{self, FrameReader, write_frame};
-use keystead_daemon::line::{self, LineReader, write_line};
-use tokio::io::{AsyncRead, AsyncWrite};
+use keystead_daemon::frame::{self, FrameReader};
+use keystead_daemon::line::{self, LineError, LineReader, write_line};
+use tokio::io::AsyncRead;
 use tokio::net::UnixStream;
+use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::mpsc;
 
+use super::answers::Flow;
 use crate::addresses;
-use crate::agent::{ClientId, ConnectionId, Event};
-use crate::control::Reply;
+use crate::agent::{Attached, ClientId, ConnectionId, Event};
+use crate::control::{Command, Reply};
 
-/// Serves one program at the SSH agent socket.
+/// Reads one program's requests at the SSH agent socket; answers go out elsewhere.
 pub(super) async fn program(
-    stream: UnixStream,
+    reader: OwnedReadHalf,
     connection: ConnectionId,
     events: mpsc::Sender<Event>,
-    mut answers: mpsc::UnboundedReceiver<Vec<u8>>,
+    mut flow: Flow,
 ) {
-    let (reader, mut writer) = stream.into_split();
     let mut frames = FrameReader::new(reader, frame::Limits::SSH_AGENT);
-    if read_and_write(&mut frames, &mut writer, connection, &events, &mut answers).await {
-        // Nobody listens any more once the agent has ended.
-        let _ = events.send(Event::HangUp { connection }).await;
-        // What was answered before it hung up still goes out: some only close their sending side.
-        while let Some(message) = answers.recv().await {
-            if write_frame(&mut writer, &message).await.is_err() {
+    loop {
+        flow.is_free().await;
+        match frames.next().await {
+            Ok(Some(frame)) => {
+                // Nobody listens any more once the agent has ended.
+                if events
+                    .send(Event::Frame { connection, frame })
+                    .await
+                    .is_err()
+                {
+                    return;
+                }
+            }
+            Ok(None) => break,
+            Err(error) => {
+                tracing::warn!(%error, connection = connection.0, "closed");
                 break;
             }
         }
     }
-}
-
-/// False when the agent closes the connection, true when the program does.
-async fn read_and_write<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
-    frames: &mut FrameReader<R>,
-    writer: &mut W,
-    connection: ConnectionId,
-    events: &mpsc::Sender<Event>,
-    answers: &mut mpsc::UnboundedReceiver<Vec<u8>>,
-) -> bool {
-    loop {
-        tokio::select! {
-            came = frames.next() => match came {
-                Ok(Some(frame)) => {
-                    if events.send(Event::Frame { connection, frame }).await.is_err() {
-                        return false;
-                    }
-                }
-                Ok(None) => return true,
-                Err(error) => {
-                    tracing::warn!(%error, connection = connection.0, "closed");
-                    return true;
-                }
-            },
-            answer = answers.recv() => match answer {
-                Some(message) => {
-                    if write_frame(writer, &message).await.is_err() {
-                        return true;
-                    }
-                }
-                None => return false,
-            },
-        }
-    }
+    let _ = events.send(Event::HangUp { connection }).await;
 }
 
 /// Serves one command at the control socket.
@@ -85,8 +63,15 @@ pub(super) async fn client(
                         break;
                     }
                 };
+                let attached = match attached(&mut lines, &line).await {
+                    Ok(attached) => attached,
+                    Err(error) => {
+                        tracing::warn!(%error, client = client.0, "closed");
+                        break;
+                    }
+                };
                 let addresses = addresses::own();
-                let event = Event::Command { client, line, addresses };
+                let event = Event::Command { client, line, attached, addresses };
                 if events.send(event).await.is_err() {
                     return;
                 }
@@ -104,4 +89,25 @@ pub(super) async fn client(
         }
     }
     let _ = events.send(Event::Leave { client }).await;
+}
+
+/// The bytes that a line announces, and that come behind it.
+async fn attached<R: AsyncRead + Unpin>(
+    lines: &mut LineReader<R>,
+    line: &[u8],
+) -> Result<Option<Attached>, LineError> {
+    let Ok(Command::ImportKey {
+        key_bytes,
+        passphrase_bytes,
+        ..
+    }) = serde_json::from_slice(line)
+    else {
+        return Ok(None);
+    };
+    let key = lines.bytes(key_bytes).await?;
+    let passphrase = match passphrase_bytes {
+        Some(count) => Some(lines.bytes(count).await?),
+        None => None,
+    };
+    Ok(Some(Attached { key, passphrase }))
 }

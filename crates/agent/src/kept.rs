@@ -1,0 +1,71 @@
+//! Keys of keepers, as programs may ask for them.
+//!
+//! **Invariant:** a key that a person has hidden (`ssh-add -d`) is neither listed nor used until it
+//! is shown again; hiding destroys nothing.
+
+use keystead_core::{Name, PairingId};
+use keystead_formats::ssh::PublicKey;
+
+use crate::agent::Agent;
+
+/// A key of a keeper.
+#[derive(Debug, Clone)]
+pub struct KeptKey {
+    /// Who keeps it.
+    pub pairing: PairingId,
+    /// The keeper's name on this machine.
+    pub keeper: Name,
+    /// The key's name.
+    pub name: Name,
+    /// The key.
+    pub key: PublicKey,
+}
+
+impl KeptKey {
+    /// What stands behind the key in lists and `.pub` files.
+    #[must_use]
+    pub fn comment(&self) -> String {
+        format!("{}@{}", self.name, self.keeper)
+    }
+}
+
+impl Agent {
+    /// A key at every keeper that lists it: those that are connected first, and among them
+    /// who was paired first. Whoever lists another's key later does not get its requests.
+    ///
+    /// A certificate that is offered stands for its key.
+    pub(crate) fn keepers_of(&self, blob: &[u8]) -> Vec<KeptKey> {
+        let plain = self.certificates.plain(blob).map(PublicKey::blob);
+        let blob = plain.unwrap_or(blob);
+        if self.hidden.contains(blob) {
+            return Vec::new();
+        }
+        let mut keys = self.kept_keys();
+        keys.retain(|kept| kept.key.blob() == blob);
+        if keys.len() > 1 {
+            let views = self.keepers.pairings();
+            keys.sort_by_key(|kept| {
+                let view = views.iter().find(|it| it.pairing == kept.pairing);
+                view.map(|it| (!it.is_connected, it.paired_unix_s))
+            });
+        }
+        keys
+    }
+
+    /// The keys of all keepers, in their order, hidden ones too.
+    pub(crate) fn kept_keys(&self) -> Vec<KeptKey> {
+        let keys = self.keepers.keys().into_iter();
+        let keys = keys.filter_map(|(pairing, keeper, entry)| {
+            let key = PublicKey::from_blob(&entry.public_key)
+                .inspect_err(|error| tracing::warn!(%error, key = %entry.name, "passed over"))
+                .ok()?;
+            Some(KeptKey {
+                pairing,
+                keeper,
+                name: entry.name,
+                key,
+            })
+        });
+        keys.collect()
+    }
+}

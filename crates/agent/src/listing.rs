@@ -1,0 +1,196 @@
+//! Which keys a program is shown, and in which order.
+//!
+//! **Invariant:** a key stands in a list once, under our own words where it is ours; what a
+//! connection may not use by its constraints is not in its list; the encoded list fits a message.
+
+use std::collections::VecDeque;
+
+use keystead_formats::ssh::agent::{Identity, MESSAGE_BYTES_MAX, Response};
+
+use crate::agent::{Agent, ConnectionId, Turn};
+use crate::errand::{Errand, list_request};
+use crate::settings::UpstreamOrder;
+use crate::words::Words;
+
+impl Agent {
+    /// Lists ours, and those of the agent that was there before.
+    pub(crate) fn list(&mut self, turn: &mut Turn<'_, '_>, id: ConnectionId) {
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
+        if self.lock.is_closed() || connection.is_aborted {
+            return self.answer(turn, id, &Response::Identities(Vec::new()));
+        }
+        let ours = self.own_identities(turn, id);
+        if self.has_upstream() {
+            return self.send_errand(turn, id, list_request(), Errand::List(ours));
+        }
+        self.answer_list(turn, id, ours, Vec::new());
+    }
+
+    fn own_identities(&self, turn: &Turn<'_, '_>, id: ConnectionId) -> Vec<Identity> {
+        let mut identities = Vec::new();
+        for kept in self.kept_keys() {
+            if self.hidden.contains(kept.key.blob()) {
+                continue;
+            }
+            let comment = kept.comment().into_bytes();
+            let certificates = self.certificates.offered(&kept.key, turn.now.unix_s);
+            // As OpenSSH's client orders its own: a key before its certificates.
+            for key in std::iter::once(&kept.key).chain(certificates) {
+                identities.push(Identity {
+                    key: key.blob().to_vec(),
+                    comment: comment.clone(),
+                });
+            }
+        }
+        let path = self.connections.get(&id).map(|it| it.path());
+        let added = self.added.seen(path.unwrap_or_default(), turn.now);
+        identities.extend(added.into_iter().map(|it| Identity {
+            key: it.blob.clone(),
+            comment: it.limits.comment.clone(),
+        }));
+        identities
+    }
+
+    /// Both are there.
+    pub(crate) fn answer_list(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: ConnectionId,
+        ours: Vec<Identity>,
+        theirs: Vec<Identity>,
+    ) {
+        let mut keys = merge(ours, theirs, self.setup.settings.upstream_order);
+        if let Some(last) = self.connections.get(&id).and_then(|it| it.binds().last())
+            && self.habits.knows_any()
+            && let Some(usual) = self.habits.key_for(last.host_key.blob())
+        {
+            // Stable: all others stay as they are.
+            keys.sort_by_key(|it| it.key != usual);
+        }
+        let all = keys.len();
+        keys.truncate(
+            self.setup
+                .settings
+                .keys_max
+                .unwrap_or(all)
+                .min(fitting(&keys)),
+        );
+        if keys.len() < all {
+            let why = format!("{} of {all} keys are listed (keys_max)", keys.len());
+            self.say(turn, id, &Words::RefusedHere { why: &why });
+        }
+        self.answer(turn, id, &Response::Identities(keys));
+    }
+}
+
+/// Ours win where both have a key: they know who is asked for it.
+fn merge(ours: Vec<Identity>, theirs: Vec<Identity>, order: UpstreamOrder) -> Vec<Identity> {
+    let is_ours = |key: &Identity| ours.iter().any(|it| it.key == key.key);
+    let theirs: Vec<Identity> = theirs.into_iter().filter(|it| !is_ours(it)).collect();
+    match order {
+        UpstreamOrder::After => ours.into_iter().chain(theirs).collect(),
+        UpstreamOrder::Before => theirs.into_iter().chain(ours).collect(),
+    }
+}
+
+/// How many of them fit a message: a number, and two lengths a key.
+fn fitting(keys: &[Identity]) -> usize {
+    let mut left = MESSAGE_BYTES_MAX.saturating_sub(1 + 4);
+    let fits = |key: &&Identity| {
+        let len = 4 + key.key.len() + 4 + key.comment.len();
+        let is_in = len <= left;
+        left = left.saturating_sub(len);
+        is_in
+    };
+    keys.iter().take_while(fits).count()
+}
+
+/// Which key was last approved at which host: it stands first there, so that a server that counts
+/// tries sees it in time. Nothing depends on it.
+#[derive(Default)]
+pub(crate) struct Habits {
+    /// Host key and key; the latest last.
+    seen: VecDeque<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Habits {
+    pub(crate) fn note(&mut self, host_key: &[u8], key: &[u8]) {
+        self.seen.retain(|(host, _)| host != host_key);
+        if self.seen.len() >= HABITS_MAX {
+            self.seen.pop_front();
+        }
+        self.seen.push_back((host_key.to_vec(), key.to_vec()));
+    }
+
+    fn knows_any(&self) -> bool {
+        !self.seen.is_empty()
+    }
+
+    fn key_for(&self, host_key: &[u8]) -> Option<&[u8]> {
+        let found = self.seen.iter().find(|(host, _)| host == host_key);
+        found.map(|(_, key)| &key[..])
+    }
+}
+
+/// The hosts of a busy day.
+const HABITS_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(key: u8, comment: &str) -> Identity {
+        Identity {
+            key: vec![key],
+            comment: comment.as_bytes().to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_key_stands_once_and_is_ours() {
+        let ours = || vec![identity(1, "ours"), identity(2, "ours")];
+        let theirs = || vec![identity(2, "theirs"), identity(3, "theirs")];
+        let check = |order, expected: &[Identity]| {
+            assert_eq!(merge(ours(), theirs(), order), expected);
+        };
+        let (one, two, three) = (
+            identity(1, "ours"),
+            identity(2, "ours"),
+            identity(3, "theirs"),
+        );
+        check(
+            UpstreamOrder::After,
+            &[one.clone(), two.clone(), three.clone()],
+        );
+        check(UpstreamOrder::Before, &[three, one, two]);
+    }
+
+    #[test]
+    fn a_list_fits_a_message() {
+        let long = Identity {
+            key: vec![0; 1_000],
+            comment: vec![b'x'; 1_000],
+        };
+        let keys = vec![long; 200];
+        let count = fitting(&keys);
+        let encoded = |count: usize| Response::Identities(keys[..count].to_vec()).encode().len();
+        assert!(encoded(count) <= MESSAGE_BYTES_MAX);
+        assert!(encoded(count + 1) > MESSAGE_BYTES_MAX);
+        assert_eq!(fitting(&[]), 0);
+    }
+
+    #[test]
+    fn the_latest_habit_counts_and_the_oldest_goes() {
+        let mut habits = Habits::default();
+        assert_eq!(habits.key_for(b"host"), None);
+        habits.note(b"host", b"one");
+        habits.note(b"host", b"two");
+        assert_eq!(habits.key_for(b"host"), Some(&b"two"[..]));
+        for number in 0..HABITS_MAX {
+            habits.note(&number.to_be_bytes(), b"x");
+        }
+        assert_eq!(habits.key_for(b"host"), None);
+    }
+}

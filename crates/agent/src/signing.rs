@@ -1,0 +1,229 @@
+//! Signatures: by whom, and what has to be known before they are asked.
+//!
+//! **Invariant:** a key is asked of where it lives: what was brought here at the local
+//! authenticator, what lives elsewhere at its keepers, all else at the agent that was there before.
+
+use keystead_core::{Evidence, KeyId, Purpose};
+use keystead_formats::ssh::agent::{FLAG_RSA_SHA2_256, FLAG_RSA_SHA2_512, Request, Response};
+use keystead_formats::ssh::{PublicKey, ToBeSigned, key::key_id};
+
+use crate::agent::{Action, Agent, ConnectionId, Turn};
+use crate::asks::{content_entry, hop};
+use crate::connection::Work;
+use crate::errand::Errand;
+use crate::evidence::{Look, Seen};
+use crate::front::KeptKey;
+use crate::local::frame_of;
+use crate::log::Entry;
+use crate::words::Words;
+
+/// A signature that a program wants.
+pub struct Wanted {
+    /// By which key.
+    pub by: By,
+    /// Of what.
+    pub message: Vec<u8>,
+    /// The same, understood.
+    pub content: ToBeSigned,
+    /// As in the agent protocol.
+    pub flags: u32,
+}
+
+/// Where a key lives.
+pub enum By {
+    /// At keepers, to be asked in turn where one cannot be reached; at least one.
+    Keepers(Vec<KeptKey>),
+    /// At the local authenticator.
+    Local(LocalKey),
+}
+
+/// What has to be known of a key at the local authenticator.
+pub struct LocalKey {
+    /// By which it is asked for.
+    pub id: KeyId,
+    /// Its comment, for the log.
+    pub name: String,
+    /// For the log.
+    pub fingerprint: String,
+    /// Its use is limited: what the connection has proved goes along.
+    pub is_limited: bool,
+}
+
+impl Agent {
+    /// Begins a signature: finds the key, and looks at who asks.
+    pub(crate) fn sign(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: ConnectionId,
+        (key, message, flags): (&[u8], &[u8], u32),
+    ) {
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
+        if connection.is_aborted {
+            let why = "nothing more is signed for this connection (on_refusal = \"abort\")";
+            return self.refuse(turn, id, why);
+        }
+        let Some(by) = self.who_signs(turn, id, key) else {
+            return self.sign_upstream(turn, id, (key, message, flags));
+        };
+        if flags & !(FLAG_RSA_SHA2_256 | FLAG_RSA_SHA2_512) != 0 {
+            return self.refuse(turn, id, "a signature with an option that is not known");
+        }
+        let content = ToBeSigned::parse(message);
+        let wanted = Wanted {
+            by,
+            message: message.to_vec(),
+            content,
+            flags,
+        };
+        self.look(turn, id, wanted);
+    }
+
+    fn who_signs(&self, turn: &Turn<'_, '_>, id: ConnectionId, key: &[u8]) -> Option<By> {
+        if let Some(added) = self.added.find(key, turn.now.mono_ms) {
+            return Some(By::Local(LocalKey {
+                id: added.id,
+                name: String::from_utf8_lossy(&added.limits.comment).into_owned(),
+                fingerprint: added.fingerprint.clone(),
+                is_limited: added.limits.destinations.is_some(),
+            }));
+        }
+        let keepers = self.keepers_of(key);
+        // A connection that is gone asks nobody.
+        (!keepers.is_empty() && self.connections.contains_key(&id)).then_some(By::Keepers(keepers))
+    }
+
+    /// Programs try keys by themselves; where nobody has one no word is said about it.
+    fn sign_upstream(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: ConnectionId,
+        (key, message, flags): (&[u8], &[u8], u32),
+    ) {
+        if !self.has_upstream() || self.hidden.contains(key) {
+            return self.answer(turn, id, &Response::Failure);
+        }
+        let fingerprint = PublicKey::from_blob(key).ok().map(|it| it.fingerprint());
+        let entry = Entry {
+            keeper: Some(UPSTREAM.to_owned()),
+            fingerprint,
+            ..self.entry_of(turn, id, &ToBeSigned::parse(message), message)
+        };
+        let request = Request::Sign {
+            key,
+            message,
+            flags,
+        };
+        let errand = Errand::Sign(Box::new(entry));
+        self.send_errand(turn, id, frame_of(&request.encode()), errand);
+    }
+
+    /// Who asks is looked at where a person is asked, each time; else once a connection, for the
+    /// log.
+    fn look(&mut self, turn: &mut Turn<'_, '_>, id: ConnectionId, wanted: Wanted) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let look = match &wanted.by {
+            By::Keepers(_) => Look::at(&wanted.content, connection.binds()),
+            By::Local(_) if connection.process.is_some() => {
+                return self.ask_local_signature(turn, id, wanted);
+            }
+            By::Local(_) => Look::Process,
+        };
+        connection.work = Work::Look(Box::new(wanted));
+        match connection.pid {
+            Some(pid) => turn.act(Action::Look {
+                connection: id,
+                pid,
+                look,
+            }),
+            None => self.looked(turn, id, Seen::default()),
+        }
+    }
+
+    /// What was found at the process is there: ask.
+    pub(crate) fn looked(&mut self, turn: &mut Turn<'_, '_>, id: ConnectionId, seen: Seen) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        match std::mem::take(&mut connection.work) {
+            Work::Look(wanted) => {
+                connection.process = Some(seen.process_path.clone());
+                match &wanted.by {
+                    By::Local(_) => self.ask_local_signature(turn, id, *wanted),
+                    By::Keepers(_) => self.ask_signature(turn, id, *wanted, seen),
+                }
+            }
+            other => connection.work = other,
+        }
+    }
+
+    /// The log's entry of a signature, but who is asked and how it ends.
+    pub(crate) fn entry_of(
+        &self,
+        turn: &Turn<'_, '_>,
+        id: ConnectionId,
+        content: &ToBeSigned,
+        message: &[u8],
+    ) -> Entry {
+        let entry = Entry {
+            content_sha256: Some(key_id(message).to_string()),
+            ..content_entry(turn.entry("sign", ""), content)
+        };
+        match self.connections.get(&id) {
+            Some(connection) => Entry {
+                path: connection.binds().iter().map(hop).collect(),
+                process: connection.process.clone().flatten(),
+                pid: connection.pid,
+                ..entry
+            },
+            None => entry,
+        }
+    }
+
+    /// Says why not, and answers no.
+    pub(crate) fn refuse(&mut self, turn: &mut Turn<'_, '_>, id: ConnectionId, why: &str) {
+        self.say(turn, id, &Words::RefusedHere { why });
+        self.answer(turn, id, &Response::Failure);
+    }
+
+    /// After a no, or no answer, the person may have set that this is the end of it
+    /// (`spec/pairing.md` section 5).
+    pub(crate) fn after_refusal(&mut self, id: ConnectionId) {
+        let aborts = self.setup.settings.on_refusal == crate::settings::OnRefusal::Abort;
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.is_aborted |= aborts;
+        }
+    }
+
+    /// Which key this host took, so that it stands first there the next time.
+    pub(crate) fn note_habit(&mut self, id: ConnectionId, entry: &Entry, key: &[u8]) {
+        let is_login = entry.purpose.as_deref() == Some(Purpose::SshLogin.as_str());
+        let connection = self.connections.get(&id).filter(|_| is_login);
+        if let Some(last) = connection.and_then(|it| it.binds().last()) {
+            self.habits.note(last.host_key.blob(), key);
+        }
+    }
+}
+
+/// Evidence of a connection for the local authenticator: binds where the key is limited by them.
+pub(crate) fn local_evidence(
+    key: &LocalKey,
+    connection: &crate::connection::Connection,
+) -> Evidence {
+    if !key.is_limited {
+        return Evidence::default();
+    }
+    let binds = connection.binds().iter();
+    Evidence {
+        binds: binds
+            .map(keystead_formats::ssh::SessionBind::to_evidence)
+            .collect(),
+        ..Evidence::default()
+    }
+}
+
+/// Who signed, in the log, where it was the agent that was there before.
+const UPSTREAM: &str = "upstream";
