@@ -19,6 +19,10 @@ use crate::error::{KeeperError, PairError};
 pub struct AskId(pub u64);
 
 /// What happens to the keepers.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, moved once: a box would cost more"
+)]
 pub enum Event {
     /// Ask a keeper. Every ask ends with one [`Progress::Done`], unless it is withdrawn.
     Ask {
