@@ -12,9 +12,9 @@ use keystead_authenticator::entry::Entry;
 use keystead_authenticator::holder::{Action, Caller, Decide, Event, Holder, Options};
 use keystead_authenticator::journal::Journal;
 use keystead_authenticator::keyring::Keyring;
-use keystead_authenticator::screen::{Question, QuestionId};
+use keystead_authenticator::question::{PartId, Question, QuestionId};
 use keystead_authenticator::words::Asked;
-use keystead_core::{Algorithm, Decision, KeyEntry, Name, Outcome, SecretBytes};
+use keystead_core::{Decision, KeyEntry, KeyType, Name, Outcome, SecretBytes};
 use keystead_daemon::{Disk, Io, MemoryDisk};
 use keystead_transport::NetAction;
 use keystead_vault::Cost;
@@ -83,8 +83,12 @@ impl Authenticator {
         let address = address_of(Site::Authenticator(at));
         Options {
             decide: Decide::Ask,
-            listen: self.listens.then_some(SocketAddr::new(address, 7_000).into()).into_iter().collect(),
-            own_address: None,
+            listen: self
+                .listens
+                .then_some(SocketAddr::new(address, 7_000).into())
+                .into_iter()
+                .collect(),
+            ..Options::default()
         }
     }
 }
@@ -97,7 +101,7 @@ impl World {
         let Machine { disk, rng, .. } = &mut machine;
         let mut keys = Keyring::create(name, &passphrase(), Cost::LEAST, rng).unwrap();
         let main = Name::new("main").unwrap();
-        keys.make_key(&main, Algorithm::Ed25519, rng, disk).unwrap();
+        keys.make_key(&main, KeyType::Ed25519, rng, disk).unwrap();
         Journal::create(&Entry::own(1, "init", Outcome::Approve), disk).unwrap();
         self.authenticators.push(Authenticator {
             machine,
@@ -222,6 +226,8 @@ impl World {
                 Action::Settle { question, .. } => {
                     self.authenticators[at].person.screen.remove(&question);
                 }
+                // Every login here is as another user: none is one question with another.
+                Action::Update(question) => panic!("{question:?} was put together"),
                 Action::NotReady(why) => panic!("{why}"),
                 Action::Say(_) | Action::Ready(_) => {}
             }
@@ -229,8 +235,8 @@ impl World {
     }
 
     fn ask_person(&mut self, at: usize, question: &Question) {
-        let Asked::Login(login) = &question.asked else {
-            panic!("{:?} was not asked for", question.asked)
+        let Asked::Login(login) = question.asked() else {
+            panic!("{:?} was not asked for", question.asked())
         };
         let roll = self.below(10);
         // Who is in two minds may answer after a wait of 5 s is over.
@@ -289,7 +295,12 @@ impl World {
         };
         unsaid.remove(&user);
         said.insert(user);
-        self.step_holder(at, Event::Decide { question, decision });
+        let event = Event::Decide {
+            question,
+            answer: decision.into(),
+            last: PartId::LAST,
+        };
+        self.step_holder(at, event);
     }
 }
 

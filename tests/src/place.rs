@@ -133,7 +133,13 @@ impl Place {
             ("TERM".into(), "xterm".into()),
             ("LANG".into(), "C.UTF-8".into()),
         ];
-        for name in ["LD_LIBRARY_PATH", "USER", "LOGNAME", "RUST_BACKTRACE"] {
+        for name in [
+            "LD_LIBRARY_PATH",
+            "PYTHONPATH",
+            "USER",
+            "LOGNAME",
+            "RUST_BACKTRACE",
+        ] {
             if let Some(value) = std::env::var_os(name) {
                 variables.push((name.into(), value));
             }

@@ -10,7 +10,7 @@ use crate::leftover;
 use crate::place::{Place, wait_until};
 use crate::program::{Ended, Program, Run, compile};
 use crate::script::{Step, parse};
-use crate::sshd::Sshd;
+use crate::sshd::{self, Sshd};
 use crate::words::split;
 
 /// Plays `tests/scripts/NAME.script` in a new place.
@@ -27,7 +27,7 @@ pub fn play(name: &str) -> Result<()> {
 pub struct Play {
     // Programs end before their folder goes.
     background: BTreeMap<String, Program>,
-    sshd: Option<Sshd>,
+    sshds: BTreeMap<String, Sshd>,
     variables: BTreeMap<String, String>,
     environment: BTreeMap<String, String>,
     unset: Vec<String>,
@@ -63,6 +63,7 @@ impl Play {
                 "STATE".to_owned(),
                 place.path("k").to_string_lossy().into_owned(),
             ),
+            ("TESTS".to_owned(), env!("CARGO_MANIFEST_DIR").to_owned()),
             (
                 "USER".to_owned(),
                 String::from_utf8_lossy(&user.stdout).trim().to_owned(),
@@ -70,7 +71,7 @@ impl Play {
         ]);
         Ok(Self {
             background: BTreeMap::new(),
-            sshd: None,
+            sshds: BTreeMap::new(),
             // For what a script has `sh` do.
             environment: variables.clone(),
             variables,
@@ -122,7 +123,7 @@ impl Play {
             self.named(&name)?.signal_all(Signal::KILL)?;
             self.wait(&name)?;
         }
-        self.sshd = None;
+        self.sshds.clear();
         self.place.stop_agents();
         leftover::none()?;
         for ended in &self.said {
@@ -192,7 +193,9 @@ impl Play {
                 self.unset.push((*name).to_owned());
                 Ok(())
             }
-            ("sshd", []) => self.start_sshd(),
+            ("sshd", []) => self.start_sshd("sshd", ""),
+            ("sshd", [name]) => self.start_sshd(name, ""),
+            ("sshd", [name, lines]) => self.start_sshd(name, &unescape(lines)),
             ("wait-for", [name, stream, expression]) => {
                 self.named(name)?.wait_for(stream, expression).map(|_| ())
             }
@@ -200,6 +203,9 @@ impl Play {
                 let found = self.named(name)?.wait_for(stream, expression)?;
                 self.variables.insert((*variable).to_owned(), found);
                 Ok(())
+            }
+            ("answer", [name, question, keys]) => {
+                self.named(name)?.answer(question, &unescape(keys))
             }
             ("type", [name, text]) => self.named(name)?.terminal.type_in(&unescape(text)),
             ("kill", [name]) => self.end(name, Signal::KILL),
@@ -313,10 +319,14 @@ impl Play {
         Ok(())
     }
 
-    fn start_sshd(&mut self) -> Result<()> {
-        let port = self.sshd.take().map(|sshd| sshd.port());
-        self.sshd = Some(Sshd::start(&self.place, port)?);
-        Ok(())
+    fn start_sshd(&mut self, name: &str, further: &str) -> Result<()> {
+        let port = self.sshds.remove(name).map(|sshd| sshd.port());
+        let sshd = Sshd::start(&self.place, name, port, further)?;
+        let variable = format!("PORT_{name}");
+        self.variables.insert(variable, sshd.port().to_string());
+        self.sshds.insert(name.to_owned(), sshd);
+        let servers = self.sshds.iter();
+        sshd::clients(&self.place, servers.map(|(name, it)| (name.as_str(), it)))
     }
 
     fn named(&self, name: &str) -> Result<&Program> {

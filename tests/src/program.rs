@@ -1,6 +1,7 @@
 //! A program that runs at a terminal of its own: its streams are kept, its end
 //! is waited for, and it ends with the test.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::PathBuf;
@@ -40,6 +41,8 @@ pub struct Program {
     pub terminal: Terminal,
     stdout: Arc<Stream>,
     stderr: Arc<Stream>,
+    /// How much of the terminal's text the last answer was about.
+    answered: Cell<usize>,
 }
 
 /// Everything that is known of a program that has ended.
@@ -99,6 +102,7 @@ impl Program {
             terminal,
             stdout,
             stderr,
+            answered: Cell::new(0),
         })
     }
 
@@ -116,8 +120,28 @@ impl Program {
     pub fn wait_for(&self, stream: &str, expression: &str) -> Result<String> {
         let expression = compile(expression)?;
         self.stream(stream)?
-            .wait_for(&expression)
+            .wait_for(&expression, 0)
+            .map(|(found, _)| found)
             .map_err(|why| Failure::new(format!("{}: {why}\n{}", self.words, self.everything())))
+    }
+
+    /// Waits at its terminal for a question behind the last one that was
+    /// answered, gives a person time to read it, and types the answer.
+    ///
+    /// # Errors
+    /// It does not ask that, or it takes too long.
+    pub fn answer(&self, question: &str, keys: &str) -> Result<()> {
+        // A key counts only a second after the question is on the screen; the
+        // prompt is written anew each second.
+        let expression = compile(&format!("(?s){question}(?-s).*(?s)(.*Approve\\?){{2}}"))?;
+        let from = self.answered.get();
+        let shown = &self.terminal.shown;
+        let to = shown
+            .wait_for(&expression, from)
+            .map_err(|why| Failure::new(format!("{}: {why}\n{}", self.words, self.everything())))?
+            .1;
+        self.answered.set(to);
+        self.terminal.type_in(keys)
     }
 
     /// Waits until it ends.
@@ -290,13 +314,21 @@ impl Stream {
             .replace(ERASE_LINE, "")
     }
 
-    fn wait_for(&self, expression: &Regex) -> std::result::Result<String, String> {
+    /// What matches behind the byte `from` of the text, and where the match ends.
+    fn wait_for(
+        &self,
+        expression: &Regex,
+        from: usize,
+    ) -> std::result::Result<(String, usize), String> {
         let deadline = Deadline::after(WAIT);
         loop {
             let (text, has_ended) = (self.text(), self.lock().has_ended);
-            if let Some(found) = expression.captures(&text) {
+            let found = text.get(from..).and_then(|text| expression.captures(text));
+            if let Some(found) = found {
+                let end = found.get(0).map_or(0, |all| all.end());
                 let group = found.get(1).or_else(|| found.get(0));
-                return Ok(group.map(|m| m.as_str().to_owned()).unwrap_or_default());
+                let group = group.map(|m| m.as_str().to_owned()).unwrap_or_default();
+                return Ok((group, from + end));
             }
             if has_ended {
                 return Err(format!("ended without “{expression}”"));

@@ -13,6 +13,7 @@
 //! until PROGRAM WORDS…                     again and again until it ends with 0
 //! PROGRAM WORDS… &NAME                     goes on in the background
 //! wait-for NAME STREAM REGEX [VARIABLE]    until it shows that; keeps the first group
+//! answer NAME REGEX KEYS                   at the next question there that shows this
 //! type NAME TEXT                           at that program's terminal, \n is Enter
 //! kill NAME, stop NAME, pause NAME, resume NAME
 //! pid NAME VARIABLE                        keeps its process id
@@ -25,7 +26,9 @@
 //! file FILE REGEX, ! file FILE REGEX       what is in a file
 //! there FILE, ! there FILE                 whether there is one
 //! halve FILE                               cuts it in half
-//! sshd                                     starts the private sshd, or starts it again
+//! sshd [NAME [LINES]]                      starts a private sshd, or starts it again: the one
+//!                                          called sshd, or another; $PORT_NAME is its port,
+//!                                          LINES count before its own configuration
 //! ```
 //!
 //! STREAM is `stdout`, `stderr` or `terminal`: what the person's terminal
@@ -83,8 +86,8 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Step>> {
 
 /// Steps whose opposite means nothing.
 const NOT_NEGATED: &[&str] = &[
-    "include", "env", "until", "wait-for", "type", "kill", "stop", "pause", "resume", "wait",
-    "keep", "write", "append", "halve", "sshd", "at-once",
+    "include", "env", "until", "wait-for", "answer", "type", "kill", "stop", "pause", "resume",
+    "wait", "keep", "write", "append", "halve", "sshd", "at-once",
 ];
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A private `sshd` for the user who runs the test, on a port of its own.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::failure::{About, Failure, Result};
@@ -15,15 +15,17 @@ pub struct Sshd {
 }
 
 impl Sshd {
-    /// Starts it and writes how to reach it as `sshd` to the person's
-    /// `.ssh/config`. It lets in the keys in `home/authorized_keys`, as that
-    /// file is at each login. `port`: as an earlier one had it.
+    /// Starts the server `name`. It lets in the keys in `home/authorized_keys`,
+    /// as that file is at each login; `further` are lines of its configuration
+    /// that count before the others. `port`: as an earlier one had it. Its host
+    /// key is `host_key` for the server `sshd`, `host_key_NAME` for others; a
+    /// script may have made it.
     ///
     /// # Errors
     /// `sshd` or a port is missing.
-    pub fn start(place: &Place, port: Option<u16>) -> Result<Self> {
-        if !place.path("host_key").exists() {
-            new_key(&place.path("host_key"))?;
+    pub fn start(place: &Place, name: &str, port: Option<u16>, further: &str) -> Result<Self> {
+        if !host_key(place, name).exists() {
+            new_key(&host_key(place, name))?;
         }
         if rustix::process::geteuid().is_root() {
             // Where sshd, as root, shuts its unprivileged half in.
@@ -32,17 +34,17 @@ impl Sshd {
         let mut last = Failure::new("no port");
         for _ in 0..PORT_TRIES {
             let port = port.map_or_else(free_port, Ok)?;
-            place.write("sshd_config", &server(place, port)?)?;
+            let configuration = format!("sshd_config_{name}");
+            let text = format!("{further}\n{}", server(place, name, port)?);
+            let configuration = place.write(&configuration, &text)?;
             let program = find("sshd")?;
             let words = ["-D", "-e", "-f"].map(str::to_owned);
             let mut run = place.run(&[&program.to_string_lossy()]);
             run.words.extend(words);
-            run.words
-                .push(place.path("sshd_config").to_string_lossy().into_owned());
+            run.words.push(configuration.to_string_lossy().into_owned());
             let started = Program::start(&run)?;
             match started.wait_for("stderr", "Server listening on ") {
                 Ok(_) => {
-                    client(place, port)?;
                     return Ok(Self {
                         port,
                         _program: started,
@@ -79,7 +81,15 @@ fn new_key(path: &Path) -> Result<()> {
         .ok_or_else(|| Failure::new("ssh-keygen failed"))
 }
 
-fn server(place: &Place, port: u16) -> Result<String> {
+/// Where the host key of a server lies.
+fn host_key(place: &Place, name: &str) -> PathBuf {
+    match name {
+        "sshd" => place.path("host_key"),
+        name => place.path(&format!("host_key_{name}")),
+    }
+}
+
+fn server(place: &Place, name: &str, port: u16) -> Result<String> {
     let mut text = format!(
         "ListenAddress 127.0.0.1:{port}\n\
          HostKey {}\n\
@@ -92,8 +102,9 @@ fn server(place: &Place, port: u16) -> Result<String> {
          PrintMotd no\n\
          PrintLastLog no\n\
          LogLevel VERBOSE\n\
+         Subsystem sftp internal-sftp\n\
          UsePAM {}\n",
-        place.path("host_key").display(),
+        host_key(place, name).display(),
         place.path("home/authorized_keys").display(),
         if is_locked() { "yes" } else { "no" }
     );
@@ -128,32 +139,43 @@ fn is_locked() -> bool {
     rustix::process::geteuid().is_root() && shadow.lines().any(|line| line.starts_with("root:!"))
 }
 
-fn client(place: &Place, port: u16) -> Result<()> {
-    let key = place.read("host_key.pub")?;
-    let key: Vec<&str> = key.split_whitespace().take(2).collect();
-    place.write(
-        "home/.ssh/known_hosts",
-        &format!("sshd {}\n", key.join(" ")),
-    )?;
+/// Writes to the person's `.ssh/config` and `known_hosts` how to reach the
+/// servers by their names.
+///
+/// # Errors
+/// A file cannot be written.
+pub(crate) fn clients<'a>(
+    place: &Place,
+    servers: impl Iterator<Item = (&'a str, &'a Sshd)>,
+) -> Result<()> {
     let user = Command::new("id").arg("-un").output().about("id")?;
+    let user = String::from_utf8_lossy(&user.stdout).trim().to_owned();
     let home = place.home();
     let known = home.join(".ssh/known_hosts");
-    let mut text = format!(
-        "Host sshd\n\
-         HostName 127.0.0.1\n\
-         Port {port}\n\
-         HostKeyAlias sshd\n\
-         User {}\n\
-         UserKnownHostsFile {}\n\
-         GlobalKnownHostsFile none\n\
-         StrictHostKeyChecking yes\n\
-         BatchMode yes\n\
-         LogLevel ERROR\n\
-         IdentityFile {}\n\n",
-        String::from_utf8_lossy(&user.stdout).trim(),
-        known.display(),
-        home.join(".ssh/id_ed25519").display(),
-    );
+    let (mut text, mut hosts) = (String::new(), String::new());
+    for (name, sshd) in servers {
+        let public = host_key(place, name).with_extension("pub");
+        let key = std::fs::read_to_string(&public).about(public.display())?;
+        let key: Vec<&str> = key.split_whitespace().take(2).collect();
+        hosts.push_str(&format!("{name} {}\n", key.join(" ")));
+        text.push_str(&format!(
+            "Host {name}\n\
+             HostName 127.0.0.1\n\
+             Port {}\n\
+             HostKeyAlias {name}\n\
+             User {user}\n\
+             UserKnownHostsFile {}\n\
+             GlobalKnownHostsFile none\n\
+             StrictHostKeyChecking yes\n\
+             BatchMode yes\n\
+             LogLevel ERROR\n\
+             IdentityFile {}\n\n",
+            sshd.port,
+            known.display(),
+            home.join(".ssh/id_ed25519").display(),
+        ));
+    }
+    place.write("home/.ssh/known_hosts", &hosts)?;
     // What scripts and `keystead ssh setup` have written stays.
     let path = home.join(".ssh/config");
     let before = std::fs::read_to_string(&path).unwrap_or_default();

@@ -11,7 +11,6 @@ macro_rules! scripts {
 }
 
 scripts! {
-    runner
     added_keys
     agent_restart
     approve
@@ -19,19 +18,29 @@ scripts! {
     bad_sockets
     changed_host_key
     clock_off
+    control_master
+    copies
+    forwarded
     git_commit
     hang_up
+    hashed_known_hosts
+    host_certificate
     no_answer_then_local_key
+    other_clients
     pair_asks_both
     pair_directly
     pair_no
+    proxy_jump
     refuse_then_local_key
     relay_restart
+    rsa_host_key
+    runner
     second_agent
     ssh_setup
     twenty_logins
     two_authenticators
     two_hellos
+    unbound
     unpair_here
     unpair_there
     wrong_passphrase

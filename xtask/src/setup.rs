@@ -49,11 +49,25 @@ pub(crate) enum For {
 
 /// A program, and the Debian packages that have it.
 struct Need {
+    /// Its name, or the whole path of what is no program.
     program: &'static str,
     packages: &'static [&'static str],
     /// Unpacking it under `target` is enough to use it.
     unpacks: bool,
     test_only: bool,
+}
+
+impl Need {
+    fn is_here(&self, folders: &[PathBuf]) -> bool {
+        let unpacked = |path: &str| {
+            let roots = folders.iter().filter_map(|it| it.parent()?.parent());
+            roots.map(|root| root.join(path)).any(|it| it.exists())
+        };
+        match self.program.strip_prefix('/') {
+            Some(path) => Path::new(self.program).exists() || unpacked(path),
+            None => run::find(self.program, folders).is_some(),
+        }
+    }
 }
 
 /// Finds what is missing and gets it. `yes`: without asking.
@@ -85,7 +99,7 @@ fn missing(purpose: For, folders: &[PathBuf]) -> Vec<&'static Need> {
     NEEDS
         .iter()
         .filter(|need| purpose == For::Test || !need.test_only)
-        .filter(|need| run::find(need.program, folders).is_none())
+        .filter(|need| !need.is_here(folders))
         .collect()
 }
 
@@ -205,6 +219,53 @@ const NEEDS: &[Need] = &[
         program: "faketime",
         packages: &["faketime", "libfaketime"],
         unpacks: true,
+        test_only: true,
+    },
+    Need {
+        program: "rsync",
+        packages: &["rsync", "libpopt0", "libxxhash0"],
+        unpacks: true,
+        test_only: true,
+    },
+    // Other clients of an agent than OpenSSH's.
+    Need {
+        program: "/usr/bin/python3",
+        packages: &["python3"],
+        unpacks: false,
+        test_only: true,
+    },
+    Need {
+        program: "/usr/lib/python3/dist-packages/paramiko",
+        packages: &[
+            "python3-paramiko",
+            "python3-bcrypt",
+            "python3-cffi-backend",
+            "python3-cryptography",
+            "python3-nacl",
+            "python3-six",
+            "libsodium23",
+        ],
+        unpacks: true,
+        test_only: true,
+    },
+    Need {
+        program: "/usr/lib/python3/dist-packages/asyncssh",
+        packages: &["python3-asyncssh", "python3-typing-extensions"],
+        unpacks: true,
+        test_only: true,
+    },
+    // A token without hardware, for what ssh-add -s brings.
+    Need {
+        program: "softhsm2-util",
+        packages: &["softhsm2", "libsofthsm2"],
+        unpacks: true,
+        test_only: true,
+    },
+    // The systemd units are tried with its own tools; it need not run.
+    Need {
+        program: "systemd-socket-activate",
+        packages: &["systemd"],
+        unpacks: false,
         test_only: true,
     },
 ];

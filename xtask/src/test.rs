@@ -82,6 +82,7 @@ fn tests(root: &Path, tools: &Tools, binaries: &Path, count: &mut Count) -> Resu
     if let Some(libraries) = tools.libraries() {
         nextest = nextest
             .variable("LD_LIBRARY_PATH", libraries)
+            .variable("PYTHONPATH", libraries.join("../python3/dist-packages"))
             .variable("KEYSTEAD_UNPACKED", libraries);
     }
     if is_root() {
