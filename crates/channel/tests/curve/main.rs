@@ -11,5 +11,6 @@ mod identities;
 mod model;
 mod nacl;
 mod properties;
+mod recorded;
 mod traffic;
 mod vectors;
