@@ -6,10 +6,12 @@ use std::time::Duration;
 use keystead_agent::control::{
     self, Command, Failure as AgentFailure, FailureKind, Reply, SOCKET_NAME, SSH_SOCKET_NAME,
 };
+use keystead_core::SecretBytes;
 use keystead_daemon::home::{self, Folders};
 use keystead_daemon::line::{self, LineReader};
 use keystead_daemon::process::{self, Lock, LockError, StartError};
 use keystead_daemon::socket::{self, ConnectError};
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::runtime::Builder;
@@ -84,6 +86,12 @@ impl AgentLink {
     pub(crate) async fn send(&mut self, command: &Command) -> Result<(), Failure> {
         let text = serde_json::to_vec(command).map_err(|error| Failure::of(&error))?;
         let sent = line::write_line(&mut self.writer, &text).await;
+        sent.map_err(|error| Failure::new(format!("the agent hung up: {error}")))
+    }
+
+    /// Sends bytes that a command has announced.
+    pub(crate) async fn send_secret(&mut self, bytes: &SecretBytes) -> Result<(), Failure> {
+        let sent = self.writer.write_all(bytes.expose()).await;
         sent.map_err(|error| Failure::new(format!("the agent hung up: {error}")))
     }
 

@@ -27,6 +27,10 @@ pub(crate) enum Status {
     NotReached,
     /// A rule forbids it.
     Forbidden,
+    /// `run`: the command is there and cannot be run, as env(1) has it.
+    NotRun,
+    /// `run`: there is no such command.
+    NotFound,
     /// ^C: 128 and the signal's number, as shells have it.
     Interrupted,
 }
@@ -41,6 +45,8 @@ impl Status {
             Self::Refused => 3,
             Self::NotReached => 4,
             Self::Forbidden => 5,
+            Self::NotRun => 126,
+            Self::NotFound => 127,
             Self::Interrupted => 130,
         }
     }

@@ -7,20 +7,35 @@ mod agent_link;
 mod arguments;
 mod commands;
 mod failure;
+mod git_keygen;
+mod passphrase;
 mod qr;
+mod ssh_agent;
 mod terminal;
 
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use arguments::{Agent, Arguments, Audit, Command, Keeper, Key, Ssh};
+use arguments::{Agent, Arguments, Audit, Certificate, Command, Git, Keeper, Key, Policy, Ssh};
 use failure::{Failure, Status};
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::try_parse() {
-        Ok(arguments) => run(arguments.command),
+    let mut words = std::env::args_os();
+    let name = words.next().map(PathBuf::from);
+    let name = name.as_deref().and_then(Path::file_name);
+    if name == Some(OsStr::new(ssh_agent::NAME)) {
+        return ssh_agent::run(words.collect());
+    }
+    if name == Some(OsStr::new(git_keygen::NAME)) {
+        return git_keygen::run(words.collect());
+    }
+    let outcome = match Arguments::try_parse().map(|arguments| arguments.command) {
+        Ok(Command::Agent(Agent::DropIn(drop_in))) => return ssh_agent::serve(&drop_in),
+        Ok(command) => run(command),
         Err(error) => refuse(&error),
     };
     match outcome {
@@ -37,27 +52,54 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Pair(pair) => commands::pair::run(&pair),
         Command::Status(reading) => commands::status::run(&reading),
         Command::Log(log) => commands::log::run(&log),
-        Command::Doctor(reading) => commands::doctor::run(&reading),
-        Command::Keeper(Keeper::List(reading)) => commands::keeper::list(&reading),
-        Command::Keeper(Keeper::Rename { name, to }) => commands::keeper::rename(&name, &to),
-        Command::Keeper(Keeper::Unpair { name }) => commands::keeper::unpair(&name),
-        Command::Key(Key::New {
-            name,
-            algorithm,
-            keeper,
-        }) => commands::key::new(&name, algorithm, keeper.as_ref()),
-        Command::Key(Key::List(reading)) => commands::key::list(&reading),
-        Command::Key(Key::Show { key, json }) => commands::key::show(&key, json),
-        Command::Ssh(Ssh::Setup(setup)) => commands::ssh::setup(&setup),
-        Command::Agent(Agent::Run { socket, detach }) => commands::agent::serve(socket, detach),
-        Command::Agent(Agent::Start) => commands::agent::start(),
-        Command::Agent(Agent::Stop) => commands::agent::stop(),
-        Command::Agent(Agent::PrintEnv { shell }) => commands::agent::print_env(shell),
-        Command::Agent(Agent::Install { print }) => commands::install::install(print),
-        Command::Agent(Agent::Uninstall) => commands::install::uninstall(),
+        Command::Doctor(doctor) => commands::doctor::run(&doctor),
+        Command::Run(run) => commands::run::run(&run),
+        Command::Keeper(keeper) => match keeper {
+            Keeper::List(reading) => commands::keeper::list(&reading),
+            Keeper::Rename { name, to } => commands::keeper::rename(&name, &to),
+            Keeper::Unpair { name } => commands::keeper::unpair(&name),
+        },
+        Command::Key(key) => match key {
+            Key::New(wanted) => commands::key::new(&wanted),
+            Key::Import(import) => commands::import::run(&import),
+            Key::List(reading) => commands::key::list(&reading),
+            Key::Show(wanted) => commands::key::show(&wanted),
+        },
+        Command::Ssh(ssh) => match ssh {
+            Ssh::Setup(setup) => commands::ssh::setup(&setup),
+            Ssh::Publish(publish) => commands::publish::run(&publish),
+            Ssh::Certificate(Certificate::Add { file }) => commands::certificate::add(&file),
+            Ssh::Certificate(Certificate::Remove { certificate }) => {
+                commands::certificate::remove(&certificate)
+            }
+            Ssh::Certificate(Certificate::List(reading)) => commands::certificate::list(&reading),
+        },
+        Command::Git(git) => match git {
+            Git::Setup(setup) => commands::git::setup(&setup),
+            Git::Test(test) => commands::git::test(&test),
+        },
+        Command::Policy(policy) => match policy {
+            Policy::Show(reading) => commands::policy::show(&reading),
+            Policy::Set { rule, value } => commands::policy::set(&rule, &value),
+            Policy::Unset(rule) => commands::policy::unset(&rule),
+        },
+        Command::Agent(agent) => run_agent(agent),
         Command::Audit(Audit::Verify(reading)) => commands::audit::verify(&reading),
         Command::Completions { shell } => commands::shell::completions(shell),
         Command::Man { folder } => commands::shell::man_pages(&folder),
+    }
+}
+
+fn run_agent(agent: Agent) -> Result<(), Failure> {
+    match agent {
+        Agent::Run { socket, detach } => commands::agent::serve(socket, detach),
+        Agent::Start => commands::agent::start(),
+        Agent::Stop => commands::agent::stop(),
+        Agent::PrintEnv { shell } => commands::agent::print_env(shell),
+        Agent::Install { print } => commands::install::install(print),
+        Agent::Uninstall => commands::install::uninstall(),
+        // It has exit statuses of its own: `main` knows it.
+        Agent::DropIn(_) => Err(Failure::new("an ssh-agent is started by that name")),
     }
 }
 

@@ -49,6 +49,11 @@ pub(crate) fn say(line: impl std::fmt::Display) {
     drop(writeln!(anstream::stderr().lock(), "{line}"));
 }
 
+/// Says text as it is, without a line break behind it.
+pub(crate) fn say_raw(text: &str) {
+    drop(io::stderr().lock().write_all(text.as_bytes()));
+}
+
 /// Says something that is replaced when this is called again.
 pub(crate) fn say_for_now(line: impl std::fmt::Display) {
     let mut err = io::stderr().lock();

@@ -18,7 +18,7 @@ pub(crate) fn serve(socket: Option<PathBuf>, detach: bool) -> Result<(), Failure
     if detach {
         process::detach();
     }
-    trace();
+    trace("warn");
     let options = Options {
         folders: folders()?,
         socket,
@@ -40,11 +40,11 @@ pub(crate) fn serve(socket: Option<PathBuf>, detach: bool) -> Result<(), Failure
     })
 }
 
-/// Trace goes to standard error: warnings, or what `KEYSTEAD_TRACE` asks for.
-fn trace() {
+/// Trace goes to standard error: `usual` (a level), or what `KEYSTEAD_TRACE` asks for.
+pub(crate) fn trace(usual: &str) {
     let filter = EnvFilter::try_from_env("KEYSTEAD_TRACE");
     tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("warn")))
+        .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new(usual)))
         // To whom would it say that standard error cannot be written? It would panic.
         .log_internal_errors(false)
         .with_writer(std::io::stderr)

@@ -62,6 +62,15 @@ pub(crate) fn uninstall() -> Result<(), Failure> {
     Ok(())
 }
 
+/// The program that installed units start; none where nothing is installed.
+pub(crate) fn installed_program() -> Option<PathBuf> {
+    let unit = fs::read_to_string(units_folder().ok()?.join(SERVICE_UNIT)).ok()?;
+    let mut lines = unit.lines();
+    let program = lines.find_map(|line| line.strip_prefix("ExecStart=\""))?;
+    let (program, _) = program.split_once('"')?;
+    Some(PathBuf::from(program.replace("%%", "%")))
+}
+
 /// Both units: name and text.
 fn units() -> Result<[(&'static str, String); 2], Failure> {
     let program = quoted(&std::env::current_exe()?)?;

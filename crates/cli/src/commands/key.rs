@@ -1,26 +1,29 @@
 //! `key …`: keys that live with a keeper.
 
 use keystead_agent::control::{Command, Key, Reply};
-use keystead_core::{Algorithm, Name};
+use keystead_core::Name;
 use serde_json::json;
 
 use crate::agent_link::{self, AgentLink, block_on, unexpected};
-use crate::arguments::Reading;
+use crate::arguments::{NewKey, Reading, ShowKey};
 use crate::commands::status::print_keys;
 use crate::failure::{Failure, Status};
 use crate::terminal::{Countdown, print, print_json, say};
 
 /// `key new --name NAME [--type TYPE] [--keeper NAME]`
-pub(crate) fn new(name: &Name, algorithm: Algorithm, keeper: Option<&Name>) -> Result<(), Failure> {
+pub(crate) fn new(wanted: &NewKey) -> Result<(), Failure> {
     let command = Command::NewKey {
-        keeper: keeper.map(Name::to_string),
-        name: name.to_string(),
-        algorithm: algorithm.short_name().to_owned(),
+        keeper: wanted.keeper.as_ref().map(Name::to_string),
+        name: wanted.name.to_string(),
+        algorithm: wanted.key_type.as_str().to_owned(),
     };
     let key = block_on(async {
         let mut link = AgentLink::open().await?;
         link.send(&command).await?;
-        made(&mut link).await
+        let Reply::Key(key) = held(&mut link).await? else {
+            return Err(unexpected());
+        };
+        Ok(key)
     })?;
     say(format_args!(
         "{} made {}; its public half:",
@@ -29,29 +32,22 @@ pub(crate) fn new(name: &Name, algorithm: Algorithm, keeper: Option<&Name>) -> R
     print(&key.public_key)
 }
 
-/// Waits for the holder.
-async fn made(link: &mut AgentLink) -> Result<Key, Failure> {
+/// Waits for the holder; returns the reply that ends the command.
+pub(crate) async fn held(link: &mut AgentLink) -> Result<Reply, Failure> {
     let mut countdown = Countdown::default();
     loop {
         let reply = tokio::select! {
             reply = link.next() => reply?,
             () = countdown.tick() => continue,
         };
-        let (what, left_s) = match reply {
-            Reply::Key(key) => return Ok(key),
-            Reply::Reaching { keeper, left_s } => (format!("no answer from {keeper} yet"), left_s),
-            Reply::Waiting { keeper, left_s } => (format!("approve on {keeper}"), left_s),
-            Reply::Version { .. }
-            | Reply::Status(_)
-            | Reply::Offer { .. }
-            | Reply::HelloSeen {}
-            | Reply::Code { .. }
-            | Reply::Notice { .. }
-            | Reply::WaitingForHolder {}
-            | Reply::Paired { .. }
-            | Reply::Done {}
-            | Reply::Failed(_)
-            | _ => return Err(unexpected()),
+        let (what, left_s) = if let Reply::Reaching { keeper, left_s } = &reply {
+            (format!("no answer from {keeper} yet"), *left_s)
+        } else if let Reply::Waiting { keeper, left_s } = &reply {
+            (format!("approve on {keeper}"), *left_s)
+        } else if reply.is_last() {
+            return Ok(reply);
+        } else {
+            return Err(unexpected());
         };
         countdown.stop();
         countdown.start(what, left_s.saturating_mul(1000));
@@ -68,26 +64,34 @@ pub(crate) fn list(reading: &Reading) -> Result<(), Failure> {
 }
 
 /// `key show KEY [--json]`
-pub(crate) fn show(wanted: &str, as_json: bool) -> Result<(), Failure> {
-    let keys = agent_link::status()?.keys;
-    let is_wanted = |key: &&Key| key.name == wanted || key.fingerprint == wanted;
-    let found: Vec<&Key> = keys.iter().filter(is_wanted).collect();
-    let key = match found.as_slice() {
-        [key] => key,
-        [] => {
-            return Err(Failure::new(format!("no key is called {wanted:?}"))
-                .hint("`keystead key list` lists all"));
-        }
-        _ => {
-            return Err(
-                Failure::new(format!("{} keys are called {wanted:?}", found.len()))
-                    .hint("name it by its fingerprint (`keystead key list`)")
-                    .status(Status::Usage),
-            );
-        }
-    };
-    if as_json {
+pub(crate) fn show(wanted: &ShowKey) -> Result<(), Failure> {
+    let status = agent_link::status()?;
+    let key = one_of(&status.keys, Some(&wanted.key))?;
+    if wanted.json {
         return print_json(&json!({ "version": 1, "keys": [key] }));
     }
     print(&key.public_key)
+}
+
+/// The key of this name or fingerprint; the only one when none is named.
+pub(crate) fn one_of<'a>(keys: &'a [Key], wanted: Option<&str>) -> Result<&'a Key, Failure> {
+    let is_wanted =
+        |key: &&Key| wanted.is_none_or(|wanted| key.name == wanted || key.fingerprint == wanted);
+    let found: Vec<&Key> = keys.iter().filter(is_wanted).collect();
+    match (found.as_slice(), wanted) {
+        ([key], _) => Ok(key),
+        ([], Some(wanted)) => Err(Failure::new(format!("no key is called {wanted:?}"))
+            .hint("`keystead key list` lists all")),
+        ([], None) => Err(Failure::new("there is no key")
+            .hint("`keystead pair` pairs an authenticator, `keystead key new` has it make a key")),
+        (_, Some(wanted)) => Err(Failure::new(format!(
+            "{} keys are called {wanted:?}",
+            found.len()
+        ))
+        .hint("name it by its fingerprint (`keystead key list`)")
+        .status(Status::Usage)),
+        (_, None) => Err(Failure::new("which key? there are several")
+            .hint("name it with --key (`keystead key list`)")
+            .status(Status::Usage)),
+    }
 }

@@ -1,57 +1,12 @@
-//! What scripts see of the commands that need no agent: output, exit status,
-//! files.
-#![expect(clippy::unwrap_used, reason = "a test; what its functions do fails it")]
+//! The commands that need no other program than the agent.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-/// A folder of its own, as home folder and for everything of Keystead.
-struct Home(PathBuf);
-
-impl Home {
-    fn new(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        // What an earlier run left.
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_keystead"))
-            .args(arguments)
-            .env("HOME", &self.0)
-            .env("KEYSTEAD_HOME", self.0.join("keystead"))
-            .env_remove("XDG_CONFIG_HOME")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
-    }
-
-    /// Runs and returns standard output; standard error and status are checked.
-    #[track_caller]
-    fn check(&self, arguments: &[&str], status: i32, stderr_part: &str) -> String {
-        let output = self.run(arguments);
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(
-            output.status.code(),
-            Some(status),
-            "{arguments:?}: {stderr}"
-        );
-        assert!(stderr.contains(stderr_part), "{arguments:?}: {stderr}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-/// No test leaves an agent behind, however it ends.
-impl Drop for Home {
-    fn drop(&mut self) {
-        self.run(&["agent", "stop"]);
-    }
-}
+use crate::home::Home;
 
 #[test]
 fn help_and_version_are_asked_for_and_mistakes_are_usage() {
@@ -270,8 +225,7 @@ fn an_altered_log_is_told_with_its_line() {
 #[test]
 fn whoever_needs_the_agent_first_starts_it_and_all_speak_to_one() {
     // Short, for a socket's path has at most 107 bytes.
-    let home = Home(std::env::temp_dir().join(format!("ks-cli-{}", std::process::id())));
-    fs::create_dir(&home.0).unwrap();
+    let home = Home::short("first");
     let statuses: Vec<String> = std::thread::scope(|scope| {
         let started: Vec<_> = (0..8)
             .map(|_| scope.spawn(|| home.check(&["status", "--json"], 0, "")))
@@ -304,7 +258,6 @@ fn whoever_needs_the_agent_first_starts_it_and_all_speak_to_one() {
     );
     home.check(&["agent", "stop"], 0, "the agent is stopped");
     home.check(&["agent", "stop"], 0, "no agent runs");
-    fs::remove_dir_all(&home.0).unwrap();
 }
 
 #[test]

@@ -1,11 +1,24 @@
 //! What can be typed: the text here is the help, the completions and the man
 //! pages.
 
+mod agent;
+mod git;
+mod key;
+mod policy;
+mod ssh;
+
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use keystead_core::{Algorithm, Name};
+use keystead_core::Name;
+
+pub(crate) use agent::{Agent, DropIn, EnvShell};
+pub(crate) use git::{Git, GitSetup, GitTest, Signer};
+pub(crate) use key::{Import, Key, NewKey, ShowKey};
+pub(crate) use policy::{Policy, Rule};
+pub(crate) use ssh::{Certificate, Publish, PublishTo, Ssh, SshSetup};
 
 /// Use keys that live elsewhere: on a phone, a spare machine, a key server.
 ///
@@ -30,17 +43,23 @@ pub(crate) enum Command {
     /// Show the agent, its keepers and their keys.
     Status(Reading),
     Log(Log),
-    /// Check that everything works, and say what to do where it does not.
-    Doctor(Reading),
+    Doctor(Doctor),
+    Run(Run),
     /// Authenticators that are paired with this machine.
     #[command(subcommand)]
     Keeper(Keeper),
     /// Keys that live with a keeper.
     #[command(subcommand)]
     Key(Key),
-    /// Make ssh ask the agent.
+    /// Make ssh ask the agent, and hosts know its keys.
     #[command(subcommand)]
     Ssh(Ssh),
+    /// Make git sign commits and tags with a key that lives elsewhere.
+    #[command(subcommand)]
+    Git(Git),
+    /// Rules of this machine: what they forbid, no keeper is asked for. They never allow.
+    #[command(subcommand)]
+    Policy(Policy),
     /// The agent that ssh and git speak to.
     #[command(subcommand)]
     Agent(Agent),
@@ -120,98 +139,40 @@ pub(crate) enum Keeper {
 }
 
 #[derive(Subcommand)]
-pub(crate) enum Key {
-    /// Have a keeper make a key; its holder is asked.
-    New {
-        /// What to call it.
-        #[arg(long)]
-        name: Name,
-        /// Which kind: ed25519 or p256.
-        #[arg(long = "type", value_name = "TYPE", default_value = "ed25519")]
-        algorithm: Algorithm,
-        /// Which keeper; needed when there are several.
-        #[arg(long)]
-        keeper: Option<Name>,
-    },
-    /// List them.
-    List(Reading),
-    /// Print one as a line for authorized_keys.
-    Show {
-        /// Its name or fingerprint.
-        key: String,
-        /// Print one JSON object.
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum Ssh {
-    /// Put an IdentityAgent line into ssh's configuration, and print what is written.
-    Setup(SshSetup),
-}
-
-#[derive(Args)]
-pub(crate) struct SshSetup {
-    /// Print the lines, write nothing.
-    #[arg(long, conflicts_with = "undo")]
-    pub(crate) print: bool,
-    /// Take the lines away again: the file is then as it was, byte for byte.
-    #[arg(long)]
-    pub(crate) undo: bool,
-    /// The file [default: ~/.ssh/config].
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// The agent's socket, if it was started with one.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) socket: Option<PathBuf>,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum Agent {
-    /// Serve in the foreground; prints `ready SSH_AUTH_SOCK=PATH`.
-    Run {
-        /// Where ssh finds it.
-        #[arg(long, value_name = "PATH")]
-        socket: Option<PathBuf>,
-        /// Leave the terminal and its session first.
-        #[arg(long, hide = true)]
-        detach: bool,
-    },
-    /// Start it in the background, if it does not run.
-    Start,
-    /// Stop it.
-    Stop,
-    /// Print the line that makes a shell use it: `eval "$(keystead agent print-env)"`.
-    PrintEnv {
-        /// For which shell [default: by $SHELL].
-        #[arg(long)]
-        shell: Option<EnvShell>,
-    },
-    /// Have systemd start it when it is first needed, and print what is written.
-    Install {
-        /// Print the units, write nothing.
-        #[arg(long)]
-        print: bool,
-    },
-    /// Take the systemd units away.
-    Uninstall,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum EnvShell {
-    /// Bourne shells: sh, bash, zsh.
-    Sh,
-    /// csh and tcsh.
-    Csh,
-    /// fish.
-    Fish,
-}
-
-#[derive(Subcommand)]
 pub(crate) enum Audit {
     /// Check the agent's log and the receipts that keepers signed.
     Verify(Reading),
+}
+
+/// Check that everything works, and say what to do where it does not.
+#[derive(Args)]
+pub(crate) struct Doctor {
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Look at ssh's configuration for this host [default: for hosts in general, and those that
+    /// ~/.ssh/config names].
+    #[arg(value_name = "HOST", value_parser = host)]
+    pub(crate) host: Option<String>,
+}
+
+fn host(text: &str) -> Result<String, &'static str> {
+    match text {
+        "" => Err("a host has a name"),
+        // ssh would take it for an option.
+        _ if text.starts_with('-') => Err("a host does not begin with a hyphen"),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// Run a command that asks this agent, whatever SSH_AUTH_SOCK says here.
+///
+/// The agent is started if it does not run. The exit status is the command's.
+#[derive(Args)]
+pub(crate) struct Run {
+    /// The command and its arguments.
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
 }
 
 /// Entries that `log` shows unless told otherwise. Why: a screenful.

@@ -1,0 +1,70 @@
+//! `agent …`
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+#[derive(Subcommand)]
+pub(crate) enum Agent {
+    /// Serve in the foreground; prints `ready SSH_AUTH_SOCK=PATH`.
+    Run {
+        /// Where ssh finds it.
+        #[arg(long, value_name = "PATH")]
+        socket: Option<PathBuf>,
+        /// Leave the terminal and its session first.
+        #[arg(long, hide = true)]
+        detach: bool,
+    },
+    /// Start it in the background, if it does not run.
+    Start,
+    /// Stop it.
+    Stop,
+    /// Print the line that makes a shell use it: `eval "$(keystead agent print-env)"`.
+    PrintEnv {
+        /// For which shell [default: by $SHELL].
+        #[arg(long)]
+        shell: Option<EnvShell>,
+    },
+    /// Have systemd start it when it is first needed, and print what is written.
+    Install {
+        /// Print the units, write nothing.
+        #[arg(long)]
+        print: bool,
+    },
+    /// Take the systemd units away.
+    Uninstall,
+    #[command(hide = true)]
+    DropIn(DropIn),
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum EnvShell {
+    /// Bourne shells: sh, bash, zsh.
+    Sh,
+    /// csh and tcsh.
+    Csh,
+    /// fish.
+    Fish,
+}
+
+/// The agent that `ssh-agent` starts: it serves the socket that is its standard input.
+#[derive(Args)]
+pub(crate) struct DropIn {
+    #[arg(long)]
+    pub(crate) socket: PathBuf,
+    #[arg(long)]
+    pub(crate) own_folder: Option<PathBuf>,
+    #[arg(long)]
+    pub(crate) lifetime_s: Option<u32>,
+    #[arg(long)]
+    pub(crate) md5: bool,
+    #[arg(long)]
+    pub(crate) providers: Option<String>,
+    #[arg(long)]
+    pub(crate) allow_remote_pkcs11: bool,
+    #[arg(long)]
+    pub(crate) no_restrict_websafe: bool,
+    /// It ends when this process does.
+    #[arg(long)]
+    pub(crate) parent: Option<i32>,
+}

@@ -1,0 +1,94 @@
+//! `ssh …`
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::Reading;
+
+#[derive(Subcommand)]
+pub(crate) enum Ssh {
+    Setup(SshSetup),
+    Publish(Publish),
+    /// OpenSSH user certificates: offered to hosts beside the key that they certify.
+    #[command(subcommand)]
+    Certificate(Certificate),
+}
+
+/// Put an IdentityAgent line into ssh's configuration, and print what is written.
+#[derive(Args)]
+pub(crate) struct SshSetup {
+    /// Print the lines, write nothing.
+    #[arg(long, conflicts_with = "undo")]
+    pub(crate) print: bool,
+    /// Take the lines away again: the file is then as it was, byte for byte.
+    #[arg(long)]
+    pub(crate) undo: bool,
+    /// The file [default: ~/.ssh/config].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The agent's socket, if it was started with one.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+}
+
+/// Put a public key where it is to be accepted.
+///
+/// On a host, it is added to ~/.ssh/authorized_keys over ssh, with the access that you have. At
+/// github and gitlab their own programs `gh` and `glab` add it; without them the key is printed
+/// and the page to paste it into is opened.
+#[derive(Args)]
+pub(crate) struct Publish {
+    /// `user@host` (or a name of ssh's configuration, or ssh://user@host:port), `github`, or
+    /// `gitlab`.
+    pub(crate) to: PublishTo,
+    /// Which key, by name or fingerprint; needed when there are several.
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// The host's port.
+    #[arg(long, short, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// At github and gitlab: as a key that signs commits, rather than one that logs in.
+    #[arg(long)]
+    pub(crate) signing: bool,
+    /// Print the key and what would be done, do nothing.
+    #[arg(long)]
+    pub(crate) print: bool,
+}
+
+/// Where a public key goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PublishTo {
+    Github,
+    Gitlab,
+    /// What ssh takes as a destination.
+    Host(String),
+}
+
+impl std::str::FromStr for PublishTo {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "github" | "github.com" => Ok(Self::Github),
+            "gitlab" | "gitlab.com" => Ok(Self::Gitlab),
+            text => super::host(text).map(Self::Host),
+        }
+    }
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Certificate {
+    /// Offer a certificate with its key from now on.
+    Add {
+        /// The file, as ssh-keygen writes it (NAME-cert.pub); `-` is standard input.
+        file: PathBuf,
+    },
+    /// Offer it no longer.
+    Remove {
+        /// Its key id, its key's name, or its key's fingerprint.
+        certificate: String,
+    },
+    /// List them.
+    List(Reading),
+}

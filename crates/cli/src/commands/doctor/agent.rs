@@ -1,0 +1,118 @@
+//! The agent, its keepers, their keys, its log.
+
+use keystead_agent::control::{Keeper, KeeperState, Status};
+use keystead_agent::log::{self, Entry};
+use keystead_core::LogTail;
+
+use super::Check;
+use crate::commands;
+use crate::failure::Failure;
+
+/// Does one run, and answer?
+pub(super) fn runs(status: &Result<Option<Status>, Failure>) -> Check {
+    match status {
+        Ok(Some(status)) if status.locked => Check::bad(
+            "agent",
+            "is locked: it offers no key and signs nothing",
+            "`ssh-add -X` unlocks it, with the passphrase that locked it",
+        ),
+        Ok(Some(status)) => Check::good("agent", format!("runs, process {}", status.pid)),
+        Ok(None) => Check::bad(
+            "agent",
+            "does not run, so ssh finds no key",
+            "`keystead agent start` starts it, `keystead agent install` has systemd do so",
+        ),
+        Err(failure) => Check::bad(
+            "agent",
+            failure.message.clone(),
+            failure
+                .hint
+                .as_deref()
+                .unwrap_or("run `keystead agent run` and see what it says"),
+        ),
+    }
+}
+
+/// What it says of itself.
+pub(super) fn checks(status: &Status) -> Vec<Check> {
+    let mut checks = vec![keepers(status)];
+    let asleep = status.keepers.iter().filter_map(asleep);
+    checks.extend(asleep);
+    checks.push(keys(status));
+    let notices = status.notices.iter().filter(|it| !is_of_clock(it));
+    checks.extend(
+        notices.map(|notice| Check::doubtful("notice", notice.clone(), "see `keystead status`")),
+    );
+    checks
+}
+
+fn keepers(status: &Status) -> Check {
+    let is_usable = |it: &&Keeper| it.state != KeeperState::Unpairing;
+    let usable = status.keepers.iter().filter(is_usable);
+    let names: Vec<&str> = usable.map(|it| it.name.as_str()).collect();
+    if names.is_empty() {
+        return Check::bad("keepers", "none is paired", "`keystead pair` pairs one");
+    }
+    Check::good("keepers", format!("paired: {}", names.join(", ")))
+}
+
+/// A keeper that cannot be asked now.
+fn asleep(keeper: &Keeper) -> Option<Check> {
+    let name = &keeper.name;
+    match (keeper.state, keeper.connected) {
+        (_, true) => None,
+        (KeeperState::Unpairing, false) => Some(Check::doubtful(
+            "keeper",
+            format!("{name} was unpaired here and does not know it yet"),
+            "it is told when it is reached; nothing is to be done",
+        )),
+        (KeeperState::Unused, false) => Some(Check::doubtful(
+            "keeper",
+            format!("{name} was paired and never reached since"),
+            format!("start `keystead-authenticator run` on {name}; else pair again"),
+        )),
+        (_, false) => Some(Check::doubtful(
+            "keeper",
+            format!("{name} is asleep or away: it has no connection now"),
+            format!("wake {name} and see that `keystead-authenticator run` runs there"),
+        )),
+    }
+}
+
+fn keys(status: &Status) -> Check {
+    match status.keys.len() {
+        0 if status.keepers.is_empty() => {
+            Check::bad("keys", "none", "an authenticator brings its own")
+        }
+        0 => Check::bad("keys", "none", "`keystead key new` has a keeper make one"),
+        keys => Check::good(
+            "keys",
+            format!("{keys}, public halves in {}", status.keys_folder.display()),
+        ),
+    }
+}
+
+/// Words about clocks belong to another check.
+pub(super) fn is_of_clock(notice: &str) -> bool {
+    notice.starts_with("the clock of ")
+}
+
+/// The log's entries, as far as they follow from each other.
+pub(super) fn log_entries() -> Result<Vec<Entry>, Failure> {
+    Ok(log::entries(&commands::log::read()?).0)
+}
+
+/// Is the log whole?
+pub(super) fn log_whole() -> Result<Check, Failure> {
+    let (entries, tail) = log::entries(&commands::log::read()?);
+    Ok(match tail {
+        LogTail::Whole | LogTail::Cut { .. } => {
+            Check::good("log", format!("{} entries, none altered", entries.len()))
+        }
+        LogTail::Broken { line } => Check::bad(
+            "log",
+            format!("line {line} does not follow from the one before"),
+            "somebody or something changed the file; `keystead audit verify` says more",
+        ),
+    })
+}

@@ -1,0 +1,116 @@
+//! `doctor`: looks for what usually is in the way, and says what to do.
+//!
+//! **Invariant:** it changes nothing: it does not even start an agent. What it finds wrong has one
+//! line that says what to do about it.
+
+mod agent;
+mod git;
+mod ssh;
+mod ssh_view;
+mod system;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::agent_link::{AgentLink, block_on, folders};
+use crate::arguments::Doctor;
+use crate::failure::Failure;
+use crate::terminal::{harmless, print, print_json};
+
+/// `doctor [--json] [HOST]`
+pub(crate) fn run(doctor: &Doctor) -> Result<(), Failure> {
+    let folders = folders()?;
+    let status = block_on(async {
+        match AgentLink::to_running(&folders).await? {
+            Some(mut link) => link.status().await.map(Some),
+            None => Ok(None),
+        }
+    });
+    let mut checks = vec![agent::runs(&status)];
+    if let Ok(Some(status)) = &status {
+        checks.extend(agent::checks(status));
+        checks.extend(ssh::checks(status, doctor.host.as_deref()));
+        checks.push(system::relay(status));
+        checks.extend(git::checks(status));
+    }
+    let entries = agent::log_entries()?;
+    checks.extend([
+        ssh::version(),
+        system::clock(status.as_ref().ok().and_then(Option::as_ref), &entries),
+        system::permissions(&folders),
+        agent::log_whole()?,
+    ]);
+    checks.extend(system::units());
+    if doctor.json {
+        print_json(&json!({ "version": 1, "checks": checks }))?;
+    } else {
+        checks.iter().try_for_each(Check::print)?;
+    }
+    let bad = checks.iter().filter(|it| it.state == State::Bad).count();
+    match bad {
+        0 => Ok(()),
+        1 => Err(Failure::new("1 check found something that does not work")),
+        bad => Err(Failure::new(format!(
+            "{bad} checks found something that does not work"
+        ))),
+    }
+}
+
+/// What one look found.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Check {
+    name: &'static str,
+    state: State,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+/// How it looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    Good,
+    /// Works, but perhaps not as the person thinks.
+    Doubtful,
+    Bad,
+}
+
+impl Check {
+    fn good(name: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            name,
+            state: State::Good,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    fn doubtful(name: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            state: State::Doubtful,
+            hint: Some(hint.into()),
+            ..Self::good(name, message)
+        }
+    }
+
+    fn bad(name: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            state: State::Bad,
+            ..Self::doubtful(name, message, hint)
+        }
+    }
+
+    fn print(&self) -> Result<(), Failure> {
+        let mark = match self.state {
+            State::Good => "ok  ",
+            State::Doubtful => "look",
+            State::Bad => "FAIL",
+        };
+        let message = harmless(&self.message);
+        print(format_args!("{mark}  {:<11} {message}", self.name))?;
+        self.hint.as_ref().map_or(Ok(()), |hint| {
+            print(format_args!("      {:<11} {}", "", harmless(hint)))
+        })
+    }
+}

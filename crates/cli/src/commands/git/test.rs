@@ -1,0 +1,123 @@
+//! `git test`: does a signed commit come out, and does git find its signature good?
+
+use std::path::Path;
+use std::process::Command;
+
+use keystead_agent::log;
+use serde_json::json;
+
+use super::config::{git, no_git};
+use crate::arguments::GitTest;
+use crate::commands;
+use crate::failure::{Failure, Status};
+use crate::terminal::{harmless, print, print_json};
+
+/// `git test [--json]`
+pub(crate) fn run(test: &GitTest) -> Result<(), Failure> {
+    let folder = tempfile::Builder::new().prefix("keystead-git-").tempdir()?;
+    let repository = folder.path();
+    succeed(in_repository(repository).args(["init", "--quiet", "--template="]))?;
+    let key = setting(repository, "user.signingKey")?;
+    let format = setting(repository, "gpg.format")?;
+    let (Some(key), Some("ssh")) = (key, format.as_deref()) else {
+        return Err(Failure::new("git does not sign with an SSH key")
+            .hint("`keystead git setup` makes it so"));
+    };
+    commit(repository)?;
+    let verified = in_repository(repository)
+        .args(["verify-commit", "HEAD"])
+        .output()
+        .map_err(|error| no_git(&error))?;
+    let said = harmless(String::from_utf8_lossy(&verified.stderr).trim());
+    if !verified.status.success() {
+        let said = said.lines().last().unwrap_or("no reason given").to_owned();
+        return Err(Failure::new(format!(
+            "the commit is signed, and git does not trust it: {said}"
+        ))
+        .hint("`keystead git setup` adds your key to the allowed signers"));
+    }
+    if test.json {
+        return print_json(&json!({
+            "version": 1,
+            "tests": [{ "name": "commit", "signing_key": key, "message": said }],
+        }));
+    }
+    print(said)
+}
+
+/// Makes the commit. git and whoever holds the key speak to the person themselves.
+fn commit(repository: &Path) -> Result<(), Failure> {
+    let before = decisions()?.len();
+    let mut command = in_repository(repository);
+    for (name, value) in [
+        // Nobody's hooks.
+        ("core.hooksPath", "/dev/null"),
+        ("gc.auto", "0"),
+    ] {
+        command.args(["-c", &format!("{name}={value}")]);
+    }
+    for (name, value) in [
+        ("user.name", "keystead git test"),
+        ("user.email", "test@keystead.invalid"),
+    ] {
+        if setting(repository, name)?.is_none() {
+            command.args(["-c", &format!("{name}={value}")]);
+        }
+    }
+    let status = command
+        .args(["commit", "--quiet", "--allow-empty", "-S", "-m"])
+        .arg("Made by keystead git test")
+        .status()
+        .map_err(|error| no_git(&error))?;
+    if status.success() {
+        return Ok(());
+    }
+    let decisions = decisions()?;
+    let asked = decisions.get(before..).and_then(<[String]>::last);
+    Err(match asked.map(String::as_str) {
+        Some("refuse") => Failure::new("git could not sign: refused").status(Status::Refused),
+        Some("block") => Failure::new("git could not sign: blocked").status(Status::Refused),
+        Some("forbid") => Failure::new("git could not sign: a rule of this machine forbids it")
+            .hint("`keystead policy show` shows the rules")
+            .status(Status::Forbidden),
+        Some("expire" | "expired") => {
+            Failure::new("git could not sign: nobody answered").status(Status::NotReached)
+        }
+        _ => Failure::new("git could not sign").hint("`keystead doctor` looks for the reason"),
+    })
+}
+
+/// How the log's entries were decided.
+fn decisions() -> Result<Vec<String>, Failure> {
+    let (entries, _) = log::entries(&commands::log::read()?);
+    Ok(entries.into_iter().map(|it| it.decision).collect())
+}
+
+/// A setting as git sees it in the repository.
+fn setting(repository: &Path, name: &str) -> Result<Option<String>, Failure> {
+    let output = in_repository(repository)
+        .args(["config", "--get", name])
+        .output()
+        .map_err(|error| no_git(&error))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(output
+        .status
+        .success()
+        .then(|| text.trim_end_matches('\n').to_owned()))
+}
+
+fn in_repository(folder: &Path) -> Command {
+    let mut command = git();
+    command.arg("-C").arg(folder);
+    command
+}
+
+fn succeed(command: &mut Command) -> Result<(), Failure> {
+    let output = command.output().map_err(|error| no_git(&error))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = harmless(said.trim().lines().last().unwrap_or_default());
+    Err(Failure::new(format!("git: {said}")))
+}

@@ -1,0 +1,84 @@
+//! The units of `agent install`, without a systemd that runs.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::home::{Home, KEYSTEAD};
+
+#[test]
+fn systemd_finds_no_fault_in_the_units() {
+    let home = Home::short("sv");
+    home.check(&["agent", "install"], 0, "written to");
+    let folder = home.0.join(".config/systemd/user");
+    for unit in ["keystead-agent.socket", "keystead-agent.service"] {
+        let output = home
+            .program("systemd-analyze")
+            .args(["--user", "verify"])
+            .arg(folder.join(unit))
+            // It wants a place of its own to look for other units in.
+            .env("XDG_RUNTIME_DIR", &home.0)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            output.status.success() && !said.contains("keystead"),
+            "{unit}: {said}"
+        );
+    }
+}
+
+/// The service manager, as far as sockets go; killed with the test.
+struct Activator(Child);
+
+impl Drop for Activator {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_client_that_wakes_the_agent_is_served() {
+    let home = Home::short("sa");
+    let run = home.0.join("keystead/agent/run");
+    fs::create_dir_all(&run).unwrap();
+    fs::set_permissions(&run, fs::Permissions::from_mode(0o700)).unwrap();
+    let socket = run.join("ssh.sock");
+    // What the socket unit says, typed for the tool that stands in for the manager.
+    let _activator = Activator(
+        home.program("systemd-socket-activate")
+            .arg("--setenv=HOME")
+            .arg("--setenv=KEYSTEAD_HOME")
+            .arg("-l")
+            .arg(&socket)
+            .args([KEYSTEAD, "agent", "run"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    for _ in 0..500 {
+        if socket.exists() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let listed = Command::new("ssh-add")
+        .arg("-l")
+        .env("SSH_AUTH_SOCK", &socket)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(listed.stdout).unwrap();
+    assert_eq!(said, "The agent has no identities.\n");
+    // The commands find that agent, and start no other.
+    let status = home.check(&["status", "--json"], 0, "");
+    assert!(
+        status.contains(&format!("\"ssh_auth_sock\":\"{}\"", socket.display())),
+        "{status}"
+    );
+    home.check(&["agent", "stop"], 0, "the agent is stopped");
+    // The manager's socket is not ours to take away.
+    assert!(socket.exists());
+}
