@@ -28,8 +28,23 @@ pub enum Command {
     KeyNew {
         /// Its name.
         name: String,
-        /// `ed25519` or `p256`.
+        /// A [`keystead_core::KeyType`]'s name.
         algorithm: String,
+    },
+    /// Take a key file into custody. Behind the line stand the file, its
+    /// passphrase and, where this is locked, the store's, in this order.
+    KeyImport {
+        /// Its name; none takes the file's comment.
+        name: Option<String>,
+        /// Length of the file.
+        file_bytes: usize,
+        /// Length of its passphrase, where it has one.
+        file_passphrase_bytes: Option<usize>,
+    },
+    /// Destroy a key.
+    KeyRemove {
+        /// Its name.
+        name: String,
     },
     /// Answer an offer.
     Pair {
@@ -59,6 +74,28 @@ pub enum Command {
         /// `SHA256:…`
         host_key: String,
     },
+    /// Forget which key a host has.
+    HostForget {
+        /// The host's name.
+        name: String,
+    },
+    /// What is granted and blocked?
+    GrantList,
+    /// End grants or blocks.
+    GrantRevoke {
+        /// Which.
+        which: WhichGrants,
+    },
+}
+
+/// Which grants and blocks are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhichGrants {
+    /// All of them.
+    All,
+    /// The one of this number.
+    One(u64),
 }
 
 /// One line from the authenticator.
@@ -81,6 +118,8 @@ pub enum Reply {
     },
     /// Answer to `status`, the last line.
     Status(Status),
+    /// Grants and blocks: the last line.
+    Grants(GrantLines),
     /// A key was made: the last line.
     Key(KeyLine),
     /// Done: the last line.
@@ -166,18 +205,93 @@ pub struct KeyLine {
     pub fingerprint: String,
 }
 
+/// What is granted and blocked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantLines {
+    /// The version of this object.
+    pub version: u32,
+    /// Standing approvals, the oldest first.
+    pub grants: Vec<GrantLine>,
+    /// Standing refusals, the oldest first.
+    pub blocks: Vec<BlockLine>,
+}
+
+/// A grant, as `grant list` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantLine {
+    /// Its number.
+    pub id: u64,
+    /// `login`, `git`, or `act` for the rest of an act that was approved whole.
+    pub scope: String,
+    /// What it covers, in words.
+    pub what: String,
+    /// Who may ask.
+    pub workstation: String,
+    /// Hex.
+    pub pairing: String,
+    /// Which key signs.
+    pub key: Option<String>,
+    /// The account.
+    pub user: Option<String>,
+    /// `SHA256:…` of the host's key.
+    pub host_key: Option<String>,
+    /// `SHA256:…` of each host on the way, the first one first.
+    pub path: Vec<String>,
+    /// For programs in the background alone.
+    pub background: bool,
+    /// When it was made, seconds since 1970.
+    pub made_unix_s: u64,
+    /// When it ends.
+    pub ends_unix_s: u64,
+    /// How often it may be used.
+    pub count_max: u32,
+    /// How often it was.
+    pub used: u32,
+}
+
+/// A block, as `grant list` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockLine {
+    /// Its number.
+    pub id: u64,
+    /// What is refused, in words.
+    pub what: String,
+    /// To whom.
+    pub workstation: String,
+    /// Hex.
+    pub pairing: String,
+    /// When it was made, seconds since 1970.
+    pub made_unix_s: u64,
+}
+
+impl Command {
+    /// How many secret bytes may follow its line.
+    #[must_use]
+    pub const fn secret_bytes_max(&self) -> usize {
+        match self {
+            Self::KeyImport { .. } => KEY_FILE_BYTES_MAX + 2 * PASSPHRASE_BYTES_MAX,
+            _ => PASSPHRASE_BYTES_MAX,
+        }
+    }
+}
+
 /// A link holds a one-time secret: it is not shown.
 impl std::fmt::Debug for Command {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Status => "Status",
             Self::KeyNew { .. } => "KeyNew",
+            Self::KeyImport { .. } => "KeyImport",
+            Self::KeyRemove { .. } => "KeyRemove",
             Self::Pair { .. } => "Pair",
             Self::PairDecide { .. } => "PairDecide",
             Self::Unpair { .. } => "Unpair",
             Self::Lock => "Lock",
             Self::Unlock => "Unlock",
             Self::HostAccept { .. } => "HostAccept",
+            Self::HostForget { .. } => "HostForget",
+            Self::GrantList => "GrantList",
+            Self::GrantRevoke { .. } => "GrantRevoke",
         })
     }
 }
@@ -187,6 +301,9 @@ pub const JSON_VERSION: u32 = 1;
 
 /// 1,024 bytes: the longest passphrase; a sentence of a hundred words has some 600.
 pub const PASSPHRASE_BYTES_MAX: usize = 1_024;
+
+/// 32 KiB: the longest key file; an RSA key of 8,192 bits takes some 6 KiB.
+pub const KEY_FILE_BYTES_MAX: usize = 32 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -69,6 +69,24 @@ pub struct Entry {
     /// The program that asked, by the workstation's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<String>,
+    /// It ran in the background, by the workstation's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<bool>,
+    /// The files it worked on, by the workstation's word.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    /// What the request was one part of, by the workstation's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<String>,
+    /// How many requests one answer covered, where it was more than this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub together: Option<u32>,
+    /// The grant or block that decided, or that was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<u64>,
+    /// How often that grant has been used, this time counted in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant_used: Option<u32>,
     /// The code that both ends compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
@@ -112,9 +130,14 @@ impl Entry {
             &mut self.host_key,
             &mut self.namespace,
             &mut self.process,
+            &mut self.intent,
         ] {
             clip(text, TEXT_BYTES_MAX);
         }
+        for file in &mut self.files {
+            clip_text(file, TEXT_BYTES_MAX);
+        }
+        self.files.truncate(FILES_MAX);
         self.path.truncate(keystead_core::Evidence::BINDS_MAX);
         self
     }
@@ -141,13 +164,21 @@ impl Entry {
 }
 
 fn clip(text: &mut Option<String>, bytes_max: usize) {
-    let Some(text) = text.as_mut().filter(|it| it.len() > bytes_max) else {
-        return;
-    };
-    let end = text.floor_char_boundary(bytes_max);
-    text.truncate(end);
-    text.push('…');
+    if let Some(text) = text {
+        clip_text(text, bytes_max);
+    }
 }
+
+fn clip_text(text: &mut String, bytes_max: usize) {
+    if text.len() > bytes_max {
+        let end = text.floor_char_boundary(bytes_max);
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
+/// 4 file names of a request are logged.
+pub(crate) const FILES_MAX: usize = 4;
 
 /// 1 KiB: what a person is shown of a request in one line.
 const WORDS_BYTES_MAX: usize = 1_024;
@@ -211,12 +242,14 @@ mod tests {
             host: long.clone(),
             host_key: long.clone(),
             namespace: long.clone(),
-            process: long,
+            process: long.clone(),
+            intent: long.clone(),
+            files: vec![long.unwrap_or_default(); 16],
             path: vec![format!("SHA256:{}", "x".repeat(43)); 16],
             ..Entry::own(1, "sign", Outcome::Approve)
         };
         let json = serde_json::to_string(&entry.clipped()).unwrap();
-        assert!(json.len() < 6_000, "{}", json.len());
+        assert!(json.len() < 8_000, "{}", json.len());
         let usual = Entry {
             user: Some("alex".into()),
             host: Some("h".repeat(255)),

@@ -4,16 +4,17 @@
 //! last byte; a bind that is false, or that belongs to another session, is
 //! never passed over.
 
-use keystead_core::{Evidence, KeyEntry, Outcome, Purpose, SignRequest};
-use keystead_formats::ssh::sshsig::SshSig;
+mod content;
+
+use keystead_core::{Algorithm, Constraints, Evidence, KeyEntry, Outcome, Purpose, SignRequest};
+use keystead_formats::ssh::constraint::{Destinations, Path};
 use keystead_formats::ssh::userauth::UserAuth;
 use keystead_formats::ssh::{PublicKey, SessionBind, ToBeSigned};
 
-use crate::commit::{Commit, GitObject, Tag};
-use crate::entry::to_hex;
+use crate::namespaces::Namespaces;
 use crate::pins::{Known, Pins};
 use crate::show::Safe;
-use crate::words::{Asked, Called, Content, Destination, Hop, Login, NotProved, Sign};
+use crate::words::{Asked, Called, Certify, Destination, Hop, Login, NotProved, Origin};
 
 /// An answer that no person is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,28 +27,53 @@ pub struct No {
     pub hint: Option<String>,
 }
 
-/// Judges a sign request for `key`, which it names.
+/// What a request is judged by.
+#[derive(Clone, Copy)]
+pub struct Rules<'a> {
+    /// The key that the request names.
+    pub key: &'a KeyEntry,
+    /// Limits that the key was brought with.
+    pub constraints: Option<&'a Constraints>,
+    /// Which host is called what.
+    pub pins: &'a Pins,
+    /// Which namespaces are asked for.
+    pub namespaces: &'a Namespaces,
+    /// Seconds since 1970: certificates have an end.
+    pub now_unix_s: u64,
+}
+
+/// Judges a sign request.
 ///
 /// # Errors
-/// [`No`]: unsupported flags; `Opaque`; another key in the blob; a false bind, or one of
-/// another session; a purpose that the key has not; a changed host key.
-pub fn judge(request: &SignRequest, key: &KeyEntry, pins: &Pins) -> Result<Asked, No> {
-    if request.flags != 0 {
-        // RFC 9987 section 3.6.1 has flags for RSA alone, and there is no RSA key here.
-        return Err(no(
-            Outcome::Unsupported,
-            "flags that this key has no use for",
-        ));
-    }
+/// [`No`]: flags that the key has no use for; `Opaque`; another key in the blob; a false bind,
+/// or one of another session; a destination that the key is not for; a namespace that is not
+/// asked for; a purpose that the key has not; a changed host key.
+pub fn judge(request: &SignRequest, rules: Rules<'_>) -> Result<Asked, No> {
+    let key = rules.key;
+    let content = ToBeSigned::parse(&request.content);
+    check_flags(request.flags, key, &content)?;
     let hops = proved_hops(&request.evidence)?;
-    let asked = match ToBeSigned::parse(&request.content) {
+    check_destination(rules, &content, &hops)?;
+    let origin = Origin::of(&request.evidence);
+    let asked = match &content {
         ToBeSigned::UserAuth(userauth) => {
-            Asked::Login(login(&userauth, &hops, &request.evidence, key, pins)?)
+            Asked::Login(login(userauth, &hops, &request.evidence, rules, origin)?)
         }
         ToBeSigned::SshSig(sshsig) => {
-            Asked::Sign(sign(&sshsig, &hops, &request.evidence, key, pins))
+            rules
+                .namespaces
+                .check(&sshsig.namespace)
+                .map_err(|reason| no(Outcome::Refuse, reason))?;
+            let preimage = request.evidence.preimage.as_deref();
+            let way = way(&hops, rules.pins);
+            Asked::Sign(content::sign(sshsig, preimage, way, key, origin))
         }
-        ToBeSigned::Certificate(_) | ToBeSigned::Opaque => {
+        ToBeSigned::Certificate(certificate) => {
+            check_authority(&certificate.terms.authority, key)?;
+            let way = way(&hops, rules.pins);
+            Asked::Certify(Certify::of(certificate, way, key.name.clone(), origin))
+        }
+        ToBeSigned::Opaque => {
             let bytes = request.content.len();
             let reason = format!(
                 "opaque: {bytes} bytes that are neither a login nor a signature in a namespace"
@@ -63,17 +89,37 @@ pub fn judge(request: &SignRequest, key: &KeyEntry, pins: &Pins) -> Result<Asked
     Ok(asked)
 }
 
+/// RFC 9987 section 3.6.1 has flags for RSA alone, where they name the hash; without one it is
+/// SHA-1, which is never made. A login that names one hash and asks for the other is a mistake.
+fn check_flags(flags: u32, key: &KeyEntry, content: &ToBeSigned) -> Result<(), No> {
+    let is_rsa = key.algorithm.parse() == Ok(Algorithm::Rsa);
+    let unsupported = |reason: &str| Err(no(Outcome::Unsupported, reason));
+    let hash = match (is_rsa, flags) {
+        (false, 0) => return Ok(()),
+        (false, _) => return unsupported("flags that this key has no use for"),
+        (true, RSA_SHA2_256) => "rsa-sha2-256",
+        (true, RSA_SHA2_512) => "rsa-sha2-512",
+        (true, 0) => return unsupported("an RSA signature with SHA-1"),
+        (true, _) => return unsupported("flags that name no one hash"),
+    };
+    match content {
+        ToBeSigned::UserAuth(login) if !login.algorithm.starts_with(hash) => {
+            let reason = format!(
+                "the login is by {}, the signature by {hash}",
+                login.algorithm
+            );
+            Err(no(Outcome::Refuse, reason))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The chain of binds, every signature in it verified.
 fn proved_hops(evidence: &Evidence) -> Result<Vec<SessionBind>, No> {
     let mut hops = Vec::with_capacity(evidence.binds.len());
     for (at, bind) in evidence.binds.iter().enumerate() {
-        let hop = SessionBind::from_parts(
-            &bind.host_key,
-            &bind.session_id,
-            &bind.signature,
-            bind.forwarding,
-        )
-        .map_err(|_| no(Outcome::Refuse, "a session-bind that cannot be read"))?;
+        let hop = SessionBind::from_evidence(bind)
+            .map_err(|_| no(Outcome::Refuse, "a session-bind that cannot be read"))?;
         if hop.verify().is_err() {
             let reason = format!(
                 "a session-bind whose signature is false (host key {})",
@@ -93,20 +139,52 @@ fn proved_hops(evidence: &Evidence) -> Result<Vec<SessionBind>, No> {
     Ok(hops)
 }
 
+/// The destinations that an imported key was limited to, with the verdicts of OpenSSH's agent.
+fn check_destination(
+    rules: Rules<'_>,
+    content: &ToBeSigned,
+    binds: &[SessionBind],
+) -> Result<(), No> {
+    let Some(limits) = rules.constraints.and_then(|it| it.destinations.as_ref()) else {
+        return Ok(());
+    };
+    let refuse = |reason: String| no(Outcome::Refuse, reason);
+    let limits = Destinations::parse(limits)
+        .map_err(|_| refuse("the limits of this key cannot be read".to_owned()))?;
+    // A login may name the key by a certificate; that it is of this key is judged with the login.
+    let named = match content {
+        ToBeSigned::UserAuth(login) => login.key.clone(),
+        _ => {
+            return Err(refuse(
+                "the key is bound to destinations, and this is no login".into(),
+            ));
+        }
+    };
+    let path = Path {
+        binds,
+        has_refused_bind: false,
+    };
+    limits
+        .may_sign(path, &named, content, rules.now_unix_s)
+        .map(|_| ())
+        .map_err(|error| refuse(error.to_string()))
+}
+
 fn login(
     userauth: &UserAuth,
     hops: &[SessionBind],
     evidence: &Evidence,
-    key: &KeyEntry,
-    pins: &Pins,
+    rules: Rules<'_>,
+    origin: Origin,
 ) -> Result<Login, No> {
-    if userauth.key.blob() != key.public_key {
+    let Rules { key, pins, .. } = rules;
+    if !is_of(&userauth.key, key) {
         return Err(no(
             Outcome::Refuse,
             "the login is for another key than the request names",
         ));
     }
-    let (destination, way) = match hops.split_last() {
+    let (destination, before) = match hops.split_last() {
         None => (Destination::NotProved(NotProved::NoBind), hops),
         Some((last, _)) if last.forwarding => (Destination::NotProved(NotProved::Forwarded), hops),
         Some((last, before)) => {
@@ -118,12 +196,10 @@ fn login(
     Ok(Login {
         user: userauth.user.clone(),
         destination,
-        way: way
-            .iter()
-            .map(|it| pinned_hop(&it.host_key, pins))
-            .collect(),
+        way: way(before, pins),
         key: key.name.clone(),
-        program: evidence.process_path.clone(),
+        certificate: userauth.key.certificate().map(|it| it.terms.key_id.clone()),
+        origin,
     })
 }
 
@@ -148,25 +224,40 @@ fn check_session(userauth: &UserAuth, last: &SessionBind) -> Result<(), No> {
     }
 }
 
+/// A certificate names its authority, and that is the key that signs it.
+fn check_authority(authority: &PublicKey, key: &KeyEntry) -> Result<(), No> {
+    if is_of(authority, key) {
+        return Ok(());
+    }
+    let reason = "the certificate names another authority than the key that is to sign";
+    Err(no(Outcome::Refuse, reason))
+}
+
+/// Whether both are one key, named by a certificate or not.
+fn is_of(public: &PublicKey, key: &KeyEntry) -> bool {
+    PublicKey::from_blob(&key.public_key)
+        .is_ok_and(|own| own.without_certificate() == public.without_certificate())
+}
+
 fn called(host_key: &PublicKey, names: &[String], pins: &Pins) -> Result<Called, No> {
     let fingerprint = host_key.fingerprint();
     match pins.look_up(names, &fingerprint) {
         Known::Pinned(name) => Ok(Called::Pinned(name.to_owned())),
         Known::Told(told) => Ok(Called::Told(told.into_iter().map(str::to_owned).collect())),
         Known::Nameless => Ok(pinned_name(&fingerprint, pins)),
-        Known::Changed { name, pinned } => {
-            let reason = format!(
-                "the host key of {} changed: pinned {pinned}, now {fingerprint}",
-                Safe(name)
-            );
-            let name = Safe(name);
-            Err(No {
-                hint: Some(format!(
-                    "keystead-authenticator host accept {name} {fingerprint}"
-                )),
-                ..no(Outcome::Block, reason)
-            })
-        }
+        Known::Changed { name, pinned } => Err(changed(name, &pinned, &fingerprint)),
+    }
+}
+
+/// A name that is pinned to another key.
+pub(crate) fn changed(name: &str, pinned: &str, fingerprint: &str) -> No {
+    let name = Safe(name);
+    No {
+        outcome: Outcome::Block,
+        reason: format!("the host key of {name} changed: pinned {pinned}, now {fingerprint}"),
+        hint: Some(format!(
+            "keystead-authenticator host accept {name} {fingerprint}"
+        )),
     }
 }
 
@@ -177,9 +268,13 @@ fn hop(host_key: &PublicKey, called: Called) -> Hop {
     }
 }
 
-/// A hop that the workstation gives no names for.
-fn pinned_hop(host_key: &PublicKey, pins: &Pins) -> Hop {
-    hop(host_key, pinned_name(&host_key.fingerprint(), pins))
+/// The hops that the workstation gives no names for.
+fn way(hops: &[SessionBind], pins: &Pins) -> Vec<Hop> {
+    let hop = |it: &SessionBind| {
+        let name = pinned_name(&it.host_key.fingerprint(), pins);
+        hop(&it.host_key, name)
+    };
+    hops.iter().map(hop).collect()
 }
 
 fn pinned_name(fingerprint: &str, pins: &Pins) -> Called {
@@ -187,74 +282,6 @@ fn pinned_name(fingerprint: &str, pins: &Pins) -> Called {
     pinned.map_or(Called::Nameless, |(name, _)| {
         Called::Pinned(name.to_owned())
     })
-}
-
-fn sign(
-    sshsig: &SshSig,
-    hops: &[SessionBind],
-    evidence: &Evidence,
-    key: &KeyEntry,
-    pins: &Pins,
-) -> Sign {
-    Sign {
-        namespace: sshsig.namespace.clone(),
-        hash_name: sshsig.hash_algorithm.name().to_owned(),
-        hash: to_hex(&sshsig.hash),
-        content: content(sshsig, evidence.preimage.as_deref()),
-        way: hops
-            .iter()
-            .map(|it| pinned_hop(&it.host_key, pins))
-            .collect(),
-        key: key.name.clone(),
-        program: evidence.process_path.clone(),
-    }
-}
-
-fn content(sshsig: &SshSig, preimage: Option<&[u8]>) -> Content {
-    let Some(preimage) = preimage else {
-        return Content::NotProved;
-    };
-    if !sshsig.is_of(preimage) {
-        return Content::Differs;
-    }
-    let object = GitObject::parse(preimage).filter(|_| sshsig.namespace == GIT_NAMESPACE);
-    match object {
-        Some(GitObject::Commit(commit)) => commit_content(&commit),
-        Some(GitObject::Tag(tag)) => tag_content(&tag),
-        None => Content::Unreadable {
-            bytes: preimage.len(),
-        },
-    }
-}
-
-fn commit_content(commit: &Commit<'_>) -> Content {
-    let mut rows = vec![("Tree", commit.tree.to_owned())];
-    rows.extend(commit.parents.iter().map(|it| ("Parent", (*it).to_owned())));
-    rows.push(("Author", Safe(commit.author).to_string()));
-    if commit.committer != commit.author {
-        rows.push(("Committer", Safe(commit.committer).to_string()));
-    }
-    if !commit.others.is_empty() {
-        rows.push(("Also signed", Safe(&commit.others.join(", ")).to_string()));
-    }
-    Content::Git {
-        what: "a git commit",
-        rows,
-        message: commit.message.to_owned(),
-    }
-}
-
-fn tag_content(tag: &Tag<'_>) -> Content {
-    let rows = vec![
-        ("Tag", Safe(tag.name).to_string()),
-        ("Of", format!("{} {}", Safe(tag.target), tag.object)),
-        ("Tagger", Safe(tag.tagger).to_string()),
-    ];
-    Content::Git {
-        what: "a git tag",
-        rows,
-        message: tag.message.to_owned(),
-    }
 }
 
 fn no(outcome: Outcome, reason: impl Into<String>) -> No {
@@ -265,5 +292,6 @@ fn no(outcome: Outcome, reason: impl Into<String>) -> No {
     }
 }
 
-/// `gpg-interface.c` of git signs in this one.
-const GIT_NAMESPACE: &str = "git";
+/// `SSH_AGENT_RSA_SHA2_256` and `SSH_AGENT_RSA_SHA2_512` (RFC 9987 section 3.6.1).
+const RSA_SHA2_256: u32 = 2;
+const RSA_SHA2_512: u32 = 4;

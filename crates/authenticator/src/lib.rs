@@ -7,15 +7,21 @@
 pub mod commit;
 pub mod control;
 pub mod entry;
+pub mod grants;
+pub mod grouping;
 pub mod holder;
 pub mod journal;
 pub mod judge;
 pub mod keyring;
 mod load_error;
+pub mod local;
+pub mod namespaces;
 mod pairing_file;
 pub mod pins;
 pub mod program;
+pub mod question;
 pub mod screen;
+pub mod settings;
 pub mod show;
 pub mod words;
 

@@ -105,6 +105,20 @@ impl Pins {
         }
         let mut hosts = self.hosts.clone();
         hosts.insert(name.to_owned(), pin);
+        self.write(hosts, disk)
+    }
+
+    /// The pins without one; written to disk.
+    ///
+    /// # Errors
+    /// The system's; it is still pinned then.
+    pub fn forget(&mut self, name: &str, disk: &mut dyn Disk) -> std::io::Result<()> {
+        let mut hosts = self.hosts.clone();
+        hosts.remove(name);
+        self.write(hosts, disk)
+    }
+
+    fn write(&mut self, hosts: BTreeMap<String, Pin>, disk: &mut dyn Disk) -> std::io::Result<()> {
         let pins = Self {
             version: VERSION,
             hosts,

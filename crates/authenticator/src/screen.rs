@@ -1,32 +1,18 @@
 //! What the holder's terminal shows while it asks, and what its keys mean.
 //!
-//! **Invariant**: pure: it takes moments and keys, and gives text. A key
-//! decides only the question that is on the screen, and only when it was
-//! pressed [`GRACE_MS`] after that question appeared; one question is on the
-//! screen at a time.
+//! **Invariant**: pure: it takes moments and keys, and gives text. A key decides only the
+//! question that is on the screen, and of it only the requests that stood there [`GRACE_MS`]
+//! before it was pressed; one question is on the screen at a time.
+
+mod layout;
+mod menu;
 
 use std::collections::VecDeque;
 
-use keystead_core::{Decision, Name};
+pub use crate::question::{Answer, PartId, Question, QuestionId};
 
-use crate::words::{Asked, Row, Tone};
-
-/// Names a question as long as the authenticator runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct QuestionId(pub u64);
-
-/// A question that waits for a person.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Question {
-    /// Its id.
-    pub id: QuestionId,
-    /// Who asks.
-    pub workstation: Name,
-    /// What.
-    pub asked: Asked,
-    /// When nobody waits any more, on the clock that does not jump.
-    pub deadline_ms: u64,
-}
+use layout::{fit, question_lines, wrapped};
+use menu::{Menu, Pressed};
 
 /// What the edge is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +43,17 @@ pub enum Colour {
     Avoid,
 }
 
+/// An answer that a key gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// To which question.
+    pub question: QuestionId,
+    /// Which.
+    pub answer: Answer,
+    /// The last request that was counted.
+    pub last: PartId,
+}
+
 /// The questions that wait, the first of them on the screen.
 #[derive(Debug)]
 pub struct Screen {
@@ -68,15 +65,17 @@ pub struct Screen {
 /// The question on the screen.
 #[derive(Debug)]
 struct Shown {
-    at_ms: u64,
+    /// Its requests, and since when each is counted there.
+    seen: Vec<(PartId, u64)>,
     /// What of the question did not fit.
     hidden: Vec<String>,
-    state: ShownState,
+    state: State,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ShownState {
+enum State {
     Open,
+    Choosing(Menu),
     Decided,
 }
 
@@ -106,6 +105,43 @@ impl Screen {
         self.show_first(now_ms)
     }
 
+    /// A question is about other requests now.
+    pub fn update(&mut self, question: Question, now_ms: u64) -> Vec<Draw> {
+        let at = self.waiting.iter().position(|it| it.id == question.id);
+        let Some(place) = at.and_then(|at| self.waiting.get_mut(at)) else {
+            return self.ask(question, now_ms);
+        };
+        let before = std::mem::replace(place, question.clone());
+        let Some(shown) = self.shown.as_mut().filter(|_| at == Some(0)) else {
+            return self.redraw(now_ms);
+        };
+        let seen = std::mem::take(&mut shown.seen);
+        let since = |id: PartId| {
+            let known = seen.iter().find(|(it, _)| *it == id);
+            known.map_or(now_ms, |(_, since)| *since)
+        };
+        shown.seen = question.parts().map(|it| (it.id, since(it.id))).collect();
+        if let State::Choosing(menu) = shown.state
+            && !menu.is_offered(&question)
+        {
+            shown.state = State::Open;
+        }
+        let mut text = String::new();
+        for part in question.parts() {
+            let line = part.asked.line();
+            let is_new = before.parts().all(|it| it.asked.line() != line);
+            if is_new {
+                let columns = self.look.columns;
+                text.push_str(&format!(
+                    "{CLEAR_LINE}{}",
+                    wrapped("also: ", &line, columns)
+                ));
+            }
+        }
+        text.push_str(&self.prompt(now_ms));
+        vec![Draw::Text(text)]
+    }
+
     /// A question ended: decided, withdrawn, expired.
     pub fn settle(&mut self, id: QuestionId, how: &str, now_ms: u64) -> Vec<Draw> {
         let is_first = self.waiting.front().is_some_and(|it| it.id == id);
@@ -113,32 +149,50 @@ impl Screen {
         if !is_first || self.shown.take().is_none() {
             return self.redraw(now_ms);
         }
-        let mut draws = vec![Draw::Text(format!("{CLEAR_LINE}  {how}\n"))];
+        let how = wrapped("", how, self.look.columns);
+        let mut draws = vec![Draw::Text(format!("{CLEAR_LINE}{how}"))];
         draws.extend(self.show_first(now_ms));
         draws
     }
 
     /// A key was pressed: perhaps it decides.
-    pub fn key(
-        &mut self,
-        key: u8,
-        pressed_ms: u64,
-    ) -> (Option<(QuestionId, Decision<()>)>, Vec<Draw>) {
+    pub fn key(&mut self, key: u8, pressed_ms: u64) -> (Option<Decided>, Vec<Draw>) {
         let (Some(question), Some(shown)) = (self.waiting.front(), self.shown.as_mut()) else {
             return (None, Vec::new());
         };
-        let ready_ms = shown.at_ms.saturating_add(GRACE_MS);
-        if pressed_ms < ready_ms || shown.state == ShownState::Decided {
+        let counted = shown.seen.iter().filter(|(_, since)| {
+            // What came later was not read by whoever pressed the key.
+            since.saturating_add(GRACE_MS) <= pressed_ms
+        });
+        let Some(last) = counted.map(|(id, _)| *id).max() else {
             return (None, Vec::new());
-        }
-        let decision = match key {
-            b'y' | b'Y' => Decision::Approve(()),
-            b'n' | b'N' => Decision::Refuse,
-            b'm' | b'M' => return (None, self.show_hidden(pressed_ms)),
-            _ => return (None, Vec::new()),
         };
-        shown.state = ShownState::Decided;
-        (Some((question.id, decision)), Vec::new())
+        let pressed = match shown.state {
+            State::Decided => return (None, Vec::new()),
+            State::Open => menu::pressed(key, question),
+            State::Choosing(menu) => menu.pressed(key),
+        };
+        match pressed {
+            Pressed::Nothing => (None, Vec::new()),
+            Pressed::More => (None, self.show_more(pressed_ms)),
+            Pressed::Open(menu) => {
+                shown.state = State::Choosing(menu);
+                (None, vec![Draw::Text(self.prompt(pressed_ms))])
+            }
+            Pressed::Back => {
+                shown.state = State::Open;
+                (None, vec![Draw::Text(self.prompt(pressed_ms))])
+            }
+            Pressed::Answer(answer) => {
+                shown.state = State::Decided;
+                let decided = Decided {
+                    question: question.id,
+                    answer,
+                    last,
+                };
+                (Some(decided), Vec::new())
+            }
+        }
     }
 
     /// Time went on.
@@ -163,6 +217,12 @@ impl Screen {
         self.shown.is_some()
     }
 
+    /// The question on the screen.
+    #[must_use]
+    pub fn question(&self) -> Option<&Question> {
+        self.waiting.front().filter(|_| self.shown.is_some())
+    }
+
     /// The program ends: nothing is left hanging on the last line.
     #[must_use]
     pub fn end(&self) -> Vec<Draw> {
@@ -176,17 +236,10 @@ impl Screen {
         let Some(question) = self.waiting.front() else {
             return Vec::new();
         };
-        let columns = self.look.columns.clamp(COLUMNS_MIN, COLUMNS_MAX);
-        let mut lines: Vec<String> = question
-            .asked
-            .rows()
-            .iter()
-            .flat_map(|row| self.row_lines(row, columns))
-            .collect();
+        let (title, mut lines) = question_lines(question, self.look);
         // A blank line, the title, the question itself and the line that says more stand around.
         let room = self.look.rows.saturating_sub(4).max(ROWS_MIN);
         let hidden = lines.split_off(lines.len().min(room));
-        let title = self.bold(&format!("{} asks", question.workstation));
         let mut text = format!("\n{title}\n{}", lines.concat());
         if !hidden.is_empty() {
             text.push_str(&format!(
@@ -195,327 +248,82 @@ impl Screen {
             ));
         }
         self.shown = Some(Shown {
-            at_ms: now_ms,
+            seen: question.parts().map(|it| (it.id, now_ms)).collect(),
             hidden,
-            state: ShownState::Open,
+            state: State::Open,
         });
         text.push_str(&self.prompt(now_ms));
         // Flushed last: what was typed before all of this stood there decides nothing.
         vec![Draw::Text(text), Draw::FlushInput]
     }
 
-    fn show_hidden(&mut self, now_ms: u64) -> Vec<Draw> {
+    /// What did not fit, and each request of several.
+    fn show_more(&mut self, now_ms: u64) -> Vec<Draw> {
         let hidden = self.shown.as_mut().map(|it| std::mem::take(&mut it.hidden));
         let (hidden, Some(question)) = (hidden.unwrap_or_default(), self.waiting.front()) else {
             return Vec::new();
         };
-        if hidden.is_empty() {
+        let mut lines = hidden;
+        if question.count() > 1 {
+            for (at, part) in question.parts().enumerate() {
+                let number = format!("{:>2} ", at.saturating_add(1));
+                lines.push(wrapped(&number, &part.asked.line(), self.look.columns));
+            }
+        }
+        if lines.is_empty() {
             return Vec::new();
         }
         // What scrolled away is named again, next to where it is decided.
-        let again = format!("{}: {}", question.workstation, question.asked.line());
+        let again = format!("{}: {}", question.workstation, question.asked().line());
         let prompt = self.prompt(now_ms);
         vec![Draw::Text(format!(
             "{CLEAR_LINE}{}{}\n{prompt}",
-            hidden.concat(),
-            self.bold(&again)
+            lines.concat(),
+            self.look.bold(&again)
         ))]
     }
 
     fn redraw(&self, now_ms: u64) -> Vec<Draw> {
         match &self.shown {
-            Some(shown) if shown.state == ShownState::Open => vec![Draw::Text(self.prompt(now_ms))],
+            Some(shown) if shown.state != State::Decided => {
+                vec![Draw::Text(self.prompt(now_ms))]
+            }
             Some(_) | None => Vec::new(),
         }
     }
 
     /// The last line, written over itself each second.
     fn prompt(&self, now_ms: u64) -> String {
-        let left_ms = self
-            .waiting
-            .front()
-            .map_or(0, |it| it.deadline_ms.saturating_sub(now_ms));
+        let (Some(question), Some(shown)) = (self.waiting.front(), &self.shown) else {
+            return String::new();
+        };
+        let left_ms = question.deadline_ms().saturating_sub(now_ms);
         let left_s = left_ms.div_ceil(1_000);
         let others = match self.waiting.len() {
             0 | 1 => String::new(),
             2 => ", 1 more waits".to_owned(),
             count => format!(", {} more wait", count.saturating_sub(1)),
         };
-        let question = self.bold("Approve? y/n");
-        format!("{CLEAR_LINE}{question}  {left_s} s left{others} ")
+        let left = format!("{left_s} s left{others} ");
+        let (strong, weak) = match shown.state {
+            State::Open | State::Decided => menu::prompt(question),
+            State::Choosing(menu) => menu.prompt(question),
+        };
+        // One line whatever it says: it is written over itself.
+        let room = self.look.columns.saturating_sub(left.chars().count() + 2);
+        let (strong, weak) = fit(&strong, &weak, room);
+        format!("{CLEAR_LINE}{}{weak}  {left}", self.look.bold(&strong))
     }
-
-    fn row_lines(&self, row: &Row, columns: usize) -> Vec<String> {
-        let mut label = row.label;
-        let mut lines = Vec::new();
-        for part in wrap(&row.value, columns.saturating_sub(VALUE_COLUMN)) {
-            let part = match row.tone {
-                Tone::Plain => part,
-                Tone::Warn => self.paint(YELLOW, &part),
-            };
-            lines.push(format!(
-                "  {label:<width$}{part}\n",
-                width = VALUE_COLUMN - 2
-            ));
-            label = "";
-        }
-        lines
-    }
-
-    fn bold(&self, text: &str) -> String {
-        self.paint(BOLD, text)
-    }
-
-    fn paint(&self, style: &str, text: &str) -> String {
-        match self.look.colour {
-            Colour::Use => format!("{style}{text}{RESET}"),
-            Colour::Avoid => text.to_owned(),
-        }
-    }
-}
-
-/// Breaks text into lines of at most `columns` characters, at spaces where there are any.
-fn wrap(text: &str, columns: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    for word in text.split_inclusive(' ') {
-        let length = |text: &str| text.chars().count();
-        if !line.is_empty() && length(&line) + length(word.trim_end()) > columns {
-            lines.push(std::mem::take(&mut line));
-        }
-        for character in word.chars() {
-            if length(&line) >= columns && character != ' ' {
-                lines.push(std::mem::take(&mut line));
-            }
-            line.push(character);
-        }
-    }
-    lines.push(line);
-    lines
-        .iter()
-        .map(|line| line.trim_end().to_owned())
-        .collect()
 }
 
 /// 400 ms: a person needs longer than this to read a word and press a key, so what
 /// comes sooner was meant for what stood there before.
 pub const GRACE_MS: u64 = 400;
 
-/// Where values start: the longest label, "Also signed", and a gap.
-const VALUE_COLUMN: usize = 15;
-/// Below this nothing can be laid out; longer lines then wrap by themselves.
-const COLUMNS_MIN: usize = 40;
-/// Wider lines are harder to read.
-const COLUMNS_MAX: usize = 100;
 /// User, host, host key and its second line are shown on any screen.
 const ROWS_MIN: usize = 8;
 /// To the first column, and erase to the end of the line (ECMA-48 EL).
 const CLEAR_LINE: &str = "\r\x1b[K";
-/// ECMA-48 SGR.
-const BOLD: &str = "\x1b[1m";
-const YELLOW: &str = "\x1b[33m";
-const RESET: &str = "\x1b[0m";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::words::{Called, Content, Destination, Hop, Login, MakeKey, Sign};
-
-    const LOOK: Look = Look {
-        columns: 80,
-        rows: 24,
-        colour: Colour::Avoid,
-    };
-
-    fn question(id: u64, asked: Asked) -> Question {
-        let workstation = Name::new("laptop").unwrap();
-        Question {
-            id: QuestionId(id),
-            workstation,
-            asked,
-            deadline_ms: 60_000,
-        }
-    }
-
-    fn make(id: u64) -> Question {
-        let name = Name::new(format!("key{id}")).unwrap();
-        question(
-            id,
-            Asked::MakeKey(MakeKey {
-                name,
-                algorithm: "ed25519",
-            }),
-        )
-    }
-
-    fn text(draws: &[Draw]) -> String {
-        draws
-            .iter()
-            .filter_map(|it| match it {
-                Draw::Text(text) => Some(text.replace(CLEAR_LINE, "<")),
-                Draw::FlushInput => None,
-            })
-            .collect()
-    }
-
-    fn pressed(screen: &mut Screen, key: u8, at_ms: u64) -> Option<Decision<()>> {
-        screen.key(key, at_ms).0.map(|(_, decision)| decision)
-    }
-
-    #[test]
-    fn a_login_as_it_is_read() {
-        let asked = Asked::Login(Login {
-            user: "alex".into(),
-            destination: Destination::Proved(Hop {
-                called: Called::Told(vec![
-                    "db1.internal.example".into(),
-                    "10.20.30.40".into(),
-                    "db".into(),
-                ]),
-                host_key: "SHA256:uNiVztksCsDhcc0u9e8BrCJFuHmXe1EGtEUCFGqvR0I".into(),
-            }),
-            way: vec![],
-            key: Name::new("main").unwrap(),
-            program: Some("/usr/bin/ssh".into()),
-        });
-        let mut screen = Screen::new(LOOK);
-        let draws = screen.ask(question(1, asked), 500);
-        assert_eq!(draws.last(), Some(&Draw::FlushInput));
-        assert_eq!(
-            text(&draws),
-            "
-laptop asks
-  Log in as    alex
-  Host         new here; the workstation's known_hosts says
-               db1.internal.example, 10.20.30.40, db
-  Host key     SHA256:uNiVztksCsDhcc0u9e8BrCJFuHmXe1EGtEUCFGqvR0I
-  With key     main
-  Program      /usr/bin/ssh (the workstation's word)
-<Approve? y/n  60 s left "
-        );
-        assert!(text(&draws).lines().all(|line| line.chars().count() <= 80));
-        assert_eq!(text(&screen.tick(30_100)), "<Approve? y/n  30 s left ");
-    }
-
-    #[test]
-    fn one_at_a_time_with_the_number_that_wait() {
-        let mut screen = Screen::new(LOOK);
-        assert!(text(&screen.ask(make(1), 0)).contains("key1"));
-        assert_eq!(
-            text(&screen.ask(make(2), 0)),
-            "<Approve? y/n  60 s left, 1 more waits "
-        );
-        assert_eq!(
-            text(&screen.ask(make(3), 0)),
-            "<Approve? y/n  60 s left, 2 more wait "
-        );
-        // One behind the first is withdrawn: the first stays on the screen.
-        assert_eq!(
-            text(&screen.settle(QuestionId(2), "withdrawn", 0)),
-            "<Approve? y/n  60 s left, 1 more waits "
-        );
-        let draws = screen.settle(QuestionId(1), "approved", 0);
-        assert!(
-            text(&draws).starts_with("<  approved\n\nlaptop asks\n"),
-            "{draws:?}"
-        );
-        assert!(text(&draws).contains("key3"));
-        assert_eq!(
-            text(&screen.settle(QuestionId(3), "expired", 0)),
-            "<  expired\n"
-        );
-        assert_eq!(pressed(&mut screen, b'y', 9_000), None);
-    }
-
-    #[test]
-    fn a_key_pressed_too_soon_decides_nothing() {
-        let mut screen = Screen::new(LOOK);
-        assert_eq!(pressed(&mut screen, b'y', 0), None);
-        screen.ask(make(1), 1_000);
-        for at_ms in [0, 999, 1_000, 1_000 + GRACE_MS - 1] {
-            assert_eq!(pressed(&mut screen, b'y', at_ms), None, "{at_ms}");
-        }
-        for key in [b'\r', b' ', 0x1b, b'x', 3] {
-            assert_eq!(pressed(&mut screen, key, 5_000), None, "{key}");
-        }
-        assert_eq!(
-            pressed(&mut screen, b'y', 1_000 + GRACE_MS),
-            Some(Decision::Approve(()))
-        );
-        // Decided once.
-        assert_eq!(pressed(&mut screen, b'n', 9_000), None);
-        // The next question has a grace of its own.
-        screen.ask(make(2), 5_000);
-        screen.settle(QuestionId(1), "approved", 10_000);
-        assert_eq!(pressed(&mut screen, b'n', 10_000), None);
-        assert_eq!(
-            pressed(&mut screen, b'n', 10_000 + GRACE_MS),
-            Some(Decision::Refuse)
-        );
-    }
-
-    #[test]
-    fn what_does_not_fit_is_announced_and_shown_on_demand() {
-        let message: String = (0..60).map(|n| format!("line {n}\n")).collect();
-        let asked = Asked::Sign(Sign {
-            namespace: "git".into(),
-            hash_name: "sha512".into(),
-            hash: String::new(),
-            content: Content::Git {
-                what: "a git commit",
-                rows: vec![],
-                message,
-            },
-            way: vec![],
-            key: Name::new("main").unwrap(),
-            program: None,
-        });
-        let mut screen = Screen::new(LOOK);
-        let draws = text(&screen.ask(question(1, asked), 0));
-        assert!(draws.lines().count() <= 24, "{draws}");
-        assert!(draws.contains("\n  With key     main\n"));
-        assert!(
-            draws.contains("line 17\n  … 42 more lines: press m to see them\n"),
-            "{draws}"
-        );
-        let (_, more) = screen.key(b'm', 1_000);
-        assert!(text(&more).contains("line 18\n"));
-        let end = "line 59\nlaptop: signature of a git commit with main\n<Approve? y/n  59 s left ";
-        assert!(text(&more).ends_with(end), "{more:?}");
-        assert!(screen.key(b'm', 1_000).1.is_empty());
-        assert_eq!(pressed(&mut screen, b'n', 2_000), Some(Decision::Refuse));
-    }
-
-    #[test]
-    fn notices_stand_above_the_prompt() {
-        let mut screen = Screen::new(LOOK);
-        assert_eq!(text(&screen.say("relay is away", 0)), "<relay is away\n");
-        screen.ask(make(1), 0);
-        assert_eq!(
-            text(&screen.say("relay is back", 0)),
-            "<relay is back\n<Approve? y/n  60 s left "
-        );
-    }
-
-    #[test]
-    fn wrapping_keeps_every_character() {
-        for columns in [5, 10, 65] {
-            for text in ["", "a", "abc def ghi", &"x".repeat(200), "a  b   c"] {
-                let lines = wrap(text, columns);
-                assert!(
-                    lines.iter().all(|it| it.chars().count() <= columns),
-                    "{lines:?}"
-                );
-                let squeezed = |text: &str| text.replace(' ', "");
-                assert_eq!(squeezed(&lines.concat()), squeezed(text));
-            }
-        }
-    }
-
-    #[test]
-    fn colours_only_where_wanted() {
-        let shown = |colour| text(&Screen::new(Look { colour, ..LOOK }).ask(make(1), 0));
-        assert!(!shown(Colour::Avoid).contains('\x1b'));
-        assert!(shown(Colour::Use).contains("\x1b[1mlaptop asks\x1b[0m"));
-    }
-}
+mod tests;

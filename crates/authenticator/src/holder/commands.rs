@@ -6,18 +6,18 @@ use std::net::SocketAddr;
 
 use keystead_channel::curve::{CloseCode, IDENTITIES_MAX};
 use keystead_channel::pairing::Offer;
-use keystead_core::{Algorithm, Name, Outcome, PairingId, SecretBytes};
+use keystead_core::{Algorithm, KeyType, Name, Outcome, PairingId, SecretBytes};
 use keystead_formats::ssh::PublicKey;
 use keystead_transport::Address;
 
 use super::event::Caller;
+use super::key_commands::Attached;
 use super::peer::Stage;
-use super::questions::{Pending, Work};
+use super::questions::Pending;
 use super::{Holder, Said, Step};
 use crate::control::{Command, JSON_VERSION, KeyLine, PairingLine, Reply, Status};
 use crate::entry::Entry;
 use crate::keyring::UnlockError;
-use crate::pins::Pin;
 use crate::show::Safe;
 
 impl Holder {
@@ -33,6 +33,19 @@ impl Holder {
             Command::KeyNew { name, algorithm } => {
                 Some(self.key_new(&name, &algorithm, passphrase.as_ref(), step))
             }
+            Command::KeyImport {
+                name,
+                file_bytes,
+                file_passphrase_bytes,
+            } => {
+                let attached = Attached {
+                    secret: passphrase,
+                    file_bytes,
+                    file_passphrase_bytes,
+                };
+                Some(self.key_import(name.as_deref(), &attached, step))
+            }
+            Command::KeyRemove { name } => Some(self.key_remove(&name, step)),
             Command::Pair { link, yes } => self.pair(caller, &link, yes, step).err(),
             Command::PairDecide { same } => {
                 self.on_code_compared(caller, same, step);
@@ -44,6 +57,9 @@ impl Holder {
             Command::HostAccept { name, host_key } => {
                 Some(self.host_accept(&name, &host_key, step))
             }
+            Command::HostForget { name } => Some(self.host_forget(&name, step)),
+            Command::GrantList => Some(Reply::Grants(self.grant_list(step))),
+            Command::GrantRevoke { which } => Some(self.grant_revoke(which, step)),
         };
         if let Some(reply) = reply {
             step.reply(caller, reply);
@@ -72,7 +88,7 @@ impl Holder {
             locked: self.keys.is_locked(),
             addresses: self.addresses().iter().map(ToString::to_string).collect(),
             pairings: pairings.collect(),
-            waiting: self.questions.len(),
+            waiting: self.questions.values().map(|it| it.parts().len()).sum(),
         }
     }
 
@@ -101,9 +117,9 @@ impl Holder {
             Ok(name) => name,
             Err(error) => return Reply::failed(error.to_string(), "choose another name"),
         };
-        let algorithm = match algorithm.parse::<Algorithm>() {
-            Ok(algorithm) => algorithm,
-            Err(error) => return Reply::failed(error.to_string(), "--type ed25519 or --type p256"),
+        let algorithm = match algorithm.parse::<KeyType>() {
+            Ok(key_type) => key_type,
+            Err(error) => return Reply::failed(error.to_string(), "--type ed25519, for example"),
         };
         let was_locked = self.keys.is_locked();
         if let (true, Some(passphrase)) = (was_locked, passphrase)
@@ -229,7 +245,7 @@ impl Holder {
     fn lock(&mut self, step: &mut Step<'_, '_>) -> Reply {
         self.keys.lock();
         self.lock_trouble = Said::NotYet;
-        let needs_keys = |it: &Pending| !matches!(it.work, Work::Hosts);
+        let needs_keys = |it: &Pending| it.work.needs_keys();
         self.end_questions(needs_keys, Outcome::Busy, "locked", step);
         Reply::done("locked: every request for a key is answered busy")
     }
@@ -263,35 +279,14 @@ impl Holder {
             Err(error) => Reply::failed(error.to_string(), error.hint()),
         }
     }
-
-    fn host_accept(&mut self, name: &str, host_key: &str, step: &mut Step<'_, '_>) -> Reply {
-        if !host_key.starts_with("SHA256:") || host_key.len() != FINGERPRINT_CHARS {
-            let hint = "give it as it is shown: SHA256: and 43 characters";
-            return Reply::failed("this is no fingerprint of a host key", hint);
-        }
-        let mut entry = Entry::own(step.now.unix_s, "host-accept", Outcome::Approve);
-        entry.host = Some(name.to_owned());
-        entry.host_key = Some(host_key.to_owned());
-        if let Err(error) = self.log_own(&entry, step) {
-            return log_failed(&error);
-        }
-        let pin = Pin {
-            host_key: host_key.to_owned(),
-            time: step.now.unix_s,
-            workstation: self.keys.name().to_string(),
-        };
-        match self.pins.pin(name, pin, step.io.disk) {
-            Ok(()) => Reply::done(format!("the key {host_key} is pinned to {}", Safe(name))),
-            Err(error) => Reply::failed(format!("it could not be pinned: {error}"), DISK_HINT),
-        }
-    }
 }
 
 /// A key as it is listed.
 #[must_use]
 pub fn key_line(entry: &keystead_core::KeyEntry) -> Option<KeyLine> {
     let public = PublicKey::from_blob(&entry.public_key).ok()?;
-    let short = entry.algorithm.parse::<Algorithm>().ok()?.short_name();
+    let plain = public.without_certificate();
+    let short = plain.type_name().parse::<Algorithm>().ok()?.short_name();
     Some(KeyLine {
         name: entry.name.to_string(),
         algorithm: short.to_owned(),
@@ -300,11 +295,8 @@ pub fn key_line(entry: &keystead_core::KeyEntry) -> Option<KeyLine> {
     })
 }
 
-fn log_failed(error: &std::io::Error) -> Reply {
+pub(super) fn log_failed(error: &std::io::Error) -> Reply {
     Reply::failed(format!("the log cannot be written: {error}"), DISK_HINT)
 }
 
-const DISK_HINT: &str = "check the state folder's free space and permissions";
-
-/// `SHA256:` and the base64 of 32 bytes without padding.
-const FINGERPRINT_CHARS: usize = 7 + 43;
+pub(super) const DISK_HINT: &str = "check the state folder's free space and permissions";

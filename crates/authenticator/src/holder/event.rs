@@ -1,10 +1,10 @@
 //! What comes to the holder's state, and what it asks of the edge.
 
-use keystead_core::{Decision, SecretBytes};
+use keystead_core::SecretBytes;
 use keystead_transport::{Address, NetAction, NetEvent};
 
 use crate::control::{Command, Reply};
-use crate::screen::{Question, QuestionId};
+use crate::question::{Answer, PartId, Question, QuestionId};
 
 /// Names a command's connection as long as it lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,7 +30,9 @@ pub enum Event {
         /// About what.
         question: QuestionId,
         /// How.
-        decision: Decision<()>,
+        answer: Answer,
+        /// The last of its requests that was counted on the screen.
+        last: PartId,
     },
     /// Time went on.
     Tick,
@@ -50,6 +52,8 @@ pub enum Action {
     },
     /// Show a question to the holder.
     Ask(Question),
+    /// A question is about other requests than before: some joined, or ended.
+    Update(Question),
     /// Take a question off the screen, shown or not.
     Settle {
         /// Which.
@@ -66,9 +70,10 @@ pub enum Action {
 }
 
 /// Who decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Decide {
     /// A person, at the terminal.
+    #[default]
     Ask,
     /// Nobody can be asked: whatever needs a decision is `busy`.
     Nobody,

@@ -9,35 +9,50 @@
 //! | `channels` | which bytes belong to which channel, and how its answers go back |
 //! | `mailboxes` | which mailboxes are read, day by day |
 //! | `requests` | what a request is answered, and that it is answered once |
-//! | `questions` | what a person is asked, and until when |
+//! | `judging` | what of it a person is asked |
+//! | `standing`, `quiet` | what is decided without a question: blocks, grants, pauses |
+//! | `questions`, `answers` | what a person is asked, until when, and what an answer does |
+//! | `work` | what is done once it is approved |
+//! | `custody`, `hosts`, `granted` | keys that come and go; names of hosts; lists |
 //! | `pairing`, `confirm` | an offer that is being answered; what is stored in the end |
-//! | `commands` | what a command at this machine does |
+//! | `commands`, `key_commands` | what a command at this machine does |
 
+mod answers;
 mod channels;
 mod commands;
 mod confirm;
+mod custody;
 mod event;
+mod granted;
+mod hosts;
+mod judging;
+mod key_commands;
 mod mailboxes;
 mod pairing;
 mod peer;
 mod questions;
+mod quiet;
 mod requests;
+mod standing;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use keystead_channel::link::{Listener, Standing};
-use keystead_core::PairingId;
+use keystead_core::{KeyId, PairingId};
 use keystead_daemon::{Io, Now};
 use keystead_transport::{Address, NetAction, NetEvent, RelayUrl};
 
 use crate::LoadError;
 use crate::entry::Entry;
+use crate::grants::Grants;
 use crate::journal::Journal;
 use crate::keyring::Keyring;
+use crate::namespaces::Namespaces;
 use crate::pairing_file::StoredPairing;
 use crate::pins::Pins;
-use crate::screen::QuestionId;
+use crate::question::QuestionId;
 
 use channels::Channels;
 pub use commands::key_line;
@@ -45,7 +60,8 @@ pub use event::{Action, Caller, Decide, Event};
 use mailboxes::Inboxes;
 use pairing::Attempt;
 use peer::Peer;
-use questions::Pending;
+use questions::Asking;
+use quiet::Quiet;
 
 /// All that an authenticator knows.
 pub struct Holder {
@@ -58,8 +74,13 @@ pub struct Holder {
     listener: Listener,
     channels: Channels,
     inboxes: Inboxes,
-    questions: BTreeMap<QuestionId, Pending>,
+    questions: BTreeMap<QuestionId, Asking>,
     question_next: u64,
+    part_next: u64,
+    grants: Grants,
+    quiet: Quiet,
+    /// When keys that were brought are to be forgotten, on the clock that does not jump.
+    lifetimes: Vec<(KeyId, u64)>,
     /// The next link that we dial; below those that are accepted.
     link_next: u64,
     listening: Vec<Address<SocketAddr>>,
@@ -76,7 +97,7 @@ pub struct Holder {
 }
 
 /// How an authenticator runs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Who decides.
     pub decide: Decide,
@@ -84,6 +105,8 @@ pub struct Options {
     pub listen: Vec<Address<SocketAddr>>,
     /// The address to tell workstations where `listen` names none of its own (`0.0.0.0`).
     pub own_address: Option<std::net::IpAddr>,
+    /// Which signatures are asked for.
+    pub namespaces: Namespaces,
 }
 
 /// Whether something was said to the person already.
@@ -119,7 +142,9 @@ impl Holder {
             .into_iter()
             .map(|it| (it.id(), Peer::new(it)))
             .collect();
+        let mut grants = Grants::load(now, io.disk)?;
         for entry in &opened.entries {
+            grants.recall(entry);
             if let Some(peer) = entry.pairing_id().and_then(|id| peers.get_mut(&id)) {
                 peer.recall(entry, now);
             }
@@ -137,6 +162,10 @@ impl Holder {
             inboxes: Inboxes::default(),
             questions: BTreeMap::new(),
             question_next: 0,
+            part_next: 0,
+            grants,
+            quiet: Quiet::default(),
+            lifetimes: Vec::new(),
             link_next: 0,
             listening: Vec::new(),
             relays_away: BTreeSet::new(),
@@ -183,7 +212,11 @@ impl Holder {
                 self.on_command(caller, command, passphrase, &mut step);
             }
             Event::Gone(caller) => self.on_gone(caller, &mut step),
-            Event::Decide { question, decision } => self.on_decide(question, decision, &mut step),
+            Event::Decide {
+                question,
+                answer,
+                last,
+            } => self.on_decide(question, answer, last, &mut step),
             Event::Tick => self.on_tick(&mut step),
         }
         step.actions
@@ -198,10 +231,16 @@ impl Holder {
             .values()
             .filter_map(|it| it.conns.wake_ms())
             .min();
-        let questions = self.questions.values().map(|it| it.deadline_ms).min();
+        let questions = self
+            .questions
+            .values()
+            .filter_map(Asking::deadline_ms)
+            .min();
+        let grants = self.grants.wake_ms();
+        let custody = self.custody_wake_ms();
         let attempt = self.attempt.as_ref().map(Attempt::wake_ms);
         let day = Some(self.day_check_ms);
-        [channels, conns, questions, attempt, day]
+        [channels, conns, questions, grants, custody, attempt, day]
             .into_iter()
             .flatten()
             .min()
@@ -276,6 +315,8 @@ impl Holder {
     fn on_tick(&mut self, step: &mut Step<'_, '_>) {
         self.tick_channels(step);
         self.tick_questions(step);
+        self.tick_grants(step);
+        self.tick_custody(step);
         self.tick_attempt(step);
         if step.now.mono_ms >= self.day_check_ms {
             self.day_check_ms = step.now.mono_ms.saturating_add(DAY_CHECK_MS);

@@ -1,52 +1,86 @@
 //! What a person is asked, until when, and what comes of the answer.
 //!
-//! **Invariant**: a question ends once: decided, expired, withdrawn, or with
-//! its pairing. Nothing is signed unless it ended approved.
+//! **Invariant**: a request that is asked about ends once: decided, expired, withdrawn, or with
+//! its pairing. An answer decides the requests that were counted on the screen when the key was
+//! pressed; what joined later is judged again as if it had just come.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
-use keystead_core::{Algorithm, Decision, Host, KeyId, MakeKeyRequest, Outcome, ResponseBody};
+use keystead_core::{Intent, Outcome};
 
+use super::answers::{NOBODY_ANSWERED, ended};
 use super::event::Action;
 use super::requests::Ticket;
+use super::standing::By;
+use super::work::Work;
 use super::{Decide, Holder, Said, Step};
-use crate::entry::{Entry, to_hex};
-use crate::journal::Journal;
-use crate::pins::Pin;
-use crate::screen::{Question, QuestionId};
+use crate::grants::{Blocked, COUNT_MAX, Scope, Wanted, block_words, grant_words};
+use crate::grouping::Group;
+use crate::question::{
+    Act, Answer, Choices, Makes, Offer, OfferForm, Part, PartId, Question, QuestionId,
+};
+use crate::show::Safe;
 use crate::words::Asked;
 
 /// A request that waits for the holder.
 pub(super) struct Pending {
+    pub(super) id: PartId,
     pub(super) ticket: Ticket,
     pub(super) asked: Asked,
     pub(super) work: Work,
     pub(super) deadline_ms: u64,
+    /// What of it may be granted; none for what is no signature.
+    pub(super) wanted: Option<Wanted>,
+    pub(super) intent: Option<Intent>,
+    /// Whether the workstation knows that a person is asked.
+    pub(super) is_acked: bool,
+    /// Whether its act made all that it announced already.
+    pub(super) is_beyond: bool,
 }
 
-/// What is done once the holder approves.
-pub(super) enum Work {
-    /// Sign these bytes.
-    Sign { key: KeyId, content: Vec<u8> },
-    /// Make a key.
-    MakeKey(MakeKeyRequest, Algorithm),
-    /// Tell at which hosts keys were used.
-    Hosts,
+/// A question, with the requests that it is about; at least one.
+pub(super) struct Asking {
+    group: Option<Group>,
+    parts: Vec<Pending>,
+}
+
+impl Asking {
+    pub(super) fn parts(&self) -> &[Pending] {
+        &self.parts
+    }
+
+    pub(super) fn tickets_mut(&mut self) -> impl Iterator<Item = &mut Ticket> {
+        self.parts.iter_mut().map(|it| &mut it.ticket)
+    }
+
+    pub(super) fn deadline_ms(&self) -> Option<u64> {
+        self.parts.iter().map(|it| it.deadline_ms).min()
+    }
 }
 
 impl Holder {
-    /// Puts a question to whoever decides.
-    pub(super) fn ask(&mut self, pending: Pending, step: &mut Step<'_, '_>) {
-        if self.keys.is_locked() && !matches!(pending.work, Work::Hosts) {
+    /// Puts a request to whoever decides: a rule of the holder, a setting, a person.
+    pub(super) fn ask(&mut self, mut pending: Pending, step: &mut Step<'_, '_>) {
+        if self.keys.is_locked() && pending.work.needs_keys() {
             if self.lock_trouble == Said::NotYet {
                 self.lock_trouble = Said::Already;
                 step.say("a request was answered busy: the authenticator is locked");
             }
             return self.busy(&pending.ticket, step);
         }
-        match self.options.decide {
-            Decide::Approve => self.settle(pending, Decision::Approve(()), step),
-            Decide::Refuse => self.settle(pending, Decision::Refuse, step),
+        if self.is_blocked(&pending, step) {
+            return;
+        }
+        let decide = self.options.decide;
+        match decide {
+            Decide::Approve => {
+                let outcome = self.do_work(&mut pending, By::Setting, step);
+                self.say_settled(&pending, outcome, step);
+            }
+            Decide::Refuse => {
+                let reason = "by --decide refuse";
+                let outcome = self.end_pending(&pending, Outcome::Refuse, reason, step);
+                self.say_settled(&pending, outcome, step);
+            }
+            Decide::Nobody | Decide::Ask if self.fire(&mut pending, step) => {}
             Decide::Nobody => {
                 let line = pending.asked.line();
                 step.say(format!(
@@ -54,42 +88,43 @@ impl Holder {
                 ));
                 self.busy(&pending.ticket, step);
             }
+            Decide::Ask if self.is_quiet(&pending, step) => {}
             Decide::Ask => self.ask_person(pending, step),
         }
     }
 
+    /// Takes an answer: it covers the parts up to `last`.
     pub(super) fn on_decide(
         &mut self,
         question: QuestionId,
-        decision: Decision<()>,
+        answer: Answer,
+        last: PartId,
         step: &mut Step<'_, '_>,
     ) {
         // It may have expired or been withdrawn in this very moment.
-        let Some(pending) = self.questions.remove(&question) else {
+        let Some(asking) = self.questions.remove(&question) else {
             return;
         };
-        let how = match decision {
-            _ if step.now.mono_ms >= pending.deadline_ms => {
-                let outcome =
-                    self.end_question(&pending, Outcome::Expire, "nobody answered in time", step);
-                ended(outcome)
-            }
-            Decision::Approve(()) => ended(self.do_work(&pending, step)),
-            Decision::Refuse => ended(self.end_question(&pending, Outcome::Refuse, "", step)),
-        };
-        step.actions.push(Action::Settle {
-            question,
-            how: how.to_owned(),
-        });
+        let announced = self
+            .question_of(question, &asking)
+            .and_then(|it| it.announced());
+        let (mut counted, rest): (Vec<_>, Vec<_>) =
+            asking.parts.into_iter().partition(|it| it.id <= last);
+        let how = self.answer(&mut counted, answer, announced, step);
+        step.actions.push(Action::Settle { question, how });
+        for pending in rest {
+            self.ask(pending, step);
+        }
     }
 
     pub(super) fn tick_questions(&mut self, step: &mut Step<'_, '_>) {
         let now_ms = step.now.mono_ms;
         let is_over = |pending: &Pending| now_ms >= pending.deadline_ms;
-        self.end_questions(is_over, Outcome::Expire, "nobody answered in time", step);
+        self.end_questions(is_over, Outcome::Expire, NOBODY_ANSWERED, step);
     }
 
-    /// Ends the questions that `which` names, all with one outcome.
+    /// Ends the requests that `which` names, all with one outcome, and their questions with them
+    /// where nothing else waits there.
     pub(super) fn end_questions(
         &mut self,
         which: impl Fn(&Pending) -> bool,
@@ -97,45 +132,130 @@ impl Holder {
         reason: &str,
         step: &mut Step<'_, '_>,
     ) {
-        let own = self.questions.iter().filter(|(_, it)| which(it));
-        let ids: Vec<QuestionId> = own.map(|(id, _)| *id).collect();
+        let own = self.questions.iter();
+        let ids: Vec<QuestionId> = own
+            .filter(|(_, it)| it.parts.iter().any(&which))
+            .map(|(id, _)| *id)
+            .collect();
         for question in ids {
-            let Some(pending) = self.questions.remove(&question) else {
+            let Some(asking) = self.questions.remove(&question) else {
                 continue;
             };
-            let workstation = self.name_of(&pending.ticket.peer);
-            let outcome = self.end_question(&pending, outcome, reason, step);
-            let by = if outcome == Outcome::Withdraw {
-                format!(" by {workstation}")
+            let (ended, rest): (Vec<_>, Vec<_>) = asking.parts.into_iter().partition(&which);
+            let mut how = String::new();
+            for pending in &ended {
+                how = self.end_one(pending, outcome, reason, step);
+            }
+            if rest.is_empty() {
+                step.actions.push(Action::Settle { question, how });
             } else {
-                String::new()
-            };
-            let how = format!("{}{by}", ended(outcome));
-            step.actions.push(Action::Settle { question, how });
+                let asking = Asking {
+                    group: asking.group,
+                    parts: rest,
+                };
+                self.show(question, asking, step);
+            }
         }
     }
 
-    fn ask_person(&mut self, pending: Pending, step: &mut Step<'_, '_>) {
-        let id = QuestionId(self.question_next);
-        self.question_next = self.question_next.saturating_add(1);
-        self.ack(&pending.ticket, step);
-        step.actions.push(Action::Ask(Question {
-            id,
-            workstation: self.name_of(&pending.ticket.peer),
-            asked: pending.asked.clone(),
-            deadline_ms: pending.deadline_ms,
-        }));
-        self.questions.insert(id, pending);
+    fn end_one(
+        &mut self,
+        pending: &Pending,
+        outcome: Outcome,
+        reason: &str,
+        step: &mut Step<'_, '_>,
+    ) -> String {
+        let workstation = self.name_of(&pending.ticket.peer);
+        let outcome = self.end_pending(pending, outcome, reason, step);
+        match outcome {
+            Outcome::Expire => self.go_quiet(pending, step),
+            Outcome::Withdraw => return format!("{} by {workstation}", ended(outcome)),
+            _ => {}
+        }
+        ended(outcome).to_owned()
     }
 
-    /// Decides without a person, and says what was decided.
-    fn settle(&mut self, pending: Pending, decision: Decision<()>, step: &mut Step<'_, '_>) {
-        let outcome = match decision {
-            Decision::Approve(()) => self.do_work(&pending, step),
-            Decision::Refuse => {
-                self.end_question(&pending, Outcome::Refuse, "by --decide refuse", step)
-            }
+    /// A question that has other parts now.
+    fn show(&mut self, id: QuestionId, asking: Asking, step: &mut Step<'_, '_>) {
+        if let Some(question) = self.question_of(id, &asking) {
+            step.actions.push(Action::Update(question));
+        }
+        self.questions.insert(id, asking);
+    }
+
+    fn ask_person(&mut self, mut pending: Pending, step: &mut Step<'_, '_>) {
+        if !pending.is_acked {
+            self.ack(&pending.ticket, step);
+            pending.is_acked = true;
+        }
+        let now = step.now;
+        pending.is_beyond = pending
+            .wanted
+            .as_ref()
+            .is_some_and(|it| self.grants.is_act_over(it, now));
+        pending.id = PartId(self.part_next);
+        self.part_next = self.part_next.saturating_add(1);
+        let group = pending.wanted.as_ref().and_then(|it| {
+            let intent = pending.intent.as_ref();
+            Group::of(it.pairing, it.key, &pending.asked, intent)
+        });
+        let mut open = self.questions.iter();
+        let same = open.find(|(_, it)| group.is_some() && it.group == group);
+        if let Some((id, mut asking)) = same
+            .map(|(id, _)| *id)
+            .and_then(|id| Some((id, self.questions.remove(&id)?)))
+        {
+            asking.parts.push(pending);
+            return self.show(id, asking, step);
+        }
+        let id = QuestionId(self.question_next);
+        self.question_next = self.question_next.saturating_add(1);
+        let asking = Asking {
+            group,
+            parts: vec![pending],
         };
+        if let Some(question) = self.question_of(id, &asking) {
+            step.actions.push(Action::Ask(question));
+        }
+        self.questions.insert(id, asking);
+    }
+
+    /// A question as it is shown.
+    fn question_of(&self, id: QuestionId, asking: &Asking) -> Option<Question> {
+        let part = |it: &Pending| Part {
+            id: it.id,
+            asked: it.asked.clone(),
+            deadline_ms: it.deadline_ms,
+        };
+        let (first, others) = asking.parts.split_first()?;
+        Some(Question {
+            id,
+            workstation: self.name_of(&first.ticket.peer),
+            first: part(first),
+            others: others.iter().map(part).collect(),
+            act: Self::act_of(first, asking.parts.len()),
+            choices: choices_of(&asking.parts),
+        })
+    }
+
+    fn act_of(first: &Pending, waiting: usize) -> Option<Act> {
+        let intent = first.intent.as_ref()?;
+        let wanted = first.wanted.as_ref()?;
+        let waiting = u32::try_from(waiting).unwrap_or(COUNT_MAX);
+        let makes = match intent.count {
+            _ if first.is_beyond => Makes::Beyond,
+            Some(count) if wanted.act.is_some() && (2..=COUNT_MAX).contains(&count) => {
+                Makes::Announced(count.max(waiting))
+            }
+            Some(_) | None => Makes::Unknown,
+        };
+        Some(Act {
+            what: Safe(&intent.what).to_string(),
+            makes,
+        })
+    }
+
+    fn say_settled(&mut self, pending: &Pending, outcome: Outcome, step: &mut Step<'_, '_>) {
         let workstation = self.name_of(&pending.ticket.peer);
         step.say(format!(
             "{}: {workstation}: {}",
@@ -143,137 +263,28 @@ impl Holder {
             pending.asked.line()
         ));
     }
-
-    /// Does what was approved; says how it really ended.
-    fn do_work(&mut self, pending: &Pending, step: &mut Step<'_, '_>) -> Outcome {
-        let body = match &pending.work {
-            Work::Sign { key, content } => {
-                self.keys.sign(key, content).map(ResponseBody::Signature)
-            }
-            Work::MakeKey(request, algorithm) => {
-                let made = self
-                    .keys
-                    .make_key(&request.name, *algorithm, step.io.rng, step.io.disk);
-                match made {
-                    Ok(entry) => Some(ResponseBody::Key(entry)),
-                    Err(error) => {
-                        return self.end_question(
-                            pending,
-                            Outcome::Refuse,
-                            &error.to_string(),
-                            step,
-                        );
-                    }
-                }
-            }
-            Work::Hosts => self.hosts(step).map(ResponseBody::Hosts),
-        };
-        let Some(body) = body else {
-            self.busy(&pending.ticket, step);
-            return Outcome::Busy;
-        };
-        let entry = self.entry_of(pending, step);
-        let outcome = self.finish(&pending.ticket, Outcome::Approve, Some(body), entry, step);
-        if outcome == Outcome::Approve {
-            self.pin(pending, step);
-        }
-        outcome
-    }
-
-    fn end_question(
-        &mut self,
-        pending: &Pending,
-        outcome: Outcome,
-        reason: &str,
-        step: &mut Step<'_, '_>,
-    ) -> Outcome {
-        let mut entry = self.entry_of(pending, step);
-        entry.reason = Some(reason.to_owned()).filter(|it| !it.is_empty());
-        self.finish(&pending.ticket, outcome, None, entry, step)
-    }
-
-    fn entry_of(&self, pending: &Pending, step: &Step<'_, '_>) -> Entry {
-        let mut entry = Entry {
-            unix_s: step.now.unix_s,
-            ..Entry::default()
-        };
-        pending.asked.describe(&mut entry);
-        if let Work::Sign { key, content } = &pending.work {
-            entry.content_sha256 = Some(to_hex(&keystead_formats::ssh::key::key_id(content).0));
-            let own = self.keys.entry(key);
-            entry.fingerprint =
-                own.map(|it| keystead_formats::ssh::key::fingerprint(&it.public_key));
-        }
-        entry
-    }
-
-    /// The first approval of a host's key under a name pins it.
-    fn pin(&mut self, pending: &Pending, step: &mut Step<'_, '_>) {
-        let Some((name, host_key)) = pending.asked.to_pin() else {
-            return;
-        };
-        let pin = Pin {
-            host_key: host_key.to_owned(),
-            time: step.now.unix_s,
-            workstation: self.name_of(&pending.ticket.peer).to_string(),
-        };
-        match self.pins.pin(name, pin, step.io.disk) {
-            Ok(()) => step.say(format!("the key {host_key} is now pinned to {name}")),
-            Err(error) => step.say(format!("{name} could not be pinned: {error}")),
-        }
-    }
-
-    /// At which hosts keys were used, as the log has it: the last login of each account.
-    fn hosts(&self, step: &Step<'_, '_>) -> Option<Vec<Host>> {
-        let entries = Journal::read(step.io.disk).ok()?;
-        let mut hosts: Vec<Host> = Vec::new();
-        for entry in entries
-            .iter()
-            .rev()
-            .filter(|it| it.decision == Outcome::Approve.as_str())
-        {
-            let Some(host) = host_of(entry) else { continue };
-            let is_known = hosts
-                .iter()
-                .any(|it| it.user == host.user && it.host == host.host);
-            if !is_known && hosts.len() < keystead_channel::wire::HOSTS_MAX {
-                hosts.push(host);
-            }
-        }
-        Some(hosts)
-    }
-
-    /// How many hosts a `hosts_request` would tell of.
-    pub(super) fn hosts_count(&self, step: &Step<'_, '_>) -> usize {
-        self.hosts(step).map_or(0, |it| it.len())
-    }
 }
 
-fn host_of(entry: &Entry) -> Option<Host> {
-    let fingerprint = entry.host_key.as_ref()?.strip_prefix("SHA256:")?;
-    let hash = STANDARD_NO_PAD.decode(fingerprint).ok()?;
-    Some(Host {
-        user: entry.user.clone()?,
-        host: entry.host.clone()?,
-        host_key: hash.try_into().ok()?,
-        unix_s: entry.unix_s,
-    })
-}
-
-/// How a question ended, in a word that a person reads.
-const fn ended(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Approve => "approved",
-        Outcome::Refuse => "refused",
-        Outcome::Expire => "expired: nobody answered in time",
-        Outcome::Withdraw => "withdrawn",
-        Outcome::Unpair => "ended with its pairing",
-        Outcome::Busy => "answered busy: it could not be done or logged",
-        Outcome::Ack
-        | Outcome::UnknownKey
-        | Outcome::Unsupported
-        | Outcome::Malformed
-        | Outcome::Block
-        | _ => outcome.as_str(),
+/// What may be answered beside yes and no to all of these.
+fn choices_of(parts: &[Pending]) -> Choices {
+    let scope_of = |it: &Pending| it.wanted.as_ref().and_then(|it| it.scope.clone());
+    let Some(first) = parts.first() else {
+        return Choices::default();
+    };
+    let scope =
+        scope_of(first).filter(|scope| parts.iter().all(|it| scope_of(it).as_ref() == Some(scope)));
+    let form = scope.and_then(|it| match it {
+        Scope::Login { .. } => Some(OfferForm::Host),
+        Scope::Git { .. } => Some(OfferForm::Kind),
+        Scope::Act { .. } => None,
+    });
+    let blocked = Blocked::of(&first.asked);
+    let is_one_block = parts.iter().all(|it| Blocked::of(&it.asked) == blocked);
+    Choices {
+        grant: form.map(|form| Offer {
+            form,
+            what: grant_words(&first.asked),
+        }),
+        block: is_one_block.then(|| block_words(&first.asked)),
     }
 }

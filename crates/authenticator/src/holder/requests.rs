@@ -11,20 +11,18 @@ use keystead_channel::wire::{
     WireError, decode_request, encode_receipt, encode_response, next_receipt, request_hash,
 };
 use keystead_core::{
-    AckResponse, MakeKeyRequest, MeResponse, Name, Outcome, PairingId, ReceiptChain, Request,
-    RequestBody, RequestHash, RequestId, Response, ResponseBody, SignRequest, SignedReceipt,
-    TransportAddress,
+    AckResponse, MeResponse, Name, Outcome, PairingId, ReceiptChain, Request, RequestBody,
+    RequestHash, RequestId, Response, ResponseBody, SignedReceipt, TransportAddress,
 };
 use keystead_transport::Address;
 
 use super::channels::ChannelId;
 use super::peer::Stage;
-use super::questions::{Pending, Work};
+use super::questions::Pending;
+use super::work::Work;
 use super::{Holder, Step};
 use crate::entry::{Entry, to_hex};
-use crate::judge::judge;
-use crate::show::Safe;
-use crate::words::{Asked, MakeKey};
+use crate::words::Asked;
 
 /// A request that is to be answered.
 #[derive(Clone, Debug)]
@@ -33,7 +31,7 @@ pub(super) struct Ticket {
     pub(super) id: RequestId,
     hash: RequestHash,
     kind: &'static str,
-    wait_s: u16,
+    pub(super) wait_s: u16,
     want_ack: bool,
     /// Where it came from; the answer goes to all of them.
     channels: Vec<ChannelId>,
@@ -145,6 +143,8 @@ impl Holder {
                 let asked = Asked::Hosts(self.hosts_count(step));
                 self.question(ticket, asked, Work::Hosts, step);
             }
+            (Stage::Paired, RequestBody::Import(import)) => self.on_import(ticket, import, step),
+            (Stage::Paired, RequestBody::Remove { keys }) => self.on_remove(ticket, keys, step),
             (Stage::Paired, RequestBody::Unpair) => self.on_unpair(&ticket, step),
             (Stage::Paired, RequestBody::Me { .. } | RequestBody::Confirm { .. }) => {
                 self.refuse(
@@ -167,6 +167,8 @@ impl Holder {
             RequestBody::Me { nonce_c: None }
                 | RequestBody::Sign(_)
                 | RequestBody::MakeKey(_)
+                | RequestBody::Import(_)
+                | RequestBody::Remove { .. }
                 | RequestBody::Hosts
         );
         let unused = self.peers.get_mut(peer).filter(|it| !it.stored.used);
@@ -228,7 +230,9 @@ impl Holder {
         let local = self.addresses().into_iter().filter_map(|it| match it {
             Address::Tcp(address) => Some(TransportAddress::Local(address.to_string())),
             // A path that is no text cannot be told.
-            Address::Unix(path) => path.to_str().map(|it| TransportAddress::Unix(it.to_owned())),
+            Address::Unix(path) => path
+                .to_str()
+                .map(|it| TransportAddress::Unix(it.to_owned())),
         });
         Some(MeResponse {
             name: self.keys.name().clone(),
@@ -237,68 +241,6 @@ impl Holder {
             push_url: None,
             receipt_key: *peer.stored.receipt_key.public(),
         })
-    }
-
-    fn on_sign(&mut self, ticket: Ticket, sign: SignRequest, step: &mut Step<'_, '_>) {
-        let Some(key) = self.keys.entry(&sign.key) else {
-            return self.refuse(&ticket, Outcome::UnknownKey, "no such key here", step);
-        };
-        match judge(&sign, key, &self.pins) {
-            Ok(asked) => {
-                let work = Work::Sign {
-                    key: sign.key,
-                    content: sign.content,
-                };
-                self.question(ticket, asked, work, step);
-            }
-            Err(no) => {
-                let workstation = self.name_of(&ticket.peer);
-                step.say(format!(
-                    "{}: {workstation}: {}",
-                    no.outcome.as_str(),
-                    no.reason
-                ));
-                if let Some(hint) = no.hint {
-                    step.say(format!("  if the host really changed its key: {hint}"));
-                }
-                let mut entry = Entry {
-                    unix_s: step.now.unix_s,
-                    ..Entry::default()
-                };
-                entry.key = self.keys.entry(&sign.key).map(|it| it.name.to_string());
-                entry.content_sha256 =
-                    Some(to_hex(&keystead_formats::ssh::key::key_id(&sign.content).0));
-                entry.reason = Some(no.reason);
-                self.finish(&ticket, no.outcome, None, entry, step);
-            }
-        }
-    }
-
-    fn on_make_key(&mut self, ticket: Ticket, make: MakeKeyRequest, step: &mut Step<'_, '_>) {
-        let Ok(algorithm) = make.algorithm.parse::<keystead_core::Algorithm>() else {
-            let reason = format!("unknown key type {}", Safe(&make.algorithm));
-            return self.refuse(&ticket, Outcome::Unsupported, &reason, step);
-        };
-        let name = make.name.clone();
-        let asked = Asked::MakeKey(MakeKey {
-            name,
-            algorithm: algorithm.short_name(),
-        });
-        self.question(ticket, asked, Work::MakeKey(make, algorithm), step);
-    }
-
-    fn question(&mut self, ticket: Ticket, asked: Asked, work: Work, step: &mut Step<'_, '_>) {
-        let wait_ms = u64::from(ticket.wait_s).saturating_mul(1_000);
-        let deadline_ms = step.now.mono_ms.saturating_add(wait_ms);
-        self.ask(
-            Pending {
-                ticket,
-                asked,
-                work,
-                deadline_ms,
-            },
-            step,
-        );
     }
 
     fn on_cancel(&mut self, ticket: &Ticket, target: RequestId, step: &mut Step<'_, '_>) {
@@ -343,6 +285,11 @@ impl Holder {
             peer.stored.revoked_unix_s = None;
             return Err(error);
         }
+        if let Err(error) = self.grants.revoke(|_, pairing| pairing == id, step.io.disk) {
+            step.say(format!(
+                "the grants of an ended pairing stay in the file: {error}"
+            ));
+        }
         let of_peer = |it: &Pending| it.ticket.peer == *id;
         self.end_questions(of_peer, Outcome::Unpair, "", step);
         self.renew_listener(step);
@@ -351,7 +298,7 @@ impl Holder {
 
     /// The same request came over another channel.
     fn join(&mut self, ticket: &Ticket, step: &mut Step<'_, '_>) {
-        let own = self.questions.values_mut().map(|it| &mut it.ticket);
+        let own = self.questions.values_mut().flat_map(|it| it.tickets_mut());
         let of_pairing = self.attempt.as_mut().and_then(|it| it.ticket_mut());
         let pending = own
             .chain(of_pairing)

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use keystead_transport::Address;
 
 use crate::holder::Decide;
 
@@ -33,7 +34,7 @@ pub(crate) enum Command {
         #[arg(long)]
         name: String,
     },
-    /// Make or list keys.
+    /// Make, import, list or remove keys.
     #[command(subcommand)]
     Key(KeyCommand),
     /// Pair with the workstation that shows LINK (keystead pair --link); - reads it from standard input.
@@ -56,9 +57,10 @@ pub(crate) enum Command {
         /// Who decides.
         #[arg(long, value_enum, default_value_t = Decider::Ask)]
         decide: Decider,
-        /// Accept direct connections here as well; port 0 takes a free one.
-        #[arg(long, value_name = "ADDR:PORT")]
-        listen: Option<SocketAddr>,
+        /// Accept direct connections here as well: ADDR:PORT, where port 0 takes a free one, or
+        /// unix:PATH for a workstation that is this machine. May be given several times.
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Vec<Address<SocketAddr>>,
         #[command(flatten)]
         network: Network,
     },
@@ -75,6 +77,9 @@ pub(crate) enum Command {
     /// The hosts whose keys are pinned.
     #[command(subcommand)]
     Host(HostCommand),
+    /// What you approved or blocked in advance, at a question.
+    #[command(subcommand)]
+    Grant(GrantCommand),
     /// What was asked and decided.
     Log {
         /// As one JSON object.
@@ -86,6 +91,9 @@ pub(crate) enum Command {
         /// For which shell.
         shell: Shell,
     },
+    /// Hold keys that are added on this machine, for the agent at standard input.
+    #[command(hide = true)]
+    Local(crate::local::Options),
     /// Write the man pages.
     #[command(hide = true)]
     Man {
@@ -101,9 +109,29 @@ pub(crate) enum KeyCommand {
         /// Its name.
         #[arg(long)]
         name: String,
-        /// Its type: ed25519 or p256.
-        #[arg(long = "type", value_name = "TYPE")]
+        /// Its type: ed25519, p256, p384, rsa3072, rsa4096, ed25519-sk or p256-sk. Those with -sk
+        /// state in each signature that you agreed to it.
+        #[arg(long = "type", value_name = "TYPE", default_value = "ed25519")]
         algorithm: String,
+    },
+    /// Take a key that you have into custody: a file of ssh-keygen or openssl; prints its public line.
+    Import {
+        /// The private key's file, or - for standard input.
+        file: PathBuf,
+        /// Its name here; without, the file's comment.
+        #[arg(long)]
+        name: Option<String>,
+        /// Read the file's passphrase from this file descriptor, one line.
+        #[arg(long, value_name = "N")]
+        file_passphrase_fd: Option<u32>,
+    },
+    /// Forget a key; asks first, for there is no way back.
+    Remove {
+        /// Its name.
+        name: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
     },
     /// List the keys.
     List {
@@ -127,6 +155,33 @@ pub(crate) enum HostCommand {
         name: String,
         /// The new key's fingerprint, as it was shown.
         fingerprint: String,
+    },
+    /// Forget a host's key: the next login there is shown as new.
+    Forget {
+        /// The host's name, as it is listed.
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GrantCommand {
+    /// List grants and blocks, with how often they were used.
+    List {
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a grant or a block.
+    Revoke {
+        /// Its number, as it is listed.
+        #[arg(required_unless_present = "all")]
+        id: Option<u64>,
+        /// End all of them.
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+        /// Print what ended as one JSON object.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -174,6 +229,10 @@ mod tests {
         for line in [
             "init --name phone --passphrase-fd 3",
             "key new --name b --type p256 --passphrase-fd 0",
+            "key new --name c --type ed25519-sk",
+            "key import id_ed25519 --name d --file-passphrase-fd 3",
+            "key import -",
+            "key remove b --yes",
             "key list",
             "pair - --yes --passphrase-fd 3",
             "unpair laptop",
@@ -184,8 +243,13 @@ mod tests {
             "log --json",
             "status --json",
             "host accept db1 SHA256:x",
+            "host forget db1",
+            "grant list --json",
+            "grant revoke 3",
+            "grant revoke --all --json",
             "completions bash",
             "man folder",
+            "local --providers /usr/lib/*",
         ] {
             let words = std::iter::once("keystead-authenticator").chain(line.split(' '));
             assert!(Arguments::try_parse_from(words).is_ok(), "{line}");

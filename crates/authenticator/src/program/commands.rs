@@ -1,5 +1,7 @@
 //! What each command does.
 
+mod grants;
+mod keys;
 mod pair;
 mod show;
 
@@ -7,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::CommandFactory;
-use keystead_core::{Algorithm, Name, Outcome, SecretBytes};
+use keystead_core::{KeyType, Name, Outcome, SecretBytes};
 use keystead_daemon::home::{Folders, Program};
 use keystead_daemon::process::{Lock, LockError, harden};
 use keystead_daemon::{Clock, Disk, FolderDisk, SystemClock, SystemRng};
@@ -16,7 +18,7 @@ use keystead_vault::Cost;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::arguments::{Arguments, Command as Typed, HostCommand, KeyCommand};
+use super::arguments::{Arguments, Command as Typed, GrantCommand, HostCommand, KeyCommand};
 use super::conversation::Conversation;
 use super::edge::Edge;
 use super::failure::Failure;
@@ -29,6 +31,7 @@ use crate::entry::Entry;
 use crate::holder::{Decide, Options, key_line};
 use crate::journal::{Journal, LOG_FILE};
 use crate::keyring::Keyring;
+use crate::settings::Settings;
 
 /// Does what was typed.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -40,6 +43,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     // Before anything secret is in memory.
     harden()?;
+    if let Typed::Local(options) = arguments.command {
+        return Ok(crate::local::run(options)?);
+    }
     let folders = Folders::of(Program::Authenticator)?;
     folders.make()?;
     let source = Source {
@@ -48,8 +54,14 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Typed::Init { name } => init(&folders, &name, source),
         Typed::Key(KeyCommand::New { name, algorithm }) => {
-            key_new(&folders, name, algorithm, source)
+            keys::new(&folders, name, algorithm, source)
         }
+        Typed::Key(KeyCommand::Import {
+            file,
+            name,
+            file_passphrase_fd: fd,
+        }) => keys::import(&folders, &file, name, Source { fd }, source),
+        Typed::Key(KeyCommand::Remove { name, yes }) => keys::remove(&folders, name, yes),
         Typed::Key(KeyCommand::List { json }) => show::keys(&folders, json),
         Typed::Pair { link, yes, network } => {
             let net = NetOptions {
@@ -70,6 +82,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
                 decide: decide.into(),
                 listen,
                 net,
+                namespaces: Settings::load(&folders.config)?.namespaces(),
                 source,
             };
             block_on(serve::serve(&folders, run))
@@ -85,9 +98,14 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
                 host_key: fingerprint,
             },
         ),
+        Typed::Host(HostCommand::Forget { name }) => simple(&folders, Command::HostForget { name }),
+        Typed::Grant(GrantCommand::List { json }) => grants::list(&folders, json),
+        Typed::Grant(GrantCommand::Revoke { id, all, json }) => {
+            grants::revoke(&folders, id.filter(|_| !all), json)
+        }
         Typed::Log { json } => show::log(&folders, json),
         // Done above.
-        Typed::Completions { .. } | Typed::Man { .. } => Ok(()),
+        Typed::Completions { .. } | Typed::Man { .. } | Typed::Local(_) => Ok(()),
     }
 }
 
@@ -123,7 +141,7 @@ fn init(folders: &Folders, name: &str, source: Source) -> Result<(), Failure> {
     let first = Name::new(FIRST_KEY).map_err(|error| Failure::new(error.to_string(), ""))?;
     // The file of the keys comes last: with it the authenticator is made.
     let made = keys
-        .make_key(&first, Algorithm::Ed25519, rng, &mut disk)
+        .make_key(&first, KeyType::Ed25519, rng, &mut disk)
         .map_err(|error| Failure::new(error.to_string(), error.hint()))?;
     print::talk(format_args!("{name} is made, with the key {FIRST_KEY}."));
     print_key(key_line(&made))?;
@@ -145,29 +163,6 @@ fn forget_half_made(disk: &mut FolderDisk) -> Result<(), Failure> {
         }
         .into()),
     }
-}
-
-fn key_new(
-    folders: &Folders,
-    name: String,
-    algorithm: String,
-    source: Source,
-) -> Result<(), Failure> {
-    let command = Command::KeyNew { name, algorithm };
-    let reply = converse(folders, None, async |talk: &mut Conversation| {
-        let Reply::Status(status) = ask(talk, Command::Status, None).await? else {
-            return Err(strange());
-        };
-        let passphrase = match status.locked {
-            true => Some(source.read("Passphrase: ")?),
-            false => None,
-        };
-        ask(talk, command, passphrase).await
-    })?;
-    let Reply::Key(key) = reply else {
-        return Err(strange());
-    };
-    print_key(Some(key))
 }
 
 fn print_key(key: Option<crate::control::KeyLine>) -> Result<(), Failure> {
@@ -237,8 +232,7 @@ fn converse<T>(
         let (to_edge, commands) = mpsc::channel(1);
         let options = Options {
             decide: Decide::Nobody,
-            listen: None,
-            own_address: None,
+            ..Options::default()
         };
         let (mut edge, actions) = Edge::load(disk, options, net, commands)?;
         edge.act(actions);
@@ -295,7 +289,9 @@ async fn ask(
             Reply::Say { line } => print::talk(line),
             Reply::Failed { message, hint } => return Err(Failure::new(message, hint)),
             Reply::Code { .. } => return Err(strange()),
-            last @ (Reply::Status(_) | Reply::Key(_) | Reply::Done { .. }) => return Ok(last),
+            last @ (Reply::Status(_) | Reply::Grants(_) | Reply::Key(_) | Reply::Done { .. }) => {
+                return Ok(last);
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use keystead_daemon::socket::Listener;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
-use crate::control::{Command, Line, PASSPHRASE_BYTES_MAX, Reply};
+use crate::control::{Command, Line, Reply};
 use crate::holder::Caller;
 
 /// What comes from commands.
@@ -97,7 +97,7 @@ async fn read_command(
     let line: Line = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
     let passphrase = match line.passphrase_bytes {
         None => None,
-        Some(bytes) if bytes <= PASSPHRASE_BYTES_MAX => {
+        Some(bytes) if bytes <= line.command.secret_bytes_max() => {
             let mut raw = reader
                 .bytes(bytes)
                 .await
@@ -106,7 +106,8 @@ async fn read_command(
         }
         Some(_) => {
             return Err(format!(
-                "a passphrase has at most {PASSPHRASE_BYTES_MAX} bytes"
+                "at most {} bytes may follow this line",
+                line.command.secret_bytes_max()
             ));
         }
     };

@@ -16,7 +16,7 @@ use super::print;
 use super::terminal::Terminal;
 use crate::control::Reply;
 use crate::holder::{Action, Caller, Event, Holder, Options};
-use crate::screen::{Draw, Screen};
+use crate::screen::{Decided, Draw, Screen};
 
 /// A holder in the world.
 pub(crate) struct Edge {
@@ -213,8 +213,17 @@ impl Edge {
         };
         let (decided, draws) = asking.screen.key(key, pressed_ms);
         asking.draw(draws);
-        if let Some((question, decision)) = decided {
-            self.step(Event::Decide { question, decision });
+        if let Some(Decided {
+            question,
+            answer,
+            last,
+        }) = decided
+        {
+            self.step(Event::Decide {
+                question,
+                answer,
+                last,
+            });
         }
     }
 
@@ -234,17 +243,20 @@ impl Edge {
                     }
                 }
                 Action::Ask(question) => self.draw(|screen| screen.ask(question, mono_ms)),
+                Action::Update(question) => self.draw(|screen| screen.update(question, mono_ms)),
                 Action::Settle { question, how } => {
                     self.draw(|screen| screen.settle(question, &how, mono_ms));
                 }
                 Action::Say(line) => self.say(&line),
-                Action::Ready(address) => {
-                    if let Err(failure) = print::line(format_args!("ready {address}")) {
+                Action::Ready(addresses) => {
+                    let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+                    let line = format!("ready {}", addresses.join(" "));
+                    if let Err(failure) = print::line(line) {
                         self.failure = Some(failure);
                     }
                 }
                 Action::NotReady(message) => {
-                    let hint = "choose another --listen ADDR:PORT";
+                    let hint = "choose another --listen ADDR:PORT or unix:PATH";
                     self.failure = Some(Failure::new(message, hint));
                 }
             }

@@ -8,6 +8,7 @@ use keystead_daemon::socket::{ConnectError, ListenError};
 use keystead_transport::StartError;
 
 use crate::LoadError;
+use crate::settings::SettingsError;
 
 /// What is said, and the exit status.
 #[derive(Debug)]
@@ -81,7 +82,14 @@ macro_rules! from_error_with_hint {
     };
 }
 
-from_error_with_hint!(LoadError, FolderError, LockError, ListenError, StartError);
+from_error_with_hint!(
+    LoadError,
+    FolderError,
+    LockError,
+    ListenError,
+    SettingsError,
+    StartError
+);
 
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {

@@ -6,7 +6,7 @@ use keystead_daemon::FolderDisk;
 use keystead_daemon::home::Folders;
 use keystead_daemon::process::{Lock, Termination};
 use keystead_daemon::socket::Listener;
-use keystead_transport::{Net, NetOptions};
+use keystead_transport::{Address, Net, NetOptions};
 use tokio::sync::mpsc;
 
 use super::commands::control_socket;
@@ -18,12 +18,14 @@ use super::print;
 use super::terminal::{Keys, Terminal};
 use crate::control::Status;
 use crate::holder::{Decide, Options};
+use crate::namespaces::Namespaces;
 
 /// How `run` was called.
 pub(crate) struct Run {
     pub(crate) decide: Decide,
-    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) listen: Vec<Address<SocketAddr>>,
     pub(crate) net: NetOptions,
+    pub(crate) namespaces: Namespaces,
     pub(crate) source: Source,
 }
 
@@ -32,10 +34,12 @@ pub(crate) async fn serve(folders: &Folders, run: Run) -> Result<(), Failure> {
     let _lock = Lock::take(&folders.state)?;
     let disk = FolderDisk::open(&folders.state)?;
     let decide = who_decides(run.decide);
+    let listens = !run.listen.is_empty();
     let options = Options {
         decide,
+        own_address: own_address(&run.listen),
         listen: run.listen,
-        own_address: own_address(run.listen),
+        namespaces: run.namespaces,
     };
     let (to_edge, commands) = mpsc::channel(COMMANDS_MAX);
     let net = Net::start(run.net)?;
@@ -48,7 +52,7 @@ pub(crate) async fn serve(folders: &Folders, run: Run) -> Result<(), Failure> {
     }
     let mut termination = Termination::catch()?;
     edge.act(actions);
-    if run.listen.is_none() {
+    if !listens {
         print::line(format_args!("ready unix:{}", socket.display()))?;
     }
     if decide == Decide::Ask {
@@ -120,8 +124,10 @@ fn unlock(edge: &mut Edge, source: Source) -> Result<(), Failure> {
 
 /// The address by which others reach this machine, where `--listen` names none:
 /// that of the route to the outside. Nothing is sent.
-fn own_address(listen: Option<SocketAddr>) -> Option<IpAddr> {
-    listen.filter(|it| it.ip().is_unspecified())?;
+fn own_address(listen: &[Address<SocketAddr>]) -> Option<IpAddr> {
+    let is_any =
+        |it: &&Address<SocketAddr>| matches!(it, Address::Tcp(it) if it.ip().is_unspecified());
+    listen.iter().find(is_any)?;
     let probe = UdpSocket::bind("0.0.0.0:0").ok()?;
     probe.connect(OUTSIDE).ok()?;
     probe.local_addr().ok().map(|it| it.ip())

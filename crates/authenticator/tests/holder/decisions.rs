@@ -2,6 +2,7 @@
 
 use keystead_authenticator::control::{Command, Reply};
 use keystead_authenticator::holder::{Decide, Event};
+use keystead_authenticator::question::{Answer, PartId};
 use keystead_core::{
     Decision, MakeKeyRequest, Name, Outcome, RequestBody, RequestId, ResponseBody,
 };
@@ -75,12 +76,14 @@ fn a_key_pressed_after_the_end_signs_nothing() {
     world.now.mono_ms += 60_000;
     world.event(Event::Decide {
         question,
-        decision: Decision::Approve(()),
+        answer: Answer::Approve,
+        last: PartId::LAST,
     });
     assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Expire));
     world.event(Event::Decide {
         question,
-        decision: Decision::Approve(()),
+        answer: Answer::Approve,
+        last: PartId::LAST,
     });
     assert_eq!(
         laptop.outcomes(&mut world, &asked),

@@ -103,8 +103,8 @@ fn load(world: &mut World, disk: &mut keystead_daemon::MemoryDisk) -> Result<(),
     };
     let options = Options {
         decide: Decide::Ask,
-        listen: None,
-        own_address: None,
+        listen: Vec::new(),
+        ..Options::default()
     };
     let loaded = Holder::load(world.now, options, &mut io);
     loaded.map(|_| ()).map_err(|error| error.to_string())

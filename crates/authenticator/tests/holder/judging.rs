@@ -17,7 +17,7 @@ fn ask(
     let asked = laptop.ask(world, body);
     match laptop.outcome(world, &asked) {
         Some(outcome) => Err(outcome),
-        None => Ok(world.questions.last().unwrap().asked.line()),
+        None => Ok(world.questions.last().unwrap().asked().line()),
     }
 }
 

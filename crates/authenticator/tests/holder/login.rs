@@ -1,11 +1,11 @@
 //! Logins to be signed: blobs, host keys, binds.
 
 use keystead_core::{
-    Algorithm, Evidence, KeyEntry, RequestBody, SessionBind, SignForm, SignRequest,
+    Evidence, KeyEntry, KeyType, RequestBody, SessionBind, SignForm, SignRequest,
 };
 use keystead_formats::ssh::userauth::UserAuth;
 use keystead_formats::ssh::{PublicKey, signature};
-use keystead_vault::{RawSignature, SigningKey};
+use keystead_vault::{RawSignature, SignOptions, SigningKey};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -17,7 +17,7 @@ pub(crate) struct Host(SigningKey);
 impl Host {
     pub(crate) fn new(seed: u64) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
-        Self(SigningKey::generate(Algorithm::Ed25519, &mut rng).unwrap())
+        Self(SigningKey::generate(KeyType::Ed25519, &mut rng).unwrap())
     }
 
     pub(crate) fn public(&self) -> PublicKey {
@@ -28,7 +28,7 @@ impl Host {
     }
 
     pub(crate) fn bind(&self, session_id: &[u8], forwarding: bool) -> SessionBind {
-        let RawSignature::Ed25519(raw) = self.0.sign(session_id).unwrap() else {
+        let RawSignature::Ed25519(raw) = self.0.sign(session_id, SignOptions::from_flags(0)).unwrap() else {
             panic!("another key")
         };
         SessionBind {

@@ -8,7 +8,7 @@ use keystead_authenticator::entry::Entry;
 use keystead_authenticator::holder::{Action, Caller, Decide, Event, Holder, Options};
 use keystead_authenticator::journal::Journal;
 use keystead_authenticator::keyring::Keyring;
-use keystead_authenticator::screen::{Question, QuestionId};
+use keystead_authenticator::question::{Answer, PartId, Question, QuestionId};
 use keystead_channel::curve::{CloseCode, KeyPair, PublicKey};
 use keystead_channel::link::{
     Carrier, ClientLink, ClientLinkSetup, LinkEnd, LinkEvent, LinkOutput,
@@ -16,11 +16,11 @@ use keystead_channel::link::{
 use keystead_channel::pairing::{LocalAddress, Offer, open_hello};
 use keystead_channel::wire::{check_receipt, decode_response, encode_request, receive_response};
 use keystead_core::{
-    Algorithm, Decision, KeyEntry, Kind, Name, Outcome, Request, RequestBody, RequestId, Response,
+    KeyEntry, KeyType, Kind, Name, Outcome, Request, RequestBody, RequestId, Response,
     ResponseBody, Secret, SecretBytes,
 };
 use keystead_daemon::{Io, MemoryDisk, Now};
-use keystead_transport::{LinkId, NetAction, NetEvent};
+use keystead_transport::{Address, LinkId, NetAction, NetEvent};
 use keystead_vault::Cost;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRngCore, RngCore, SeedableRng};
@@ -63,13 +63,13 @@ impl World {
         let name = Name::new("phone").unwrap();
         let mut keys = Keyring::create(name, &passphrase(), Cost::LEAST, &mut rng).unwrap();
         let main = Name::new("main").unwrap();
-        keys.make_key(&main, Algorithm::Ed25519, &mut rng, &mut disk)
+        keys.make_key(&main, KeyType::Ed25519, &mut rng, &mut disk)
             .unwrap();
         Journal::create(&Entry::own(1, "init", Outcome::Approve), &mut disk).unwrap();
         let options = Options {
             decide,
-            listen: None,
-            own_address: None,
+            listen: Vec::new(),
+            ..Options::default()
         };
         let now = Now {
             mono_ms: 1_000_000,
@@ -144,9 +144,13 @@ impl World {
         self.now.mono_ms = end_ms;
     }
 
-    pub(crate) fn decide(&mut self, decision: Decision<()>) {
+    pub(crate) fn decide(&mut self, decision: impl Into<Answer>) {
         let question = self.questions.remove(0).id;
-        self.event(Event::Decide { question, decision });
+        self.event(Event::Decide {
+            question,
+            answer: decision.into(),
+            last: PartId::LAST,
+        });
     }
 
     pub(crate) fn key(&self) -> KeyEntry {
@@ -163,6 +167,10 @@ impl World {
                 Action::Net(action) => self.net.push(action),
                 Action::Reply { reply, .. } => self.replies.push(reply),
                 Action::Ask(question) => self.questions.push(question),
+                Action::Update(question) => {
+                    let own = self.questions.iter_mut().find(|it| it.id == question.id);
+                    *own.unwrap() = question;
+                }
                 Action::Settle { question, how } => {
                     self.questions.retain(|it| it.id != question);
                     self.settled.push((question, how));
@@ -242,7 +250,7 @@ impl Workstation {
     pub(crate) fn connect(&self, world: &mut World) -> Self {
         let link_id = LinkId(world.link_next);
         world.link_next += 1;
-        let peer = "127.0.0.1:9".parse().unwrap();
+        let peer = "127.0.0.1:9".parse::<Address<_>>().unwrap();
         world.event(Event::Net(NetEvent::Accepted {
             link: link_id,
             peer,

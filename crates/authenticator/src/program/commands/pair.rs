@@ -57,7 +57,9 @@ async fn answer_offer(talk: &mut Conversation, link: String, yes: bool) -> Resul
             }
             Reply::Failed { message, .. } if refused => return Err(Failure::refused(message)),
             Reply::Failed { message, hint } => return Err(Failure::new(message, hint)),
-            last @ (Reply::Status(_) | Reply::Key(_) | Reply::Done { .. }) => return Ok(last),
+            last @ (Reply::Status(_) | Reply::Grants(_) | Reply::Key(_) | Reply::Done { .. }) => {
+                return Ok(last);
+            }
         }
     }
 }
@@ -89,6 +91,7 @@ async fn compare(
             Reply::Say { .. }
             | Reply::Code { .. }
             | Reply::Status(_)
+            | Reply::Grants(_)
             | Reply::Key(_)
             | Reply::Done { .. } => Err(super::strange()),
         },

@@ -1,0 +1,207 @@
+//! What may be approved, or blocked, in advance of a request.
+//!
+//! **Invariant**: these two functions are all there is: a grant fires only for a request from
+//! which [`Scope::of`] makes the very scope that the grant was made for, and where it makes none
+//! no grant can be made and none fires. So it is here that the rules of `spec/pairing.md`
+//! section 4 stand: proved hosts alone, proved commits alone, the whole path or nothing, no
+//! presence key, no key that is to be asked for each time.
+
+use keystead_core::Intent;
+use serde::{Deserialize, Serialize};
+
+use crate::entry::to_hex;
+use crate::words::{Asked, Destination, GitForm, Hop, Login, Sign, shown};
+
+/// What a grant covers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "scope", rename_all = "kebab-case")]
+pub enum Scope {
+    /// Logins of one user at one host key.
+    Login {
+        /// The account.
+        user: String,
+        /// `SHA256:…`
+        host_key: String,
+        /// `SHA256:…` of every hop before it, the first one first.
+        path: Vec<String>,
+    },
+    /// Commits, or tags, whose content is proved.
+    Git {
+        /// Which of the two.
+        form: GitForm,
+        /// `SHA256:…` of every host that the agent is forwarded over.
+        path: Vec<String>,
+    },
+    /// Commits, or tags, of one announced act. Never written: a restart asks again.
+    Act {
+        /// Hex of the intent's id.
+        intent: String,
+        /// Commits or tags.
+        form: GitForm,
+        /// As above.
+        path: Vec<String>,
+    },
+}
+
+/// How a key may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyUse {
+    /// As the holder says, in advance too.
+    Free,
+    /// Each use is to be approved by a person: its signatures state presence, or it was brought
+    /// with that constraint.
+    AskEachTime,
+}
+
+impl Scope {
+    /// What a grant made from `asked` would cover; none where none may be made.
+    #[must_use]
+    pub fn of(asked: &Asked, key_use: KeyUse) -> Option<Self> {
+        if key_use == KeyUse::AskEachTime {
+            return None;
+        }
+        match asked {
+            Asked::Login(Login {
+                user,
+                destination: Destination::Proved(hop),
+                way,
+                ..
+            }) => Some(Self::Login {
+                user: user.clone(),
+                host_key: hop.host_key.clone(),
+                path: path_of(way),
+            }),
+            Asked::Sign(sign) => Some(Self::Git {
+                form: sign.git_form()?,
+                path: path_of(&sign.way),
+            }),
+            // A login to nobody knows where; what is signed once and holds for long; keys.
+            Asked::Login(_)
+            | Asked::Certify(_)
+            | Asked::MakeKey(_)
+            | Asked::Import(_)
+            | Asked::Remove(_)
+            | Asked::Hosts(_) => None,
+        }
+    }
+
+    /// What the approval of a whole announced act would cover; none where it covers each
+    /// request that is seen, and no more.
+    #[must_use]
+    pub fn of_act(asked: &Asked, key_use: KeyUse, intent: &Intent) -> Option<Self> {
+        match Self::of(asked, key_use)? {
+            Self::Git { form, path } => Some(Self::Act {
+                intent: to_hex(&intent.id),
+                form,
+                path,
+            }),
+            // The hosts of a run differ: who has seen one has not seen the next.
+            Self::Login { .. } | Self::Act { .. } => None,
+        }
+    }
+}
+
+/// What a block covers: wider than a grant, for a no may be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "scope", rename_all = "kebab-case")]
+pub enum Blocked {
+    /// Logins of one user at one host key, by whatever path.
+    Login {
+        /// The account.
+        user: String,
+        /// `SHA256:…`
+        host_key: String,
+    },
+    /// Logins whose destination is not proved.
+    NotProved,
+    /// Signatures in one namespace.
+    Namespace {
+        /// The namespace.
+        namespace: String,
+    },
+    /// Certificates.
+    Certificates,
+    /// Another kind of request, by its word.
+    Kind {
+        /// `make-key`, `import`, `remove`, `hosts`.
+        kind: String,
+    },
+}
+
+impl Blocked {
+    /// What a block made from `asked` covers.
+    #[must_use]
+    pub fn of(asked: &Asked) -> Self {
+        let kind = |kind: &str| Self::Kind {
+            kind: kind.to_owned(),
+        };
+        match asked {
+            Asked::Login(login) => match &login.destination {
+                Destination::Proved(hop) => Self::Login {
+                    user: login.user.clone(),
+                    host_key: hop.host_key.clone(),
+                },
+                Destination::NotProved(_) => Self::NotProved,
+            },
+            Asked::Sign(Sign { namespace, .. }) => Self::Namespace {
+                namespace: namespace.clone(),
+            },
+            Asked::Certify(_) => Self::Certificates,
+            Asked::MakeKey(_) => kind("make-key"),
+            Asked::Import(_) => kind("import"),
+            Asked::Remove(_) => kind("remove"),
+            Asked::Hosts(_) => kind("hosts"),
+        }
+    }
+}
+
+/// The words for what a grant made from `asked` would cover.
+#[must_use]
+pub fn grant_words(asked: &Asked) -> String {
+    match asked {
+        Asked::Login(Login {
+            user,
+            destination: Destination::Proved(hop),
+            way,
+            ..
+        }) => format!("{}@{}{}", shown(user), hop.short(), by_way_of(way)),
+        Asked::Sign(sign) => {
+            let plural = sign.git_form().map_or("signatures", GitForm::plural);
+            format!("{plural}{}", by_way_of(&sign.way))
+        }
+        other => other.line(),
+    }
+}
+
+/// The words for what a block made from `asked` covers.
+#[must_use]
+pub fn block_words(asked: &Asked) -> String {
+    match asked {
+        Asked::Login(login) => match &login.destination {
+            Destination::Proved(hop) => {
+                format!("logins as {} at {}", shown(&login.user), hop.short())
+            }
+            Destination::NotProved(_) => "logins without a proved destination".to_owned(),
+        },
+        Asked::Sign(sign) => format!("signatures in the namespace {}", shown(&sign.namespace)),
+        Asked::Certify(_) => "SSH certificates".to_owned(),
+        Asked::MakeKey(_) => "making keys".to_owned(),
+        Asked::Import(_) => "bringing keys".to_owned(),
+        Asked::Remove(_) => "forgetting keys".to_owned(),
+        Asked::Hosts(_) => "the list of hosts".to_owned(),
+    }
+}
+
+fn by_way_of(way: &[Hop]) -> String {
+    match way {
+        [] => String::new(),
+        way => {
+            let names: Vec<String> = way.iter().map(Hop::short).collect();
+            format!(" by way of {}", names.join(" → "))
+        }
+    }
+}
+
+fn path_of(way: &[Hop]) -> Vec<String> {
+    way.iter().map(|hop| hop.host_key.clone()).collect()
+}

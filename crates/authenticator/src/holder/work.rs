@@ -1,0 +1,215 @@
+//! What is done once a request is approved, and the entry that it leaves.
+//!
+//! **Invariant**: what is done is logged before its answer leaves; where it cannot be logged it
+//! is answered `busy`, and a name that was pinned to another key meanwhile is never signed for.
+
+use keystead_core::{KeyId, KeyType, MakeKeyRequest, Outcome, ResponseBody};
+
+use super::questions::Pending;
+use super::standing::By;
+use super::{Holder, Step};
+use crate::entry::{Entry, to_hex};
+use crate::judge::{No, changed};
+use crate::keyring::{Candidate, How, SignError};
+use crate::pins::{Known, Pin};
+use crate::show::Safe;
+
+/// What is done once the holder approves.
+pub(super) enum Work {
+    /// Sign these bytes.
+    Sign {
+        key: KeyId,
+        content: Vec<u8>,
+        /// Of the SSH agent protocol; judged to fit the key.
+        flags: u32,
+    },
+    /// Make a key.
+    MakeKey(MakeKeyRequest, KeyType),
+    /// Take a key into custody; none once it was taken.
+    Import(Option<Box<Candidate>>),
+    /// Forget keys that this workstation brought.
+    Remove(Vec<KeyId>),
+    /// Tell at which hosts keys were used.
+    Hosts,
+}
+
+impl Work {
+    /// Whether it needs an open store.
+    pub(super) const fn needs_keys(&self) -> bool {
+        match self {
+            Self::Sign { .. } | Self::MakeKey(..) | Self::Import(_) => true,
+            Self::Remove(_) | Self::Hosts => false,
+        }
+    }
+}
+
+/// Why what was approved was not done.
+enum Undone {
+    /// Answered `busy`: nothing is logged.
+    Busy,
+    /// Answered with this, and logged.
+    No(No),
+}
+
+impl Holder {
+    /// Does what was approved; says how it really ended.
+    pub(super) fn do_work(
+        &mut self,
+        pending: &mut Pending,
+        by: By,
+        step: &mut Step<'_, '_>,
+    ) -> Outcome {
+        let body = match self.work(pending, by, step) {
+            Ok(body) => body,
+            Err(Undone::Busy) => {
+                self.busy(&pending.ticket, step);
+                return Outcome::Busy;
+            }
+            Err(Undone::No(no)) => {
+                if no.outcome == Outcome::Block {
+                    self.say_no_to(&pending.ticket, &no, step);
+                }
+                return self.end_pending(pending, no.outcome, &no.reason, step);
+            }
+        };
+        let mut entry = self.entry_of(pending, step);
+        match by {
+            By::Person { together } if together > 1 => entry.together = Some(together),
+            By::Person { .. } => {}
+            By::Setting => entry.reason = Some("by --decide approve".to_owned()),
+            By::Grant { id, used } => {
+                entry.reason = Some(format!("by grant {id}"));
+                entry.grant = Some(id);
+                entry.grant_used = Some(used);
+            }
+        }
+        let outcome = self.finish(&pending.ticket, Outcome::Approve, Some(body), entry, step);
+        if outcome == Outcome::Approve {
+            self.pin(pending, step);
+        }
+        outcome
+    }
+
+    fn work(
+        &mut self,
+        pending: &mut Pending,
+        by: By,
+        step: &mut Step<'_, '_>,
+    ) -> Result<ResponseBody, Undone> {
+        self.check_pin(pending)?;
+        let peer = pending.ticket.peer;
+        match &mut pending.work {
+            Work::Sign {
+                key,
+                content,
+                flags,
+            } => match self.keys.sign(
+                key,
+                content,
+                How {
+                    flags: *flags,
+                    presence: by.presence(),
+                },
+                step.io.disk,
+            ) {
+                Ok(signature) => Ok(ResponseBody::Signature(signature)),
+                Err(SignError::Unknown) => Err(refused("the key is no longer here")),
+                Err(error) => {
+                    step.say(format!("no signature: {error}"));
+                    Err(Undone::Busy)
+                }
+            },
+            Work::MakeKey(request, key_type) => self
+                .keys
+                .make_key(&request.name, *key_type, step.io.rng, step.io.disk)
+                .map(ResponseBody::Key)
+                .map_err(refused),
+            Work::Import(candidate) => {
+                let candidate = candidate.take().ok_or(Undone::Busy)?;
+                self.import(*candidate, peer, step)
+                    .map(|entry| ResponseBody::Keys(vec![entry]))
+                    .map_err(refused)
+            }
+            Work::Remove(keys) => self
+                .keys
+                .remove(keys, step.io.disk)
+                .map(|_| ResponseBody::Empty)
+                .map_err(|_| Undone::Busy),
+            Work::Hosts => self
+                .hosts(step)
+                .map(ResponseBody::Hosts)
+                .ok_or(Undone::Busy),
+        }
+    }
+
+    /// Ends a request that is not done, with a reason for the log.
+    pub(super) fn end_pending(
+        &mut self,
+        pending: &Pending,
+        outcome: Outcome,
+        reason: &str,
+        step: &mut Step<'_, '_>,
+    ) -> Outcome {
+        let mut entry = self.entry_of(pending, step);
+        entry.reason = Some(reason.to_owned()).filter(|it| !it.is_empty());
+        self.finish(&pending.ticket, outcome, None, entry, step)
+    }
+
+    fn entry_of(&self, pending: &Pending, step: &Step<'_, '_>) -> Entry {
+        let mut entry = Entry {
+            unix_s: step.now.unix_s,
+            ..Entry::default()
+        };
+        pending.asked.describe(&mut entry);
+        entry.intent = pending.intent.as_ref().map(|it| Safe(&it.what).to_string());
+        if let Work::Sign { key, content, .. } = &pending.work {
+            entry.content_sha256 = Some(to_hex(&keystead_formats::ssh::key::key_id(content).0));
+            let own = self.keys.entry(key);
+            entry.fingerprint =
+                own.map(|it| keystead_formats::ssh::key::fingerprint(&it.public_key));
+        }
+        entry
+    }
+
+    /// Two questions may have named two keys for one name: the first answer pinned one of them.
+    fn check_pin(&self, pending: &Pending) -> Result<(), Undone> {
+        let Some((name, host_key)) = pending.asked.to_pin() else {
+            return Ok(());
+        };
+        match self.pins.look_up(&[name.to_owned()], host_key) {
+            Known::Changed { name, pinned } => Err(Undone::No(changed(name, &pinned, host_key))),
+            Known::Nameless | Known::Pinned(_) | Known::Told(_) => Ok(()),
+        }
+    }
+
+    /// The first approval of a host's key under a name pins it.
+    fn pin(&mut self, pending: &Pending, step: &mut Step<'_, '_>) {
+        let Some((name, host_key)) = pending.asked.to_pin() else {
+            return;
+        };
+        // Of several logins that were approved together, the first one did it.
+        if matches!(
+            self.pins.look_up(&[name.to_owned()], host_key),
+            Known::Pinned(_)
+        ) {
+            return;
+        }
+        let pin = Pin {
+            host_key: host_key.to_owned(),
+            time: step.now.unix_s,
+            workstation: self.name_of(&pending.ticket.peer).to_string(),
+        };
+        match self.pins.pin(name, pin, step.io.disk) {
+            Ok(()) => step.say(format!("the key {host_key} is now pinned to {name}")),
+            Err(error) => step.say(format!("{name} could not be pinned: {error}")),
+        }
+    }
+}
+
+fn refused(reason: impl ToString) -> Undone {
+    Undone::No(No {
+        outcome: Outcome::Refuse,
+        reason: reason.to_string(),
+        hint: None,
+    })
+}

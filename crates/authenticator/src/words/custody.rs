@@ -1,0 +1,130 @@
+//! Keys made here, brought here, and taken away again.
+
+use keystead_core::Name;
+
+use super::{Row, plain, shown, warn};
+
+/// A new key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MakeKey {
+    /// Its name.
+    pub name: Name,
+    /// Its type, as people type it.
+    pub algorithm: &'static str,
+}
+
+/// A key that comes from the workstation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// The name that it will have here.
+    pub name: Name,
+    /// Its type, as SSH names it.
+    pub algorithm: String,
+    /// `SHA256:…`
+    pub fingerprint: String,
+    /// Seconds after which it is forgotten.
+    pub lifetime_s: Option<u32>,
+    /// Each use is asked for.
+    pub confirm: bool,
+    /// Where alone it may be used, a hop each: `host → user@host`.
+    pub destinations: Vec<String>,
+}
+
+/// Keys that the workstation brought and wants forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remove {
+    /// Their names.
+    pub names: Vec<Name>,
+}
+
+impl MakeKey {
+    pub(super) fn rows(&self) -> Vec<Row> {
+        vec![
+            plain(
+                "Make a key",
+                format!("{}, type {}", self.name, self.algorithm),
+            ),
+            plain("", "it stays here; the workstation gets its public half"),
+        ]
+    }
+
+    pub(super) fn line(&self) -> String {
+        format!("a new key {}, type {}", self.name, self.algorithm)
+    }
+}
+
+impl Import {
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let mut rows = vec![
+            plain(
+                "Take a key",
+                format!("{}, type {}", self.name, self.algorithm),
+            ),
+            plain("Fingerprint", &*self.fingerprint),
+            warn(
+                "",
+                "it was on the workstation: whoever copied it there has it too",
+            ),
+            plain(
+                "Kept",
+                match self.lifetime_s {
+                    Some(lifetime_s) => format!("for {}, then forgotten", span(lifetime_s)),
+                    None => "until it is removed".to_owned(),
+                },
+            ),
+        ];
+        if self.confirm {
+            rows.push(plain(
+                "Used",
+                "each time only when you say so: no grant applies",
+            ));
+        }
+        let mut label = "Only for";
+        for destination in &self.destinations {
+            rows.push(plain(label, shown(destination)));
+            label = "";
+        }
+        rows
+    }
+
+    pub(super) fn line(&self) -> String {
+        format!(
+            "key {} of the workstation, type {}, into custody",
+            self.name, self.algorithm
+        )
+    }
+}
+
+impl Remove {
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let first = match self.names.len() {
+            1 => "a key that this workstation brought".to_owned(),
+            count => format!("{count} keys that this workstation brought"),
+        };
+        let mut rows = vec![plain("Forget", first)];
+        let mut label = "Named";
+        for name in &self.names {
+            rows.push(plain(label, name.as_str()));
+            label = "";
+        }
+        rows.push(warn("", "they are wiped here, and nobody brings them back"));
+        rows
+    }
+
+    pub(super) fn line(&self) -> String {
+        match self.names.as_slice() {
+            [name] => format!("forgetting the key {name}"),
+            names => format!("forgetting {} keys", names.len()),
+        }
+    }
+}
+
+/// A span of time as people say it.
+fn span(seconds: u32) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
