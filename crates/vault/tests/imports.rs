@@ -2,7 +2,6 @@
 //! they are encrypted by, and nothing that was altered does.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::panic,
     reason = "a test; what its functions do fails it"
 )]

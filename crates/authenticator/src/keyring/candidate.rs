@@ -3,7 +3,9 @@
 //! **Invariant**: a candidate has been read whole, and every limit it came
 //! with is one that is enforced here: what could not be is no candidate.
 
-use keystead_core::{Constraints, ImportRequest, KeyForm, Name, SecretBytes, is_unsafe_to_show};
+use keystead_core::{
+    Algorithm, Constraints, ImportRequest, KeyForm, Name, SecretBytes, is_unsafe_to_show,
+};
 use keystead_formats::ssh::PublicKey;
 use keystead_formats::ssh::constraint::Destinations;
 use keystead_vault::{ImportError, Imported, SigningKey};
@@ -92,6 +94,19 @@ impl Candidate {
     #[must_use]
     pub const fn public(&self) -> &PublicKey {
         &self.public
+    }
+
+    /// Its kind; of a certificate, that of the certified key.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.key.algorithm()
+    }
+
+    /// `SHA256:…`, by which people compare; of a certificate, as OpenSSH does,
+    /// that of the key inside.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.public.fingerprint()
     }
 
     /// The name that was asked for, that of the file's comment, or that of its kind.

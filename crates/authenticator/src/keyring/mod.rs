@@ -15,13 +15,14 @@ use keystead_core::{Constraints, KeyEntry, KeyId, KeyType, Name, PairingId, Purp
 use keystead_daemon::Disk;
 use keystead_formats::ssh::PublicKey;
 use keystead_vault::{
-    Cost, Custody, Facts, Presence, SealedKey, SignOptions, SigningError, SigningKey, StoreError,
-    StoreKey,
+    Cost, Facts, Presence, SealedKey, SignOptions, SigningError, SigningKey, StoreError, StoreKey,
 };
 use rand_core::CryptoRngCore;
 
 use crate::LoadError;
 use counter::Counter;
+
+pub use keystead_vault::Custody;
 
 pub use candidate::{Candidate, CandidateError};
 pub use error::{ImportKeyError, MakeKeyError, SignError, UnlockError};
@@ -43,6 +44,16 @@ pub struct Keyring {
 struct Open {
     store: StoreKey,
     keys: Vec<(KeyId, SigningKey)>,
+}
+
+/// What a signature depends on beside key and message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct How {
+    /// The flags of the request (RFC 9987 section 3.6.1).
+    pub flags: u32,
+    /// What a key with presence states, [`Presence::USER`]: stands only after a
+    /// person's yes. Other keys pass it over.
+    pub presence: Option<u8>,
 }
 
 impl Keyring {
@@ -290,9 +301,8 @@ impl Keyring {
 
     /// Signs; the signature as SSH has it on the wire.
     ///
-    /// A key with presence states that a person agreed, so for one this is
-    /// called only when a person did. The number that it states is on the disk
-    /// before it returns.
+    /// The number that a statement of presence needs is on the disk before
+    /// this returns.
     ///
     /// # Errors
     /// [`SignError`].
@@ -300,18 +310,17 @@ impl Keyring {
         &mut self,
         id: &KeyId,
         message: &[u8],
-        flags: u32,
+        how: How,
         disk: &mut dyn Disk,
     ) -> Result<Vec<u8>, SignError> {
         let open = self.open.as_ref().ok_or(SignError::Locked)?;
         let key = open.keys.iter().find(|(own, _)| own == id);
         let (_, key) = key.ok_or(SignError::Unknown)?;
-        let mut options = SignOptions::from_flags(flags);
+        let mut options = SignOptions::from_flags(how.flags);
         if key.algorithm().has_presence() {
-            options = options.with_presence(Presence {
-                flags: Presence::USER,
-                counter: self.counter.next(disk).map_err(SignError::Disk)?,
-            });
+            let flags = how.presence.ok_or(SigningError::NoPresence)?;
+            let counter = self.counter.next(disk).map_err(SignError::Disk)?;
+            options = options.with_presence(Presence { flags, counter });
         }
         let raw = key.sign(message, options)?;
         signature_blob(&raw).ok_or(SignError::Signing(SigningError::Broken))
@@ -411,92 +420,4 @@ const PURPOSES: [Purpose; 4] = [
 ];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use keystead_daemon::MemoryDisk;
-    use rand_chacha::ChaCha20Rng;
-    use rand_core::SeedableRng;
-
-    fn secret(text: &str) -> SecretBytes {
-        SecretBytes::take(&mut text.as_bytes().to_vec())
-    }
-
-    fn name(text: &str) -> Name {
-        Name::new(text).unwrap()
-    }
-
-    fn made() -> (Keyring, MemoryDisk, ChaCha20Rng) {
-        let mut rng = ChaCha20Rng::seed_from_u64(1);
-        let mut disk = MemoryDisk::default();
-        let mut keys =
-            Keyring::create(name("phone"), &secret("open"), Cost::LEAST, &mut rng).unwrap();
-        keys.make_key(&name("main"), Algorithm::Ed25519, &mut rng, &mut disk)
-            .unwrap();
-        (keys, disk, rng)
-    }
-
-    fn verifies(entry: &KeyEntry, keys: &Keyring) -> bool {
-        let signature = keys.sign(&entry.id, b"message").unwrap();
-        let public = PublicKey::from_blob(&entry.public_key).unwrap();
-        public.verify(b"message", &signature).is_ok()
-    }
-
-    #[test]
-    fn keys_sign_when_unlocked_and_only_then() {
-        let (mut keys, mut disk, mut rng) = made();
-        for algorithm in Algorithm::ALL {
-            let made = keys.make_key(&name(algorithm.as_str()), algorithm, &mut rng, &mut disk);
-            assert!(verifies(&made.unwrap(), &keys));
-        }
-        let mut keys = Keyring::load(&disk).unwrap();
-        let entries = keys.entries().to_vec();
-        assert_eq!(entries.len(), 3);
-        assert!(keys.is_locked());
-        assert_eq!(keys.sign(&entries[0].id, b"message"), None);
-        let error = keys.unlock(&secret("close")).unwrap_err();
-        assert_eq!(error.to_string(), "wrong passphrase");
-        keys.unlock(&secret("open")).unwrap();
-        assert!(entries.iter().all(|entry| verifies(entry, &keys)));
-        assert_eq!(keys.sign(&KeyId([0; 32]), b"message"), None);
-        keys.lock();
-        assert_eq!(keys.sign(&entries[0].id, b"message"), None);
-    }
-
-    #[test]
-    fn a_key_that_cannot_be_written_is_not_there() {
-        let (mut keys, mut disk, mut rng) = made();
-        disk.faults.full_above_bytes = Some(10);
-        let made = keys.make_key(&name("b"), Algorithm::Ed25519, &mut rng, &mut disk);
-        assert!(matches!(made, Err(MakeKeyError::Disk(_))));
-        disk.faults.full_above_bytes = None;
-        keys.make_key(&name("b"), Algorithm::Ed25519, &mut rng, &mut disk)
-            .unwrap();
-        assert_eq!(Keyring::load(&disk).unwrap().entries(), keys.entries());
-    }
-
-    #[test]
-    fn names_are_taken_once_and_locked_makes_none() {
-        let (mut keys, mut disk, mut rng) = made();
-        let again = keys.make_key(&name("main"), Algorithm::Ed25519, &mut rng, &mut disk);
-        assert!(matches!(again, Err(MakeKeyError::Taken { .. })));
-        keys.lock();
-        let locked = keys.make_key(&name("b"), Algorithm::Ed25519, &mut rng, &mut disk);
-        assert!(matches!(locked, Err(MakeKeyError::Locked)));
-    }
-
-    #[test]
-    fn a_cut_file_is_named_and_a_missing_one_is_no_damage() {
-        let (_, mut disk, _) = made();
-        let whole = disk.read(KEYS_FILE).unwrap().unwrap();
-        for len in 0..whole.len() - 1 {
-            disk.plant(KEYS_FILE, &whole[..len]);
-            let error = Keyring::load(&disk).err().unwrap().to_string();
-            assert!(
-                error.starts_with("the state file keys.json is damaged: "),
-                "{error}"
-            );
-        }
-        disk.remove(KEYS_FILE).unwrap();
-        assert!(matches!(Keyring::load(&disk), Err(LoadError::NotMade)));
-    }
-}
+mod tests;
