@@ -8,7 +8,8 @@
 
 use keystead_core::Purpose;
 use keystead_formats::ssh::agent::{Constraint, Request, Response};
-use keystead_formats::ssh::certificate::Role;
+use keystead_formats::ssh::certificate::{CertificateOption, Role};
+use keystead_formats::ssh::constraint::Destinations;
 use keystead_formats::ssh::known_hosts::{Names, names_of};
 use keystead_formats::ssh::line::KeyLine;
 use keystead_formats::ssh::signature::VerifyError;
@@ -86,12 +87,16 @@ fn what_is_said_to_an_agent() {
     check("list", &["RequestIdentities"]);
     check("add-ed25519", &["AddIdentity"]);
     check("add-p256", &["AddIdentity"]);
+    check("add-p384", &["AddIdentity"]);
+    check("add-p521", &["AddIdentity"]);
     check("add-rsa", &["AddIdentity"]);
     check("add-constrained", &["AddIdentity"]);
     check("add-destination", &["AddIdentity"]);
     check("add-certificate", &["AddIdentity", "AddIdentity"]);
     check("login-ed25519", &["Extension", "RequestIdentities", "Sign"]);
     check("sshsig-git", &["RequestIdentities", "Sign"]);
+    check("certify-user", &["RequestIdentities", "Sign"]);
+    check("certify-host", &["RequestIdentities", "Sign"]);
     check("test", &["Sign"]);
     check("remove", &["RemoveIdentity"]);
     // `ssh-add -D` empties an agent of SSH 1 too, and does not mind the refusal.
@@ -348,7 +353,85 @@ fn whatever_was_signed_is_verified_and_a_changed_bit_is_not() {
         }
         verified += 1;
     }
-    assert_eq!(verified, 12);
+    assert_eq!(verified, 18);
+}
+
+/// What `ssh-keygen -Us` of an authority's key asks its agent for.
+#[test]
+fn a_certificate_says_whom_it_vouches_for() {
+    let parsed = |step: &str| {
+        let message = messages(step, ">").pop().unwrap();
+        let Ok(Request::Sign { message, .. }) = Request::parse(&message) else {
+            panic!("{step}");
+        };
+        let ToBeSigned::Certificate(certificate) = ToBeSigned::parse(message) else {
+            panic!("{step}: no certificate");
+        };
+        *certificate
+    };
+    let user = parsed("certify-user");
+    assert_eq!(user.key, key("rsa"));
+    let terms = user.terms;
+    assert_eq!((terms.role, terms.serial), (Role::User, 7));
+    assert_eq!(terms.key_id, "alex@work");
+    assert_eq!(terms.principals, ["alex", "root"]);
+    assert_eq!(terms.authority, key("ca"));
+    assert!(terms.valid_after_unix_s < terms.valid_before_unix_s);
+    let options = |options: &[CertificateOption]| -> Vec<(String, Option<String>)> {
+        let pair = |it: &CertificateOption| (it.name.clone(), it.text().map(str::to_owned));
+        options.iter().map(pair).collect()
+    };
+    let address = ("source-address".to_owned(), Some("192.0.2.0/24".to_owned()));
+    assert_eq!(options(&terms.critical_options), [address]);
+    assert_eq!(
+        options(&terms.extensions),
+        [("permit-pty".to_owned(), None)]
+    );
+    let host = parsed("certify-host");
+    assert_eq!((host.key, host.terms.role), (key("host_ecdsa"), Role::Host));
+    assert_eq!(host.terms.principals, ["db1.test", "*.db.test"]);
+    assert!(host.terms.hold_for_host("a.db.test", 1_700_000_000));
+    assert!(!host.terms.hold_for_host("a.db.test", 1_500_000_000));
+    assert!(!host.terms.hold_for_host("db.test", 1_700_000_000));
+}
+
+/// What `ssh-add -h` makes of two hops and an authority in `known_hosts`.
+#[test]
+fn a_path_of_destinations() {
+    let message = messages("add-destination-path", ">").pop().unwrap();
+    let Ok(Request::AddIdentity(added)) = Request::parse(&message) else {
+        panic!("no key");
+    };
+    let constraints = added.constraints.unwrap();
+    let Constraint::Extension { contents, .. } = constraints[0] else {
+        panic!("no extension");
+    };
+    let inner = keystead_formats::ssh::wire::Reader::new(contents)
+        .string()
+        .unwrap();
+    let destinations = Destinations::parse(inner).unwrap();
+    assert_eq!(destinations.encode(), inner);
+    let seen: Vec<_> = destinations
+        .hops()
+        .iter()
+        .map(|hop| {
+            let from = hop
+                .from
+                .as_ref()
+                .map(|from| (from.host.as_str(), from.keys.len()));
+            let to = (hop.to.host.as_str(), hop.to.keys.len());
+            (from, to, hop.user.as_deref(), hop.to.keys[0].is_authority)
+        })
+        .collect();
+    let bastion = ("bastion.test", 2);
+    let inner = ("db.inner.test", 1);
+    assert_eq!(
+        seen,
+        [
+            (None, bastion, None, false),
+            (Some(bastion), inner, Some("alex"), true)
+        ]
+    );
 }
 
 #[test]
@@ -369,14 +452,22 @@ fn purposes() {
         }
         let longer = [message, &[0]].concat();
         assert_eq!(ToBeSigned::parse(&longer), ToBeSigned::Opaque, "{step}");
-        if let ToBeSigned::SshSig(signed) = parsed {
-            assert!(signed.is_of(b"what is signed\n") && !signed.is_of(b"else"));
-            assert_eq!(signed.encode(), message);
+        match parsed {
+            ToBeSigned::SshSig(signed) => {
+                assert!(signed.is_of(b"what is signed\n") && !signed.is_of(b"else"));
+                assert_eq!(signed.encode(), message);
+            }
+            ToBeSigned::Certificate(certificate) => assert_eq!(certificate.encode(), message),
+            ToBeSigned::UserAuth(_) | ToBeSigned::Opaque => {}
         }
     };
     check("login-ed25519", Purpose::SshLogin);
     check("login-unbound", Purpose::SshLogin);
+    check("login-p521", Purpose::SshLogin);
     check("sshsig-file", Purpose::SshSig);
+    check("sshsig-p521", Purpose::SshSig);
+    check("certify-user", Purpose::SshCertificate);
+    check("certify-host", Purpose::SshCertificate);
     check("sshsig-git", Purpose::GitCommit);
     check("test", Purpose::Opaque);
 }

@@ -78,14 +78,18 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// Is it good for the host of this name now? As `sshkey_cert_check_host` of OpenSSH with
-    /// patterns among the principals; whether the authority is trusted is another question.
+    /// Is it good for the host of this name now? Whether the authority is trusted is another
+    /// question.
+    ///
+    /// As `sshkey_cert_check_host` of OpenSSH 10.3 with patterns among the principals. Before, the
+    /// host's name was taken for the pattern, and a certificate without principals was good for
+    /// every name.
     #[must_use]
     pub fn hold_for_host(&self, host: &str, now_unix_s: u64) -> bool {
         let named = |principal: &String| pattern::matches(principal, host);
         self.role == Role::Host
             && self.critical_options.is_empty()
-            && (self.principals.is_empty() || self.principals.iter().any(named))
+            && self.principals.iter().any(named)
             && (self.valid_after_unix_s..self.valid_before_unix_s).contains(&now_unix_s)
     }
 }

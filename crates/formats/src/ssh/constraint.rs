@@ -41,6 +41,14 @@ impl Destinations {
         Ok(Self { hops })
     }
 
+    /// Puts hops together; none without one.
+    #[must_use]
+    pub fn new(hops: Vec<Hop>) -> Option<Self> {
+        (1..=HOPS_MAX)
+            .contains(&hops.len())
+            .then_some(Self { hops })
+    }
+
     /// The content again.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -77,10 +85,12 @@ impl Destinations {
         now_unix_s: u64,
     ) -> Result<Permitted<'_>, Forbidden> {
         let last = path.binds.last().ok_or(Forbidden::Unbound)?;
-        let login = match content {
-            ToBeSigned::UserAuth(login) if login.key == *key => login,
-            _ => return Err(Forbidden::NoLogin),
+        let ToBeSigned::UserAuth(login) = content else {
+            return Err(Forbidden::NoLogin);
         };
+        if login.key != *key {
+            return Err(Forbidden::NoLogin);
+        }
         let permitted = self.permitted(path, Some(&login.user), now_unix_s)?;
         if login.session_id != last.session_id {
             return Err(Forbidden::OtherSession);

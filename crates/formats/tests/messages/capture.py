@@ -11,6 +11,9 @@ import os, pathlib, shutil, socket, struct, subprocess, sys, tempfile, threading
 DIR = pathlib.Path(tempfile.mkdtemp(prefix="capture-"))
 LISTEN, REAL = DIR / "agent.sock", DIR / "real.sock"
 PORT = 22022
+KEYS = [("ed25519", "ed25519", "256"), ("p256", "ecdsa", "256"), ("p384", "ecdsa", "384"),
+        ("p521", "ecdsa", "521"), ("rsa", "rsa", "3072")]
+NAMES = [name for name, _, _ in KEYS]
 messages, step = [], "start"
 
 
@@ -56,8 +59,8 @@ def run(name, *command, agent=LISTEN, text=None, check=True):
 
 
 def keys():
-    for name, kind in [("ed25519", "ed25519"), ("p256", "ecdsa"), ("rsa", "rsa")]:
-        run("keys", "ssh-keygen", "-q", "-t", kind, "-N", "", "-C", f"{name}@test", "-f", name)
+    for name, kind, bits in KEYS:
+        run("keys", "ssh-keygen", "-q", "-t", kind, "-b", bits, "-N", "", "-C", f"{name}@test", "-f", name)
     for kind in ["ed25519", "ecdsa", "rsa"]:
         run("keys", "ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "host", "-f", f"host_{kind}")
     run("keys", "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ca", "-f", "ca")
@@ -70,7 +73,7 @@ def keys():
 
 def sshd():
     pathlib.Path("/run/sshd").mkdir(exist_ok=True)
-    (DIR / "authorized").write_text("".join((DIR / f"{n}.pub").read_text() for n in ["ed25519", "p256", "rsa"]))
+    (DIR / "authorized").write_text("".join((DIR / f"{n}.pub").read_text() for n in NAMES))
     (DIR / "sshd_config").write_text(
         f"Port {PORT}\nListenAddress 127.0.0.1\nPidFile none\nStrictModes no\nPermitRootLogin yes\n"
         f"AuthorizedKeysFile {DIR}/authorized\nAllowAgentForwarding yes\n"
@@ -93,11 +96,11 @@ def login(name, *options, command="true"):
 
 def capture():
     run("list-empty", "ssh-add", "-L", check=False)
-    for name in ["ed25519", "p256", "rsa"]:
+    for name in NAMES:
         run(f"add-{name}", "ssh-add", "-q", name)
     run("list", "ssh-add", "-L")
     only = lambda name: ["-o", "IdentitiesOnly=yes", "-i", f"{name}.pub"]
-    for name in ["ed25519", "p256", "rsa"]:
+    for name in NAMES:
         login(f"login-{name}", *only(name), "-o", "HostKeyAlgorithms=ssh-ed25519")
     login("login-unbound", *only("ed25519"), "-o", "PubkeyAuthentication=unbound")
     login("login-host-p256", *only("ed25519"), "-o", "HostKeyAlgorithms=ecdsa-sha2-nistp256")
@@ -110,6 +113,15 @@ def capture():
     for space in ["file", "git"]:
         run(f"sshsig-{space}", "ssh-keygen", "-q", "-Y", "sign", "-n", space, "-f", "ed25519.pub", "text")
         (DIR / "text.sig").rename(DIR / f"{space}.sig")
+    for name in ["p521", "rsa"]:
+        run(f"sshsig-{name}", "ssh-keygen", "-q", "-Y", "sign", "-n", "file", "-f", f"{name}.pub", "text")
+        (DIR / "text.sig").unlink()
+    run("add-ca", "ssh-add", "-q", "ca")
+    certify = ["ssh-keygen", "-q", "-U", "-s", "ca.pub", "-V", "20200101:20980101"]
+    run("certify-user", *certify, "-I", "alex@work", "-z", "7", "-n", "alex,root", "-O", "clear", "-O", "permit-pty",
+        "-O", "source-address=192.0.2.0/24", "rsa.pub")
+    run("certify-host", *certify, "-I", "db1", "-h", "-n", "db1.test,*.db.test", "host_ecdsa.pub")
+    run("remove-ca", "ssh-add", "-q", "-d", "ca.pub")
     run("test", "ssh-add", "-T", "ed25519.pub")
     run("remove", "ssh-add", "-q", "-d", "ed25519.pub")
     run("remove-all", "ssh-add", "-q", "-D")
@@ -119,6 +131,10 @@ def capture():
     known = b"".join(b"bastion.test " + (DIR / f"host_{k}.pub").read_bytes() for k in ["ed25519", "rsa"])
     (DIR / "known").write_bytes(known)
     run("add-destination", "ssh-add", "-q", "-H", "known", "-h", "alex@bastion.test", "ed25519")
+    authority = b"@cert-authority *.inner.test " + (DIR / "ca.pub").read_bytes()
+    (DIR / "known-path").write_bytes(known + authority)
+    run("add-destination-path", "ssh-add", "-q", "-H", "known-path", "-h", "bastion.test", "-h",
+        "bastion.test>alex@db.inner.test", "ed25519")
     (DIR / "p256-cert.pub").write_bytes((DIR / "user-cert.pub").read_bytes())
     run("add-certificate", "ssh-add", "-q", "p256")
     run("smartcard", "ssh-add", "-s", "/usr/lib/none.so", check=False)
@@ -149,7 +165,7 @@ def main():
         agent.terminate()
     version = subprocess.run(["ssh", "-V"], capture_output=True).stderr.decode().strip()
     print(f"# {version}")
-    for name in ["ed25519", "p256", "rsa", "user-cert", "host_ed25519", "host_ecdsa", "host_rsa", "host_ed25519-cert", "ca"]:
+    for name in [*NAMES, "user-cert", "host_ed25519", "host_ecdsa", "host_rsa", "host_ed25519-cert", "ca"]:
         print(f"# {name}: {(DIR / f'{name}.pub').read_text().strip()}")
     for line in (DIR / "known_hosts").read_text().splitlines():
         print(f"# known_hosts: {line}")
