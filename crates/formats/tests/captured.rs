@@ -353,7 +353,7 @@ fn whatever_was_signed_is_verified_and_a_changed_bit_is_not() {
         }
         verified += 1;
     }
-    assert_eq!(verified, 18);
+    assert_eq!(verified, 19);
 }
 
 /// What `ssh-keygen -Us` of an authority's key asks its agent for.
@@ -464,6 +464,7 @@ fn purposes() {
     check("login-ed25519", Purpose::SshLogin);
     check("login-unbound", Purpose::SshLogin);
     check("login-p521", Purpose::SshLogin);
+    check("login-certificate", Purpose::SshLogin);
     check("sshsig-file", Purpose::SshSig);
     check("sshsig-p521", Purpose::SshSig);
     check("certify-user", Purpose::SshCertificate);

@@ -78,7 +78,7 @@ def sshd():
         f"Port {PORT}\nListenAddress 127.0.0.1\nPidFile none\nStrictModes no\nPermitRootLogin yes\n"
         f"AuthorizedKeysFile {DIR}/authorized\nAllowAgentForwarding yes\n"
         + "".join(f"HostKey {DIR}/host_{kind}\n" for kind in ["ed25519", "ecdsa", "rsa"])
-        + f"HostCertificate {DIR}/host_ed25519-cert.pub\n")
+        + f"HostCertificate {DIR}/host_ed25519-cert.pub\nTrustedUserCAKeys {DIR}/ca.pub\n")
     daemon = subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", str(DIR / "sshd_config")], stderr=subprocess.DEVNULL)
     for _ in range(100):
         try:
@@ -137,6 +137,7 @@ def capture():
         "bastion.test>alex@db.inner.test", "ed25519")
     (DIR / "p256-cert.pub").write_bytes((DIR / "user-cert.pub").read_bytes())
     run("add-certificate", "ssh-add", "-q", "p256")
+    login("login-certificate", "-o", "IdentitiesOnly=yes", "-i", "p256-cert.pub")
     run("smartcard", "ssh-add", "-s", "/usr/lib/none.so", check=False)
     run("smartcard-constrained", "ssh-add", "-t", "60", "-s", "/usr/lib/none.so", check=False)
     run("smartcard-remove", "ssh-add", "-e", "/usr/lib/none.so", check=False)
