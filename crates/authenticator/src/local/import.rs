@@ -180,8 +180,12 @@ impl Local {
         let mut entries = Vec::new();
         for key in keys {
             for public in offered(&key.public, &import.constraints) {
-                let is_there = self.identities.find(&public.id()).is_some();
-                if is_there || self.identities.len() >= IDENTITIES_MAX {
+                // What is there stays as it is; a certificate that is there counts as taken.
+                if let Some(there) = self.identities.find(&public.id()) {
+                    entries.extend(public.certificate().map(|_| there.entry()));
+                    continue;
+                }
+                if self.identities.len() >= IDENTITIES_MAX {
                     continue;
                 }
                 let identity = Identity {

@@ -48,11 +48,15 @@ pub struct Options {
     /// Libraries of tokens and security keys that may be loaded: patterns, comma between.
     #[arg(long, value_name = "PATTERNS", default_value = DEFAULT_PROVIDERS)]
     pub providers: String,
+    /// Applications of security keys that may sign what is no SSH message: patterns, comma
+    /// between.
+    #[arg(long, value_name = "PATTERNS", default_value = DEFAULT_WEBSAFE)]
+    pub websafe_allow: String,
     /// Let security keys of web sites sign what is no SSH message.
     #[arg(long)]
     pub no_restrict_websafe: bool,
     /// Serve one token's library to another local authenticator.
-    #[arg(long, conflicts_with_all = ["providers", "no_restrict_websafe"])]
+    #[arg(long)]
     pub token: bool,
 }
 
@@ -60,6 +64,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             providers: DEFAULT_PROVIDERS.to_owned(),
+            websafe_allow: DEFAULT_WEBSAFE.to_owned(),
             no_restrict_websafe: false,
             token: false,
         }
@@ -369,6 +374,9 @@ const NAME: &str = "local";
 
 /// As OpenSSH's (`DEFAULT_ALLOWED_PROVIDERS`): libraries that the system's owner installed.
 pub const DEFAULT_PROVIDERS: &str = "/usr/lib*/*,/usr/local/lib*/*";
+
+/// As OpenSSH's (`websafe_allowlist`): what was made for SSH.
+pub const DEFAULT_WEBSAFE: &str = "ssh:*";
 
 const MS_PER_S: u64 = 1_000;
 

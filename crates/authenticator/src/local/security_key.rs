@@ -90,10 +90,10 @@ impl SecurityKey {
         self.provider.as_deref()
     }
 
-    /// Whether its application is SSH's, not a web site's (OpenSSH PROTOCOL.u2f).
+    /// What it was made for: `ssh:…`, or a web site (OpenSSH PROTOCOL.u2f).
     #[must_use]
-    pub fn is_for_ssh(&self) -> bool {
-        self.application.starts_with("ssh:")
+    pub fn application(&self) -> &str {
+        &self.application
     }
 
     /// Whether the token wants to be touched (`SSH_SK_USER_PRESENCE_REQD`).

@@ -9,12 +9,12 @@ use keystead_core::{Outcome, ResponseBody, SessionBind as Evident, SignRequest};
 use keystead_daemon::Now;
 use keystead_formats::ssh::constraint::Path;
 use keystead_formats::ssh::key::Material;
-use keystead_formats::ssh::{SessionBind, ToBeSigned};
+use keystead_formats::ssh::{SessionBind, ToBeSigned, pattern};
 use keystead_vault::{SignOptions, SigningKey};
 
 use super::identity::{Identity, Signer};
 use super::waiting::{Expected, What};
-use super::{Action, Asked, Local, Wait, Work, acknowledge, respond};
+use super::{Action, Asked, Local, SecurityKey, Wait, Work, acknowledge, respond};
 use crate::keyring::signature_blob;
 
 impl Local {
@@ -107,7 +107,7 @@ impl Local {
             Err(reason) => return Verdict::No(Outcome::Refuse, reason),
         };
         if let Signer::SecurityKey(key) = &identity.signer {
-            if !self.options.no_restrict_websafe && !key.is_for_ssh() && !is_of_ssh(&content) {
+            if !self.may_sign_all(key) && !is_of_ssh(&content) {
                 let reason = "a key of a web site signs SSH messages alone";
                 return Verdict::No(Outcome::Refuse, reason.into());
             }
@@ -120,6 +120,13 @@ impl Local {
             return Verdict::Ask(question(identity, &content, to.as_deref()));
         }
         Verdict::Make
+    }
+
+    /// Whether a security key may sign what is no SSH message: then a web site's key could be
+    /// used to log in there.
+    fn may_sign_all(&self, key: &SecurityKey) -> bool {
+        let patterns = self.options.websafe_allow.split(',');
+        self.options.no_restrict_websafe || pattern::list_matches(patterns, key.application())
     }
 
     fn make(

@@ -40,7 +40,9 @@ pub(super) fn to_host() -> Constraints {
             .string(b"");
         hosts
             .iter()
-            .fold(writer, |writer, (_, host)| writer.string(&host.blob()).bool(false))
+            .fold(writer, |writer, (_, host)| {
+                writer.string(&host.blob()).bool(false)
+            })
             .into_bytes()
     };
     let (first, second) = (Host::number(1), Host::number(2));
@@ -81,7 +83,11 @@ fn check(
             ..Evidence::default()
         },
     };
-    assert_eq!(world.outcome(RequestBody::Sign(request)), expected, "{case}");
+    assert_eq!(
+        world.outcome(RequestBody::Sign(request)),
+        expected,
+        "{case}"
+    );
 }
 
 #[test]
@@ -99,7 +105,12 @@ fn verdicts() {
 
     check(bound_to(&first), here(), approve, "the host that is named");
     check(plain, here(), approve, "a client of before 8.9, first hop");
-    check(bound_to(&second), through(), approve, "behind the first host");
+    check(
+        bound_to(&second),
+        through(),
+        approve,
+        "behind the first host",
+    );
     check(plain, through(), refuse, "behind a host, no host key named");
     check(bound_to(&first), vec![], refuse, "not proved");
     check(|_| b"x".to_vec(), here(), refuse, "no login");

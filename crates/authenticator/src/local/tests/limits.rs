@@ -46,7 +46,10 @@ fn removed_keys_are_gone_and_strangers_are_unknown() {
     };
     let stranger = KeyId([9; 32]);
     assert_eq!(world.outcome(remove(&[stranger])), Outcome::UnknownKey);
-    assert_eq!(world.outcome(remove(&[stranger, first.id])), Outcome::Approve);
+    assert_eq!(
+        world.outcome(remove(&[stranger, first.id])),
+        Outcome::Approve
+    );
     assert_eq!(world.listed(), [second.id]);
     assert_eq!(world.outcome(remove(&[first.id])), Outcome::UnknownKey);
     assert_eq!(world.outcome(remove(&[])), Outcome::Approve);

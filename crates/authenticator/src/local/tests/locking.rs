@@ -13,10 +13,18 @@ pub(super) fn lock(lock: bool, passphrase: &str) -> RequestBody {
 fn locked_lists_nothing_and_does_nothing() {
     let mut world = World::new();
     let entry = world.add(ed25519(), Constraints::default());
-    assert_eq!(world.outcome(lock(false, "open")), Outcome::Refuse, "is not locked");
+    assert_eq!(
+        world.outcome(lock(false, "open")),
+        Outcome::Refuse,
+        "is not locked"
+    );
     assert_eq!(world.outcome(lock(true, "")), Outcome::Refuse, "empty");
     assert_eq!(world.outcome(lock(true, "open")), Outcome::Approve);
-    assert_eq!(world.outcome(lock(true, "open")), Outcome::Refuse, "is locked");
+    assert_eq!(
+        world.outcome(lock(true, "open")),
+        Outcome::Refuse,
+        "is locked"
+    );
     assert!(world.listed().is_empty());
     for body in [
         sign(&entry, b"x"),
@@ -71,11 +79,17 @@ fn tries_wait_for_the_one_before() {
     let (first, told) = world.ask(lock(false, "close"));
     assert!(told.answers.is_empty());
     let (second, told) = world.ask(lock(false, "open"));
-    assert!(told.answers.is_empty(), "guesses cannot be made side by side");
+    assert!(
+        told.answers.is_empty(),
+        "guesses cannot be made side by side"
+    );
     let (third, _) = world.ask(lock(false, "open"));
     assert!(world.listed().is_empty());
     let told = world.wake();
-    assert_eq!(told.outcomes(), [Outcome::Refuse, Outcome::Approve, Outcome::Refuse]);
+    assert_eq!(
+        told.outcomes(),
+        [Outcome::Refuse, Outcome::Approve, Outcome::Refuse]
+    );
     let ids: Vec<RequestId> = told.answers.iter().map(|it| it.id).collect();
     assert_eq!(ids, [first, second, third]);
     assert_eq!(world.listed(), [entry.id]);
@@ -88,7 +102,11 @@ fn a_crowd_of_tries_is_turned_away() {
     let mut turned_away = 0;
     for _ in 0..40 {
         let (_, told) = world.ask(lock(false, "close"));
-        turned_away += told.outcomes().iter().filter(|it| **it == Outcome::Busy).count();
+        turned_away += told
+            .outcomes()
+            .iter()
+            .filter(|it| **it == Outcome::Busy)
+            .count();
     }
     assert_eq!(turned_away, 24);
 }

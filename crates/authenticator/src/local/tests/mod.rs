@@ -135,7 +135,10 @@ impl Told {
             match action {
                 Action::Send(bytes) => {
                     let kind = |id: &RequestId| {
-                        asked.iter().find(|(own, _)| own == id).map(|(_, kind)| *kind)
+                        asked
+                            .iter()
+                            .find(|(own, _)| own == id)
+                            .map(|(_, kind)| *kind)
                     };
                     let response = wire::decode_local_response(&bytes, kind).unwrap();
                     assert!(response.receipt.is_none());
@@ -214,22 +217,8 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 /// RFC 8032 section 7.1, test 1.
 fn ed25519() -> Vec<u8> {
-    ed25519_of(
-        "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
-        "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
-    )
-}
-
-/// RFC 8032 section 7.1, test 2.
-fn other_ed25519() -> Vec<u8> {
-    ed25519_of(
-        "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
-        "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
-    )
-}
-
-fn ed25519_of(seed: &str, public: &str) -> Vec<u8> {
-    let (seed, public) = (bytes(seed), bytes(public));
+    let seed = bytes("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60");
+    let public = bytes("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
     Writer::new()
         .string(b"ssh-ed25519")
         .string(&public)

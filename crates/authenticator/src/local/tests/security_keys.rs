@@ -36,10 +36,13 @@ fn handles_are_read_whole() {
     let whole = handle("ssh:");
     let key = read(whole.clone()).unwrap();
     assert_eq!(key.public().type_name(), "sk-ssh-ed25519@openssh.com");
-    assert!(key.is_for_ssh() && key.wants_touch());
+    assert!(key.application() == "ssh:" && key.wants_touch());
     assert_eq!(key.bytes().expose(), whole);
     for len in 0..whole.len() {
-        assert_eq!(read(whole[..len].to_vec()).err(), Some(ParseError::Truncated));
+        assert_eq!(
+            read(whole[..len].to_vec()).err(),
+            Some(ParseError::Truncated)
+        );
     }
     assert!(read([whole, vec![0]].concat()).is_err());
     let point = [&[4][..], &[1; 64]].concat();
@@ -53,7 +56,7 @@ fn handles_are_read_whole() {
         .string(b"")
         .into_bytes();
     let key = read(ecdsa).unwrap();
-    assert!(key.is_for_ssh() && !key.wants_touch());
+    assert!(key.application() == "ssh:work" && !key.wants_touch());
     assert_eq!(read(ed25519()).err(), Some(ParseError::Unknown));
 }
 
@@ -106,6 +109,24 @@ fn providers_are_those_that_are_allowed() {
     check("", "/usr/lib/sk.so", Outcome::Refuse);
 }
 
+#[test]
+fn applications_can_be_allowed_to_sign_all() {
+    for (patterns, application, is_signed) in [
+        ("ssh:*,https://example.*", "https://example.org", true),
+        ("https://example.*", "ssh:", false),
+        ("*,!ssh:work", "ssh:work", false),
+        ("", "ssh:", false),
+    ] {
+        let mut world = World::with(Options {
+            websafe_allow: patterns.to_owned(),
+            ..Options::default()
+        });
+        let entry = world.add(handle(application), provided(Some("internal")));
+        let (_, told) = world.ask(sign(&entry, b"no SSH message"));
+        assert_eq!(told.started.len(), usize::from(is_signed), "{patterns}");
+    }
+}
+
 /// OpenSSH's `check_websafe_message_contents`, and `-O no-restrict-websafe`.
 #[test]
 fn a_key_of_a_web_site_signs_ssh_alone() {
@@ -119,7 +140,11 @@ fn a_key_of_a_web_site_signs_ssh_alone() {
         for (application, content, is_signed) in [
             ("ssh:", Some(b"x".to_vec()), true),
             ("ssh:work", Some(b"x".to_vec()), true),
-            ("https://example.org", Some(b"x".to_vec()), no_restrict_websafe),
+            (
+                "https://example.org",
+                Some(b"x".to_vec()),
+                no_restrict_websafe,
+            ),
             ("https://example.org", Some(sshsig.clone()), true),
             ("https://example.org", None, true),
         ] {

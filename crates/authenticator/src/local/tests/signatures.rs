@@ -97,7 +97,10 @@ fn every_type_of_file_signs() {
             panic!()
         };
         let (_, told) = world.ask(sign(&keys[0], b"content"));
-        assert!(verifies(&keys[0], b"content", &told.signature()), "{arguments:?}");
+        assert!(
+            verifies(&keys[0], b"content", &told.signature()),
+            "{arguments:?}"
+        );
     }
 }
 
@@ -108,12 +111,23 @@ fn a_certificate_is_an_identity_of_its_own() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     let public = Writer::new()
         .string(b"ssh-ed25519")
-        .string(&bytes("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"))
+        .string(&bytes(
+            "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+        ))
         .into_bytes();
     let line = PublicKey::from_blob(&public).unwrap().line("alex");
     std::fs::write(path("user.pub"), line + "\n").unwrap();
     let signed = std::process::Command::new("ssh-keygen")
-        .args(["-q", "-s", &path("key"), "-I", "alex", "-n", "alex", &path("user.pub")])
+        .args([
+            "-q",
+            "-s",
+            &path("key"),
+            "-I",
+            "alex",
+            "-n",
+            "alex",
+            &path("user.pub"),
+        ])
         .status()
         .unwrap();
     assert!(signed.success());

@@ -28,10 +28,15 @@ fn its_keys_come_in_with_the_constraints_of_the_import() {
     let mut world = World::new();
     let told = open(&mut world, lasting(10));
     assert!(told.closed.is_empty());
-    assert!(matches!(told.only(), (Outcome::Approve, Some(ResponseBody::Keys(keys))) if keys.len() == 2));
+    assert!(
+        matches!(told.only(), (Outcome::Approve, Some(ResponseBody::Keys(keys))) if keys.len() == 2)
+    );
     assert_eq!(world.listed().len(), 2);
     // As OpenSSH's agent: nothing new is a failure, and what was there stays as it was.
-    assert_eq!(open(&mut world, Constraints::default()).only().0, Outcome::Refuse);
+    assert_eq!(
+        open(&mut world, Constraints::default()).only().0,
+        Outcome::Refuse
+    );
     let told = world.wake();
     assert_eq!(told.closed, [PathBuf::from(PROVIDER)]);
     assert!(world.listed().is_empty());
