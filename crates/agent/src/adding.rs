@@ -273,7 +273,7 @@ impl Agent {
         self.hidden.extend(blobs);
         let count = self.hidden.len() - before;
         if count > 0 {
-            let why = format!("{count} keys live elsewhere and are only hidden here: {SHOW}");
+            let why = format!("{count} keys live elsewhere and are only hidden, {SHOW}");
             self.say(turn, id, &Words::RefusedHere { why: &why });
         }
         if !self.local.is_up() {
@@ -404,7 +404,7 @@ const NOWHERE: &str = "there is no other agent to take the key: set add_to in co
     \"local\", or to a keeper's name";
 
 /// How hidden keys come back.
-const SHOW: &str = "`keystead key show` lists it again";
+const SHOW: &str = "until the agent is started again";
 
 #[cfg(test)]
 mod tests {

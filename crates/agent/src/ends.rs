@@ -1,13 +1,13 @@
 //! How questions end: what counts as an answer, what the log says of it, what the asker gets.
 
-use keystead_core::{Outcome, ResponseBody};
+use keystead_core::{KeyEntry, Outcome, ResponseBody};
 use keystead_formats::ssh::PublicKey;
 use keystead_formats::ssh::agent::Response;
 use keystead_keeper::{Answer, KeeperError};
 
 use crate::agent::{Agent, ConnectionId, Turn};
 use crate::asks::{Ask, Asker, Said};
-use crate::control::{Failure, FailureKind, Reply};
+use crate::control::{Failure, FailureKind, Key, Reply};
 use crate::log::{Entry, hex};
 use crate::words::Words;
 
@@ -72,6 +72,13 @@ impl Agent {
                 hint,
             })
         };
+        let not_listed = |done: &str| {
+            failed(
+                FailureKind::Error,
+                format!("{keeper} has {done} the key and does not list it yet"),
+                Some("see `keystead key list` in a moment"),
+            )
+        };
         let answer = match end {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
@@ -82,17 +89,15 @@ impl Agent {
         };
         match (answer.outcome, answer.body) {
             (Outcome::Approve, Some(ResponseBody::Key(made))) => {
-                self.write_key_files(turn);
-                match self.key_views().into_iter().find(|key| {
-                    PublicKey::from_blob(&made.public_key)
-                        .is_ok_and(|it| it.fingerprint() == key.fingerprint)
-                }) {
+                match self.views_of(turn, &[made]).pop() {
                     Some(key) => Reply::Key(key),
-                    None => failed(
-                        FailureKind::Error,
-                        format!("{keeper} has made the key and does not list it yet"),
-                        Some("see `keystead key list` in a moment"),
-                    ),
+                    None => not_listed("made"),
+                }
+            }
+            (Outcome::Approve, Some(ResponseBody::Keys(taken))) => {
+                match self.views_of(turn, &taken) {
+                    keys if keys.is_empty() => not_listed("taken"),
+                    keys => Reply::Keys { keys },
                 }
             }
             (Outcome::Refuse | Outcome::Block, _) => {
@@ -108,6 +113,18 @@ impl Agent {
                 failed(FailureKind::Error, format!("{keeper}: {why}"), None)
             }
         }
+    }
+}
+
+impl Agent {
+    /// Keys that a keeper has just made or taken, as lists show them.
+    fn views_of(&mut self, turn: &mut Turn<'_, '_>, keys: &[KeyEntry]) -> Vec<Key> {
+        self.write_key_files(turn);
+        let blobs = keys.iter().map(|it| PublicKey::from_blob(&it.public_key));
+        let fingerprints: Vec<String> = blobs.flatten().map(|it| it.fingerprint()).collect();
+        let mut views = self.key_views();
+        views.retain(|it| fingerprints.contains(&it.fingerprint));
+        views
     }
 }
 

@@ -9,7 +9,7 @@ use keystead_agent::evidence::Seen;
 use keystead_agent::keeps::Keeps;
 use keystead_agent::log::{self, Entry};
 use keystead_agent::settings::Settings;
-use keystead_agent::{Action, Agent, ClientId, ConnectionId, Event, Setup};
+use keystead_agent::{Action, Agent, ClientId, ConnectionId, Event, Here, Setup};
 use keystead_core::{
     KeyEntry, KeyId, Name, Outcome, PairingId, Purpose, RequestHash, RequestId, ResponseBody,
 };
@@ -149,6 +149,7 @@ impl Bench {
             ssh_auth_sock: "/run/ssh.sock".into(),
             state_folder: "/state".into(),
             pid: 1,
+            here: Here::default(),
         };
         let mut rng = ChaCha20Rng::from_seed([0; 32]);
         let mut io = Io {
@@ -258,6 +259,7 @@ impl Bench {
         self.step(Event::Command {
             client: CLIENT,
             line: line.to_vec(),
+            attached: None,
             addresses,
         })
     }
@@ -355,7 +357,7 @@ pub(crate) fn one_answer(actions: &[Action]) -> Response {
 
 pub(crate) fn lines(actions: &[Action]) -> Vec<&str> {
     let lines = actions.iter().filter_map(|action| match action {
-        Action::Say { pid, line } => {
+        Action::Say { pid, line, .. } => {
             assert_eq!(*pid, PID);
             Some(line.as_str())
         }

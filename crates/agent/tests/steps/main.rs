@@ -11,4 +11,5 @@
 mod commands;
 mod fixture;
 mod programs;
+mod rules;
 mod signatures;

@@ -5,7 +5,7 @@ use keystead_agent::evidence::Seen;
 use keystead_agent::{Action, ConnectionId, Event};
 use keystead_core::Outcome;
 use keystead_formats::ssh::SessionBind;
-use keystead_formats::ssh::agent::{Request, Response};
+use keystead_formats::ssh::agent::{Identity, Request, Response};
 use zeroize::Zeroizing;
 
 use crate::fixture::*;
@@ -14,7 +14,8 @@ fn list(bench: &mut Bench) -> Vec<String> {
     let Response::Identities(keys) = bench.ask(&Request::RequestIdentities) else {
         panic!("no list");
     };
-    keys.into_iter().map(|key| key.comment).collect()
+    let comment = |key: Identity| String::from_utf8(key.comment).unwrap();
+    keys.into_iter().map(comment).collect()
 }
 
 #[test]

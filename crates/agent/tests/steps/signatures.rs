@@ -1,5 +1,6 @@
 //! Signatures: from the frame to the answer, the log and the person's line.
 
+use keystead_agent::control::Command;
 use keystead_agent::evidence::{Look, Seen};
 use keystead_agent::{Action, Event};
 use keystead_core::{Outcome, RequestBody, ResponseBody};
@@ -74,8 +75,7 @@ fn the_keeper_gets_the_whole_blob_and_the_evidence() {
             .map(str::to_owned)
             .to_vec(),
         known_hosts: vec![known],
-        buffer: None,
-        config: None,
+        ..Seen::default()
     });
     let fake = bench.keeper.lock().unwrap();
     let Some(keeper::Event::Ask {
@@ -106,7 +106,7 @@ fn a_preimage_goes_along_only_if_its_hash_is_signed() {
             bench.frame(&message);
         }
         bench.looked(Seen {
-            buffer: Some(buffer.to_vec()),
+            buffers: vec![buffer.to_vec()],
             ..Seen::default()
         });
         let fake = bench.keeper.lock().unwrap();
@@ -282,6 +282,11 @@ fn an_approval_is_one_only_with_a_signature_that_holds() {
 #[test]
 fn what_nobody_can_read_is_refused_with_that_reason() {
     let mut bench = Bench::new();
+    bench.command(&Command::SetPolicy {
+        key: None,
+        rule: "opaque".to_owned(),
+        value: "ask".to_owned(),
+    });
     bench.ask_for_login("test");
     let actions = bench.progress(answer(Outcome::Refuse, None));
     let line = "keystead: refused by test-phone: nobody can read what was to be signed";
