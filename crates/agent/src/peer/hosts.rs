@@ -209,3 +209,110 @@ const KNOWN_HOSTS_FILES_MAX: usize = 16;
 const KNOWN_HOSTS_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 const SYSTEM_FOLDER: &str = "/etc/ssh";
+
+#[cfg(test)]
+mod tests {
+    use super::super::processes::tests::Fake;
+    use super::*;
+
+    /// The texts of the `known_hosts` files that are found for a command line, and the names that
+    /// are sought in them. Files are in the process's folder; `home` is one below it.
+    #[track_caller]
+    fn check(line: &str, files: &[(&str, &str)], texts: &[&str], candidates: &[&str]) {
+        let fake = Fake::new(&format!("hosts-{}", line.len()));
+        let folder = fake.folder("work");
+        for (name, text) in files {
+            let path = folder.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text.replace("WORK", folder.to_str().unwrap())).unwrap();
+        }
+        fake.put(30, 1, 30, 0, line);
+        fake.link(30, "cwd", &folder);
+        fake.write(30, "environ", "A=b\0SITE=here\0");
+        let processes = fake.processes();
+        let process = processes.read(30).unwrap();
+        let mut seen = Seen::default();
+        look(&processes, &process, &mut seen, Some(&folder.join("home")));
+        // What this machine's own files say is not the test's.
+        let own: Vec<&str> = seen.known_hosts.iter().map(|it| it.trim()).collect();
+        let found: Vec<&str> = own
+            .into_iter()
+            .filter(|it| it.starts_with("test-"))
+            .collect();
+        assert_eq!(found, texts, "{line}");
+        let destination = Destination::parse(&process.words()).unwrap();
+        let names = seen.config.names(&destination).candidates(&destination);
+        for candidate in candidates {
+            assert!(
+                names.iter().any(|it| it == candidate),
+                "{candidate}: {names:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn files_of_the_command_line_of_the_configuration_and_of_the_home_folder() {
+        check(
+            "ssh db",
+            &[("home/.ssh/known_hosts", "test-home")],
+            &["test-home"],
+            &["db"],
+        );
+        check(
+            "ssh -F cfg -p 23 db",
+            &[
+                (
+                    "cfg",
+                    "Include ~/.ssh/more/*.conf\nHost *\nUserKnownHostsFile kh-%h-%p",
+                ),
+                (
+                    "home/.ssh/more/b.conf",
+                    "Host db\nHostName db.test\nHostKeyAlias alias",
+                ),
+                ("home/.ssh/more/b.txt", "Host db\nHostName other"),
+                ("kh-db.test-23", "test-config"),
+            ],
+            &["test-config"],
+            &["[db.test]:23", "db.test", "alias"],
+        );
+        check(
+            "ssh -oUserKnownHostsFile=~/kh -Fnone db1",
+            &[
+                ("home/kh", "test-typed"),
+                ("home/.ssh/config", "HostName never"),
+            ],
+            &["test-typed"],
+            &["db1"],
+        );
+        check(
+            "ssh -F WORK.cfg db.test",
+            &[
+                (
+                    "WORK.cfg",
+                    "UserKnownHostsFile ${SITE}/%k ${NONE}/x \"WORK/a b\" %%",
+                ),
+                ("here/db.test", "test-variable"),
+                ("a b", "test-quoted"),
+                ("%", "test-percent"),
+            ],
+            &["test-variable", "test-quoted", "test-percent"],
+            &["db.test"],
+        );
+    }
+
+    #[test]
+    fn files_that_fit_a_pattern() {
+        let fake = Fake::new("fitting");
+        let folder = fake.folder("more");
+        for name in ["b.conf", "a.conf", ".c.conf", "d"] {
+            std::fs::write(folder.join(name), "").unwrap();
+        }
+        let names = |pattern: &str| -> Vec<PathBuf> { fitting(&folder.join(pattern)) };
+        assert_eq!(
+            names("*.conf"),
+            [folder.join("a.conf"), folder.join("b.conf")]
+        );
+        assert_eq!(names("d"), [folder.join("d")]);
+        assert_eq!(names("none/*"), Vec::<PathBuf>::new());
+    }
+}

@@ -200,6 +200,10 @@ pub(super) mod tests {
             std::os::unix::fs::symlink(target, path).unwrap();
         }
 
+        pub(in super::super) fn write(&self, pid: i32, name: &str, text: &str) {
+            std::fs::write(self.folder.join(pid.to_string()).join(name), text).unwrap();
+        }
+
         pub(in super::super) fn folder(&self, name: &str) -> PathBuf {
             let folder = self.folder.join(name);
             std::fs::create_dir_all(&folder).unwrap();
