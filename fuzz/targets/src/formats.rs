@@ -1,7 +1,9 @@
 //! The decoders of `keystead-formats`.
 
 use keystead_formats::ssh::agent::{Request, Response};
+use keystead_formats::ssh::certificate::ToBeCertified;
 use keystead_formats::ssh::config_names::Config;
+use keystead_formats::ssh::constraint::{Destinations, Path};
 use keystead_formats::ssh::destination::Destination;
 use keystead_formats::ssh::known_hosts::{Names, names_of};
 use keystead_formats::ssh::line::KeyLine;
@@ -25,6 +27,22 @@ pub(crate) fn to_be_signed(bytes: &[u8]) {
         ToBeSigned::SshSig(signed) => assert_eq!(signed.encode(), bytes),
         ToBeSigned::Certificate(it) => assert_eq!(it.encode(), bytes),
         ToBeSigned::Opaque => {}
+    }
+}
+
+/// All that an authority signs is read, and written back byte for byte.
+pub(crate) fn certificate(bytes: &[u8]) {
+    if let Ok(it) = ToBeCertified::parse(bytes) {
+        assert_eq!(it.encode(), bytes);
+        let _ = it.terms.hold_for_host("db1", 0);
+    }
+}
+
+/// A constraint is written back, and judged without a panic.
+pub(crate) fn destinations(bytes: &[u8]) {
+    if let Ok(it) = Destinations::parse(bytes) {
+        assert_eq!(it.encode(), bytes);
+        let _ = it.permitted(Path::default(), Some("alex"), 0);
     }
 }
 
@@ -70,7 +88,9 @@ pub(crate) fn texts(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let arguments: Vec<&str> = text.split([' ', '\n']).collect();
     let destination = Destination::parse(&arguments).unwrap_or_default();
-    let candidates = Config::parse(&text).names(&destination).candidates(&destination);
+    let candidates = Config::parse(&text)
+        .names(&destination)
+        .candidates(&destination);
     for line in text.lines() {
         let Ok(read) = KeyLine::parse(line) else {
             continue;

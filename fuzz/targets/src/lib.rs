@@ -12,6 +12,8 @@
 mod answers;
 mod channel;
 mod formats;
+mod keys;
+mod local;
 mod random;
 
 /// A decoder to be fuzzed.
@@ -32,8 +34,14 @@ pub const TARGETS: &[Target] = &[
     target("channel_receipt", channel::receipt),
     target("channel_request", channel::request),
     target("channel_response", channel::response),
+    target("key_agent_form", keys::agent_form),
+    target("key_file", keys::file),
+    target("key_sealed", keys::sealed),
+    target("local_link", local::link),
     target("ssh_agent", formats::agent),
     target("ssh_bind", formats::bind),
+    target("ssh_certificate", formats::certificate),
+    target("ssh_destinations", formats::destinations),
     target("ssh_key", formats::key),
     target("ssh_sshsig", formats::sshsig),
     target("ssh_texts", formats::texts),

@@ -162,8 +162,15 @@ const RULES: &[Rule] = &[
     },
     Rule {
         package: "keystead-fuzz-targets",
-        uses: &["keystead-core", "keystead-formats", "keystead-channel"],
-        never_reaches: &[VAULT],
+        uses: &[
+            "keystead-core",
+            "keystead-formats",
+            "keystead-channel",
+            "keystead-vault",
+            "keystead-daemon",
+            "keystead-keeper",
+        ],
+        never_reaches: &[],
     },
     // It starts programs, as a person does, and links nothing of theirs.
     Rule {

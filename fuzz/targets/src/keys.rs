@@ -1,0 +1,36 @@
+//! The private keys that `keystead-vault` takes in and gives back from the disk.
+
+use keystead_vault::{SealedKey, SignOptions, SigningKey};
+
+/// A key that comes in signs, and its signature is of the algorithm that its public half names.
+pub(crate) fn agent_form(bytes: &[u8]) {
+    if let Ok(imported) = SigningKey::import_agent(bytes) {
+        sign(&imported.key);
+    }
+}
+
+/// Files without a passphrase: with one, an input could ask for minutes of work.
+pub(crate) fn file(bytes: &[u8]) {
+    if let Ok(imported) = SigningKey::import_file(bytes, None) {
+        sign(&imported.key);
+    }
+}
+
+/// What lies on the disk is written back byte for byte.
+pub(crate) fn sealed(bytes: &[u8]) {
+    if let Ok(sealed) = SealedKey::decode(bytes) {
+        assert_eq!(sealed.encode(), bytes);
+    }
+}
+
+/// RFC 8332 flag 4: every key can sign with it.
+fn sign(key: &SigningKey) {
+    let has_presence = key.public().algorithm().has_presence();
+    let signed = key.sign(b"content", SignOptions::from_flags(4));
+    assert_eq!(
+        signed.is_ok(),
+        !has_presence,
+        "{}",
+        key.public().algorithm()
+    );
+}
