@@ -270,7 +270,18 @@ impl Command {
     pub const fn secret_bytes_max(&self) -> usize {
         match self {
             Self::KeyImport { .. } => KEY_FILE_BYTES_MAX + 2 * PASSPHRASE_BYTES_MAX,
-            _ => PASSPHRASE_BYTES_MAX,
+            Self::Status
+            | Self::KeyNew { .. }
+            | Self::KeyRemove { .. }
+            | Self::Pair { .. }
+            | Self::PairDecide { .. }
+            | Self::Unpair { .. }
+            | Self::Lock
+            | Self::Unlock
+            | Self::HostAccept { .. }
+            | Self::HostForget { .. }
+            | Self::GrantList
+            | Self::GrantRevoke { .. } => PASSPHRASE_BYTES_MAX,
         }
     }
 }

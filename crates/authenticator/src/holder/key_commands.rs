@@ -74,6 +74,9 @@ impl Holder {
     }
 
     fn import_here(&mut self, candidate: Candidate, step: &mut Step<'_, '_>) -> Reply {
+        if let Err(error) = self.keys.may_import(&candidate, None) {
+            return Reply::failed(error.to_string(), error.hint());
+        }
         let mut entry = Entry::own(step.now.unix_s, "key-import", Outcome::Approve);
         entry.key = Some(candidate.name().to_string());
         entry.fingerprint = Some(candidate.fingerprint());

@@ -44,7 +44,7 @@ impl Candidate {
         let imported = match form {
             KeyForm::Agent => SigningKey::import_agent(key.expose()),
             KeyForm::File => SigningKey::import_file(key.expose(), passphrase.as_ref()),
-            _ => return Err(CandidateError::Token),
+            KeyForm::Token | _ => return Err(CandidateError::Token),
         };
         Self::new(imported?, name, constraints)
     }

@@ -205,6 +205,27 @@ impl Keyring {
             .map_err(MakeKeyError::Disk)
     }
 
+    /// Whether [`Keyring::import`] would take a key, so that nobody is asked in vain.
+    ///
+    /// # Errors
+    /// [`ImportKeyError`]: as [`Keyring::import`] would say.
+    pub fn may_import(
+        &self,
+        candidate: &Candidate,
+        pairing: Option<&PairingId>,
+    ) -> Result<(), ImportKeyError> {
+        if self.is_locked() {
+            return Err(ImportKeyError::Locked);
+        }
+        match self.entry(&candidate.public.id()) {
+            Some(known) if !self.may_replace(&known.id, pairing) => Err(ImportKeyError::Known {
+                name: known.name.clone(),
+            }),
+            None if self.entries.len() >= KEYS_MAX => Err(ImportKeyError::Full),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Takes a key into custody: seals it with its limits and writes the file.
     ///
     /// A name that is taken is numbered. A key that came over the same pairing
@@ -221,18 +242,12 @@ impl Keyring {
         rng: &mut dyn CryptoRngCore,
         disk: &mut dyn Disk,
     ) -> Result<KeyEntry, ImportKeyError> {
+        self.may_import(&candidate, pairing.as_ref())?;
         let open = self.open.as_ref().ok_or(ImportKeyError::Locked)?;
-        let id = candidate.public.id();
-        let known = self.entry(&id).map(|it| it.name.clone());
-        if let Some(name) = &known
-            && !self.may_replace(&id, pairing.as_ref())
-        {
-            return Err(ImportKeyError::Known { name: name.clone() });
-        }
-        if known.is_none() && self.entries.len() >= KEYS_MAX {
-            return Err(ImportKeyError::Full);
-        }
-        let name = known.unwrap_or_else(|| candidate.name().numbered(|it| self.is_free(it)));
+        let name = match self.entry(&candidate.public.id()) {
+            Some(known) => known.name.clone(),
+            None => candidate.name().numbered(|it| self.is_free(it)),
+        };
         let Candidate {
             key,
             certificate,

@@ -276,7 +276,7 @@ fn what_is_brought_is_kept_with_its_limits_until_its_end() {
     assert_eq!(forgotten, []);
     assert_eq!(world.keys.next_expiry_unix_s(), Some(NOW_UNIX_S + 60));
     let forgotten = world.keys.forget_expired(NOW_UNIX_S + 60, disk).unwrap();
-    assert_eq!(forgotten, [entry.clone()]);
+    assert_eq!(forgotten, std::slice::from_ref(&entry));
     assert_eq!(world.keys.next_expiry_unix_s(), None);
     let gone = world.sign(&entry.id, b"message");
     assert!(matches!(gone, Err(SignError::Unknown)));
@@ -334,12 +334,12 @@ fn removed_is_gone_from_file_and_memory() {
     assert!(world.signs(&main));
     world.disk.faults.full_above_bytes = None;
     let removed = world.keys.remove(&[main.id], &mut world.disk).unwrap();
-    assert_eq!(removed, [main.clone()]);
+    assert_eq!(removed, std::slice::from_ref(&main));
     assert!(world.sign(&main.id, b"message").is_err());
     assert!(world.signs(&entry));
     let text = world.disk.read(KEYS_FILE).unwrap().unwrap();
     let mut world = world.restarted();
-    assert_eq!(world.keys.entries(), [entry.clone()]);
+    assert_eq!(world.keys.entries(), std::slice::from_ref(&entry));
     assert!(world.signs(&entry));
     let public = crate::entry::to_hex(&main.public_key);
     assert!(!String::from_utf8(text).unwrap().contains(&public));

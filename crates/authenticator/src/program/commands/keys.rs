@@ -83,10 +83,11 @@ pub(crate) fn remove(folders: &Folders, name: String, yes: bool) -> Result<(), F
         ));
     };
     if !yes {
-        confirm(&format!(
-            "{}  {}  {}\nForget this key? There is no way back.",
+        print::talk(format_args!(
+            "{}  {}  {}",
             key.name, key.algorithm, key.fingerprint
-        ))?;
+        ));
+        confirm("Forget this key? There is no way back.")?;
     }
     say_done(converse(folders, None, async |talk: &mut Conversation| {
         ask(talk, Command::KeyRemove { name }, None).await

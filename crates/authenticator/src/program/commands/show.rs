@@ -12,7 +12,8 @@ use crate::control::{Command, JSON_VERSION, KeyLine, Reply, Status};
 use crate::entry::Entry;
 use crate::holder::key_line;
 use crate::journal::Journal;
-use crate::keyring::Keyring;
+use crate::keyring::{Custody, Keyring};
+use crate::pairing_file::StoredPairing;
 use crate::pins::{Pin, Pins};
 use crate::program::conversation::Conversation;
 use crate::program::failure::Failure;
@@ -75,7 +76,15 @@ fn pairings(status: &Status) -> Result<(), Failure> {
 pub(crate) fn keys(folders: &Folders, json: bool) -> Result<(), Failure> {
     let disk = FolderDisk::open(&folders.state)?;
     let keys = Keyring::load(&disk)?;
-    let keys: Vec<KeyLine> = keys.entries().iter().filter_map(key_line).collect();
+    let pairings = StoredPairing::load_all(&disk)?;
+    let listed = keys.entries().iter().filter_map(|entry| {
+        let custody = keys.custody(&entry.id);
+        Some(Listed {
+            key: key_line(entry)?,
+            custody: custody.map(|it| CustodyLine::of(it, &pairings)),
+        })
+    });
+    let keys: Vec<Listed> = listed.collect();
     if json {
         return print::json(&Keys {
             version: JSON_VERSION,
@@ -84,9 +93,55 @@ pub(crate) fn keys(folders: &Folders, json: bool) -> Result<(), Failure> {
     }
     let rows: Vec<Vec<String>> = keys
         .into_iter()
-        .map(|key| vec![key.name, key.algorithm, key.fingerprint])
+        .map(|Listed { key, custody }| {
+            let custody = custody.map(|it| it.words()).unwrap_or_default();
+            vec![key.name, key.algorithm, key.fingerprint, custody]
+        })
         .collect();
     print::table(&rows)
+}
+
+/// How a key that was brought is kept.
+#[derive(Serialize)]
+struct CustodyLine {
+    /// The workstation, or the pairing's id where it has ended; none for the holder.
+    brought_by: Option<String>,
+    /// When it is forgotten, seconds since 1970.
+    expires: Option<u64>,
+    /// Whether each use is asked about.
+    confirm: bool,
+    /// Whether it is limited to destinations.
+    destinations: bool,
+}
+
+impl CustodyLine {
+    fn of(custody: &Custody, pairings: &[StoredPairing]) -> Self {
+        let brought_by = custody.pairing.map(|id| {
+            let pairing = pairings.iter().find(|it| it.id() == id);
+            pairing.map_or_else(|| id.to_string(), |it| it.workstation.to_string())
+        });
+        Self {
+            brought_by,
+            expires: custody.expires_unix_s,
+            confirm: custody.constraints.confirm,
+            destinations: custody.constraints.destinations.is_some(),
+        }
+    }
+
+    fn words(&self) -> String {
+        let by = self.brought_by.as_deref().unwrap_or("you");
+        let mut words = format!("brought by {}", Safe(by));
+        if let Some(unix_s) = self.expires {
+            words += &format!(", until {}", utc(unix_s));
+        }
+        if self.confirm {
+            words += ", asks each time";
+        }
+        if self.destinations {
+            words += ", for some hosts alone";
+        }
+        words
+    }
 }
 
 /// `host list`
@@ -155,7 +210,15 @@ fn row(entry: &Entry) -> Vec<String> {
 #[derive(Serialize)]
 struct Keys {
     version: u32,
-    keys: Vec<KeyLine>,
+    keys: Vec<Listed>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    key: KeyLine,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custody: Option<CustodyLine>,
 }
 
 #[derive(Serialize)]
