@@ -1,8 +1,6 @@
 //! Logins to be signed: blobs, host keys, binds.
 
-use keystead_core::{
-    Evidence, KeyEntry, KeyType, RequestBody, SessionBind, SignForm, SignRequest,
-};
+use keystead_core::{Evidence, KeyEntry, KeyType, RequestBody, SessionBind, SignForm, SignRequest};
 use keystead_formats::ssh::userauth::UserAuth;
 use keystead_formats::ssh::{PublicKey, signature};
 use keystead_vault::{RawSignature, SignOptions, SigningKey};
@@ -28,7 +26,9 @@ impl Host {
     }
 
     pub(crate) fn bind(&self, session_id: &[u8], forwarding: bool) -> SessionBind {
-        let RawSignature::Ed25519(raw) = self.0.sign(session_id, SignOptions::from_flags(0)).unwrap() else {
+        let RawSignature::Ed25519(raw) =
+            self.0.sign(session_id, SignOptions::from_flags(0)).unwrap()
+        else {
             panic!("another key")
         };
         SessionBind {
@@ -42,10 +42,15 @@ impl Host {
 
 /// The blob of a login as `alex`, hostbound where a host is given.
 pub(crate) fn blob(key: &KeyEntry, host: Option<&Host>) -> Vec<u8> {
+    blob_as(key, host, "alex")
+}
+
+/// As [`blob`], by another name.
+pub(crate) fn blob_as(key: &KeyEntry, host: Option<&Host>, user: &str) -> Vec<u8> {
     let key = PublicKey::from_blob(&key.public_key).unwrap();
     UserAuth {
         session_id: SESSION.to_vec(),
-        user: "alex".into(),
+        user: user.into(),
         algorithm: key.type_name().to_owned(),
         key,
         host_key: host.map(Host::public),

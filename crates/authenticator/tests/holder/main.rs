@@ -7,11 +7,15 @@
     reason = "the test's own world: what fails here is a failed test"
 )]
 
+mod custody;
 mod decisions;
 mod disk;
+mod git;
 mod ids;
 mod judging;
 mod login;
 mod pairing;
 mod relay;
+mod standing;
+mod together;
 mod world;

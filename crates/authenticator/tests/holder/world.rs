@@ -107,6 +107,12 @@ impl World {
         self.net.clear();
     }
 
+    /// As [`World::restart`], and another decides.
+    pub(crate) fn restart_with(&mut self, decide: Decide) {
+        self.options.decide = decide;
+        self.restart();
+    }
+
     pub(crate) fn event(&mut self, event: Event) {
         let mut io = Io {
             rng: &mut self.rng,
@@ -142,6 +148,16 @@ impl World {
         }
         self.now.unix_s += (end_ms - self.now.mono_ms) / 1_000;
         self.now.mono_ms = end_ms;
+    }
+
+    /// Answers the first question, as far as it was counted.
+    pub(crate) fn answer(&mut self, answer: Answer, last: PartId) {
+        let question = self.questions.remove(0).id;
+        self.event(Event::Decide {
+            question,
+            answer,
+            last,
+        });
     }
 
     pub(crate) fn decide(&mut self, decision: impl Into<Answer>) {
@@ -214,7 +230,7 @@ impl Workstation {
             }),
             Some(Reply::Say { .. })
         ));
-        let dial = world.net.iter().find_map(|it| match it {
+        let dial = world.net.iter().rev().find_map(|it| match it {
             NetAction::Dial { link, .. } => Some(*link),
             _ => None,
         });

@@ -1,0 +1,264 @@
+//! Keys that a workstation brings: asked for, limited, forgotten.
+
+use keystead_authenticator::holder::Decide;
+use keystead_authenticator::question::{Answer, Term};
+use keystead_authenticator::words;
+use keystead_core::{
+    Constraints, Evidence, ImportRequest, KeyEntry, KeyForm, KeyId, LockRequest, Name, Outcome,
+    RequestBody, ResponseBody, SecretBytes,
+};
+
+use crate::git::commit;
+use crate::login::{Host, SESSION, blob, login, sign};
+use crate::world::{Workstation, World};
+
+const HOUR: Answer = Answer::Grant(Term {
+    lasts_s: 3_600,
+    count_max: 9,
+});
+
+/// An Ed25519 key as `ssh-add` sends it: type, public half, both halves
+/// (draft-miller-ssh-agent section 3.2.3).
+fn agent_form(seed: u8) -> SecretBytes {
+    let pair = ssh_key::private::Ed25519Keypair::from_seed(&[seed; 32]);
+    let mut bytes = [
+        string(b"ssh-ed25519"),
+        string(pair.public.as_ref()),
+        string(&pair.to_bytes()),
+    ]
+    .concat();
+    SecretBytes::take(&mut bytes)
+}
+
+/// A string of the SSH wire (RFC 4251 section 5).
+fn string(bytes: &[u8]) -> Vec<u8> {
+    [
+        &u32::try_from(bytes.len()).unwrap().to_be_bytes()[..],
+        bytes,
+    ]
+    .concat()
+}
+
+/// One hop from here (OpenSSH PROTOCOL.agent section 2).
+fn destination(user: &str, host: &str, host_key: &[u8]) -> Vec<u8> {
+    let from = [string(b""), string(b""), string(b"")].concat();
+    let to = [
+        string(user.as_bytes()),
+        string(host.as_bytes()),
+        string(b""),
+        string(host_key),
+        vec![0],
+    ]
+    .concat();
+    string(&[string(&from), string(&to), string(b"")].concat())
+}
+
+fn import(seed: u8, constraints: Constraints) -> RequestBody {
+    RequestBody::Import(ImportRequest {
+        form: KeyForm::Agent,
+        key: agent_form(seed),
+        passphrase: None,
+        name: Some(Name::new("alex@laptop").unwrap()),
+        constraints,
+    })
+}
+
+/// Brings a key; a person says yes.
+fn bring(world: &mut World, laptop: &mut Workstation, constraints: Constraints) -> KeyEntry {
+    let asked = laptop.ask(world, import(1, constraints));
+    world.decide(Answer::Approve);
+    assert_eq!(laptop.outcome(world, &asked), Some(Outcome::Approve));
+    let Some(ResponseBody::Keys(keys)) = laptop.final_response(&asked).unwrap().body else {
+        panic!("no keys")
+    };
+    keys[0].clone()
+}
+
+fn outcome(world: &mut World, laptop: &mut Workstation, body: RequestBody) -> Option<Outcome> {
+    let asked = laptop.ask(world, body);
+    laptop.outcome(world, &asked)
+}
+
+#[test]
+fn a_key_comes_in_by_a_persons_yes_and_signs() {
+    let (mut world, mut laptop) = World::paired(Decide::Ask);
+    let refused = laptop.ask(&mut world, import(1, Constraints::default()));
+    let words::Asked::Import(shown) = world.questions[0].asked().clone() else {
+        panic!("another question")
+    };
+    assert_eq!(shown.name.as_str(), "alex@laptop");
+    assert_eq!(shown.algorithm, "ssh-ed25519");
+    assert!(shown.fingerprint.starts_with("SHA256:"));
+    world.decide(Answer::Refuse);
+    assert_eq!(laptop.outcome(&mut world, &refused), Some(Outcome::Refuse));
+    assert_eq!(world.holder.keys().entries().len(), 1);
+    let key = bring(&mut world, &mut laptop, Constraints::default());
+    let asked = laptop.ask(&mut world, login(&key, &Host::new(5), "db1"));
+    world.decide(Answer::Approve);
+    assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
+}
+
+#[test]
+fn what_cannot_be_enforced_is_not_taken_in() {
+    let (mut world, mut laptop) = World::paired(Decide::Approve);
+    for constraints in [
+        Constraints {
+            sk_provider: Some("/usr/lib/x.so".into()),
+            ..Constraints::default()
+        },
+        Constraints {
+            destinations: Some(vec![0, 0, 0, 9]),
+            ..Constraints::default()
+        },
+        Constraints {
+            destinations: Some(vec![]),
+            ..Constraints::default()
+        },
+    ] {
+        let refused = outcome(&mut world, &mut laptop, import(1, constraints));
+        assert_eq!(refused, Some(Outcome::Refuse));
+    }
+    let token = RequestBody::Import(ImportRequest {
+        form: KeyForm::Token,
+        key: SecretBytes::take(&mut b"/usr/lib/x.so".to_vec()),
+        passphrase: None,
+        name: None,
+        constraints: Constraints::default(),
+    });
+    assert_eq!(
+        outcome(&mut world, &mut laptop, token),
+        Some(Outcome::Unsupported)
+    );
+    let lock = RequestBody::Lock(LockRequest {
+        lock: true,
+        passphrase: SecretBytes::take(&mut b"x".to_vec()),
+    });
+    assert_eq!(
+        outcome(&mut world, &mut laptop, lock),
+        Some(Outcome::Unsupported)
+    );
+    assert_eq!(world.holder.keys().entries().len(), 1);
+}
+
+#[test]
+fn a_lifetime_ends_by_either_clock_and_over_a_restart() {
+    let ways: [fn(&mut World); 4] = [
+        |world| world.idle_s(100),
+        // The calendar was set back; the steady clock went on.
+        |world| {
+            world.now.unix_s -= 50_000;
+            world.idle_s(100);
+        },
+        // The machine's calendar went on alone.
+        |world| world.now.unix_s += 100,
+        |world| {
+            world.now.unix_s += 100;
+            world.restart();
+        },
+    ];
+    for (at, way) in ways.into_iter().enumerate() {
+        let (mut world, mut laptop) = World::paired(Decide::Ask);
+        let constraints = Constraints {
+            lifetime_s: Some(100),
+            ..Constraints::default()
+        };
+        let key = bring(&mut world, &mut laptop, constraints);
+        world.idle_s(99);
+        assert!(world.holder.keys().entry(&key.id).is_some());
+        world.now.unix_s -= 99;
+        way(&mut world);
+        let mut laptop = laptop.connect(&mut world);
+        let gone = outcome(&mut world, &mut laptop, login(&key, &Host::new(5), "db1"));
+        assert_eq!(gone, Some(Outcome::UnknownKey), "{at}");
+        world.event(keystead_authenticator::holder::Event::Tick);
+        assert!(world.holder.keys().entry(&key.id).is_none(), "{at}");
+    }
+}
+
+#[test]
+fn confirm_is_asked_for_each_time_and_never_granted() {
+    let (mut world, mut laptop) = World::paired(Decide::Ask);
+    let constraints = Constraints {
+        confirm: true,
+        ..Constraints::default()
+    };
+    let key = bring(&mut world, &mut laptop, constraints);
+    for _ in 0..2 {
+        for body in [
+            login(&key, &Host::new(5), "db1"),
+            commit(&key, "Mend it", Evidence::default()),
+        ] {
+            let asked = laptop.ask(&mut world, body);
+            assert_eq!(world.questions[0].choices.grant, None);
+            world.decide(HOUR);
+            assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
+        }
+    }
+}
+
+#[test]
+fn destinations_are_enforced_before_anybody_is_asked() {
+    let (mut world, mut laptop) = World::paired(Decide::Ask);
+    let host = Host::new(5);
+    let destinations = destination("alex", "db1", host.public().blob());
+    let constraints = Constraints {
+        destinations: Some(destinations),
+        ..Constraints::default()
+    };
+    let key = bring(&mut world, &mut laptop, constraints);
+    let with = |evidence| sign(&key, blob(&key, Some(&host)), evidence);
+    let forwarded = Evidence {
+        binds: vec![
+            Host::new(7).bind(&[4; 32], true),
+            host.bind(&SESSION, false),
+        ],
+        ..Evidence::default()
+    };
+    for (what, body) in [
+        ("another host", login(&key, &Host::new(6), "db2")),
+        ("no bind", with(Evidence::default())),
+        ("a hop that is not named", with(forwarded)),
+        ("a commit", commit(&key, "Mend it", Evidence::default())),
+        (
+            "another user",
+            sign(
+                &key,
+                crate::login::blob_as(&key, Some(&host), "root"),
+                Evidence {
+                    binds: vec![host.bind(&SESSION, false)],
+                    ..Evidence::default()
+                },
+            ),
+        ),
+    ] {
+        let refused = outcome(&mut world, &mut laptop, body);
+        assert_eq!(refused, Some(Outcome::Refuse), "{what}");
+    }
+    assert!(world.questions.is_empty());
+    assert_eq!(
+        outcome(&mut world, &mut laptop, login(&key, &host, "db1")),
+        None
+    );
+    assert_eq!(world.questions.len(), 1);
+}
+
+#[test]
+fn a_workstation_removes_what_it_brought_and_nothing_else() {
+    let (mut world, mut laptop) = World::paired(Decide::Ask);
+    let own = world.key();
+    let key = bring(&mut world, &mut laptop, Constraints::default());
+    let mut other = Workstation::pair(&mut world);
+    let remove = |keys: Vec<KeyId>| RequestBody::Remove { keys };
+    let refused = outcome(&mut world, &mut other, remove(vec![key.id]));
+    assert_eq!(refused, Some(Outcome::UnknownKey), "brought by another");
+    let nothing = outcome(&mut world, &mut other, remove(vec![]));
+    assert_eq!(nothing, Some(Outcome::Approve), "it brought none");
+    let refused = outcome(&mut world, &mut laptop, remove(vec![own.id]));
+    assert_eq!(refused, Some(Outcome::UnknownKey), "made here");
+    assert_eq!(world.holder.keys().entries().len(), 2);
+    let asked = laptop.ask(&mut world, remove(vec![]));
+    assert!(matches!(world.questions[0].asked(), words::Asked::Remove(it) if it.names.len() == 1));
+    world.decide(Answer::Approve);
+    assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
+    assert_eq!(world.holder.keys().entries(), [own]);
+}
