@@ -16,26 +16,34 @@ scripts! {
     approve
     authenticator_restart
     bad_sockets
+    certificate
     changed_host_key
     clock_off
     control_master
     copies
+    doctor
     forwarded
     git_commit
+    git_setup
+    git_setup_refused
     hang_up
     hashed_known_hosts
     host_certificate
+    key_import
     no_answer_then_local_key
     other_clients
     pair_asks_both
     pair_directly
     pair_no
+    policy
     proxy_jump
     refuse_then_local_key
     relay_restart
     rsa_host_key
+    run_command
     runner
     second_agent
+    ssh_publish
     ssh_setup
     twenty_logins
     two_authenticators

@@ -1,5 +1,6 @@
 //! A conversation with the running agent, which is started if none runs.
 
+use std::os::unix::process::CommandExt;
 use std::process::Command as Program;
 use std::time::Duration;
 
@@ -173,7 +174,8 @@ fn start(folders: &Folders) -> Result<(), Failure> {
         .make()
         .map_err(|error| Failure::of(&error).hint(error.hint()))?;
     let mut program = Program::new(std::env::current_exe()?);
-    program.args(["agent", "run", "--detach"]);
+    // Whatever the file is called: some names are programs of their own.
+    program.arg0("keystead").args(["agent", "run", "--detach"]);
     process::start(program, &folders.state.join(TRACE_NAME), START_WAIT)
         .map(|_ready| ())
         .map_err(|error| of_start(&error))

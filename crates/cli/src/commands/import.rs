@@ -65,6 +65,14 @@ pub(crate) fn run(import: &Import) -> Result<(), Failure> {
             link.send_secret(passphrase).await?;
         }
         taken(&mut link).await
+    });
+    let keys = keys.map_err(|failure| match (failure.status, &failure.hint) {
+        // A keeper gives no reasons to a workstation.
+        (Status::Refused, None) => failure.hint(
+            "its holder said no, or it cannot read the file (a wrong passphrase, a kind of key \
+             that it does not take); the log there says which",
+        ),
+        _ => failure,
     })?;
     for key in &keys {
         say(format_args!(

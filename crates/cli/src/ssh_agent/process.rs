@@ -72,6 +72,8 @@ fn spawn(
     let started = std::env::current_exe().and_then(|program| {
         let mut command = Command::new(program);
         command
+            // By the name of the file it might be an ssh-agent again, and start itself for ever.
+            .arg0("keystead")
             .args(["agent", "drop-in"])
             .args(words(place, keys, parent))
             .stdin(OwnedFd::from(listener))

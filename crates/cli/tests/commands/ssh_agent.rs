@@ -240,6 +240,24 @@ fn the_socket_is_private_and_where_it_is_asked_for() {
 }
 
 #[test]
+fn a_copy_by_that_name_starts_one_agent_and_no_more() {
+    let home = Home::short("ao");
+    let ours = home.0.join("ssh-agent");
+    fs::copy(KEYSTEAD, &ours).unwrap();
+    let output = home
+        .program(ours)
+        .args([
+            "sh",
+            "-c",
+            "cd /proc/$SSH_AGENT_PID; cat comm task/*/children; ssh-add -l",
+        ])
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(stdout, "ssh-agent\nThe agent has no identities.\n");
+}
+
+#[test]
 fn later_versions_options_are_taken() {
     let home = Home::short("al");
     let [_, ours] = both(&home);

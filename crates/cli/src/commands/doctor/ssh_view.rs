@@ -81,7 +81,11 @@ pub(super) fn named_hosts(config: &str) -> Vec<&str> {
         }
         let plain = words.filter(|word| !word.contains(['*', '?', '!', '#']));
         // What begins so would be an option of ssh.
-        hosts.extend(plain.filter(|word| !word.starts_with('-')));
+        for host in plain.filter(|word| !word.starts_with('-')) {
+            if !hosts.contains(&host) {
+                hosts.push(host);
+            }
+        }
     }
     hosts.truncate(HOSTS_MAX);
     hosts

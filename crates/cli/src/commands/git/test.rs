@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use keystead_agent::log;
+use keystead_agent::log::{self, Entry};
 use serde_json::json;
 
 use super::config::{git, no_git};
@@ -47,7 +47,7 @@ pub(crate) fn run(test: &GitTest) -> Result<(), Failure> {
 
 /// Makes the commit. git and whoever holds the key speak to the person themselves.
 fn commit(repository: &Path) -> Result<(), Failure> {
-    let before = decisions()?.len();
+    let before = entries()?.len();
     let mut command = in_repository(repository);
     for (name, value) in [
         // Nobody's hooks.
@@ -72,25 +72,28 @@ fn commit(repository: &Path) -> Result<(), Failure> {
     if status.success() {
         return Ok(());
     }
-    let decisions = decisions()?;
-    let asked = decisions.get(before..).and_then(<[String]>::last);
-    Err(match asked.map(String::as_str) {
-        Some("refuse") => Failure::new("git could not sign: refused").status(Status::Refused),
-        Some("block") => Failure::new("git could not sign: blocked").status(Status::Refused),
-        Some("forbid") => Failure::new("git could not sign: a rule of this machine forbids it")
-            .hint("`keystead policy show` shows the rules")
-            .status(Status::Forbidden),
-        Some("expire" | "expired") => {
-            Failure::new("git could not sign: nobody answered").status(Status::NotReached)
-        }
-        _ => Failure::new("git could not sign").hint("`keystead doctor` looks for the reason"),
-    })
+    let entries = entries()?;
+    Err(reason(entries.get(before..).and_then(<[Entry]>::last)))
 }
 
-/// How the log's entries were decided.
-fn decisions() -> Result<Vec<String>, Failure> {
-    let (entries, _) = log::entries(&commands::log::read()?);
-    Ok(entries.into_iter().map(|it| it.decision).collect())
+/// Why there is no signature, as the log has it.
+fn reason(entry: Option<&Entry>) -> Failure {
+    let failure = |why: &str| Failure::new(format!("git could not sign: {why}"));
+    let why = entry.and_then(|it| it.reason.as_deref());
+    match entry.map(|it| it.decision.as_str()) {
+        Some("refuse" | "blocked") => failure("refused by the holder").status(Status::Refused),
+        Some("refused-here") => failure(why.unwrap_or("a rule of this machine is against it"))
+            .hint("`keystead policy show` shows the rules")
+            .status(Status::Forbidden),
+        Some("expired" | "unreachable") => failure("nobody answered")
+            .hint("`keystead status` shows whether the keeper is connected")
+            .status(Status::NotReached),
+        _ => failure("git says why above").hint("`keystead doctor` looks for the reason"),
+    }
+}
+
+fn entries() -> Result<Vec<Entry>, Failure> {
+    Ok(log::entries(&commands::log::read()?).0)
 }
 
 /// A setting as git sees it in the repository.
