@@ -14,7 +14,7 @@ use keystead_vault::SigningKey;
 
 use super::identity::{IDENTITIES_MAX, Identity, Limits, Signer};
 use super::waiting::{TokenImport, What};
-use super::{Action, Asked, Io, Local, SecurityKey, TokenKey, Wait, Work, respond};
+use super::{Action, Asked, Io, Local, SecurityKey, TokenKey, TokenWork, Wait, Work, respond};
 
 impl Local {
     pub(super) fn import(
@@ -28,7 +28,7 @@ impl Local {
     ) {
         let taken = match request.form {
             KeyForm::Token => self.import_token(now, asked, wait, request, io, actions),
-            _ => self.import_key(now, asked, request, io, actions),
+            KeyForm::Agent | KeyForm::File | _ => self.import_key(now, asked, request, io, actions),
         };
         if let Err(refusal) = taken {
             tracing::warn!("key not taken: {refusal}");
@@ -85,9 +85,10 @@ impl Local {
         if provider.is_some() {
             return Err(Refusal::NoSecurityKey);
         }
-        let imported = match request.form {
-            KeyForm::Agent => SigningKey::import_agent(request.key.expose()),
-            _ => SigningKey::import_file(request.key.expose(), request.passphrase.as_ref()),
+        let imported = if request.form == KeyForm::Agent {
+            SigningKey::import_agent(request.key.expose())
+        } else {
+            SigningKey::import_file(request.key.expose(), request.passphrase.as_ref())
         };
         let imported = imported.map_err(Refusal::Key)?;
         let blob = match imported.certificate {
@@ -141,8 +142,10 @@ impl Local {
         let what = What::Token(Box::new(import));
         match self.waiting.open(asked, wait, what) {
             Some(job) => {
-                let pin = request.passphrase;
-                actions.push(Action::Start(job, Work::OpenToken { provider, pin }));
+                let work = TokenWork::Open {
+                    pin: request.passphrase,
+                };
+                actions.push(Action::Start(job, Work::Token { provider, work }));
             }
             None => actions.push(respond(now, asked, Outcome::Busy, None)),
         }
@@ -265,9 +268,10 @@ enum Refusal {
 
 impl Refusal {
     fn outcome(&self) -> Outcome {
-        match self {
-            Self::NoPkcs11 => Outcome::Unsupported,
-            _ => Outcome::Refuse,
+        if matches!(self, Self::NoPkcs11) {
+            Outcome::Unsupported
+        } else {
+            Outcome::Refuse
         }
     }
 }

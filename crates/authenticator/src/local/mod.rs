@@ -26,8 +26,8 @@ use std::sync::Arc;
 
 use keystead_channel::wire;
 use keystead_core::{
-    AckResponse, KeyId, Kind, MeResponse, Name, Outcome, Request, RequestBody, RequestHash,
-    RequestId, Response, ResponseBody, SecretBytes,
+    AckResponse, Kind, MeResponse, Name, Outcome, Request, RequestBody, RequestHash, RequestId,
+    Response, ResponseBody,
 };
 use keystead_daemon::Now;
 use keystead_vault::{SignOptions, SigningKey};
@@ -40,7 +40,7 @@ use waiting::{Waiting, What};
 pub use security_key::SecurityKey;
 pub use serve::run;
 pub use sk_program::Reply as SkReply;
-pub use token::TokenKey;
+pub use token::{TokenKey, TokenWork};
 
 /// What the child is started with. Nothing secret: it stands in the list of processes.
 #[derive(Clone, Debug, clap::Args)]
@@ -120,14 +120,7 @@ pub enum Work {
     /// Ask the person whether a key may be used; [`Done::Answered`].
     Ask(String),
     /// A signature that takes milliseconds; [`Done::Signed`].
-    Sign {
-        /// The key.
-        key: Arc<SigningKey>,
-        /// What is signed.
-        content: Vec<u8>,
-        /// How.
-        options: SignOptions,
-    },
+    Sign(Slow),
     /// A signature by a security key; [`Done::Signed`].
     SecurityKey {
         /// The key's handle.
@@ -137,24 +130,23 @@ pub enum Work {
         /// What the person is told while the key blinks.
         notice: String,
     },
-    /// Load a token's library, open the token, list its keys; [`Done::Opened`].
-    OpenToken {
-        /// The library.
-        provider: PathBuf,
-        /// What opens the token.
-        pin: Option<SecretBytes>,
-    },
-    /// A signature by a token; [`Done::Signed`].
+    /// Something that a PKCS#11 token does.
     Token {
         /// Its library.
         provider: PathBuf,
-        /// Which of its keys.
-        key: KeyId,
-        /// What is signed.
-        content: Vec<u8>,
-        /// As in the request.
-        flags: u32,
+        /// What it does.
+        work: TokenWork,
     },
+}
+
+/// A signature of a key in memory that takes its time.
+pub struct Slow {
+    /// The key.
+    pub key: Arc<SigningKey>,
+    /// What is signed.
+    pub content: Vec<u8>,
+    /// How.
+    pub options: SignOptions,
 }
 
 /// How it ended.
@@ -272,8 +264,13 @@ impl Local {
                     actions.push(answer_lock(now, asked, outcome));
                 }
             }
-            // Everything else is between a workstation and a person's authenticator.
-            _ => actions.push(respond(now, asked, Outcome::Unsupported, None)),
+            // Between a workstation and a person's authenticator.
+            RequestBody::Me { .. }
+            | RequestBody::Hosts
+            | RequestBody::Unpair
+            | RequestBody::Confirm { .. }
+            | RequestBody::MakeKey(_)
+            | _ => actions.push(respond(now, asked, Outcome::Unsupported, None)),
         }
     }
 

@@ -21,7 +21,7 @@ use super::askpass::Environment;
 use super::programs::{self, Running, Touch};
 use super::sign::sign_with;
 use super::token::Token;
-use super::{Action, Done, Event, Io, Job, Local, Options, Work};
+use super::{Action, Done, Event, Io, Job, Local, Options, Slow, Work};
 
 /// Serves the socket that is standard input until it ends.
 ///
@@ -54,7 +54,7 @@ struct State {
     askpass: Arc<Environment>,
     running: HashMap<Job, Running>,
     tokens: HashMap<PathBuf, Token>,
-    slow: Option<Sender<(Job, Work)>>,
+    slow: Option<Sender<(Job, Slow)>>,
 }
 
 impl Server {
@@ -155,21 +155,23 @@ impl Server {
                 let running = programs::touch(self, job, &state.askpass, touch);
                 state.running.insert(job, running);
             }
-            slow @ Work::Sign { .. } => {
-                let slow = (job, slow);
+            Work::Sign(slow) => {
                 let queue = state.slow.get_or_insert_with(|| self.slow_threads());
                 // The threads end after this process's last sender.
-                let _ = queue.send(slow);
+                let _ = queue.send((job, slow));
             }
-            Work::OpenToken { .. } | Work::Token { .. } => {
-                super::token::start(self, &mut state.tokens, job, work);
+            Work::Token { provider, work } => {
+                let token = state.tokens.entry(provider);
+                token
+                    .or_insert_with_key(|provider| Token::start(self.clone(), provider))
+                    .send(job, work);
             }
         }
     }
 
     /// As many as there are processors, so that one long signature holds no other up.
-    fn slow_threads(&self) -> Sender<(Job, Work)> {
-        let (sender, receiver) = mpsc::channel::<(Job, Work)>();
+    fn slow_threads(&self) -> Sender<(Job, Slow)> {
+        let (sender, receiver) = mpsc::channel::<(Job, Slow)>();
         let receiver = Arc::new(Mutex::new(receiver));
         let threads = thread::available_parallelism().map_or(2, |it| it.get().clamp(2, 8));
         for _ in 0..threads {
@@ -177,15 +179,8 @@ impl Server {
             thread::spawn(move || {
                 loop {
                     let next = lock(&receiver).recv();
-                    let Ok((job, work)) = next else { break };
-                    let signed = match work {
-                        Work::Sign {
-                            key,
-                            content,
-                            options,
-                        } => sign_with(&key, &content, options),
-                        _ => None,
-                    };
+                    let Ok((job, slow)) = next else { break };
+                    let signed = sign_with(&slow.key, &slow.content, slow.options);
                     server.done(job, Done::Signed(signed));
                 }
             });

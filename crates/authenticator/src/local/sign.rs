@@ -14,7 +14,7 @@ use keystead_vault::{SignOptions, SigningKey};
 
 use super::identity::{Identity, Signer};
 use super::waiting::{Expected, What};
-use super::{Action, Asked, Local, SecurityKey, Wait, Work, acknowledge, respond};
+use super::{Action, Asked, Local, SecurityKey, Slow, TokenWork, Wait, Work, acknowledge, respond};
 use crate::keyring::signature_blob;
 
 impl Local {
@@ -152,11 +152,11 @@ impl Local {
                 });
                 return;
             }
-            Signer::Memory(key) => Work::Sign {
+            Signer::Memory(key) => Work::Sign(Slow {
                 key: Arc::clone(key),
                 content: content.clone(),
                 options,
-            },
+            }),
             Signer::SecurityKey(key) => Work::SecurityKey {
                 key: Arc::clone(key),
                 content: content.clone(),
@@ -164,9 +164,11 @@ impl Local {
             },
             Signer::Token { provider, key } => Work::Token {
                 provider: provider.clone(),
-                key: *key,
-                content: content.clone(),
-                flags: request.flags,
+                work: TokenWork::Sign {
+                    key: *key,
+                    content: content.clone(),
+                    flags: request.flags,
+                },
             },
         };
         let expected = Expected {

@@ -78,7 +78,7 @@ impl Child {
     pub(crate) fn response(&mut self) -> Response {
         let mut len = [0; 4];
         self.socket.read_exact(&mut len).unwrap();
-        let mut bytes = vec![0; u32::from_be_bytes(len) as usize];
+        let mut bytes = vec![0; usize::try_from(u32::from_be_bytes(len)).unwrap()];
         self.socket.read_exact(&mut bytes).unwrap();
         let kind = |id: &RequestId| self.asked.iter().find(|(own, _)| own == id).map(|it| it.1);
         wire::decode_local_response(&bytes, kind).unwrap()

@@ -62,7 +62,7 @@ impl World {
 
     fn ask_for(&mut self, body: RequestBody, wait_s: u16, want_ack: bool) -> (RequestId, Told) {
         let mut id = [0; 16];
-        id[..8].copy_from_slice(&(self.asked.len() as u64).to_be_bytes());
+        id[..8].copy_from_slice(&self.asked.len().to_be_bytes());
         let id = RequestId(id);
         self.asked.push((id, body.kind()));
         let request = Request {

@@ -81,7 +81,11 @@ fn its_keys_sign_there() {
     assert!(matches!(told.started[0].1, Work::Ask(_)));
     let told = world.step(Event::Done(told.job(), Done::Answered(true)));
     let (job, work) = told.started.into_iter().next().unwrap();
-    let Work::Token { provider, key, .. } = work else {
+    let Work::Token {
+        provider,
+        work: TokenWork::Sign { key, .. },
+    } = work
+    else {
         panic!()
     };
     assert_eq!((provider, key), (PathBuf::from(PROVIDER), entries[1].id));

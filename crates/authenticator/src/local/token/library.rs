@@ -233,7 +233,9 @@ impl How {
                     kind: Kind::Rsa(kind),
                 }
             }
-            _ => return Err(NoSignature::Unsupported),
+            Material::SkEd25519(..) | Material::SkEcdsaP256(..) | _ => {
+                return Err(NoSignature::Unsupported);
+            }
         })
     }
 
@@ -281,6 +283,7 @@ fn read(session: &Session, object: ObjectHandle) -> Option<(PublicKey, Vec<u8>, 
     let (mut tag, mut label) = (Vec::new(), Vec::new());
     let (mut modulus, mut exponent) = (Vec::new(), Vec::new());
     let (mut parameters, mut point) = (Vec::new(), Vec::new());
+    #[expect(clippy::wildcard_enum_match_arm, reason = "no others were asked for")]
     for attribute in session.get_attributes(object, &types).ok()? {
         match attribute {
             Attribute::Id(bytes) => tag = bytes,

@@ -15,10 +15,10 @@ mod public;
 #[cfg(feature = "pkcs11")]
 mod server;
 
-use keystead_core::Name;
+use keystead_core::{KeyId, Name, SecretBytes};
 use keystead_formats::ssh::PublicKey;
 
-pub(super) use parent::{Token, start};
+pub(super) use parent::Token;
 #[cfg(feature = "pkcs11")]
 pub(super) use server::serve;
 
@@ -29,6 +29,24 @@ pub struct TokenKey {
     pub public: PublicKey,
     /// The token's label for it, else its library's name.
     pub name: Name,
+}
+
+/// What a token does.
+pub enum TokenWork {
+    /// Load the library, open the token, list its keys; [`super::Done::Opened`].
+    Open {
+        /// What opens the token.
+        pin: Option<SecretBytes>,
+    },
+    /// A signature; [`super::Done::Signed`].
+    Sign {
+        /// By which of its keys.
+        key: KeyId,
+        /// What is signed.
+        content: Vec<u8>,
+        /// As in the request.
+        flags: u32,
+    },
 }
 
 /// This program loads no library.

@@ -3,12 +3,11 @@
 //! **Invariant**: a library's process is asked by one thread, one request at a time, as the token
 //! works; dropping [`Token`] ends both.
 
-use std::collections::HashMap;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
@@ -21,50 +20,46 @@ use keystead_core::{
 };
 use keystead_formats::ssh::PublicKey;
 
-use super::TokenKey;
+use super::{TokenKey, TokenWork};
 use crate::local::programs::{Programs, Running};
 use crate::local::serve::{Frames, Server};
-use crate::local::{Done, Job, Work};
+use crate::local::{Done, Job};
 
 /// A library's process.
 pub(crate) struct Token {
-    jobs: Sender<(Job, Work)>,
+    jobs: Sender<(Job, TokenWork)>,
     _running: Running,
 }
 
-/// Has a library's process do something; starts it before the first time.
-pub(crate) fn start(server: &Server, tokens: &mut HashMap<PathBuf, Token>, job: Job, work: Work) {
-    let (Work::OpenToken { provider, .. } | Work::Token { provider, .. }) = &work else {
-        return;
-    };
-    let token = tokens
-        .entry(provider.clone())
-        .or_insert_with(|| Token::start(server.clone()));
-    // Its thread ends after the last sender.
-    let _ = token.jobs.send((job, work));
-}
-
 impl Token {
-    fn start(server: Server) -> Self {
-        let (jobs, received) = mpsc::channel::<(Job, Work)>();
+    /// Starts it.
+    pub(crate) fn start(server: Server, provider: &Path) -> Self {
+        let (jobs, received) = mpsc::channel::<(Job, TokenWork)>();
         let (running, programs) = Running::new();
+        let provider = provider.to_owned();
         thread::spawn(move || {
             let mut link = Link::start(&programs);
             if let Err(error) = &link {
                 tracing::warn!("the process for a token cannot be started: {error}");
             }
             while let Ok((job, work)) = received.recv() {
-                let link = link.as_mut().ok();
-                server.done(
-                    job,
-                    link.map_or_else(|| nothing(&work), |it| it.done(&work)),
-                );
+                let done = match &mut link {
+                    Ok(link) => link.done(&provider, &work),
+                    Err(_) => nothing(&work),
+                };
+                server.done(job, done);
             }
         });
         Self {
             jobs,
             _running: running,
         }
+    }
+
+    /// Has it do something, after what it was given before.
+    pub(crate) fn send(&self, job: Job, work: TokenWork) {
+        // Its thread ends after this, the last sender.
+        let _ = self.jobs.send((job, work));
     }
 }
 
@@ -94,8 +89,8 @@ impl Link {
         })
     }
 
-    fn done(&mut self, work: &Work) -> Done {
-        match self.ask(work) {
+    fn done(&mut self, provider: &Path, work: &TokenWork) -> Done {
+        match self.ask(provider, work) {
             Ok(Some(ResponseBody::Signature(signature))) => Done::Signed(Some(signature)),
             Ok(Some(ResponseBody::Keys(keys))) => {
                 let read = keys.into_iter().filter_map(|key| {
@@ -115,9 +110,9 @@ impl Link {
         }
     }
 
-    fn ask(&mut self, work: &Work) -> io::Result<Option<ResponseBody>> {
+    fn ask(&mut self, provider: &Path, work: &TokenWork) -> io::Result<Option<ResponseBody>> {
         self.next += 1;
-        let (kind, request) = request(self.next, work);
+        let (kind, request) = request(self.next, provider, work);
         let mut bytes = wire::encode_request(&request);
         let bytes = SecretBytes::take(&mut bytes);
         let len = u32::try_from(bytes.len()).map_err(io::Error::other)?;
@@ -137,17 +132,16 @@ impl Link {
     }
 }
 
-fn request(number: u64, work: &Work) -> (Kind, Request) {
+fn request(number: u64, provider: &Path, work: &TokenWork) -> (Kind, Request) {
     let mut id = [0; 16];
     for (place, byte) in id.iter_mut().zip(number.to_be_bytes()) {
         *place = byte;
     }
     let body = match work {
-        Work::Token {
+        TokenWork::Sign {
             key,
             content,
             flags,
-            ..
         } => RequestBody::Sign(SignRequest {
             key: *key,
             form: SignForm::Ssh,
@@ -155,16 +149,13 @@ fn request(number: u64, work: &Work) -> (Kind, Request) {
             flags: *flags,
             evidence: Evidence::default(),
         }),
-        Work::OpenToken { provider, pin } => RequestBody::Import(ImportRequest {
+        TokenWork::Open { pin } => RequestBody::Import(ImportRequest {
             form: KeyForm::Token,
             key: copy(path_bytes(provider)),
             passphrase: pin.as_ref().map(|pin| copy(pin.expose())),
             name: None,
             constraints: Constraints::default(),
         }),
-        Work::Ask(_) | Work::Sign { .. } | Work::SecurityKey { .. } => {
-            RequestBody::Me { nonce_c: None }
-        }
     };
     let kind = body.kind();
     let request = Request {
@@ -177,10 +168,10 @@ fn request(number: u64, work: &Work) -> (Kind, Request) {
     (kind, request)
 }
 
-fn nothing(work: &Work) -> Done {
+fn nothing(work: &TokenWork) -> Done {
     match work {
-        Work::OpenToken { .. } => Done::Opened(None),
-        _ => Done::Signed(None),
+        TokenWork::Open { .. } => Done::Opened(None),
+        TokenWork::Sign { .. } => Done::Signed(None),
     }
 }
 

@@ -45,17 +45,20 @@ pub(crate) fn serve(reading: UnixStream, mut writing: UnixStream) -> io::Result<
 }
 
 fn answer(library: &mut Option<Library>, request: &Request) -> Option<ResponseBody> {
-    match &request.body {
-        RequestBody::Import(import) if import.form == KeyForm::Token => open(library, import),
-        RequestBody::Sign(sign) => {
-            let signed = library.as_ref()?.sign(&sign.key, &sign.content, sign.flags);
-            if let Err(error) = &signed {
-                tracing::warn!("no signature: {error}");
-            }
-            signed.ok().map(ResponseBody::Signature)
-        }
-        _ => None,
+    if let RequestBody::Import(import) = &request.body {
+        return match import.form {
+            KeyForm::Token => open(library, import),
+            KeyForm::Agent | KeyForm::File | _ => None,
+        };
     }
+    let RequestBody::Sign(sign) = &request.body else {
+        return None;
+    };
+    let signed = library.as_ref()?.sign(&sign.key, &sign.content, sign.flags);
+    if let Err(error) = &signed {
+        tracing::warn!("no signature: {error}");
+    }
+    signed.ok().map(ResponseBody::Signature)
 }
 
 fn open(library: &mut Option<Library>, import: &ImportRequest) -> Option<ResponseBody> {
