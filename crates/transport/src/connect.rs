@@ -214,7 +214,7 @@ fn config(
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Silence before TCP asks whether the peer is there. Why: as the channel's keep-alive
-/// (`spec/curve.md` section 2), below what routers forget.
+/// (`spec/curve.md` section 8), below what routers forget.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(25);
 
 /// Time between two such questions. Why: with [`KEEPALIVE_PROBES`] a dead peer is known in a minute.

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use crate::{Address, RelayUrl};
 
-/// The public name of a mailbox at a relay (`spec/pairing.md` section 2).
+/// The public name of a mailbox at a relay (`spec/pairing.md` section 3.2).
 pub type MailboxId = [u8; 16];
 
 /// The capability to read and delete a mailbox.

@@ -2,7 +2,7 @@
 //!
 //! **Invariant**: a look-up takes the same steps for every key: it goes by a
 //! hash under a key that nobody outside knows, so the time it takes says
-//! nothing about the keys that are in the set (`spec/curve.md` section 6).
+//! nothing about the keys that are in the set (`spec/curve.md` section 9).
 
 use std::collections::BTreeMap;
 

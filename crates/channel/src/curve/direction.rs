@@ -7,13 +7,13 @@ use super::nonce;
 
 /// One way through a connection.
 pub trait Direction: sealed::Sealed {
-    /// Nonce label of Msg (section 1).
+    /// Nonce label of Msg (section 2).
     const MSG_LABEL: &'static [u8; 16];
     /// Nonce label of Close.
     const CLOSE_LABEL: &'static [u8; 16];
     /// First bytes of the nonce with `aead`.
     const AEAD_LABEL: &'static [u8; 4];
-    /// What the direction's key is derived with (section 5, `bind`).
+    /// What the direction's key is derived with (section 6).
     const KEY_LABEL: &'static [u8; 3];
 }
 

@@ -58,7 +58,7 @@ impl ExtensionSet {
     /// None: as a floor, the base profile will do.
     pub const NONE: Self = Self(0);
 
-    /// The floor of a pairing (`spec/pairing.md` section 1, step 6).
+    /// The floor of a pairing (`spec/pairing.md` section 2.3).
     pub const PAIRING: Self = Self::NONE.with(Extension::Bind).with(Extension::Pad);
 
     /// This set and `extension`.
@@ -110,7 +110,7 @@ impl ExtensionSet {
     }
 }
 
-/// The algorithms of `aead`, by number (section 5).
+/// The algorithms of `aead`, by number (section 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Aead {
     /// AES-256-GCM (NIST SP 800-38D).

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use super::limits::{HELLO_LEN_MAX, MESSAGE_BYTES_MAX, VOUCH_LEN_MAX};
 use super::refusal::Refusal;
 
-/// The frames of the stream transport (`spec/curve.md` section 2).
+/// The frames of the stream transport (`spec/curve.md` section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameType {
     /// The client's first: EC and a tag for the holder of Ss.

@@ -1,5 +1,5 @@
 //! The half-open handshakes of one listener: who is dropped when too many
-//! come (`spec/curve.md` section 2, *Limits*).
+//! come (`spec/curve.md` section 8).
 //!
 //! **Invariant**: never more than [`HALF_OPEN_MAX`] in all, nor
 //! [`HALF_OPEN_PER_SOURCE_MAX`] of one source; a newcomer is let in and the

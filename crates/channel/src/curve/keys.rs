@@ -1,7 +1,7 @@
 //! Key pairs, key agreement, and the box keys made from it.
 //!
 //! **Invariant**: an agreement that gives all zeroes yields no key, at every
-//! place where keys agree (`spec/curve.md` section 6); secrets stay in
+//! place where keys agree (`spec/curve.md` section 9); secrets stay in
 //! [`Secret`].
 
 use std::fmt;

@@ -1,5 +1,5 @@
 //! Every limit of the stream transport, with its unit and reason
-//! (`spec/curve.md` section 2, *Limits*, and section 5).
+//! (`spec/curve.md` sections 7 and 8).
 //!
 //! **Invariant**: no other file of this module holds a bound of its own.
 
@@ -37,7 +37,7 @@ impl Timing {
         ..Self::STREAM
     };
 
-    /// A transport that stores frames and delivers them later (`spec/pairing.md` section 2).
+    /// A transport that stores frames and delivers them later (`spec/pairing.md` section 3.2).
     pub const STORED: Self = Self {
         handshake_ms: HANDSHAKE_STORED_MS,
         hello_ms: HANDSHAKE_STORED_MS,
@@ -93,10 +93,10 @@ pub(super) const VOUCH_LEN_MAX: usize = 512;
 /// A counter that reaches this closes the connection: it can never wrap.
 pub(super) const COUNTER_END: u64 = u64::MAX - (1 << 13) + 1;
 
-/// With `aead` and without `rekey`: AES-GCM's bound for one key (section 5, `aead`).
+/// With `aead` and without `rekey`: AES-GCM's bound for one key (section 7, `aead`).
 pub(super) const AEAD_COUNTER_END: u64 = 1 << 22;
 
-/// Messages of one key with `rekey` (section 5).
+/// Messages of one key with `rekey` (section 7).
 pub(super) const EPOCH_MESSAGES: u64 = 1 << 20;
 
 /// Age of a key with `rekey` after which the sender takes the next.

@@ -1,4 +1,4 @@
-//! The one place that makes nonces: the table of `spec/curve.md` section 1.
+//! The one place that makes nonces: the table of `spec/curve.md` section 2.
 //!
 //! **Invariant**: every (key, nonce) pair is used for one plaintext. A label
 //! names message and direction; behind it stands a counter where the key has

@@ -33,7 +33,7 @@ impl<D: Direction> TrafficKey<D> {
         }
     }
 
-    /// The key of the next epoch (section 5, `rekey`).
+    /// The key of the next epoch (section 7, `rekey`).
     pub(super) fn next(&self) -> Self {
         let mut next = hash::blake2b::<KEY_BYTES>(self.secret.expose(), &[b"next"]);
         Self::new(

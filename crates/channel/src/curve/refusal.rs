@@ -4,7 +4,7 @@
 //! connection, the same for every cause.
 
 /// Why a frame, and with it the connection, was refused: the typed reasons of
-/// `spec/curve.md` section 2 and its extensions (section 5).
+/// `spec/curve.md` section 4 and its extensions (sections 5 to 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {

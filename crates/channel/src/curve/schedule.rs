@@ -1,4 +1,4 @@
-//! From key agreements to session keys (`spec/curve.md` section 5, `bind`).
+//! From key agreements to session keys (`spec/curve.md` section 6).
 //!
 //! **Invariant**: with `bind`, session keys need x(EC,ES), x(C,ES) and
 //! x(EC,S) at once, and the transcript: no one stolen key gives them.

@@ -1,5 +1,5 @@
 //! Same id, same answer: what an authenticator remembers of requests
-//! (`spec/pairing.md` section 3).
+//! (`spec/pairing.md` section 5.5).
 //!
 //! **Invariant**: for one id at most one question is asked and at most one
 //! answer made, whatever channels and however often its bytes come; what was

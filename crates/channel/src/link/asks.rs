@@ -1,4 +1,4 @@
-//! Who asks repeats: the client alone mends loss (`spec/pairing.md` section 2).
+//! Who asks repeats: the client alone mends loss (`spec/pairing.md` section 3.4).
 //!
 //! [`Asks`] holds the open requests of one pairing, whatever ways lead there;
 //! [`Patience`] is one way's timer. Both are timing alone: the caller carries.

@@ -175,7 +175,7 @@ impl ClientLink {
         matches!(&self.state, State::Open(traffic) if traffic.is_heard())
     }
 
-    /// export(label) of `spec/curve.md` section 5, once the handshake is done.
+    /// export(label) of `spec/curve.md` section 7, once the handshake is done.
     #[must_use]
     pub fn export(&self, label: &[u8]) -> Option<keystead_core::Secret<32>> {
         match &self.state {

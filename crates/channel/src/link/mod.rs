@@ -4,7 +4,7 @@
 //! workstation, [`ServerLink`] at the authenticator. Frames go in (or the bytes
 //! of a stream, from which frames are cut); frames and [`LinkEvent`]s come out.
 //! A message is one or more channel messages `more u8 ‖ part`
-//! (`spec/pairing.md` section 3).
+//! (`spec/pairing.md` section 4).
 //!
 //! Beside it stands what both sides owe each other whatever carries it:
 //! [`asks`] (who asks repeats), [`answers`] (same id, same answer) and

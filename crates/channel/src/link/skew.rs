@@ -2,7 +2,7 @@
 //!
 //! Clocks of two machines differ; what matters is how long a request was on
 //! its way. The least difference that a channel has shown is taken for the
-//! clocks', and what exceeds it for delay (`spec/pairing.md` section 3).
+//! clocks', and what exceeds it for delay (`spec/pairing.md` section 5.4).
 //!
 //! **Invariant**: nothing here stops a replay (the channel's counter does),
 //! and a clock that jumps on this side changes nothing: arrivals are counted

@@ -1,4 +1,4 @@
-//! One item: `conn(8) ‖ seq u32 ‖ one whole frame` (`spec/pairing.md` section 2).
+//! One item: `conn(8) ‖ seq u32 ‖ one whole frame` (`spec/pairing.md` section 3.2).
 
 use std::fmt;
 
@@ -54,7 +54,7 @@ impl<'a> Item<'a> {
         let (conn, rest) = bytes.split_first_chunk().ok_or(ItemError::Truncated)?;
         let (seq, frame) = rest.split_first_chunk().ok_or(ItemError::Truncated)?;
         let (len, body) = frame.split_first_chunk().ok_or(ItemError::Truncated)?;
-        // A frame has a type at least (`spec/curve.md` section 2: `len` from 1).
+        // A frame has a type at least (`spec/curve.md` section 3: `len` from 1).
         if body.is_empty() {
             return Err(ItemError::Truncated);
         }

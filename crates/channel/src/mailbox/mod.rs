@@ -4,7 +4,7 @@
 //! sees, and from a day, so two days' mailboxes of one pairing cannot be told
 //! to belong together. What a relay repeats, reorders or withholds changes
 //! when a frame arrives, never which frame or in which order
-//! (`spec/pairing.md` section 2).
+//! (`spec/pairing.md` section 3.2).
 
 mod conn;
 mod conns;

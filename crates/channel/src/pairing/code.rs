@@ -13,7 +13,7 @@ pub struct Code(u32);
 
 impl Code {
     /// `first 8 bytes, as u64, of BLAKE2b-256(key = secret, "keystead-pair-code"
-    /// ‖ C ‖ S ‖ nonce_c ‖ nonce_s) mod 10^6` (`spec/pairing.md` section 1, step 4).
+    /// ‖ C ‖ S ‖ nonce_c ‖ nonce_s) mod 10^6` (`spec/pairing.md` section 2.4).
     #[must_use]
     pub(super) fn of(
         secret: &Secret<16>,

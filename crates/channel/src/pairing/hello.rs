@@ -1,7 +1,7 @@
 //! The pairing hello: frame type 0x10, the only frame before a channel.
 //!
 //! `R16 ‖ secretbox_{kh}[ sealed_box_C[ {0: 1, 1: S, 2: commitment} ] ]`
-//! (`spec/pairing.md` section 1, step 2). The outer box proves the one-time
+//! (`spec/pairing.md` section 2.2). The outer box proves the one-time
 //! secret without a scalar multiplication for who lacks it; the inner one
 //! keeps S from whoever learns the secret later.
 
@@ -121,7 +121,7 @@ fn hello_key(secret: &Secret<16>, client: &PublicKey) -> Secret<32> {
     Secret::fill(|key| *key = blake2b::<32>(secret.expose(), &parts))
 }
 
-/// `kspairh1 ‖ R16` (`spec/curve.md` section 1).
+/// `kspairh1 ‖ R16` (`spec/curve.md` section 2).
 fn nonce(r16: &[u8; R16_BYTES]) -> [u8; secretbox::NONCE_BYTES] {
     let mut nonce = [0; secretbox::NONCE_BYTES];
     let bytes = b"kspairh1".iter().chain(r16);
@@ -155,7 +155,7 @@ fn decode(bytes: &[u8]) -> Result<Hello, Fault> {
 
 const R16_BYTES: usize = 16;
 
-/// Frame type, in the range that `spec/curve.md` section 2 leaves to what runs before Hello.
+/// Frame type, in the range that `spec/curve.md` section 3 leaves to what runs before Hello.
 pub const HELLO_TYPE: u8 = 0x10;
 
 /// `len`: type 1, R16 16, box's tag 16, sealed box 48, CBOR 73; the frame has two bytes more.

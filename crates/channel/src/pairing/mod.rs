@@ -14,7 +14,7 @@
 //! **Invariant**: each state is consumed by the step out of it, so an offer is
 //! taken once, a nonce is shown for one question only, and nothing is stored
 //! before both persons have said yes. The offer never holds a secret key; the
-//! one-time secret dies with the last state (`spec/pairing.md` section 1).
+//! one-time secret dies with the last state (`spec/pairing.md` section 2).
 
 mod authenticator;
 mod code;

@@ -1,7 +1,7 @@
 //! The offer: what the QR code and the link say.
 //!
 //! `offer = {0: 1, 1: b32 C, 2: b16 secret, 3: name, ? 4: relay URL, ? 5: [1*8 "host:port"]}`
-//! as `PREFIX#P`, P = base64url without padding (`spec/pairing.md` section 1, step 1).
+//! as `PREFIX#P`, P = base64url without padding (`spec/pairing.md` section 2.1).
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The bodies of responses, by the kind of their request (`spec/pairing.md` section 3).
+//! The bodies of responses, by the kind of their request (`spec/pairing.md` section 5.1).
 
 use aws_lc_rs::digest::{SHA256, digest};
 use keystead_core::{

@@ -5,7 +5,7 @@
 //! purposes and transports of later versions, which a keeper may name, are left out
 //! of what is read, so a receipt is checked over the bytes that came ([`Received`]).
 //! Everything else is refused whole, with a [`Fault`] that names the first rule
-//! broken. Layouts and limits: `spec/pairing.md`, "Encoding" and section 3.
+//! broken. Layouts and limits: `spec/pairing.md` sections 1 and 5.
 
 mod body;
 mod evidence;
@@ -78,7 +78,7 @@ pub fn showable(text: &str, bytes_max: usize) -> String {
 /// The version of every message here (key 0).
 pub const VERSION: u64 = 1;
 
-/// 262,144 bytes: the longest request or response, whole (section 3).
+/// 262,144 bytes: the longest request or response, whole (section 4).
 pub const MESSAGE_BYTES_MAX: usize = keystead_core::Request::BYTES_MAX;
 
 /// 16,384 bytes: an SSH public key or signature; four times the longest in use

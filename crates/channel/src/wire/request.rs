@@ -1,4 +1,4 @@
-//! `request` of `spec/pairing.md` section 3.
+//! `request` of `spec/pairing.md` section 5.
 
 use keystead_core::{
     KeyId, Kind, MakeKeyRequest, Name, Request, RequestBody, RequestHash, RequestId, Secret,

@@ -1,4 +1,4 @@
-//! `response` of `spec/pairing.md` section 3.
+//! `response` of `spec/pairing.md` section 5.
 
 use keystead_core::{
     Kind, Outcome, RequestHash, RequestId, Response, ResponseBody, SignedReceipt, labelled_hash,

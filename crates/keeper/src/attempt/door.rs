@@ -192,8 +192,8 @@ impl Door {
 const LISTENERS_MAX: usize = 8;
 
 /// Callers without a hello. Why: half-open connections of one source at a listener
-/// (`spec/curve.md` section 2); one authenticator is one.
+/// (`spec/curve.md` section 8); one authenticator is one.
 const CALLERS_MAX: usize = 16;
 
-/// First byte to whole hello (`spec/curve.md` section 2).
+/// First byte to whole hello (`spec/curve.md` section 8).
 const HELLO_MS: u64 = 5_000;

@@ -1,4 +1,4 @@
-//! A pairing under way (`spec/pairing.md` section 1).
+//! A pairing under way (`spec/pairing.md` section 2).
 //!
 //! Invariant: nothing is stored before the authenticator has answered the
 //! confirm request, and whatever the outcome, the one-time secret, the nonces
@@ -269,7 +269,7 @@ impl HelloFrom {
     }
 }
 
-/// Type of the pairing hello (`spec/pairing.md` section 1, step 2).
+/// Type of the pairing hello (`spec/pairing.md` section 2.2).
 const HELLO_TYPE: u8 = 0x10;
 
 /// How long the addresses may take. Why: to bind is a matter of milliseconds.

@@ -347,5 +347,5 @@ const ACK_MS: u64 = 60_000;
 /// Wait of the me request. Why: both persons have 2 minutes, and the ack came before.
 const ME_WAIT_S: u16 = 180;
 
-/// Wait of the confirm request (`spec/pairing.md` section 1, step 5).
+/// Wait of the confirm request (`spec/pairing.md` section 2.5).
 const CONFIRM_WAIT_S: u16 = 60;

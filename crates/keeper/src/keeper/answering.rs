@@ -259,5 +259,5 @@ const ADDRESS_AGAIN_MS: u64 = 10 * 60 * 1_000;
 /// count alike, from moments that lie a round trip apart.
 const GONE_MS: u64 = 2_000;
 
-/// Clocks that differ by more are reported (`spec/pairing.md` section 3).
+/// Clocks that differ by more are reported (`spec/pairing.md` section 5.4).
 const CLOCK_S: u64 = 90;

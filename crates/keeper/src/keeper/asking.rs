@@ -234,7 +234,7 @@ impl Keeper {
 }
 
 /// Requests open at one keeper. Why: an authenticator takes 64 at once
-/// (`spec/pairing.md` section 3); a few more are only waiting for their receipts.
+/// (`spec/pairing.md` section 5.5); a few more are only waiting for their receipts.
 const QUESTIONS_MAX: usize = 80;
 
 /// How much longer than wait_s we wait. Why: the authenticator counts from the request's

@@ -92,5 +92,5 @@ impl Keeper {
 /// handshake, and nobody waits for it.
 const UNPAIR_AGAIN_MS: u64 = 60 * 60 * 1_000;
 
-/// 30 days (`spec/pairing.md` section 1).
+/// 30 days (`spec/pairing.md` section 2.6).
 const UNPAIR_S_MAX: u64 = 30 * 86_400;

@@ -3,7 +3,7 @@
 //! Invariant: while a channel or a question is there, stamps follow the steady
 //! clock and are never set back. Why: the authenticator holds each request
 //! against the earliest of its channel, so after a wall clock was set back
-//! every further one would be `expired` (`spec/pairing.md` section 3).
+//! every further one would be `expired` (`spec/pairing.md` section 5.4).
 
 use keystead_daemon::Now;
 

@@ -1,4 +1,4 @@
-//! `spec/pairing.md` sections 2 and 5: requests, repeats, ways, withdrawal.
+//! `spec/pairing.md` sections 3 and 5: requests, repeats, ways, withdrawal.
 
 use keystead_core::{Kind, Outcome, ResponseBody, TransportAddress};
 use keystead_keeper::{AskId, Event, KeeperError, Notice, Progress};

@@ -1,4 +1,4 @@
-//! `spec/pairing.md` section 1, unpairing; and what is on the disk.
+//! `spec/pairing.md` section 2.6, unpairing; and what is on the disk.
 
 use keystead_core::{Name, Outcome};
 use keystead_daemon::Disk;

@@ -1,4 +1,4 @@
-//! `spec/pairing.md` section 1.
+//! `spec/pairing.md` section 2.
 
 use keystead_channel::curve::CloseCode;
 use keystead_channel::pairing::PairError as Protocol;

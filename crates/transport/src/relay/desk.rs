@@ -177,7 +177,7 @@ const OUTBOX_JOBS_MAX: usize = 256;
 const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Age at which an item that was never sent is of no use. Why: a handshake over
-/// a relay has 60 s (`spec/pairing.md` section 2), and no message waits longer.
+/// a relay has 60 s (`spec/pairing.md` section 3.2), and no message waits longer.
 const ITEM_AGE_MAX: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The relay's plain HTTP calls (`spec/pairing.md` section 2): long poll for each
+//! The relay's plain HTTP calls (`spec/pairing.md` section 3.3): long poll for each
 //! mailbox on a connection of its own, posts one after the other on another.
 //!
 //! Invariant: as for the WebSocket. A cursor goes to the relay, which deletes by it,
@@ -263,7 +263,7 @@ enum Next {
     Stop,
 }
 
-/// The relay's longest wait, `spec/pairing.md` section 2.
+/// The relay's longest wait, `spec/pairing.md` section 3.3.
 const POLL_WAIT_S: u64 = 25;
 
 /// A poll with that wait. Why: 10 s more for the way.

@@ -1,4 +1,4 @@
-//! The relay's WebSocket calls (`spec/pairing.md` section 2, `GET /v1/ws`).
+//! The relay's WebSocket calls (`spec/pairing.md` section 3.3, `GET /v1/ws`).
 //!
 //! Invariant: an item is acknowledged only after it was handed on, and a post
 //! leaves the desk only when the relay confirmed it. A connection knows its own
@@ -327,7 +327,7 @@ fn after(start: Instant, length: Duration) -> Instant {
     start.checked_add(length).unwrap_or(start)
 }
 
-// Message types, `spec/pairing.md` section 2.
+// Message types, `spec/pairing.md` section 3.3.
 const SUBSCRIBE: u8 = 1;
 const POST: u8 = 2;
 const DELETE: u8 = 3;

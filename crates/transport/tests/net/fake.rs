@@ -1,4 +1,4 @@
-//! A relay for tests: the wire table of `spec/pairing.md` section 2 and no more,
+//! A relay for tests: the wire table of `spec/pairing.md` section 3.3 and no more,
 //! with every fault that a test wants.
 
 use std::collections::{HashMap, HashSet};
