@@ -1,5 +1,6 @@
 //! The decoders of `keystead-formats`.
 
+use keystead_formats::git::signatures_of;
 use keystead_formats::ssh::agent::{Request, Response};
 use keystead_formats::ssh::certificate::ToBeCertified;
 use keystead_formats::ssh::config_names::Config;
@@ -88,9 +89,17 @@ pub(crate) fn texts(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let arguments: Vec<&str> = text.split([' ', '\n']).collect();
     let destination = Destination::parse(&arguments).unwrap_or_default();
-    let candidates = Config::parse(&text)
-        .names(&destination)
-        .candidates(&destination);
+    let mut config = Config::default();
+    let mut left = INCLUDED_MAX;
+    config.read(&text, &mut |word| {
+        // What stands behind the word is the file that it names.
+        let behind = text.split_once(word).map_or("", |(_, behind)| behind);
+        let is_read = left > 0;
+        left = left.saturating_sub(1);
+        is_read.then(|| behind.to_owned()).into_iter().collect()
+    });
+    let candidates = config.names(&destination).candidates(&destination);
+    let _ = signatures_of(&text);
     for line in text.lines() {
         let Ok(read) = KeyLine::parse(line) else {
             continue;
@@ -103,3 +112,6 @@ pub(crate) fn texts(bytes: &[u8]) {
         let _ = names_of(&text, &read.key, &candidates);
     }
 }
+
+/// Files that a configuration includes here, so that a run ends soon.
+const INCLUDED_MAX: usize = 16;
