@@ -7,7 +7,7 @@
 
 use keystead_core::{Intent, KeyId, PairingId};
 
-use crate::words::{Asked, Called, Destination, GitForm, Hop, Login, Origin, Sign};
+use crate::words::{Asked, Bound, Called, Destination, GitForm, Hop, Login, Origin, Sign};
 
 /// What requests have in common that are one question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,7 @@ enum Class {
     /// A login at a host that proved its key, under a name that was known here or not.
     Login {
         user: String,
+        bound: Bound,
         is_new: bool,
     },
     LoginNotProved {
@@ -89,6 +90,7 @@ fn login_of(login: &Login) -> (Class, &[Hop], Option<Shared>) {
         Destination::Proved(hop) => {
             let class = Class::Login {
                 user: login.user.clone(),
+                bound: login.bound,
                 is_new: !matches!(hop.called, Called::Pinned(_)),
             };
             let shared = Shared::Destination {

@@ -14,7 +14,7 @@ use keystead_formats::ssh::{PublicKey, SessionBind, ToBeSigned};
 use crate::namespaces::Namespaces;
 use crate::pins::{Known, Pins};
 use crate::show::Safe;
-use crate::words::{Asked, Called, Certify, Destination, Hop, Login, NotProved, Origin};
+use crate::words::{Asked, Bound, Called, Certify, Destination, Hop, Login, NotProved, Origin};
 
 /// An answer that no person is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,6 +196,10 @@ fn login(
     Ok(Login {
         user: userauth.user.clone(),
         destination,
+        bound: match userauth.host_key {
+            Some(_) => Bound::ToHost,
+            None => Bound::ToSession,
+        },
         way: way(before, pins),
         key: key.name.clone(),
         certificate: userauth.key.certificate().map(|it| it.terms.key_id.clone()),

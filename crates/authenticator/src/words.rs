@@ -17,7 +17,7 @@ use crate::show::{Safe, clip};
 
 pub use certify::Certify;
 pub use custody::{Import, MakeKey, Remove};
-pub use login::{Called, Destination, Hop, Login, NotProved};
+pub use login::{Bound, Called, Destination, Hop, Login, NotProved};
 pub use origin::Origin;
 pub use sign::{Content, GitForm, Sign};
 

@@ -10,7 +10,7 @@ use keystead_core::Intent;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::to_hex;
-use crate::words::{Asked, Destination, GitForm, Hop, Login, Sign, shown};
+use crate::words::{Asked, Bound, Destination, GitForm, Hop, Login, Sign, shown};
 
 /// What a grant covers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub enum Scope {
         user: String,
         /// `SHA256:…`
         host_key: String,
+        /// What such a login is bound to.
+        bound: Bound,
         /// `SHA256:…` of every hop before it, the first one first.
         path: Vec<String>,
     },
@@ -64,11 +66,13 @@ impl Scope {
             Asked::Login(Login {
                 user,
                 destination: Destination::Proved(hop),
+                bound,
                 way,
                 ..
             }) => Some(Self::Login {
                 user: user.clone(),
                 host_key: hop.host_key.clone(),
+                bound: *bound,
                 path: path_of(way),
             }),
             Asked::Sign(sign) => Some(Self::Git {

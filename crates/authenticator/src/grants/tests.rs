@@ -3,7 +3,8 @@ use keystead_daemon::MemoryDisk;
 
 use super::*;
 use crate::words::{
-    Asked, Called, Content, Destination, GitForm, Hop, Login, MakeKey, NotProved, Origin, Sign,
+    Asked, Bound, Called, Content, Destination, GitForm, Hop, Login, MakeKey, NotProved, Origin,
+    Sign,
 };
 
 const LAPTOP: PairingId = PairingId([1; 8]);
@@ -28,6 +29,7 @@ fn login(change: impl FnOnce(&mut Login)) -> Asked {
     let mut login = Login {
         user: "alex".into(),
         destination: Destination::Proved(hop("SHA256:one")),
+        bound: Bound::ToHost,
         way: vec![],
         key: Name::new("main").unwrap(),
         certificate: None,
@@ -127,7 +129,10 @@ fn a_login_is_covered_by_the_same_and_by_nothing_else() {
         }),
         true,
     );
-    let others: [(&str, fn(&mut Login)); 7] = [
+    let others: [(&str, fn(&mut Login)); 8] = [
+        ("bound to its session alone", |it| {
+            it.bound = Bound::ToSession
+        }),
         ("user", |it| it.user = "root".into()),
         ("user by case", |it| it.user = "Alex".into()),
         ("host key", |it| {

@@ -17,6 +17,7 @@ fn login(change: impl FnOnce(&mut Login)) -> Asked {
     let mut login = Login {
         user: "alex".into(),
         destination: Destination::Proved(hop("SHA256:one")),
+        bound: Bound::ToHost,
         way: vec![],
         key: Name::new("main").unwrap(),
         certificate: None,
@@ -68,7 +69,8 @@ fn check(a: (&Asked, Option<Intent>), b: (&Asked, Option<Intent>), expected: boo
 fn logins_of_one_account_at_one_host_by_one_way() {
     let one = login(|_| ());
     check((&one, None), (&one, None), true);
-    let others: [fn(&mut Login); 6] = [
+    let others: [fn(&mut Login); 7] = [
+        |it| it.bound = Bound::ToSession,
         |it| it.user = "root".into(),
         |it| it.destination = Destination::Proved(hop("SHA256:two")),
         |it| it.way = vec![hop("SHA256:bastion")],

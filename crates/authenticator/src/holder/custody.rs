@@ -4,6 +4,7 @@
 //! and is forgotten when its time is over by either clock: a clock that is set back keeps none.
 
 use keystead_core::{Constraints, ImportRequest, KeyEntry, KeyId, Outcome, PairingId};
+use keystead_daemon::Now;
 use keystead_formats::ssh::constraint::{Destinations, Hop};
 
 use super::requests::Ticket;
@@ -28,6 +29,12 @@ impl Holder {
             Ok(candidate) => candidate,
             Err(error) => return self.refuse(&ticket, Outcome::Refuse, &error.to_string(), step),
         };
+        if self.keys.is_locked() {
+            return self.busy(&ticket, step);
+        }
+        if let Err(error) = self.keys.may_import(&candidate, Some(&ticket.peer)) {
+            return self.refuse(&ticket, Outcome::Refuse, &error.to_string(), step);
+        }
         let asked = Asked::Import(words_of(&candidate));
         let work = Work::Import(Some(Box::new(candidate)));
         self.question(ticket, asked, work, step);
@@ -71,56 +78,58 @@ impl Holder {
             step.io.rng,
             step.io.disk,
         )?;
-        self.lifetimes.retain(|(id, _)| *id != entry.id);
+        self.lifetimes.forget(&entry.id);
         if let Some(lifetime_s) = lifetime_s {
-            let lifetime_ms = u64::from(lifetime_s).saturating_mul(1_000);
-            let ends_ms = step.now.mono_ms.saturating_add(lifetime_ms);
-            self.lifetimes.push((entry.id, ends_ms));
+            self.lifetimes
+                .add(entry.id, u64::from(lifetime_s), step.now.mono_ms);
         }
         Ok(entry)
     }
 
-    /// Forgets the keys whose time is over.
-    pub(super) fn tick_custody(&mut self, step: &mut Step<'_, '_>) {
-        let now_ms = step.now.mono_ms;
-        let over = self.lifetimes.iter().filter(|(_, at)| now_ms >= *at);
-        let over: Vec<KeyId> = over.map(|(id, _)| *id).collect();
-        let by_steady_clock = self.keys.remove(&over, step.io.disk);
-        let by_calendar = self.keys.forget_expired(step.now.unix_s, step.io.disk);
-        for forgotten in [by_steady_clock, by_calendar] {
-            match forgotten {
-                Ok(entries) => {
-                    for entry in entries {
-                        self.lifetimes.retain(|(id, _)| *id != entry.id);
-                        step.say(format!(
-                            "the key {} is forgotten: its time is over",
-                            entry.name
-                        ));
-                    }
-                }
-                Err(error) => {
-                    step.say(format!(
-                        "a key whose time is over could not be removed: {error}"
-                    ));
-                }
+    /// After a start: the keys' times, on the clock that does not jump.
+    pub(super) fn recall_lifetimes(&mut self, step: &Step<'_, '_>) {
+        for id in self.keys.entries().iter().map(|it| it.id) {
+            let custody = self.keys.custody(&id);
+            if let Some(ends_unix_s) = custody.and_then(|it| it.expires_unix_s) {
+                let left_s = ends_unix_s.saturating_sub(step.now.unix_s);
+                self.lifetimes.add(id, left_s, step.now.mono_ms);
             }
         }
     }
 
-    /// When the next key's time is over, on the clock that does not jump.
-    pub(super) fn custody_wake_ms(&self) -> Option<u64> {
-        self.lifetimes.iter().map(|(_, at)| *at).min()
+    /// Whether a key's time is over: then it signs no more, removed already or not.
+    pub(super) fn is_over(&self, id: &KeyId, now: Now) -> bool {
+        let custody = self.keys.custody(id);
+        let ends_unix_s = custody.and_then(|it| it.expires_unix_s);
+        ends_unix_s.is_some_and(|at| now.unix_s >= at) || self.lifetimes.is_over(id, now.mono_ms)
     }
 
-    /// Whether a key's time is over though no tick has come yet.
-    pub(super) fn is_over(&self, key: &KeyId, step: &Step<'_, '_>) -> bool {
-        let custody = self.keys.custody(key);
-        let by_calendar = custody.and_then(|it| it.expires_unix_s);
-        by_calendar.is_some_and(|at| step.now.unix_s >= at)
-            || self
-                .lifetimes
-                .iter()
-                .any(|(id, at)| id == key && step.now.mono_ms >= *at)
+    /// Removes the keys whose time is over.
+    pub(super) fn tick_custody(&mut self, step: &mut Step<'_, '_>) {
+        let now = step.now;
+        let calendar = self.keys.next_expiry_unix_s();
+        let is_due = calendar.is_some_and(|at| now.unix_s >= at)
+            || self.lifetimes.wake_ms().is_some_and(|at| now.mono_ms >= at);
+        if !is_due || !self.lifetimes.may_try(now.mono_ms) {
+            return;
+        }
+        let ids = self.keys.entries().iter().map(|it| it.id);
+        let over: Vec<KeyId> = ids.filter(|it| self.is_over(it, now)).collect();
+        match self.keys.remove(&over, step.io.disk) {
+            Ok(removed) => {
+                self.lifetimes.end(now.mono_ms);
+                for entry in removed {
+                    let name = entry.name;
+                    step.say(format!("the key {name} is forgotten: its time is over"));
+                }
+            }
+            Err(error) => {
+                self.lifetimes.try_later(now.mono_ms);
+                step.say(format!(
+                    "a key whose time is over could not be removed: {error}"
+                ));
+            }
+        }
     }
 }
 

@@ -62,6 +62,7 @@ fn grant_line(grant: &Grant) -> GrantLine {
             user,
             host_key,
             path,
+            ..
         } => ("login", Some(user), Some(host_key), path),
         Scope::Git { path, .. } => ("git", None, None, path),
         Scope::Act { path, .. } => ("act", None, None, path),

@@ -17,8 +17,8 @@ use crate::words::{Asked, MakeKey};
 impl Holder {
     /// Kind 2.
     pub(super) fn on_sign(&mut self, ticket: Ticket, sign: SignRequest, step: &mut Step<'_, '_>) {
-        let known = self.keys.entry(&sign.key);
-        let Some(key) = known.filter(|_| !self.is_over(&sign.key, step)) else {
+        let is_over = self.is_over(&sign.key, step.now);
+        let Some(key) = self.keys.entry(&sign.key).filter(|_| !is_over) else {
             return self.refuse(&ticket, Outcome::UnknownKey, "no such key here", step);
         };
         let constraints = self.keys.custody(&sign.key).map(|it| &it.constraints);

@@ -27,6 +27,7 @@ mod granted;
 mod hosts;
 mod judging;
 mod key_commands;
+mod lifetimes;
 mod mailboxes;
 mod pairing;
 mod peer;
@@ -40,7 +41,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use keystead_channel::link::{Listener, Standing};
-use keystead_core::{KeyId, PairingId};
+use keystead_core::PairingId;
 use keystead_daemon::{Io, Now};
 use keystead_transport::{Address, NetAction, NetEvent, RelayUrl};
 
@@ -57,6 +58,7 @@ use crate::question::QuestionId;
 use channels::Channels;
 pub use commands::key_line;
 pub use event::{Action, Caller, Decide, Event};
+use lifetimes::Lifetimes;
 use mailboxes::Inboxes;
 use pairing::Attempt;
 use peer::Peer;
@@ -79,8 +81,7 @@ pub struct Holder {
     part_next: u64,
     grants: Grants,
     quiet: Quiet,
-    /// When keys that were brought are to be forgotten, on the clock that does not jump.
-    lifetimes: Vec<(KeyId, u64)>,
+    lifetimes: Lifetimes,
     /// The next link that we dial; below those that are accepted.
     link_next: u64,
     listening: Vec<Address<SocketAddr>>,
@@ -165,7 +166,7 @@ impl Holder {
             part_next: 0,
             grants,
             quiet: Quiet::default(),
-            lifetimes: Vec::new(),
+            lifetimes: Lifetimes::default(),
             link_next: 0,
             listening: Vec::new(),
             relays_away: BTreeSet::new(),
@@ -190,6 +191,8 @@ impl Holder {
             let address = address.clone();
             step.net(NetAction::Listen { address });
         }
+        holder.recall_lifetimes(&step);
+        holder.tick_custody(&mut step);
         holder.forget_revoked(&mut step);
         holder.read_mailboxes(&mut step);
         Ok((holder, step.actions))
@@ -202,6 +205,7 @@ impl Holder {
             io,
             actions: Vec::new(),
         };
+        self.tick_custody(&mut step);
         match event {
             Event::Net(event) => self.on_net(event, &mut step),
             Event::Command {
@@ -237,7 +241,7 @@ impl Holder {
             .filter_map(Asking::deadline_ms)
             .min();
         let grants = self.grants.wake_ms();
-        let custody = self.custody_wake_ms();
+        let custody = self.lifetimes.wake_ms();
         let attempt = self.attempt.as_ref().map(Attempt::wake_ms);
         let day = Some(self.day_check_ms);
         [channels, conns, questions, grants, custody, attempt, day]
@@ -316,7 +320,6 @@ impl Holder {
         self.tick_channels(step);
         self.tick_questions(step);
         self.tick_grants(step);
-        self.tick_custody(step);
         self.tick_attempt(step);
         if step.now.mono_ms >= self.day_check_ms {
             self.day_check_ms = step.now.mono_ms.saturating_add(DAY_CHECK_MS);

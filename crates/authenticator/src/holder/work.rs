@@ -97,6 +97,11 @@ impl Holder {
         step: &mut Step<'_, '_>,
     ) -> Result<ResponseBody, Undone> {
         self.check_pin(pending)?;
+        if let Work::Sign { key, .. } = &pending.work
+            && self.is_over(key, step.now)
+        {
+            return Err(refused("the key's time is over"));
+        }
         let peer = pending.ticket.peer;
         match &mut pending.work {
             Work::Sign {

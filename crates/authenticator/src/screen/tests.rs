@@ -3,7 +3,7 @@ use keystead_core::Name;
 use super::*;
 use crate::question::{Act, Choices, Makes, Offer, OfferForm, Part, Term};
 use crate::words::{
-    Asked, Called, Content, Destination, GitForm, Hop, Login, MakeKey, Origin, Sign,
+    Asked, Bound, Called, Content, Destination, GitForm, Hop, Login, MakeKey, Origin, Sign,
 };
 
 const LOOK: Look = Look {
@@ -72,6 +72,7 @@ fn a_login_as_it_is_read() {
         way: vec![],
         key: Name::new("main").unwrap(),
         certificate: None,
+        bound: Bound::ToHost,
         origin: Origin {
             program: Some("/usr/bin/ssh".into()),
             arguments: vec!["ssh".into(), "alex@db1.internal.example".into()],
@@ -216,6 +217,7 @@ fn login_at(host: &str) -> Asked {
         way: vec![],
         key: Name::new("main").unwrap(),
         certificate: None,
+        bound: Bound::ToHost,
         origin: Origin::default(),
     })
 }

@@ -12,6 +12,8 @@ pub struct Login {
     pub user: String,
     /// Where.
     pub destination: Destination,
+    /// What the login is bound to.
+    pub bound: Bound,
     /// The hops before the destination, the first one first.
     pub way: Vec<Hop>,
     /// The key that signs.
@@ -20,6 +22,17 @@ pub struct Login {
     pub certificate: Option<String>,
     /// The program that asks.
     pub origin: Origin,
+}
+
+/// What a login says of itself, in the bytes that are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bound {
+    /// It names the host's key (`publickey-hostbound-v00@openssh.com`).
+    ToHost,
+    /// It names the session alone: clients and servers before OpenSSH 8.9, and
+    /// `PubkeyAuthentication=unbound`.
+    ToSession,
 }
 
 /// Where a login goes.
@@ -67,6 +80,9 @@ impl Login {
             Destination::Proved(hop) => {
                 rows.push(hop.row());
                 rows.push(plain("Host key", &*hop.host_key));
+                if self.bound == Bound::ToSession {
+                    rows.push(warn("", UNBOUND));
+                }
             }
             Destination::NotProved(why) => {
                 rows.push(warn("Host", "destination not proved"));
@@ -84,6 +100,12 @@ impl Login {
 
     pub(super) fn line(&self) -> String {
         let at = match &self.destination {
+            Destination::Proved(hop) if self.bound == Bound::ToSession => {
+                format!(
+                    "{} (destination not proved by the login itself)",
+                    hop.line()
+                )
+            }
             Destination::Proved(hop) => hop.line(),
             Destination::NotProved(_) => "a destination not proved".to_owned(),
         };
@@ -166,6 +188,10 @@ impl Hop {
         }
     }
 }
+
+/// The host signed the session, and the login is for that session; but the login does not say so.
+const UNBOUND: &str = "destination not proved by the login itself: client or server \
+    does not bind it to the host; the host did sign this session";
 
 pub(super) fn way_row(way: &[Hop]) -> Option<Row> {
     let (first, rest) = way.split_first()?;

@@ -11,6 +11,7 @@ fn login(destination: Destination, way: Vec<Hop>) -> Asked {
         way,
         key: Name::new("main").unwrap(),
         certificate: None,
+        bound: Bound::ToHost,
         origin: Origin {
             program: Some("/usr/bin/ssh".into()),
             ..Origin::default()

@@ -262,3 +262,26 @@ fn a_workstation_removes_what_it_brought_and_nothing_else() {
     assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
     assert_eq!(world.holder.keys().entries(), [own]);
 }
+
+#[test]
+fn a_key_that_cannot_be_removed_signs_no_more() {
+    let (mut world, mut laptop) = World::paired(Decide::Approve);
+    let constraints = Constraints {
+        lifetime_s: Some(100),
+        ..Constraints::default()
+    };
+    let asked = laptop.ask(&mut world, import(1, constraints));
+    assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
+    let key = world.holder.keys().entries()[1].clone();
+    world.disk.faults.full_above_bytes = Some(10);
+    world.idle_s(150);
+    let mut laptop = laptop.connect(&mut world);
+    let gone = outcome(&mut world, &mut laptop, login(&key, &Host::new(5), "db1"));
+    // It cannot even be logged.
+    assert_ne!(gone, Some(Outcome::Approve));
+    world.disk.faults.full_above_bytes = None;
+    let gone = outcome(&mut world, &mut laptop, login(&key, &Host::new(5), "db1"));
+    assert_eq!(gone, Some(Outcome::UnknownKey));
+    world.idle_s(60);
+    assert_eq!(world.holder.keys().entries().len(), 1);
+}

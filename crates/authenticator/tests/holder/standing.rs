@@ -614,3 +614,26 @@ fn no_request_makes_a_grant() {
     assert_eq!(grants(&mut world).grants, []);
     assert_eq!(world.disk.read(GRANTS_FILE).unwrap(), None);
 }
+
+#[test]
+fn a_grant_is_for_the_form_of_login_that_it_was_made_from() {
+    for from_hostbound in [true, false] {
+        let (mut world, mut laptop) = World::paired(Decide::Ask);
+        let (key, host) = (world.key(), Host::new(5));
+        let body = |hostbound: bool| {
+            let evidence = Evidence {
+                binds: vec![host.bind(&SESSION, false)],
+                ..Evidence::default()
+            };
+            sign(&key, blob(&key, hostbound.then_some(&host)), evidence)
+        };
+        laptop.ask(&mut world, body(from_hostbound));
+        let line = world.questions[0].asked().line();
+        let is_said = line.contains("destination not proved by the login itself");
+        assert_eq!(is_said, !from_hostbound, "{line}");
+        world.decide(HOUR);
+        assert_eq!(ends(&mut world, &mut laptop, body(!from_hostbound)), None);
+        let fired = ends(&mut world, &mut laptop, body(from_hostbound));
+        assert_eq!(fired, Some(Outcome::Approve));
+    }
+}
