@@ -4,6 +4,7 @@
 
 use keystead_core::SecretBytes;
 use keystead_formats::ssh::PublicKey;
+use keystead_formats::ssh::key::Material;
 use keystead_formats::ssh::wire::{ParseError, Reader, Writer};
 
 /// A security key as `ssh-add` brings it.
@@ -48,7 +49,7 @@ impl SecurityKey {
         };
         let certificate = match plain {
             Some(_) => None,
-            None => Some(PublicKey::from_blob(reader.string()?)?),
+            None => Some(read_certificate(type_name, &mut reader)?),
         };
         let application = reader.text()?;
         let flags = reader.u8()?;
@@ -56,11 +57,11 @@ impl SecurityKey {
         let _reserved = reader.string()?;
         reader.finish()?;
         let public = match (certificate, plain) {
-            (Some(certificate), _) if certificate.type_name() == type_name => certificate,
+            (Some(certificate), _) => certificate,
             (None, Some(plain)) => {
                 PublicKey::from_blob(&plain.string(application.as_bytes()).into_bytes())?
             }
-            _ => return Err(ParseError::Value),
+            (None, None) => return Err(ParseError::Value),
         };
         let application = application.to_owned();
         Ok(Self {
@@ -100,6 +101,22 @@ impl SecurityKey {
     #[must_use]
     pub fn wants_touch(&self) -> bool {
         self.flags & FLAG_PRESENCE != 0
+    }
+}
+
+/// A certificate stands in the place of the public half. Of Ed25519 alone OpenSSH writes the
+/// public half behind it nevertheless (`ssh_ed25519_sk_serialize_private`).
+fn read_certificate(type_name: &str, reader: &mut Reader<'_>) -> Result<PublicKey, ParseError> {
+    let certificate = PublicKey::from_blob(reader.string()?)?;
+    let repeated = match (type_name, certificate.material()) {
+        (ED25519_CERTIFICATE, Material::SkEd25519(public, _)) => reader.string()? == public,
+        (ECDSA_P256_CERTIFICATE, Material::SkEcdsaP256(..)) => true,
+        _ => false,
+    };
+    if repeated && certificate.certificate().is_some() {
+        Ok(certificate)
+    } else {
+        Err(ParseError::Value)
     }
 }
 

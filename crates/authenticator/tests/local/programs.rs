@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use keystead_core::{Constraints, KeyForm, Outcome, RequestBody};
-use keystead_formats::ssh::wire::Writer;
+use keystead_formats::ssh::line::KeyLine;
+use keystead_formats::ssh::wire::{Reader, Writer};
 
 use crate::child::{Child, import, made, sign, verifies};
 
@@ -211,14 +212,14 @@ fn security_key(folder: &Path, key_type: &str) -> Vec<u8> {
     let body: String = text.lines().filter(|it| !it.starts_with('-')).collect();
     let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, body).unwrap();
     // OpenSSH PROTOCOL.key: magic, three empty strings' worth of options, one key.
-    let mut reader = keystead_formats::ssh::wire::Reader::new(&bytes[b"openssh-key-v1\0".len()..]);
+    let mut reader = Reader::new(&bytes[b"openssh-key-v1\0".len()..]);
     for _ in 0..3 {
         reader.string().unwrap();
     }
     reader.u32().unwrap();
     reader.string().unwrap();
     let private = reader.string().unwrap();
-    let mut reader = keystead_formats::ssh::wire::Reader::new(&private[8..]);
+    let mut reader = Reader::new(&private[8..]);
     let mut writer = Writer::new();
     let strings = if key_type == "ecdsa-sk" { 4 } else { 3 };
     for _ in 0..strings {
@@ -229,6 +230,35 @@ fn security_key(folder: &Path, key_type: &str) -> Vec<u8> {
         writer = writer.string(reader.string().unwrap());
     }
     writer.into_bytes()
+}
+
+/// As `ssh-add` brings it with the certificate beside it: that stands behind the type; of
+/// Ed25519 the public half follows, of ECDSA curve and point are left out.
+fn certified(folder: &Path, key_type: &str, key: &[u8]) -> Vec<u8> {
+    let path = |name: &str| folder.join(name);
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-N", "", "-t", "ed25519", "-f"])
+        .arg(path("ca"))
+        .status();
+    assert!(made.unwrap().success());
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-I", "alex", "-n", "alex", "-s"])
+        .args([path("ca"), path("key.pub")])
+        .status();
+    assert!(made.unwrap().success());
+    let line = fs::read_to_string(path("key-cert.pub")).unwrap();
+    let certificate = KeyLine::parse(line.trim()).unwrap().key;
+    let mut reader = Reader::new(key);
+    reader.string().unwrap();
+    if key_type == "ecdsa-sk" {
+        reader.string().unwrap();
+        reader.string().unwrap();
+    }
+    Writer::new()
+        .string(certificate.type_name().as_bytes())
+        .string(certificate.blob())
+        .raw(reader.rest())
+        .into_bytes()
 }
 
 fn provided() -> Constraints {
@@ -243,10 +273,17 @@ fn security_keys_sign_by_the_program_of_openssh() {
     for key_type in ["ed25519-sk", "ecdsa-sk"] {
         let folder = tempfile::tempdir().unwrap();
         let key = security_key(folder.path(), key_type);
+        let certificate = certified(folder.path(), key_type, &key);
         let mut child = Child::start(&[]);
-        let keys = child.keys(import(KeyForm::Agent, &key, provided()));
-        let signature = child.signature(sign(&keys[0], b"content", 0));
-        assert!(verifies(&keys[0], b"content", &signature), "{key_type}");
+        for key in [key, certificate] {
+            let keys = child.keys(import(KeyForm::Agent, &key, provided()));
+            let signature = child.signature(sign(&keys[0], b"content", 0));
+            assert!(verifies(&keys[0], b"content", &signature), "{keys:?}");
+            for len in 0..key.len() {
+                let cut = import(KeyForm::Agent, &key[..len], provided());
+                assert_eq!(child.outcome(cut), Outcome::Refuse);
+            }
+        }
     }
 }
 
