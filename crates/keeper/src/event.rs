@@ -1,7 +1,7 @@
 //! What the agent tells its keepers, and what they want of it.
 //!
-//! Invariant: nothing here holds a secret except a [`RequestBody`] of kind 6,
-//! which only the keepers themselves make.
+//! Invariant: nothing here holds a secret except a [`RequestBody`]: of kind 6, which only the
+//! keepers themselves make, and of kinds 10 and 12, where a person's key and passphrase pass by.
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,7 @@
 //! Messages longer than a frame: `more u8 ‖ part`, 1 = more follows, 0 = last.
 
+use keystead_sodium::memory::wipe;
+
 use super::MESSAGE_BYTES_MAX;
 
 /// How a peer broke the rules of messages: answered by Close 2.
@@ -17,10 +19,16 @@ pub enum Breach {
     TooLong,
 }
 
-/// Puts parts together.
+/// Puts parts together. What is not given on is wiped: it may be part of a key.
 #[derive(Default)]
 pub(super) struct Assembler {
     message: Vec<u8>,
+}
+
+impl Drop for Assembler {
+    fn drop(&mut self) {
+        wipe(&mut self.message);
+    }
 }
 
 impl Assembler {
@@ -38,8 +46,21 @@ impl Assembler {
         if self.message.len().saturating_add(part.len()) > MESSAGE_BYTES_MAX {
             return Err(Breach::TooLong);
         }
-        self.message.extend_from_slice(part);
+        self.append(part);
         Ok((!more).then(|| std::mem::take(&mut self.message)))
+    }
+
+    /// A buffer that grew by itself would leave what it held where it was.
+    fn append(&mut self, part: &[u8]) {
+        let len = self.message.len() + part.len();
+        if len > self.message.capacity() {
+            let room = len.max(self.message.capacity().saturating_mul(2));
+            let mut grown = Vec::with_capacity(room.min(MESSAGE_BYTES_MAX));
+            grown.extend_from_slice(&self.message);
+            wipe(&mut self.message);
+            self.message = grown;
+        }
+        self.message.extend_from_slice(part);
     }
 }
 

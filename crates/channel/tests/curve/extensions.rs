@@ -1,4 +1,4 @@
-//! The check values at the end of `spec/curve.md` section 5.
+//! The check values of `spec/curve.md` section 10.
 
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use keystead_channel::curve::{Aead, Extension, ExtensionSet, Offer, Opened, Refusal};

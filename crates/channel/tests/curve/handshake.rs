@@ -1,4 +1,4 @@
-//! Every check of the table in `spec/curve.md` section 2, broken one at a
+//! Every check of the table in `spec/curve.md` section 4, broken one at a
 //! time by a peer made by hand, and what altering the frames on their way does.
 
 use keystead_channel::curve::{

@@ -102,7 +102,7 @@ impl ModelClient {
         [&[1, 0, 64][..], &r16, &boxed].concat()
     }
 
-    /// T of section 5.
+    /// T of section 6.
     pub(crate) fn t(&self, hello: &[u8], cookie: &[u8], c: &[u8; 32], v: &[u8]) -> [u8; 32] {
         hash::blake2b(&[], &[b"keystead-bind-1", &self.s, hello, cookie, c, v])
     }

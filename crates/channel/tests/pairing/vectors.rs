@@ -1,4 +1,4 @@
-//! `spec/vectors/pairing.json`: the check values of section 7 and the bytes of
+//! `spec/vectors/pairing.json`: the check values of section 8 and the bytes of
 //! every message, made without this code.
 
 use keystead_channel::mailbox::{ConnId, Item, Mailbox, MailboxDirection};
@@ -463,7 +463,7 @@ fn the_hello_has_its_bytes() {
     assert_eq!(open_hello(&frame, &client, &one_time).unwrap(), hello);
 }
 
-/// Both sides, with the randomness of section 7, show the code of section 7.
+/// Both sides, with the randomness of section 8, show the code of section 8.
 #[test]
 fn both_sides_show_the_code() {
     let vectors = vectors();
