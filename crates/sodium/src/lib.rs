@@ -12,6 +12,7 @@ pub mod crypto_box;
 pub mod hash;
 pub mod memory;
 pub mod secretbox;
+pub mod sign;
 pub mod ssh_chacha;
 pub mod xchacha;
 

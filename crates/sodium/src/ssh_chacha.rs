@@ -91,7 +91,12 @@ mod tests {
                 1,
                 key.as_ptr(),
             );
-            ffi::crypto_stream_chacha20(authenticator.as_mut_ptr(), 32, nonce.as_ptr(), key.as_ptr());
+            ffi::crypto_stream_chacha20(
+                authenticator.as_mut_ptr(),
+                32,
+                nonce.as_ptr(),
+                key.as_ptr(),
+            );
             ffi::crypto_onetimeauth(
                 tag.as_mut_ptr(),
                 bytes.as_ptr(),

@@ -10,11 +10,16 @@
     reason = "a test; what its functions do fails it"
 )]
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::process::Command;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use keystead_core::{KeyType, Name, SecretBytes};
-use keystead_vault::{Cost, Facts, SealedKey, SignOptions, SigningKey, StoreKey};
+use keystead_vault::{Cost, Facts, RsaHash, SealedKey, SignOptions, SigningKey, StoreKey};
 use rand_core::{CryptoRng, RngCore};
 
 /// The secret bytes of this test, computed one at a time so that they never
@@ -54,12 +59,26 @@ impl RngCore for Forgetful {
 impl CryptoRng for Forgetful {}
 
 /// Where in the process's writable memory 16 bytes in a row are those of
-/// `secret_byte` from a place in `from..to` on.
+/// `secret_byte` from a place in `from..to` on, in either direction: the
+/// library's numbers begin with the lowest byte.
 fn places(from: usize, to: usize) -> Vec<String> {
+    let window = |at: usize| std::array::from_fn(|i| secret_byte(at + i) ^ MASK);
+    places_of(&(from..=to - WINDOW_BYTES).map(window).collect::<Vec<_>>())
+}
+
+/// As [`places`], of windows that are masked, so that the search does not find
+/// what it searches for.
+fn places_of(masked: &[[u8; WINDOW_BYTES]]) -> Vec<String> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let mut memory = File::open("/proc/self/mem").unwrap();
     let mut buffer = vec![0; CHUNK_BYTES];
     let mut found = Vec::new();
+    let forwards = masked.iter().copied();
+    let backwards = forwards.clone().map(|mut window| {
+        window.reverse();
+        window
+    });
+    let wanted: HashSet<[u8; WINDOW_BYTES]> = forwards.chain(backwards).collect();
     for line in maps.lines() {
         let mut fields = line.split_whitespace();
         let (range, rights) = (fields.next().unwrap(), fields.next().unwrap());
@@ -73,11 +92,10 @@ fn places(from: usize, to: usize) -> Vec<String> {
             let len = usize::try_from(end - at).unwrap().min(CHUNK_BYTES);
             memory.seek(SeekFrom::Start(at)).unwrap();
             if memory.read_exact(&mut buffer[..len]).is_ok() {
-                for window in from..=to - 16 {
-                    let hit = |bytes: &[u8]| (0..16).all(|i| bytes[i] == secret_byte(window + i));
-                    if buffer[..len].windows(16).any(hit) {
-                        found.push(format!("bytes {window}: {line}"));
-                    }
+                buffer[..len].iter_mut().for_each(|byte| *byte ^= MASK);
+                let seen = buffer[..len].windows(WINDOW_BYTES);
+                if seen.into_iter().any(|it| wanted.contains(it)) {
+                    found.push(line.to_owned());
                 }
             }
             // Overlapping, so that nothing hides between two pieces.
@@ -144,5 +162,93 @@ fn nothing_is_left_of_dropped_keys_and_passphrases() {
         assert_eq!(places(at, at + len), [""; 0], "{what}");
     }
 }
+
+/// A key that `ssh-keygen` made and encrypted: what was opened of it, the
+/// numbers that are computed of it and the library's own copies are searched for.
+#[test]
+fn nothing_is_left_of_imported_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let passphrase = SecretBytes::take(&mut b"correct horse".to_vec());
+    for kind in ["rsa", "ed25519", "ecdsa"] {
+        let file = folder.path().join(kind);
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", kind, "-N", "correct horse", "-a", "2", "-f"])
+            .arg(&file)
+            .status();
+        assert!(made.unwrap().success());
+        let text = std::fs::read(&file).unwrap();
+        let plain = folder.path().join(format!("{kind}-plain"));
+        std::fs::copy(&file, &plain).unwrap();
+        let opened = Command::new("ssh-keygen")
+            .args(["-q", "-p", "-P", "correct horse", "-N", "", "-f"])
+            .arg(&plain)
+            .status();
+        assert!(opened.unwrap().success());
+        let masked = masked_private(&plain);
+
+        let imported = SigningKey::import_file(&text, Some(&passphrase)).unwrap();
+        let options = SignOptions {
+            rsa_hash: Some(RsaHash::Sha512),
+            presence: None,
+        };
+        imported.key.sign(b"message", options).unwrap();
+        assert_ne!(places_of(&masked), [""; 0], "control: {kind}");
+        drop(imported);
+        assert_eq!(places_of(&masked), [""; 0], "{kind}");
+    }
+}
+
+/// Windows over the private fields of a plain `openssh-key-v1` file, masked: its
+/// bytes are masked where they were decoded, before anything else is done.
+fn masked_private(file: &Path) -> Vec<[u8; WINDOW_BYTES]> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|it| !it.starts_with("--")).collect();
+    let mut masked = STANDARD.decode(lines.concat()).unwrap();
+    masked.iter_mut().for_each(|byte| *byte ^= MASK);
+
+    // The magic; cipher, KDF and its options; the number of keys; the public half.
+    let mut rest = &masked[15..];
+    for _ in 0..3 {
+        string(&mut rest);
+    }
+    rest = &rest[4..];
+    string(&mut rest);
+    // The private part: two check numbers, then the type and its fields.
+    rest = &rest[4 + 8..];
+    let kind: Vec<u8> = string(&mut rest).iter().map(|byte| byte ^ MASK).collect();
+    let (public, private) = match kind.as_slice() {
+        b"ssh-rsa" => (2, 4),
+        b"ssh-ed25519" => (1, 1),
+        _ => (2, 1),
+    };
+    for _ in 0..public {
+        string(&mut rest);
+    }
+    let mut windows = Vec::new();
+    for _ in 0..private {
+        let mut field = string(&mut rest);
+        if kind == b"ssh-ed25519" {
+            // The public half stands behind the seed.
+            field = &field[..32];
+        }
+        let windows_of_field = field.windows(WINDOW_BYTES);
+        windows.extend(windows_of_field.map(|it| <[u8; WINDOW_BYTES]>::try_from(it).unwrap()));
+    }
+    windows
+}
+
+/// The next string (RFC 4251 section 5) of masked bytes.
+fn string<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
+    let (len, behind) = rest.split_first_chunk::<4>().unwrap();
+    let len = u32::from_be_bytes(len.map(|byte| byte ^ MASK));
+    let (string, behind) = behind.split_at(usize::try_from(len).unwrap());
+    *rest = behind;
+    string
+}
+
+/// What masks the windows that are searched for.
+const MASK: u8 = 90;
+
+const WINDOW_BYTES: usize = 16;
 
 const CHUNK_BYTES: usize = 1 << 16;

@@ -5,13 +5,10 @@
     reason = "one of the two places where private keys of a library may stand"
 )]
 
-use aws_lc_rs::agreement;
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING,
-    ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair,
-};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use aws_lc_rs::{agreement, digest};
 use keystead_core::{Algorithm, SecretBytes};
+use keystead_sodium::sign::{self, Curve};
 
 use super::{PublicKey, SigningError};
 
@@ -71,55 +68,40 @@ fn point<const N: usize>(
         .ok_or(SigningError::Broken)
 }
 
+/// `public` is the one of `private`, as in every [`SigningKey`](super::SigningKey).
 pub(crate) fn sign_ed25519(
     private: &[u8],
     public: &[u8; 32],
     message: &[u8],
 ) -> Result<[u8; 64], SigningError> {
-    Ed25519KeyPair::from_seed_and_public_key(private, public)
-        .ok()
-        .and_then(|pair| pair.try_sign(message).ok())
-        .and_then(|signature| signature.as_ref().try_into().ok())
-        .ok_or(SigningError::Broken)
+    let seed = private.first_chunk().ok_or(SigningError::Broken)?;
+    let mut signature = [0; 64];
+    sign::ed25519(seed, public, message, &mut signature).map_err(|_| SigningError::Broken)?;
+    Ok(signature)
 }
 
-pub(super) fn sign_p256(
-    private: &[u8],
-    point: &[u8],
-    message: &[u8],
-) -> Result<[[u8; 32]; 2], SigningError> {
-    sign_ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING, private, point, message)
+pub(super) fn sign_p256(private: &[u8], message: &[u8]) -> Result<[[u8; 32]; 2], SigningError> {
+    sign_ecdsa(Curve::P256, &digest::SHA256, private, message)
 }
 
-pub(super) fn sign_p384(
-    private: &[u8],
-    point: &[u8],
-    message: &[u8],
-) -> Result<[[u8; 48]; 2], SigningError> {
-    sign_ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING, private, point, message)
+pub(super) fn sign_p384(private: &[u8], message: &[u8]) -> Result<[[u8; 48]; 2], SigningError> {
+    sign_ecdsa(Curve::P384, &digest::SHA384, private, message)
 }
 
-pub(super) fn sign_p521(
-    private: &[u8],
-    point: &[u8],
-    message: &[u8],
-) -> Result<[[u8; 66]; 2], SigningError> {
-    sign_ecdsa(&ECDSA_P521_SHA512_FIXED_SIGNING, private, point, message)
+pub(super) fn sign_p521(private: &[u8], message: &[u8]) -> Result<[[u8; 66]; 2], SigningError> {
+    sign_ecdsa(Curve::P521, &digest::SHA512, private, message)
 }
 
-/// r and s, each `N` bytes.
+/// r and s, each `N` bytes; the hash is the curve's (RFC 5656 section 6.2.1).
 fn sign_ecdsa<const N: usize>(
-    algorithm: &'static EcdsaSigningAlgorithm,
+    curve: Curve,
+    hash: &'static digest::Algorithm,
     private: &[u8],
-    point: &[u8],
     message: &[u8],
 ) -> Result<[[u8; N]; 2], SigningError> {
-    let signature = EcdsaKeyPair::from_private_key_and_public_key(algorithm, private, point)
-        .ok()
-        .and_then(|pair| pair.sign(&SystemRandom::new(), message).ok())
-        .ok_or(SigningError::Broken)?;
-    match signature.as_ref().as_chunks::<N>() {
-        ([r, s], []) => Ok([*r, *s]),
-        _ => Err(SigningError::Broken),
-    }
+    let digest = digest::digest(hash, message);
+    let (mut r, mut s) = ([0; N], [0; N]);
+    sign::ecdsa(curve, private, digest.as_ref(), &mut r, &mut s)
+        .map_err(|_| SigningError::Broken)?;
+    Ok([r, s])
 }

@@ -149,12 +149,15 @@ impl SigningKey {
             PublicKey::Ed25519(public) => {
                 curves::sign_ed25519(private, public, message).map(RawSignature::Ed25519)
             }
-            PublicKey::EcdsaP256(point) => curves::sign_p256(private, point, message)
-                .map(|[r, s]| RawSignature::EcdsaP256 { r, s }),
-            PublicKey::EcdsaP384(point) => curves::sign_p384(private, point, message)
-                .map(|[r, s]| RawSignature::EcdsaP384 { r, s }),
-            PublicKey::EcdsaP521(point) => curves::sign_p521(private, point, message)
-                .map(|[r, s]| RawSignature::EcdsaP521 { r, s }),
+            PublicKey::EcdsaP256(_) => {
+                curves::sign_p256(private, message).map(|[r, s]| RawSignature::EcdsaP256 { r, s })
+            }
+            PublicKey::EcdsaP384(_) => {
+                curves::sign_p384(private, message).map(|[r, s]| RawSignature::EcdsaP384 { r, s })
+            }
+            PublicKey::EcdsaP521(_) => {
+                curves::sign_p521(private, message).map(|[r, s]| RawSignature::EcdsaP521 { r, s })
+            }
             PublicKey::Rsa { e, n } => {
                 let hash = options.rsa_hash.ok_or(SigningError::NoHash)?;
                 let signature = rsa::sign(e, n, private, hash, message)?;
@@ -172,10 +175,10 @@ impl SigningKey {
                     presence,
                 })
             }
-            PublicKey::SkEcdsaP256 { point, application } => {
+            PublicKey::SkEcdsaP256 { application, .. } => {
                 let presence = presence?;
                 let stated = presence.statement(application, message);
-                let [r, s] = curves::sign_p256(private, point, &stated)?;
+                let [r, s] = curves::sign_p256(private, &stated)?;
                 Ok(RawSignature::SkEcdsaP256 { r, s, presence })
             }
         }
