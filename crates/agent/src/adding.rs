@@ -14,11 +14,12 @@ use keystead_formats::ssh::key::fingerprint;
 use keystead_formats::ssh::wire::Writer;
 
 use crate::added::{AddedKey, Limits};
-use crate::agent::{Agent, ConnectionId, Turn};
+use crate::agent::{Agent, Turn};
 use crate::asks::{Ask, Asker, Whom};
 use crate::connection::Frame;
 use crate::ends::End;
 use crate::errand::Errand;
+use crate::event::ConnectionId;
 use crate::local::secret;
 use crate::settings::AddTo;
 use crate::words::Words;
@@ -257,7 +258,7 @@ impl Agent {
             return self.ask(turn, asker, whom, body, entry);
         }
         let why = format!(
-            "{} lives elsewhere and is only hidden here: {SHOW}",
+            "{} lives elsewhere and is only hidden, {SHOW}",
             kept.comment()
         );
         self.hidden.insert(key.to_vec());

@@ -2,22 +2,20 @@
 
 use std::collections::VecDeque;
 
-use keystead_core::{Name, PairingId, Request, RequestBody, SignForm, SignRequest};
+use keystead_core::{Name, PairingId, Request, RequestBody, SignRequest};
 use keystead_formats::ssh::{PublicKey, SessionBind, ToBeSigned};
 use keystead_keeper::{self as keeper, AskId, KeeperError, Progress, local};
 
 use crate::adding::{Bringing, Change};
-use crate::agent::{Agent, ClientId, ConnectionId, Turn};
+use crate::agent::{Agent, Turn};
 use crate::connection::Work;
 use crate::control::Reply;
 use crate::ends::{End, checked, note};
 use crate::errand::log_refusal;
-use crate::evidence::{Seen, evidence};
+use crate::event::{ClientId, ConnectionId};
 use crate::front::KeptKey;
 use crate::local::LOCAL_WAIT_S;
 use crate::log::{Entry, Hop, hex};
-use crate::policy::Case;
-use crate::signing::{By, Wanted, local_evidence};
 use crate::words::Words;
 
 /// One open question.
@@ -76,8 +74,8 @@ impl Asker {
 
 /// A question that others can answer too.
 pub(crate) struct Others {
-    keepers: VecDeque<KeptKey>,
-    sign: SignRequest,
+    pub(crate) keepers: VecDeque<KeptKey>,
+    pub(crate) sign: SignRequest,
 }
 
 /// What the person was told.
@@ -111,101 +109,6 @@ impl Ask {
 }
 
 impl Agent {
-    /// Asks the keepers for a signature, the first of them first.
-    pub(crate) fn ask_signature(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        id: ConnectionId,
-        wanted: Wanted,
-        seen: Seen,
-    ) {
-        let By::Keepers(keepers) = wanted.by else {
-            return;
-        };
-        let mut keepers = VecDeque::from(keepers);
-        let (Some(kept), Some(connection)) = (keepers.pop_front(), self.connections.get(&id))
-        else {
-            return;
-        };
-        let evidence = evidence(&wanted.content, connection.binds(), seen);
-        let entry = Entry {
-            host_names: evidence.host_names.clone(),
-            preimage_bytes: evidence.preimage.as_ref().map(Vec::len),
-            process: evidence.process_path.clone(),
-            ..self.entry_of(turn, id, &wanted.content, &wanted.message)
-        };
-        let entry = Entry {
-            fingerprint: Some(kept.key.fingerprint()),
-            ..entry_for(&kept, entry)
-        };
-        let case = Case {
-            key_name: kept.name.as_str(),
-            key: &kept.key,
-            content: &wanted.content,
-            binds: connection.binds(),
-            evidence: &evidence,
-        };
-        if let Err(refusal) = self.policy.judge(&case) {
-            let why = refusal.to_string();
-            let entry = Entry {
-                decision: REFUSED_HERE.to_owned(),
-                reason: Some(why.clone()),
-                ..entry
-            };
-            self.record(turn, &entry);
-            self.after_refusal(id);
-            return self.refuse(turn, id, &why);
-        }
-        let sign = SignRequest {
-            key: kept.key.id(),
-            form: SignForm::Ssh,
-            content: wanted.message.clone(),
-            flags: wanted.flags,
-            evidence,
-        };
-        let others = (!keepers.is_empty()).then(|| {
-            let sign = sign.clone();
-            Box::new(Others { keepers, sign })
-        });
-        let asker = Asker::Program {
-            connection: id,
-            key: kept.key.clone(),
-            message: wanted.message,
-            others,
-        };
-        self.ask_keeper(turn, asker, (kept, sign), entry);
-    }
-
-    /// Asks the local authenticator for a signature.
-    pub(crate) fn ask_local_signature(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        id: ConnectionId,
-        wanted: Wanted,
-    ) {
-        let (By::Local(key), Some(connection)) = (wanted.by, self.connections.get(&id)) else {
-            return;
-        };
-        let entry = Entry {
-            key: Some(key.name.clone()),
-            fingerprint: Some(key.fingerprint.clone()),
-            ..self.entry_of(turn, id, &wanted.content, &wanted.message)
-        };
-        if key.is_limited && connection.path().has_refused_bind {
-            let why = "a key that is limited to destinations, and a bind that was refused";
-            return self.refuse(turn, id, why);
-        }
-        let body = RequestBody::Sign(SignRequest {
-            key: key.id,
-            form: SignForm::Ssh,
-            content: wanted.message,
-            flags: wanted.flags,
-            evidence: local_evidence(&key, connection),
-        });
-        let asker = Asker::Local { connection: id };
-        self.ask(turn, asker, Whom::local(), body, entry);
-    }
-
     /// Asks a keeper, or the local authenticator.
     pub(crate) fn ask(
         &mut self,
@@ -231,7 +134,11 @@ impl Agent {
             _ if is_local => LOCAL_WAIT_S,
             // Nobody's login hangs on it, so the person may take the time that a request can have.
             Asker::Command { .. } => Request::WAIT_S_MAX.min(MAKE_KEY_WAIT_S),
-            _ => self.setup.settings.wait_s,
+            Asker::Program { .. }
+            | Asker::Local { .. }
+            | Asker::Import { .. }
+            | Asker::Change { .. }
+            | Asker::Nobody => self.setup.settings.wait_s,
         };
         let entry = Entry {
             keeper: Some(keeper.to_string()),
@@ -260,7 +167,7 @@ impl Agent {
         self.tell_keepers(turn, event);
     }
 
-    fn ask_keeper(
+    pub(crate) fn ask_keeper(
         &mut self,
         turn: &mut Turn<'_, '_>,
         asker: Asker,
@@ -476,7 +383,7 @@ impl Whom {
     }
 }
 
-fn entry_for(kept: &KeptKey, entry: Entry) -> Entry {
+pub(crate) fn entry_for(kept: &KeptKey, entry: Entry) -> Entry {
     Entry {
         key: Some(kept.name.to_string()),
         ..entry
@@ -507,9 +414,6 @@ pub(crate) fn hop(bind: &SessionBind) -> Hop {
         forwarding: bind.forwarding,
     }
 }
-
-/// By the policy of this machine; no keeper was asked.
-const REFUSED_HERE: &str = "refused-here";
 
 /// A program or command went away.
 const WITHDRAWN: &str = "withdrawn";

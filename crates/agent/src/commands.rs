@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use keystead_core::{Algorithm, KeyType, MakeKeyRequest, Name, PairingId};
 use keystead_keeper::{self as keeper, PairingView};
 
-use crate::agent::{Action, Agent, ClientId, Turn};
+use crate::agent::{Agent, Turn};
 use crate::control::{
     Command, Failure, FailureKind, Keeper, KeeperState, Key, PROTOCOL, Reply, Status,
 };
+use crate::event::{Action, ClientId};
 use crate::key_files;
 use crate::log::Entry;
 

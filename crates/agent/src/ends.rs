@@ -5,9 +5,10 @@ use keystead_formats::ssh::PublicKey;
 use keystead_formats::ssh::agent::Response;
 use keystead_keeper::{Answer, KeeperError};
 
-use crate::agent::{Agent, ConnectionId, Turn};
+use crate::agent::{Agent, Turn};
 use crate::asks::{Ask, Asker, Said};
 use crate::control::{Failure, FailureKind, Key, Reply};
+use crate::event::ConnectionId;
 use crate::log::{Entry, hex};
 use crate::words::Words;
 

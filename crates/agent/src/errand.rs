@@ -7,8 +7,9 @@
 use keystead_formats::ssh::SessionBind;
 use keystead_formats::ssh::agent::{Identity, QUERY, Request, Response};
 
-use crate::agent::{Agent, ConnectionId, Turn};
+use crate::agent::{Agent, Turn};
 use crate::connection::{Frame, Work};
+use crate::event::ConnectionId;
 use crate::log::Entry;
 use crate::upstream::Came;
 
@@ -109,7 +110,9 @@ impl Agent {
         }
         match std::mem::take(&mut connection.work) {
             Work::Upstream(errand, _) => self.end_errand(turn, id, *errand, message),
-            other => connection.work = other,
+            other @ (Work::None | Work::Look(_) | Work::Ask(_) | Work::Pause(_)) => {
+                connection.work = other;
+            }
         }
     }
 

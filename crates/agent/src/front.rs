@@ -6,10 +6,11 @@ use keystead_formats::ssh::SessionBind;
 use keystead_formats::ssh::agent::{QUERY, Request, Response};
 
 use crate::adding::Change;
-use crate::agent::{Action, Agent, ConnectionId, Turn};
+use crate::agent::{Agent, Turn};
 use crate::asks::{Asker, Whom};
 use crate::connection::{Frame, Work};
 use crate::errand::{Door, Errand, Message, query};
+use crate::event::{Action, ConnectionId};
 use crate::local::{frame_of, secret};
 use crate::lock::Try;
 use crate::words::Words;

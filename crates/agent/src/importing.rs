@@ -5,10 +5,11 @@
 
 use keystead_core::{Constraints, ImportRequest, KeyForm, Name, RequestBody};
 
-use crate::agent::{Agent, Attached, ClientId, Turn};
+use crate::agent::{Agent, Turn};
 use crate::asks::{Asker, Whom};
 use crate::commands::usage;
 use crate::control::{Command, Failure};
+use crate::event::{Attached, ClientId};
 use crate::local::secret;
 
 impl Agent {

@@ -15,6 +15,7 @@ pub mod connection;
 pub mod control;
 mod ends;
 pub mod errand;
+pub mod event;
 pub mod evidence;
 pub mod front;
 mod importing;
@@ -36,4 +37,5 @@ mod signing;
 mod upstream;
 pub mod words;
 
-pub use agent::{Action, Agent, Attached, ClientId, ConnectionId, Event, Here, LoadError, Setup};
+pub use agent::{Agent, Here, LoadError, Setup};
+pub use event::{Action, Attached, ClientId, ConnectionId, Event};

@@ -7,8 +7,9 @@ use std::collections::VecDeque;
 
 use keystead_formats::ssh::agent::{Identity, MESSAGE_BYTES_MAX, Response};
 
-use crate::agent::{Agent, ConnectionId, Turn};
+use crate::agent::{Agent, Turn};
 use crate::errand::{Errand, list_request};
+use crate::event::ConnectionId;
 use crate::settings::UpstreamOrder;
 use crate::words::Words;
 

@@ -7,9 +7,10 @@ use keystead_core::{RequestBody, SecretBytes};
 use keystead_keeper::AskId;
 use keystead_keeper::local::{self, Local};
 
-use crate::agent::{Action, Agent, Turn};
+use crate::agent::{Agent, Turn};
 use crate::connection::Frame;
 use crate::errand::Message;
+use crate::event::Action;
 
 /// The link to it.
 #[derive(Default)]

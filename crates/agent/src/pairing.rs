@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use keystead_core::Name;
 use keystead_keeper::{self as keeper, PairError, PairProtocolError, PairingProgress, RelayUrl};
 
-use crate::agent::{Agent, ClientId, RELAY_FILE, Turn};
+use crate::agent::{Agent, RELAY_FILE, Turn};
 use crate::commands::usage;
 use crate::control::{Failure, FailureKind, Reply};
+use crate::event::ClientId;
 use crate::log::{Entry, hex};
 
 /// The pairing under way, of which there is one at a time.

@@ -3,18 +3,22 @@
 //! **Invariant:** a key is asked of where it lives: what was brought here at the local
 //! authenticator, what lives elsewhere at its keepers, all else at the agent that was there before.
 
-use keystead_core::{Evidence, KeyId, Purpose};
+use std::collections::VecDeque;
+
+use keystead_core::{Evidence, KeyId, Purpose, RequestBody, SignForm, SignRequest};
 use keystead_formats::ssh::agent::{FLAG_RSA_SHA2_256, FLAG_RSA_SHA2_512, Request, Response};
 use keystead_formats::ssh::{PublicKey, ToBeSigned, key::key_id};
 
-use crate::agent::{Action, Agent, ConnectionId, Turn};
-use crate::asks::{content_entry, hop};
+use crate::agent::{Agent, Turn};
+use crate::asks::{Asker, Others, Whom, content_entry, entry_for, hop};
 use crate::connection::Work;
 use crate::errand::Errand;
-use crate::evidence::{Look, Seen};
+use crate::event::{Action, ConnectionId};
+use crate::evidence::{Look, Seen, evidence};
 use crate::front::KeptKey;
 use crate::local::frame_of;
 use crate::log::Entry;
+use crate::policy::Case;
 use crate::words::Words;
 
 /// A signature that a program wants.
@@ -156,8 +160,105 @@ impl Agent {
                     By::Keepers(_) => self.ask_signature(turn, id, *wanted, seen),
                 }
             }
-            other => connection.work = other,
+            other @ (Work::None | Work::Ask(_) | Work::Upstream(..) | Work::Pause(_)) => {
+                connection.work = other;
+            }
         }
+    }
+
+    /// Asks the keepers for a signature, the first of them first.
+    pub(crate) fn ask_signature(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: ConnectionId,
+        wanted: Wanted,
+        seen: Seen,
+    ) {
+        let By::Keepers(keepers) = wanted.by else {
+            return;
+        };
+        let mut keepers = VecDeque::from(keepers);
+        let (Some(kept), Some(connection)) = (keepers.pop_front(), self.connections.get(&id))
+        else {
+            return;
+        };
+        let evidence = evidence(&wanted.content, connection.binds(), seen);
+        let entry = Entry {
+            host_names: evidence.host_names.clone(),
+            preimage_bytes: evidence.preimage.as_ref().map(Vec::len),
+            process: evidence.process_path.clone(),
+            ..self.entry_of(turn, id, &wanted.content, &wanted.message)
+        };
+        let entry = Entry {
+            fingerprint: Some(kept.key.fingerprint()),
+            ..entry_for(&kept, entry)
+        };
+        let case = Case {
+            key_name: kept.name.as_str(),
+            key: &kept.key,
+            content: &wanted.content,
+            binds: connection.binds(),
+            evidence: &evidence,
+        };
+        if let Err(refusal) = self.policy.judge(&case) {
+            let why = refusal.to_string();
+            let entry = Entry {
+                decision: REFUSED_HERE.to_owned(),
+                reason: Some(why.clone()),
+                ..entry
+            };
+            self.record(turn, &entry);
+            self.after_refusal(id);
+            return self.refuse(turn, id, &why);
+        }
+        let sign = SignRequest {
+            key: kept.key.id(),
+            form: SignForm::Ssh,
+            content: wanted.message.clone(),
+            flags: wanted.flags,
+            evidence,
+        };
+        let others = (!keepers.is_empty()).then(|| {
+            let sign = sign.clone();
+            Box::new(Others { keepers, sign })
+        });
+        let asker = Asker::Program {
+            connection: id,
+            key: kept.key.clone(),
+            message: wanted.message,
+            others,
+        };
+        self.ask_keeper(turn, asker, (kept, sign), entry);
+    }
+
+    /// Asks the local authenticator for a signature.
+    pub(crate) fn ask_local_signature(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: ConnectionId,
+        wanted: Wanted,
+    ) {
+        let (By::Local(key), Some(connection)) = (wanted.by, self.connections.get(&id)) else {
+            return;
+        };
+        let entry = Entry {
+            key: Some(key.name.clone()),
+            fingerprint: Some(key.fingerprint.clone()),
+            ..self.entry_of(turn, id, &wanted.content, &wanted.message)
+        };
+        if key.is_limited && connection.path().has_refused_bind {
+            let why = "a key that is limited to destinations, and a bind that was refused";
+            return self.refuse(turn, id, why);
+        }
+        let body = RequestBody::Sign(SignRequest {
+            key: key.id,
+            form: SignForm::Ssh,
+            content: wanted.message,
+            flags: wanted.flags,
+            evidence: local_evidence(&key, connection),
+        });
+        let asker = Asker::Local { connection: id };
+        self.ask(turn, asker, Whom::local(), body, entry);
     }
 
     /// The log's entry of a signature, but who is asked and how it ends.
@@ -227,3 +328,6 @@ pub(crate) fn local_evidence(
 
 /// Who signed, in the log, where it was the agent that was there before.
 const UPSTREAM: &str = "upstream";
+
+/// By the policy of this machine; no keeper was asked.
+const REFUSED_HERE: &str = "refused-here";

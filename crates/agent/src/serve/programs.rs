@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 
 use super::answers::Flow;
 use crate::addresses;
-use crate::agent::{Attached, ClientId, ConnectionId, Event};
 use crate::control::{Command, Reply};
+use crate::event::{Attached, ClientId, ConnectionId, Event};
 
 /// Reads one program's requests at the SSH agent socket; answers go out elsewhere.
 pub(super) async fn program(

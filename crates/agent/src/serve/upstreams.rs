@@ -10,9 +10,9 @@ use keystead_daemon::socket::{connect, peer};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
-use crate::agent::{ConnectionId, Event};
 use crate::connection::Frame;
 use crate::errand::Door;
+use crate::event::{ConnectionId, Event};
 
 /// All that are open.
 pub(super) struct Upstreams {

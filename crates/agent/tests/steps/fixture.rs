@@ -133,7 +133,12 @@ impl Bench {
         Self::on(MemoryDisk::new())
     }
 
-    pub(crate) fn on(mut disk: MemoryDisk) -> Self {
+    pub(crate) fn on(disk: MemoryDisk) -> Self {
+        Self::set(disk, Settings::default(), Here::default())
+    }
+
+    /// With these settings.
+    pub(crate) fn set(mut disk: MemoryDisk, settings: Settings, here: Here) -> Self {
         let keeper = Arc::new(Mutex::new(Fake::default()));
         let entry = key_entry("main", noted("ed25519"));
         let view = view(KEEPER, &entry);
@@ -144,12 +149,12 @@ impl Bench {
             unix_s: 1_700_000_000,
         };
         let setup = Setup {
-            settings: Settings::default(),
+            settings,
             host_name: Name::new("laptop").unwrap(),
             ssh_auth_sock: "/run/ssh.sock".into(),
             state_folder: "/state".into(),
             pid: 1,
-            here: Here::default(),
+            here,
         };
         let mut rng = ChaCha20Rng::from_seed([0; 32]);
         let mut io = Io {

@@ -8,8 +8,10 @@
     reason = "a fixture picks what it looks for, and fails the test when it cannot be read"
 )]
 
+mod added;
 mod commands;
 mod fixture;
 mod programs;
 mod rules;
 mod signatures;
+mod upstream;

@@ -1,0 +1,148 @@
+//! What happens to the agent, and what it wants done.
+//!
+//! **Invariant:** nothing here decides, and nothing secret in it can be shown.
+
+use std::net::SocketAddr;
+
+use keystead_keeper::{NetAction, NetEvent};
+
+use crate::connection::Frame;
+use crate::control::Reply;
+use crate::errand::Door;
+use crate::evidence::{Look, Seen};
+use crate::local::LocalDoor;
+
+/// A connection to the SSH agent socket; numbers are never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConnectionId(pub u64);
+
+/// A connection to the control socket; numbers are never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientId(pub u64);
+
+/// What happens to the agent.
+pub enum Event {
+    /// A program connected to the SSH agent socket.
+    Connect {
+        /// Its number.
+        connection: ConnectionId,
+        /// Its process, if the system tells.
+        pid: Option<i32>,
+    },
+    /// It sent a whole frame.
+    Frame {
+        /// Which.
+        connection: ConnectionId,
+        /// The frame's body.
+        frame: Frame,
+    },
+    /// It hung up, or broke the rules of frames.
+    HangUp {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// What [`Action::Look`] found.
+    Look {
+        /// Which.
+        connection: ConnectionId,
+        /// What was found.
+        seen: Seen,
+    },
+    /// A line on the control socket.
+    Command {
+        /// From whom.
+        client: ClientId,
+        /// The line.
+        line: Vec<u8>,
+        /// What came behind it, where the line announced something.
+        attached: Option<Attached>,
+        /// This machine's addresses at this moment.
+        addresses: Vec<SocketAddr>,
+    },
+    /// A message of the agent that was there before.
+    Upstream {
+        /// For which connection.
+        connection: ConnectionId,
+        /// The message; none when it cannot be reached, or hung up.
+        message: Option<Frame>,
+    },
+    /// The local authenticator says something.
+    Local {
+        /// As it came; none when it has ended, or could not be started.
+        bytes: Option<Vec<u8>>,
+    },
+    /// Keys that were brought here are to be forgotten (`SIGUSR1`).
+    Forget,
+    /// A control connection ended.
+    Leave {
+        /// Which.
+        client: ClientId,
+    },
+    /// The network says something.
+    Net(NetEvent),
+    /// [`Agent::next_wake_ms`] has come.
+    Tick,
+}
+
+/// Bytes behind a command's line.
+pub struct Attached {
+    /// A key file.
+    pub key: Frame,
+    /// What opens it.
+    pub passphrase: Option<Frame>,
+}
+
+/// What the agent wants done.
+#[derive(Debug)]
+pub enum Action {
+    /// Answer a program.
+    Answer {
+        /// Which.
+        connection: ConnectionId,
+        /// The message, without its length.
+        message: Vec<u8>,
+    },
+    /// Close a program's connection.
+    Close {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// Look at the process that asks, and come back with [`Event::Look`].
+    Look {
+        /// For which connection.
+        connection: ConnectionId,
+        /// The process.
+        pid: i32,
+        /// What to look for.
+        look: Look,
+    },
+    /// Write a line to a process's terminal.
+    Say {
+        /// The process.
+        pid: i32,
+        /// The line, without its end.
+        line: String,
+        /// Somebody has to do something: where there is no terminal the desktop may show it.
+        is_asking: bool,
+    },
+    /// Answer on the control socket.
+    Reply {
+        /// Whom.
+        client: ClientId,
+        /// What.
+        reply: Reply,
+    },
+    /// For the agent that was there before.
+    Upstream {
+        /// In the name of which connection.
+        connection: ConnectionId,
+        /// What.
+        door: Door,
+    },
+    /// For the local authenticator.
+    Local(LocalDoor),
+    /// For the network.
+    Net(NetAction),
+    /// End the agent, once the replies are out.
+    Stop,
+}
