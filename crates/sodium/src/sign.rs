@@ -78,6 +78,84 @@ pub fn ecdsa(
     }
 }
 
+/// The hash that an RSA signature names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RsaHash {
+    /// SHA-1, 20 bytes.
+    Sha1,
+    /// SHA-256, 32 bytes.
+    Sha256,
+    /// SHA-512, 64 bytes.
+    Sha512,
+}
+
+/// An RSA key of two primes (RFC 8017 section 3.2), big-endian.
+#[derive(Clone, Copy)]
+pub struct RsaNumbers<'a> {
+    /// Modulus.
+    pub n: &'a [u8],
+    /// Public exponent.
+    pub e: &'a [u8],
+    /// Private exponent.
+    pub d: &'a [u8],
+    /// First prime.
+    pub p: &'a [u8],
+    /// Second prime.
+    pub q: &'a [u8],
+    /// d mod (p − 1).
+    pub dp: &'a [u8],
+    /// d mod (q − 1).
+    pub dq: &'a [u8],
+    /// q⁻¹ mod p.
+    pub q_inverse: &'a [u8],
+}
+
+/// Signs a message's `digest` by RSASSA-PKCS1-v1_5 (RFC 8017 section 8.2) into
+/// `out`. The numbers are not checked with each other here; the library checks
+/// the signature before it gives it, so that a fault gives no prime away.
+///
+/// # Errors
+/// [`Refused`] when they are of no key, the digest has not the hash's length,
+/// or `out` has not the modulus's.
+pub fn rsa(
+    numbers: &RsaNumbers<'_>,
+    hash: RsaHash,
+    digest: &[u8],
+    out: &mut [u8],
+) -> Result<(), Refused> {
+    let key = RsaKey::new(numbers)?;
+    let hash = match hash {
+        RsaHash::Sha1 => lc::NID_sha1,
+        RsaHash::Sha256 => lc::NID_sha256,
+        RsaHash::Sha512 => lc::NID_sha512,
+    };
+    // SAFETY: the key is whole.
+    let len = unsafe { lc::RSA_size(key.0.as_ptr()) };
+    if usize::try_from(len) != Ok(out.len()) {
+        return Err(Refused);
+    }
+    let mut written = 0;
+    // SAFETY: `digest` has the length that is passed, which the library
+    // compares with the hash's; `out` has the length of the modulus, which is
+    // what the library writes.
+    let status = unsafe {
+        lc::RSA_sign(
+            hash,
+            digest.as_ptr(),
+            digest.len(),
+            out.as_mut_ptr(),
+            &raw mut written,
+            key.0.as_ptr(),
+        )
+    };
+    let is_whole = usize::try_from(written) == Ok(out.len());
+    if status == 1 && is_whole {
+        Ok(())
+    } else {
+        Err(Refused)
+    }
+}
+
 /// The library refused a key, or gave no signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused;
@@ -98,10 +176,7 @@ impl EcKey {
                 Curve::P521 => lc::EC_group_p521(),
             }
         };
-        // SAFETY: `scalar` has the length that is passed; a null target makes a
-        // number that is owned from here on.
-        let number = unsafe { lc::BN_bin2bn(scalar.as_ptr(), scalar.len(), std::ptr::null_mut()) };
-        let number = Number(NonNull::new(number).ok_or(Refused)?);
+        let number = Number::new(scalar)?;
         // SAFETY: all three are whole; the library copies group and number.
         let is_set = unsafe {
             lc::EC_KEY_set_group(key.0.as_ptr(), group) == 1
@@ -118,8 +193,68 @@ impl Drop for EcKey {
     }
 }
 
+/// An RSA key of the library; freed, and wiped by that, on drop.
+struct RsaKey(NonNull<lc::RSA>);
+
+impl RsaKey {
+    fn new(numbers: &RsaNumbers<'_>) -> Result<Self, Refused> {
+        // SAFETY: takes nothing; the key is owned from here on.
+        let key = Self(NonNull::new(unsafe { lc::RSA_new() }).ok_or(Refused)?);
+        let rsa = key.0.as_ptr();
+        let [n, e, d] = [
+            Number::new(numbers.n)?,
+            Number::new(numbers.e)?,
+            Number::new(numbers.d)?,
+        ];
+        // SAFETY: all are whole; the key owns the three where it says 1.
+        if unsafe { lc::RSA_set0_key(rsa, n.0.as_ptr(), e.0.as_ptr(), d.0.as_ptr()) } != 1 {
+            return Err(Refused);
+        }
+        [n, e, d].into_iter().for_each(Number::give);
+        let [p, q] = [Number::new(numbers.p)?, Number::new(numbers.q)?];
+        // SAFETY: as above.
+        if unsafe { lc::RSA_set0_factors(rsa, p.0.as_ptr(), q.0.as_ptr()) } != 1 {
+            return Err(Refused);
+        }
+        [p, q].into_iter().for_each(Number::give);
+        let [dp, dq, inverse] = [
+            Number::new(numbers.dp)?,
+            Number::new(numbers.dq)?,
+            Number::new(numbers.q_inverse)?,
+        ];
+        let [first, second, third] = [&dp, &dq, &inverse].map(|it| it.0.as_ptr());
+        // SAFETY: as above.
+        if unsafe { lc::RSA_set0_crt_params(rsa, first, second, third) } != 1 {
+            return Err(Refused);
+        }
+        [dp, dq, inverse].into_iter().for_each(Number::give);
+        Ok(key)
+    }
+}
+
+impl Drop for RsaKey {
+    fn drop(&mut self) {
+        // SAFETY: owned by this value alone.
+        unsafe { lc::RSA_free(self.0.as_ptr()) }
+    }
+}
+
 /// A number of the library; wiped and freed on drop.
 struct Number(NonNull<lc::BIGNUM>);
+
+impl Number {
+    fn new(bytes: &[u8]) -> Result<Self, Refused> {
+        // SAFETY: `bytes` has the length that is passed; a null target makes a
+        // number that is owned from here on.
+        let number = unsafe { lc::BN_bin2bn(bytes.as_ptr(), bytes.len(), std::ptr::null_mut()) };
+        NonNull::new(number).map(Self).ok_or(Refused)
+    }
+
+    /// Gives the number away to a key of the library.
+    fn give(self) {
+        std::mem::forget(self);
+    }
+}
 
 impl Drop for Number {
     fn drop(&mut self) {
@@ -193,6 +328,38 @@ mod tests {
             check(curve, &[], len, Err(Refused));
             check(curve, &[1], 8, Err(Refused));
         }
+    }
+
+    #[test]
+    fn numbers_that_are_no_rsa_key_are_refused() {
+        for byte in [0, 1, 2, 0xff] {
+            let number = [byte; 256];
+            let numbers = RsaNumbers {
+                n: &number,
+                e: &[1, 0, 1],
+                d: &number,
+                p: &number,
+                q: &number,
+                dp: &number,
+                dq: &number,
+                q_inverse: &number,
+            };
+            let mut out = [0; 256];
+            let signed = rsa(&numbers, RsaHash::Sha256, &[7; 32], &mut out);
+            assert_eq!(signed, Err(Refused), "{byte}");
+        }
+        let none = RsaNumbers {
+            n: &[],
+            e: &[],
+            d: &[],
+            p: &[],
+            q: &[],
+            dp: &[],
+            dq: &[],
+            q_inverse: &[],
+        };
+        let signed = rsa(&none, RsaHash::Sha256, &[7; 32], &mut []);
+        assert_eq!(signed, Err(Refused));
     }
 
     #[test]

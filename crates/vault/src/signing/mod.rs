@@ -184,6 +184,21 @@ impl SigningKey {
         }
     }
 
+    /// Signs by RSA with SHA-1 (`ssh-rsa`, RFC 4253 section 6.6), as long as
+    /// the modulus. For the local authenticator alone, which stands in for
+    /// `ssh-agent` with keys that others put there for as long as it runs:
+    /// a lint keeps all else away from it.
+    ///
+    /// # Errors
+    /// [`SigningError::NoHash`] for what is no RSA key.
+    pub fn sign_with_sha1(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
+        let PublicKey::Rsa { e, n } = &self.public else {
+            return Err(SigningError::NoHash);
+        };
+        let private = self.private.expose();
+        memory::with_wiped_stack(|| rsa::sign_with_sha1(e, n, private, message))
+    }
+
     /// The private half, to be sealed.
     pub(crate) const fn private(&self) -> &SecretBytes {
         &self.private

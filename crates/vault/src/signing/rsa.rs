@@ -9,12 +9,11 @@
     reason = "one of the two places where private keys of a library may stand"
 )]
 
+use aws_lc_rs::digest;
 use aws_lc_rs::encoding::AsDer;
-use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeyPairComponents, KeySize, PublicKeyComponents};
-use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RSA_PKCS1_SHA512};
 use keystead_core::SecretBytes;
-use keystead_sodium::memory;
+use keystead_sodium::{memory, sign};
 
 use super::{PublicKey, RsaHash, SigningError, SigningKey};
 use crate::wire::Reader;
@@ -92,29 +91,7 @@ pub(super) fn generate(size: Size) -> Result<SigningKey, SigningError> {
 /// Whether the halves are of one key: the library compares n with p · q, d
 /// with e, and the rest with d, p and q.
 pub(super) fn check(e: &[u8], n: &[u8], private: &SecretBytes) -> Result<(), SigningError> {
-    pair(e, n, private.expose()).map(|_| ())
-}
-
-pub(super) fn sign(
-    e: &[u8],
-    n: &[u8],
-    private: &[u8],
-    hash: RsaHash,
-    message: &[u8],
-) -> Result<Vec<u8>, SigningError> {
-    let pair = pair(e, n, private)?;
-    let padding = match hash {
-        RsaHash::Sha256 => &RSA_PKCS1_SHA256,
-        RsaHash::Sha512 => &RSA_PKCS1_SHA512,
-    };
-    let mut signature = vec![0; pair.public_modulus_len()];
-    pair.sign(padding, &SystemRandom::new(), message, &mut signature)
-        .map_err(|_| SigningError::Broken)?;
-    Ok(signature)
-}
-
-fn pair(e: &[u8], n: &[u8], private: &[u8]) -> Result<KeyPair, SigningError> {
-    let numbers = Numbers::unpack(private).ok_or(SigningError::Broken)?;
+    let numbers = Numbers::unpack(private.expose()).ok_or(SigningError::Broken)?;
     KeyPair::from_components(&KeyPairComponents {
         public_key: PublicKeyComponents { n, e },
         d: numbers.d,
@@ -124,7 +101,57 @@ fn pair(e: &[u8], n: &[u8], private: &[u8]) -> Result<KeyPair, SigningError> {
         dQ: numbers.dq,
         qInv: numbers.q_inverse,
     })
+    .map(|_| ())
     .map_err(|_| SigningError::Broken)
+}
+
+pub(super) fn sign(
+    e: &[u8],
+    n: &[u8],
+    private: &[u8],
+    hash: RsaHash,
+    message: &[u8],
+) -> Result<Vec<u8>, SigningError> {
+    let (hash, algorithm) = match hash {
+        RsaHash::Sha256 => (sign::RsaHash::Sha256, &digest::SHA256),
+        RsaHash::Sha512 => (sign::RsaHash::Sha512, &digest::SHA512),
+    };
+    let digest = digest::digest(algorithm, message);
+    sign_digest(e, n, private, hash, digest.as_ref())
+}
+
+/// For [`SigningKey::sign_with_sha1`] alone.
+pub(super) fn sign_with_sha1(
+    e: &[u8],
+    n: &[u8],
+    private: &[u8],
+    message: &[u8],
+) -> Result<Vec<u8>, SigningError> {
+    let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, message);
+    sign_digest(e, n, private, sign::RsaHash::Sha1, digest.as_ref())
+}
+
+fn sign_digest(
+    e: &[u8],
+    n: &[u8],
+    private: &[u8],
+    hash: sign::RsaHash,
+    digest: &[u8],
+) -> Result<Vec<u8>, SigningError> {
+    let numbers = Numbers::unpack(private).ok_or(SigningError::Broken)?;
+    let numbers = sign::RsaNumbers {
+        n,
+        e,
+        d: numbers.d,
+        p: numbers.p,
+        q: numbers.q,
+        dp: numbers.dp,
+        dq: numbers.dq,
+        q_inverse: numbers.q_inverse,
+    };
+    let mut signature = vec![0; n.len()];
+    sign::rsa(&numbers, hash, digest, &mut signature).map_err(|_| SigningError::Broken)?;
+    Ok(signature)
 }
 
 /// The key of numbers that came together.

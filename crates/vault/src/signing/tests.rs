@@ -3,8 +3,8 @@
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA512, RsaPublicKeyComponents,
-    UnparsedPublicKey, VerificationAlgorithm,
+    RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PKCS1_2048_8192_SHA512, RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -211,6 +211,34 @@ fn what_was_not_said_is_not_assumed() {
     for key_type in [KeyType::SkEd25519, KeyType::SkEcdsaP256] {
         assert_eq!(refused(key_type, nothing), SigningError::NoPresence);
     }
+}
+
+#[test]
+fn sha_1_is_made_by_its_own_door_alone() {
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let key = SigningKey::generate(KeyType::Rsa3072, &mut rng).unwrap();
+    let signature = with_sha1(&key).unwrap();
+    let PublicKey::Rsa { e, n } = key.public() else {
+        panic!("another key")
+    };
+    let public = RsaPublicKeyComponents { n, e };
+    for (parameters, expected) in [
+        (&RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, true),
+        (&RSA_PKCS1_2048_8192_SHA256, false),
+    ] {
+        let verified = public.verify(parameters, b"message", &signature);
+        assert_eq!(verified.is_ok(), expected);
+    }
+    let other = SigningKey::generate(KeyType::Ed25519, &mut rng).unwrap();
+    assert_eq!(with_sha1(&other), Err(SigningError::NoHash));
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test of what the local authenticator alone may call"
+)]
+fn with_sha1(key: &SigningKey) -> Result<Vec<u8>, SigningError> {
+    key.sign_with_sha1(b"message")
 }
 
 #[test]
