@@ -133,7 +133,9 @@ impl Program {
     pub fn answer(&self, question: &str, keys: &str) -> Result<()> {
         // A key counts only a second after the question is on the screen; the
         // prompt is written anew each second.
-        let expression = compile(&format!("(?s){question}(?-s).*(?s)(.*Approve\\?){{2}}"))?;
+        let expression = compile(&format!(
+            "(?s){question}(?-s).*(?s)(.*Approve( all \\d+)?\\?){{2}}"
+        ))?;
         let from = self.answered.get();
         let shown = &self.terminal.shown;
         let to = shown
@@ -258,9 +260,11 @@ impl Ended {
     pub fn said(&self) -> String {
         let mut text = String::new();
         for name in ["stdout", "stderr", "terminal"] {
-            let lines = self.stream(name).unwrap_or_default().lines();
-            let skipped = lines.clone().count().saturating_sub(LINES_SHOWN);
-            for line in lines.skip(skipped) {
+            let mut lines: Vec<&str> = self.stream(name).unwrap_or_default().lines().collect();
+            // A prompt that counts seconds is written again and again.
+            lines.dedup_by_key(|line| line.replace(|char: char| char.is_ascii_digit(), ""));
+            let skipped = lines.len().saturating_sub(LINES_SHOWN);
+            for line in lines.iter().skip(skipped) {
                 text.push_str(&format!("    {name}: {}\n", line.trim_end()));
             }
         }
@@ -371,7 +375,7 @@ pub(crate) const WAIT: Duration = Duration::from_secs(45);
 /// To the end of the line (ECMA-48 EL).
 const ERASE_LINE: &str = "\x1b[K";
 
-/// Of each stream, the last ones: a prompt that counts seconds writes many.
+/// Of each stream, the last ones.
 const LINES_SHOWN: usize = 25;
 
 /// A look at what nothing tells of by itself.

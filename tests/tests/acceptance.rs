@@ -26,8 +26,11 @@ scripts! {
     git_commit
     git_setup
     git_setup_refused
+    git_tag
+    granted
     hang_up
     hashed_known_hosts
+    holder_keys
     host_certificate
     key_import
     no_answer_then_local_key
@@ -35,8 +38,13 @@ scripts! {
     pair_asks_both
     pair_directly
     pair_no
+    pending_unpaired_here
+    pending_unpaired_there
     policy
     proxy_jump
+    readme
+    rebase
+    refuse_aborts
     refuse_then_local_key
     relay_restart
     rsa_host_key
@@ -46,13 +54,13 @@ scripts! {
     ssh_publish
     ssh_setup
     twenty_logins
+    twenty_logins_one_act
     two_authenticators
     two_hellos
     unbound
     unpair_here
     unpair_there
     wrong_passphrase
-    readme
     ; root:
     full_disk
     other_user
