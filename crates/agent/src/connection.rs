@@ -27,6 +27,8 @@ pub struct Connection {
     pub work: Work,
     /// Path of its program; the outer one is none before anybody has looked.
     pub(crate) process: Option<Option<String>>,
+    /// What was found for a login.
+    pub(crate) found: Option<Found>,
     /// Who was here before, for this program.
     pub(crate) upstream: Upstream,
     /// The holder said no, and the person has set that this is the end of it.
@@ -124,6 +126,22 @@ impl Connection {
     }
 }
 
+/// What can be shown for a login of this connection, from when and behind how many binds.
+pub(crate) struct Found {
+    pub(crate) evidence: Evidence,
+    pub(crate) at_ms: u64,
+    pub(crate) binds: usize,
+}
+
+impl Connection {
+    /// What was found for a login a moment ago, if nothing was proved since.
+    pub(crate) fn found(&self, now_ms: u64) -> Option<&Evidence> {
+        let found = self.found.as_ref()?;
+        let is_fresh = now_ms.saturating_sub(found.at_ms) < FOUND_MS;
+        (is_fresh && found.binds == self.binds.len()).then_some(&found.evidence)
+    }
+}
+
 /// The one request that is worked on.
 #[derive(Default)]
 pub enum Work {
@@ -144,6 +162,10 @@ pub enum Work {
 /// Requests that may wait behind one that a person is asked for. `ssh` sends one at a time;
 /// multiplexers a few.
 pub const WAITING_FRAMES_MAX: usize = 16;
+
+/// A program that logs in again and again over one connection is looked at every ten seconds: a
+/// look reads a dozen files of `/proc`.
+const FOUND_MS: u64 = 10_000;
 
 /// As much as one frame, so a connection holds at most two.
 pub const WAITING_BYTES_MAX: usize = 256 * 1024;

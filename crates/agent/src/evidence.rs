@@ -13,7 +13,9 @@ use keystead_formats::ssh::{SessionBind, ToBeSigned};
 /// What is worth looking for at the process that asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
-    /// Its program.
+    /// The path of its program, for the log.
+    Program,
+    /// Its program, where it comes from, and whether anybody sits there.
     Process,
     /// That, and the names of the host it speaks to.
     Hosts,

@@ -11,7 +11,7 @@ use keystead_formats::ssh::{PublicKey, ToBeSigned, key::key_id};
 
 use crate::agent::{Agent, Turn};
 use crate::asks::{Asker, Others, Whom, content_entry, entry_for, hop};
-use crate::connection::Work;
+use crate::connection::{Found, Work};
 use crate::errand::Errand;
 use crate::event::{Action, ConnectionId};
 use crate::evidence::{Look, Seen, evidence};
@@ -129,6 +129,13 @@ impl Agent {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
+        if let By::Keepers(_) = &wanted.by
+            && let ToBeSigned::UserAuth(_) = &wanted.content
+            && let Some(found) = connection.found(turn.now.mono_ms)
+        {
+            let found = found.clone();
+            return self.ask_signature(turn, id, wanted, found);
+        }
         let look = match &wanted.by {
             By::Keepers(_) => Look::at(&wanted.content, connection.binds()),
             By::Local(_) if connection.process.is_some() => {
@@ -155,10 +162,18 @@ impl Agent {
         match std::mem::take(&mut connection.work) {
             Work::Look(wanted) => {
                 connection.process = Some(seen.process_path.clone());
-                match &wanted.by {
-                    By::Local(_) => self.ask_local_signature(turn, id, *wanted),
-                    By::Keepers(_) => self.ask_signature(turn, id, *wanted, seen),
+                if let By::Local(_) = &wanted.by {
+                    return self.ask_local_signature(turn, id, *wanted);
                 }
+                let evidence = evidence(&wanted.content, connection.binds(), seen);
+                if matches!(wanted.content, ToBeSigned::UserAuth(_)) {
+                    connection.found = Some(Found {
+                        evidence: evidence.clone(),
+                        at_ms: turn.now.mono_ms,
+                        binds: connection.binds().len(),
+                    });
+                }
+                self.ask_signature(turn, id, *wanted, evidence);
             }
             other @ (Work::None | Work::Ask(_) | Work::Upstream(..) | Work::Pause(_)) => {
                 connection.work = other;
@@ -172,7 +187,7 @@ impl Agent {
         turn: &mut Turn<'_, '_>,
         id: ConnectionId,
         wanted: Wanted,
-        seen: Seen,
+        evidence: Evidence,
     ) {
         let By::Keepers(keepers) = wanted.by else {
             return;
@@ -182,7 +197,6 @@ impl Agent {
         else {
             return;
         };
-        let evidence = evidence(&wanted.content, connection.binds(), seen);
         let entry = Entry {
             host_names: evidence.host_names.clone(),
             preimage_bytes: evidence.preimage.as_ref().map(Vec::len),

@@ -25,6 +25,8 @@ pub struct Listener {
     /// manager made it.
     own_file: Option<(u64, u64)>,
     own_uid: u32,
+    /// The administrator may connect too.
+    admits_root: bool,
 }
 
 /// Who is at the other end, as the kernel says.
@@ -61,6 +63,7 @@ impl Listener {
             path,
             own_file: Some(own_file),
             own_uid: home::own_uid(),
+            admits_root: false,
         })
     }
 
@@ -102,7 +105,15 @@ impl Listener {
             path,
             own_file: None,
             own_uid: home::own_uid(),
+            admits_root: false,
         })
+    }
+
+    /// Admits uid 0 too, as OpenSSH's agent does: `sudo` keeps `SSH_AUTH_SOCK` where it is told to.
+    #[must_use]
+    pub const fn admitting_root(mut self) -> Self {
+        self.admits_root = true;
+        self
     }
 
     /// Where it listens.
@@ -129,11 +140,17 @@ impl Listener {
                 Err(error) => return Err(error),
             };
             match peer(&stream) {
-                Ok(peer) if peer.uid == self.own_uid => return Ok((stream, peer)),
+                Ok(peer) if self.admits(peer.uid) => return Ok((stream, peer)),
                 Ok(peer) => tracing::warn!(uid = peer.uid, pid = peer.pid, "another user, closed"),
                 Err(error) => tracing::warn!(%error, "peer unknown, closed"),
             }
         }
+    }
+}
+
+impl Listener {
+    const fn admits(&self, uid: u32) -> bool {
+        uid == self.own_uid || (self.admits_root && uid == ROOT_UID)
     }
 }
 
@@ -274,6 +291,9 @@ pub enum ConnectError {
         source: io::Error,
     },
 }
+
+/// Linux and every Unix: the administrator, who can read our memory anyway.
+const ROOT_UID: u32 = 0;
 
 /// Longest path of a Unix socket: `sun_path` has 108 bytes, one is a NUL (unix(7)).
 pub const PATH_BYTES_MAX: usize = 107;

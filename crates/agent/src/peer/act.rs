@@ -19,18 +19,12 @@ pub(super) fn intent(
     ancestors: &[Process],
 ) -> Option<Intent> {
     let root = root(process, ancestors);
-    let mut lines = ancestors
-        .iter()
-        .enumerate()
-        .filter(|(_, it)| it.name() == "git");
-    let nearest = lines.next();
-    let count = nearest.and_then(|(at, nearest)| {
-        let own = ancestors.get(at..).unwrap_or_default();
-        left(processes, nearest, own)
-    });
+    let nearest = ancestors.iter().position(|it| it.name() == "git");
+    let around = ancestors.get(nearest.unwrap_or(ancestors.len())..);
+    let count = around.and_then(|around| left(processes, around.first()?, around));
     Some(Intent {
         id: id(root)?,
-        what: what(root),
+        what: what(processes, root),
         count,
     })
 }
@@ -58,9 +52,10 @@ fn id(root: &Process) -> Option<[u8; 16]> {
 }
 
 /// `git rebase`, `ansible-playbook`, `deploy.sh`.
-fn what(root: &Process) -> String {
+fn what(processes: &Processes, root: &Process) -> String {
     let name = root.name();
-    let words = root.words();
+    let arguments = processes.arguments(root.pid);
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if name == "git" {
         return verb(&words).map_or_else(|| name.to_owned(), |verb| format!("git {verb}"));
     }
@@ -131,3 +126,125 @@ const INTERPRETERS: [&str; 8] = [
 
 /// A rebase of some ten thousand commits.
 const STATE_BYTES_MAX: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::super::processes::tests::Fake;
+    use super::*;
+
+    /// A terminal's shell (20), and one without a terminal (40) that a service started.
+    fn tree() -> Fake {
+        let fake = Fake::new("act");
+        fake.put(1, 0, 1, 0, "init");
+        fake.put(20, 1, 20, 34_817, "bash");
+        fake.put(21, 20, 20, 34_817, "ssh db1");
+        fake.put(22, 20, 20, 34_817, "bash ./deploy.sh all");
+        fake.put(23, 22, 20, 34_817, "ssh db1");
+        fake.put(24, 22, 20, 34_817, "ssh db2");
+        fake.put(
+            25,
+            20,
+            20,
+            34_817,
+            "/usr/bin/python3.13 /usr/bin/ansible-playbook site.yml",
+        );
+        fake.put(26, 25, 20, 34_817, "ssh db3");
+        fake.put(30, 22, 20, 34_817, "git -C there pull --rebase");
+        fake.put(31, 30, 20, 34_817, "/usr/libexec/git-core/git rebase -q");
+        fake.put(32, 31, 20, 34_817, "ssh-keygen -Y sign");
+        fake.put(33, 30, 20, 34_817, "ssh git@db1");
+        fake.put(40, 1, 40, 0, "sh -c backup");
+        fake.put(41, 40, 40, 0, "ssh db1");
+        fake
+    }
+
+    fn seen(fake: &Fake, pid: i32) -> Intent {
+        let processes = fake.processes();
+        let process = processes.read(pid).unwrap();
+        let ancestors = processes.ancestors(&process);
+        intent(&processes, &process, &ancestors).unwrap()
+    }
+
+    #[test]
+    fn what_a_request_is_part_of() {
+        let fake = tree();
+        let check = |pid, what| assert_eq!(seen(&fake, pid).what, what, "{pid}");
+        check(21, "bash");
+        check(23, "deploy.sh");
+        check(26, "ansible-playbook");
+        check(32, "git pull");
+        check(33, "git pull");
+        check(41, "sh");
+    }
+
+    #[test]
+    fn one_act_has_one_id() {
+        let fake = tree();
+        let same = |a, b| seen(&fake, a).id == seen(&fake, b).id;
+        assert!(same(23, 24) && same(32, 33));
+        assert!(!same(23, 26) && !same(23, 33) && !same(21, 23) && !same(21, 41));
+    }
+
+    /// Counts as git's files have them, in a work tree that is linked or not.
+    #[test]
+    fn signatures_that_are_still_to_come() {
+        let check = |git: &str, files: &[(&str, &str)], expected: Option<u32>| {
+            for linked in [false, true] {
+                let fake = Fake::new("left");
+                let work = fake.folder("work/sub");
+                let own = fake.folder(if linked {
+                    "main/worktrees/a"
+                } else {
+                    "work/.git"
+                });
+                if linked {
+                    let named = format!("gitdir: {}\n", own.display());
+                    std::fs::write(fake.folder("work").join(".git"), named).unwrap();
+                }
+                for (name, text) in files {
+                    let path = own.join(name);
+                    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                    std::fs::write(path, text).unwrap();
+                }
+                fake.put(30, 1, 30, 0, git);
+                fake.link(30, "cwd", &work);
+                fake.put(31, 30, 30, 0, "ssh-keygen -Y sign");
+                assert_eq!(seen(&fake, 31).count, expected, "{git}");
+            }
+        };
+        let steps = (
+            "rebase-merge/git-rebase-todo",
+            "pick a\nexec make\nreword b\n",
+        );
+        check(
+            "git rebase",
+            &[steps, ("rebase-merge/done", "pick c\n")],
+            Some(4),
+        );
+        check(
+            "git rebase",
+            &[steps, ("rebase-merge/done", "pick c\nreword d\n\n")],
+            Some(5),
+        );
+        check("git rebase", &[steps], Some(4));
+        check("git rebase", &[], None);
+        // What a rebase that stopped left behind is no count of another command.
+        check("git commit", &[steps], None);
+        let patches = [("rebase-apply/next", "2\n"), ("rebase-apply/last", "5\n")];
+        check("git am", &patches, Some(4));
+        check("git commit", &patches, None);
+        check(
+            "git am",
+            &[("rebase-apply/next", "6\n"), ("rebase-apply/last", "5\n")],
+            None,
+        );
+        check(
+            "git am",
+            &[("rebase-apply/next", "x"), ("rebase-apply/last", "5")],
+            None,
+        );
+        let picks = [("sequencer/todo", "pick a\npick b\n")];
+        check("git cherry-pick a b", &picks, Some(2));
+        check("git push", &picks, None);
+    }
+}

@@ -26,6 +26,12 @@ pub fn look(pid: i32, look: Look, home: Option<&Path>) -> Seen {
 }
 
 fn look_in(processes: &Processes, pid: i32, look: Look, home: Option<&Path>) -> Seen {
+    if look == Look::Program {
+        return Seen {
+            process_path: processes.link(pid, "exe"),
+            ..Seen::default()
+        };
+    }
     let Some(process) = processes.read(pid) else {
         return Seen::default();
     };
@@ -39,7 +45,7 @@ fn look_in(processes: &Processes, pid: i32, look: Look, home: Option<&Path>) -> 
         ..Seen::default()
     };
     match look {
-        Look::Process => {}
+        Look::Program | Look::Process => {}
         Look::Hosts => hosts::look(processes, &process, &mut seen, home),
         Look::Files => files::look(processes, &process, &mut seen),
     }
@@ -60,5 +66,8 @@ mod tests {
         assert!(!seen.parents.is_empty());
         assert!(seen.intent.is_some());
         assert_eq!(look(i32::MAX, Look::Hosts, None), Seen::default());
+        let program = look(pid, Look::Program, None);
+        assert_eq!(program.process_path.as_deref(), own.to_str());
+        assert_eq!(program.arguments, Vec::<String>::new());
     }
 }

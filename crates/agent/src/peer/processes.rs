@@ -38,6 +38,12 @@ impl Processes {
     }
 
     pub(super) fn read(&self, pid: i32) -> Option<Process> {
+        let mut process = self.read_without_arguments(pid)?;
+        process.arguments = self.arguments(pid);
+        Some(process)
+    }
+
+    fn read_without_arguments(&self, pid: i32) -> Option<Process> {
         let stat = read_short(&self.path(pid, "stat"), STAT_BYTES_MAX)?;
         let stat = String::from_utf8_lossy(&stat);
         // The program's name stands in parentheses and may hold any character.
@@ -55,20 +61,25 @@ impl Processes {
             terminal,
             started,
             path: self.link(pid, "exe"),
-            arguments: self.arguments(pid),
+            arguments: Vec::new(),
         })
     }
 
-    /// The processes that it comes from, the nearest first, without the system's first one.
+    /// The processes that it comes from, the nearest first, without the system's first one. Of
+    /// their command lines those of `git` alone are read: most say nothing.
     pub(super) fn ancestors(&self, process: &Process) -> Vec<Process> {
         let mut found: Vec<Process> = Vec::new();
         let mut parent = process.parent;
         // A parent that began later than its child is another process with its number.
         let mut started = process.started;
         while parent > 1 && found.len() < ANCESTORS_MAX {
-            let Some(next) = self.read(parent).filter(|it| it.started <= started) else {
+            let next = self.read_without_arguments(parent);
+            let Some(mut next) = next.filter(|it| it.started <= started) else {
                 break;
             };
+            if next.name() == "git" {
+                next.arguments = self.arguments(parent);
+            }
             parent = next.parent;
             started = next.started;
             found.push(next);
@@ -101,7 +112,7 @@ impl Processes {
         Some(value.to_owned())
     }
 
-    fn arguments(&self, pid: i32) -> Vec<String> {
+    pub(super) fn arguments(&self, pid: i32) -> Vec<String> {
         let Some(line) = read_short(&self.path(pid, "cmdline"), COMMAND_LINE_BYTES_MAX) else {
             return Vec::new();
         };

@@ -108,7 +108,7 @@ async fn serve(options: DropIn, ready: impl FnOnce()) -> Result<(), ServeError> 
         disk: &mut disk,
     };
     let agent = Agent::with(now, setup, Box::new(NoKeepers), &mut io)?;
-    let programs = Listener::passed(options.listener, options.socket)?;
+    let programs = Listener::passed(options.listener, options.socket)?.admitting_root();
     ready();
     let doors = Doors {
         programs,

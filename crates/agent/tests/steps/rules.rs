@@ -194,7 +194,7 @@ fn with_certified_key() -> Bench {
     let entry = key_entry("work", noted("p256"));
     let mut fake = bench.keeper.lock().unwrap();
     fake.keys = vec![entry.clone()];
-    fake.views[0].keys = vec![entry];
+    fake.views.first_mut().unwrap().keys = vec![entry];
     drop(fake);
     bench
 }

@@ -337,3 +337,31 @@ fn an_entry_is_written_even_when_the_program_hangs_up_while_it_is_looked_at() {
     assert!(bench.looked(Seen::default()).is_empty());
     assert!(bench.keeper.lock().unwrap().told.is_empty());
 }
+
+#[test]
+fn a_program_that_logs_in_again_is_looked_at_again_only_after_a_while() {
+    let mut bench = Bench::new();
+    bench.ask_for_login("login-ed25519");
+    bench.progress(approve("login-ed25519"));
+    let sign = captured("login-ed25519", ">").pop().unwrap();
+    let is_look = |actions: &[Action]| actions.iter().any(|it| matches!(it, Action::Look { .. }));
+    bench.now.mono_ms += 9_999;
+    assert!(!is_look(&bench.frame(&sign)));
+    bench.progress(approve("login-ed25519"));
+    bench.now.mono_ms += 1;
+    assert!(is_look(&bench.frame(&sign)));
+    bench.looked(Seen::default());
+    bench.progress(approve("login-ed25519"));
+    // Behind another hop it is another place.
+    let mut messages = captured("login-two-hops", ">");
+    messages.retain(|it| it.first() == Some(&27));
+    let mut bench = Bench::new();
+    for hop in messages.iter().skip(1) {
+        bench.frame(hop);
+        assert!(is_look(&bench.frame(&sign)));
+        bench.looked(Seen::default());
+        bench.progress(approve("login-ed25519"));
+        assert!(!is_look(&bench.frame(&sign)));
+        bench.progress(approve("login-ed25519"));
+    }
+}
