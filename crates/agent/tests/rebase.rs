@@ -128,10 +128,11 @@ fn check(repository: &Repository, arguments: &[&str], what: &str, expected: &[Op
     let intents: Vec<_> = seen.iter().map(|it| it.intent.as_ref().unwrap()).collect();
     let counts: Vec<Option<u32>> = intents.iter().map(|it| it.count).collect();
     assert_eq!(counts, expected, "{arguments:?}");
+    let id = intents.first().map(|it| it.id);
     assert!(
         intents
             .iter()
-            .all(|it| it.what == what && it.id == intents[0].id)
+            .all(|it| it.what == what && Some(it.id) == id)
     );
     assert!(
         seen.iter()
