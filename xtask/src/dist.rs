@@ -38,11 +38,23 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
             write(&folder.join("completions").join(file), &text)?;
         }
     }
+    let units = folder.join("systemd");
+    std::fs::create_dir_all(&units).about(units.display())?;
+    for unit in UNITS {
+        let from = root.join("packaging").join(unit);
+        std::fs::copy(from, units.join(unit)).about(unit)?;
+    }
     for name in ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "CHANGELOG.md"] {
         std::fs::copy(root.join(name), folder.join(name)).about(name)?;
     }
     say(&format!("All of it is in {}.", folder.display()));
     Ok(())
 }
+
+const UNITS: [&str; 3] = [
+    "keystead-agent.socket",
+    "keystead-agent.service",
+    "keystead-relay.service",
+];
 
 const PROGRAMS: [&str; 3] = ["keystead", "keystead-authenticator", "keystead-relay"];

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::binaries::{self, Profile};
 use crate::console::{say, step};
-use crate::failure::{About, Failure, Result, read, write};
+use crate::failure::{About, Failure, Result, read};
 use crate::setup::{self, For, Tools};
 use crate::workspace;
 
@@ -62,7 +62,7 @@ fn play(stage: &mut Stage, tools: &Tools, decide: Decide) -> Result<()> {
     sshd::start(stage, tools, &public_key)?;
     holder(stage, &passphrase, decide)?;
     login(stage, decide)?;
-    commit(stage, &public_key, decide)?;
+    commit(stage, decide)?;
     step("What the agent has recorded:");
     let log = stage.command(&["keystead", "log"]);
     stage.shown(log)
@@ -170,29 +170,17 @@ fn login(stage: &mut Stage, decide: Decide) -> Result<()> {
     Ok(())
 }
 
-fn commit(stage: &mut Stage, public_key: &str, decide: Decide) -> Result<()> {
-    step("Making a git commit signed by the same key (gpg.format=ssh).");
-    let folder = stage.folder().to_owned();
-    let key: Vec<&str> = public_key.split_whitespace().take(2).collect();
-    let key = key.join(" ");
-    write(&folder.join("key.pub"), &format!("{key}\n"))?;
-    write(&folder.join("allowed_signers"), &format!("{EMAIL} {key}\n"))?;
-    let repository = path(&folder.join("repository"));
+fn commit(stage: &mut Stage, decide: Decide) -> Result<()> {
+    step("Making a git commit signed by the same key, after `keystead git setup`.");
+    let repository = path(&stage.folder().join("repository"));
     let init = stage.command(&["git", "init", "--quiet", &repository]);
     stage.shown(init)?;
-    for (name, value) in [
-        ("user.name", "Alex"),
-        ("user.email", EMAIL),
-        ("gpg.format", "ssh"),
-        ("user.signingKey", &path(&folder.join("key.pub"))),
-        (
-            "gpg.ssh.allowedSignersFile",
-            &path(&folder.join("allowed_signers")),
-        ),
-    ] {
-        let command = stage.command(&["git", "-C", &repository, "config", name, value]);
+    for (name, value) in [("user.name", "Alex"), ("user.email", EMAIL)] {
+        let command = stage.command(&["git", "config", "--global", name, value]);
         stage.shown(command)?;
     }
+    let setup = stage.command(&["keystead", "git", "setup"]);
+    stage.shown(setup)?;
     ask(decide, "the commit");
     let message = "The key was elsewhere";
     let line = [
@@ -202,7 +190,6 @@ fn commit(stage: &mut Stage, public_key: &str, decide: Decide) -> Result<()> {
         "commit",
         "--quiet",
         "--allow-empty",
-        "-S",
         "-m",
         message,
     ];
@@ -245,6 +232,7 @@ fn next() {
     say("  keystead-authenticator run");
     say("  keystead pair --relay https://your.relay       here; then scan, or type the link there");
     say("  keystead ssh setup                             here; then: ssh user@host");
+    say("  keystead git setup                             here; then git signs every commit");
 }
 
 fn path(path: &Path) -> String {

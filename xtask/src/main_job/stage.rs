@@ -46,7 +46,6 @@ impl Stage {
         set("HOME", home.into());
         set("TMPDIR", temporary.into());
         set("KEYSTEAD_HOME", folder.join("keystead").into());
-        set("GIT_CONFIG_GLOBAL", "/dev/null".into());
         set("GIT_CONFIG_NOSYSTEM", "1".into());
         if let Some(libraries) = libraries {
             set("LD_LIBRARY_PATH", libraries.into());

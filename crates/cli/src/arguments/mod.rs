@@ -61,6 +61,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Policy(Policy),
     /// The agent that ssh and git speak to.
+    ///
+    /// By the name `ssh-agent` (a link to this program) it stands in for OpenSSH's: the same
+    /// options, the same output, nothing paired, and a local authenticator for added keys.
     #[command(subcommand)]
     Agent(Agent),
     /// Proof of what was asked and answered.

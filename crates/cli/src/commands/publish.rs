@@ -183,7 +183,8 @@ fn open(page: &str) -> bool {
 const GITHUB: Forge = Forge {
     name: "github",
     program: "gh",
-    login: &["--type", "authentication"],
+    // Its default, and versions before 2.24 have no such option.
+    login: &[],
     signing: &["--type", "signing"],
     page: "https://github.com/settings/ssh/new",
 };

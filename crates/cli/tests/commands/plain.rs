@@ -28,6 +28,18 @@ fn help_and_version_are_asked_for_and_mistakes_are_usage() {
         &["keeper", "rename", "a"],
         &["log", "-n", "many"],
         &["ssh", "setup", "--print", "--undo"],
+        &["ssh", "publish"],
+        &["ssh", "publish", "--", "-oProxyCommand=x"],
+        &["ssh", "publish", "a", "--port", "many"],
+        &["ssh", "certificate", "add"],
+        &["git", "setup", "--print", "--undo"],
+        &["git", "setup", "--signer", "mail-alone"],
+        &["key", "import"],
+        &["key", "import", "-", "--passphrase-fd", "0"],
+        &["policy", "set", "users"],
+        &["doctor", "-oProxyCommand=x"],
+        &["doctor", "--", "-oProxyCommand=x"],
+        &["run"],
         &["completions", "tcl"],
         &["pair"],
     ] {
@@ -172,7 +184,7 @@ fn completions_and_man_pages_know_every_command() {
     let home = Home::new("pages");
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = home.check(&["completions", shell], 0, "");
-        for word in ["unpair", "print-env", "verify"] {
+        for word in ["unpair", "print-env", "verify", "publish", "doctor"] {
             assert!(script.contains(word), "{shell} {word}");
         }
     }

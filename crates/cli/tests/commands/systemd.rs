@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -11,8 +12,32 @@ use crate::home::{Home, KEYSTEAD};
 fn systemd_finds_no_fault_in_the_units() {
     let home = Home::short("sv");
     home.check(&["agent", "install"], 0, "written to");
-    let folder = home.0.join(".config/systemd/user");
-    for unit in ["keystead-agent.socket", "keystead-agent.service"] {
+    verify(&home, &home.0.join(".config/systemd/user"));
+}
+
+/// What a distribution would install.
+#[test]
+fn nor_in_those_of_packages() {
+    let home = Home::short("sp");
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging");
+    for unit in UNITS {
+        let text = fs::read_to_string(packaging.join(unit)).unwrap();
+        // The program is not installed on every machine that runs tests.
+        let text = text.replace("/usr/bin/keystead", KEYSTEAD);
+        fs::write(home.0.join(unit), text).unwrap();
+    }
+    verify(&home, &home.0);
+    let installed = home.check(&["agent", "install", "--print"], 0, "");
+    let packaged = fs::read_to_string(packaging.join(UNITS[1])).unwrap();
+    for line in packaged.lines() {
+        let line = line.replace("/usr/bin/keystead", &format!("\"{KEYSTEAD}\""));
+        assert!(installed.contains(&line), "{line}");
+    }
+}
+
+#[track_caller]
+fn verify(home: &Home, folder: &Path) {
+    for unit in UNITS {
         let output = home
             .program("systemd-analyze")
             .args(["--user", "verify"])
@@ -22,12 +47,12 @@ fn systemd_finds_no_fault_in_the_units() {
             .output()
             .unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
-        assert!(
-            output.status.success() && !said.contains("keystead"),
-            "{unit}: {said}"
-        );
+        let is_clean = output.status.success() && !said.contains("keystead");
+        assert!(is_clean, "{unit}: {said}");
     }
 }
+
+const UNITS: [&str; 2] = ["keystead-agent.socket", "keystead-agent.service"];
 
 /// The service manager, as far as sockets go; killed with the test.
 struct Activator(Child);

@@ -29,7 +29,7 @@ pub(super) fn clock(status: Option<&Status>, entries: &[Entry]) -> Check {
         let message = format!("was set back: the log knows a time {back_s} s from now");
         return Check::doubtful("clock", message, hint);
     }
-    Check::good("clock", "agrees with the keepers that answered")
+    Check::good("clock", "no keeper that answered has another time")
 }
 
 /// Can the relay be reached?

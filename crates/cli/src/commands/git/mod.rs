@@ -54,16 +54,19 @@ pub(crate) fn setup(setup: &GitSetup) -> Result<(), Failure> {
         lines.push(own_line(setup, &config, key)?);
         settings.extend(signing(key)?);
     }
-    let mut wanted = Wanted {
+    let wanted = Wanted {
         config,
         allowed,
         settings,
         lines,
     };
-    if !setup.print {
-        wanted.write(known)?;
+    if setup.print {
+        return wanted.print();
     }
-    wanted.print()
+    wanted.write(known)?;
+    wanted.print()?;
+    say("`keystead git setup --undo` takes it all back, `keystead git test` tries it");
+    Ok(())
 }
 
 /// What is to be in the two files.
@@ -75,7 +78,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn write(&mut self, known: Option<Record>) -> Result<(), Failure> {
+    fn write(&self, known: Option<Record>) -> Result<(), Failure> {
         link_program()?;
         let before = text(&self.allowed)?;
         let mut signers = Signers::parse(&before)?;
@@ -97,18 +100,15 @@ impl Wanted {
         for (name, value) in &self.settings {
             record.set(&self.config, name, value)?;
         }
-        say(format_args!(
-            "{} and {} have these lines; `keystead git setup --undo` takes them back",
-            self.config.path.display(),
-            self.allowed.display()
-        ));
         Ok(())
     }
 
     fn print(&self) -> Result<(), Failure> {
+        say(format_args!("in {}:", self.config.path.display()));
         for (name, value) in &self.settings {
             print(format_args!("{name} = {value}"))?;
         }
+        say(format_args!("in {}:", self.allowed.display()));
         self.lines.iter().try_for_each(print)
     }
 }

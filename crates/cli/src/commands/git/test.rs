@@ -1,10 +1,14 @@
 //! `git test`: does a signed commit come out, and does git find its signature good?
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 
 use keystead_agent::log::{self, Entry};
+use rustix::process::Signal;
 use serde_json::json;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::{git, no_git};
 use crate::arguments::GitTest;
@@ -14,6 +18,10 @@ use crate::terminal::{harmless, print, print_json};
 
 /// `git test [--json]`
 pub(crate) fn run(test: &GitTest) -> Result<(), Failure> {
+    // git gets ^C too, and ends; the folder is still to be removed then.
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let _entered = runtime.enter();
+    let _caught = signal(SignalKind::interrupt())?;
     let folder = tempfile::Builder::new().prefix("keystead-git-").tempdir()?;
     let repository = folder.path();
     succeed(in_repository(repository).args(["init", "--quiet", "--template="]))?;
@@ -71,6 +79,10 @@ fn commit(repository: &Path) -> Result<(), Failure> {
         .map_err(|error| no_git(&error))?;
     if status.success() {
         return Ok(());
+    }
+    if status.signal() == Some(Signal::INT.as_raw()) {
+        let words = "ended by ^C; what was asked is withdrawn";
+        return Err(Failure::new(words).status(Status::Interrupted));
     }
     let entries = entries()?;
     Err(reason(entries.get(before..).and_then(<[Entry]>::last)))
