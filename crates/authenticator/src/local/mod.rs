@@ -35,6 +35,7 @@ use rand_core::CryptoRngCore;
 
 use identity::Identities;
 use lock::Lock;
+use sign::signed;
 use waiting::{Waiting, What};
 
 pub use security_key::SecurityKey;
@@ -312,8 +313,10 @@ impl Local {
             (What::Confirm(request), Done::Answered(true)) => {
                 self.confirmed(now, asked, wait, *request, actions);
             }
-            (What::Signature(expected), Done::Signed(signature)) => {
-                actions.push(self.signed(now, asked, &expected, signature));
+            (What::Own, Done::Signed(signature)) => actions.push(signed(now, asked, signature)),
+            (What::Foreign(expected), Done::Signed(signature)) => {
+                let signature = signature.filter(|it| expected.is_met_by(it));
+                actions.push(signed(now, asked, signature));
             }
             (What::Token(import), Done::Opened(keys)) => {
                 self.opened(now, asked, *import, keys, actions);

@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
-use keystead_core::{Outcome, ResponseBody, SessionBind as Evident, SignRequest};
+use keystead_core::{Algorithm, Outcome, ResponseBody, SessionBind as Evident, SignRequest};
 use keystead_daemon::Now;
 use keystead_formats::ssh::constraint::Path;
 use keystead_formats::ssh::key::Material;
-use keystead_formats::ssh::{SessionBind, ToBeSigned, pattern};
+use keystead_formats::ssh::wire::Writer;
+use keystead_formats::ssh::{PublicKey, SessionBind, ToBeSigned, pattern};
 use keystead_vault::{SignOptions, SigningKey};
 
 use super::identity::{Identity, Signer};
@@ -77,29 +78,18 @@ impl Local {
         actions.push(respond(now, asked, outcome, None));
     }
 
-    /// A signature that was made outside.
-    pub(super) fn signed(
-        &self,
-        now: Now,
-        asked: Asked,
-        expected: &Expected,
-        signature: Option<Vec<u8>>,
-    ) -> Action {
-        let is_right = |it: &Vec<u8>| expected.key.verify(&expected.content, it).is_ok();
-        match signature.filter(is_right) {
-            Some(signature) => approve(now, asked, signature),
-            None => {
-                tracing::warn!("not signed: the token or its program gave no signature");
-                respond(now, asked, Outcome::Refuse, None)
-            }
-        }
-    }
-
     /// In the order of OpenSSH's `process_sign_request2`: destination, person, web.
     fn verdict(&self, now: Now, identity: &Identity, request: &SignRequest) -> Verdict {
-        if is_rsa(identity) && SignOptions::from_flags(request.flags).rsa_hash.is_none() {
-            // RFC 8332 section 2: SHA-1 is what no flag asks for.
-            return Verdict::No(Outcome::Unsupported, "RSA with SHA-1".into());
+        if is_rsa(identity)
+            && matches!(identity.signer, Signer::Token { .. })
+            && SignOptions::from_flags(request.flags).rsa_hash.is_none()
+        {
+            return Verdict::No(Outcome::Unsupported, "RSA with SHA-1 by a token".into());
+        }
+        let limits = &identity.limits;
+        let is_web = matches!(identity.signer, Signer::SecurityKey(_));
+        if !limits.confirm && limits.destinations.is_none() && !is_web {
+            return Verdict::Make;
         }
         let content = ToBeSigned::parse(&request.content);
         let to = match destination(now, identity, request, &content) {
@@ -107,7 +97,7 @@ impl Local {
             Err(reason) => return Verdict::No(Outcome::Refuse, reason),
         };
         if let Signer::SecurityKey(key) = &identity.signer {
-            if !self.may_sign_all(key) && !is_of_ssh(&content) {
+            if !self.may_sign_all(key) && !is_of_ssh(&content, &identity.public) {
                 let reason = "a key of a web site signs SSH messages alone";
                 return Verdict::No(Outcome::Refuse, reason.into());
             }
@@ -142,40 +132,38 @@ impl Local {
             return;
         };
         let options = SignOptions::from_flags(request.flags);
-        let public = identity.public.clone();
         let content = request.content;
-        let work = match &identity.signer {
+        let (what, work) = match &identity.signer {
             Signer::Memory(key) if !is_rsa(identity) => {
-                actions.push(match sign_with(key, &content, options) {
-                    Some(signature) => approve(now, asked, signature),
-                    None => respond(now, asked, Outcome::Refuse, None),
-                });
+                actions.push(signed(now, asked, sign_with(key, &content, options)));
                 return;
             }
-            Signer::Memory(key) => Work::Sign(Slow {
-                key: Arc::clone(key),
-                content: content.clone(),
-                options,
-            }),
-            Signer::SecurityKey(key) => Work::SecurityKey {
-                key: Arc::clone(key),
-                content: content.clone(),
-                notice: format!("Touch the security key: {}", public.fingerprint()),
-            },
-            Signer::Token { provider, key } => Work::Token {
-                provider: provider.clone(),
-                work: TokenWork::Sign {
+            Signer::Memory(key) => {
+                let slow = Slow {
+                    key: Arc::clone(key),
+                    content,
+                    options,
+                };
+                (What::Own, Work::Sign(slow))
+            }
+            Signer::SecurityKey(key) => {
+                let work = Work::SecurityKey {
+                    key: Arc::clone(key),
+                    content: content.clone(),
+                    notice: format!("Touch the security key: {}", identity.public.fingerprint()),
+                };
+                (expect(identity, content), work)
+            }
+            Signer::Token { provider, key } => {
+                let work = TokenWork::Sign {
                     key: *key,
                     content: content.clone(),
                     flags: request.flags,
-                },
-            },
+                };
+                let provider = provider.clone();
+                (expect(identity, content), Work::Token { provider, work })
+            }
         };
-        let expected = Expected {
-            key: public,
-            content,
-        };
-        let what = What::Signature(expected);
         match self.waiting.open(asked, wait, what) {
             Some(job) => actions.push(Action::Start(job, work)),
             None => actions.push(respond(now, asked, Outcome::Busy, None)),
@@ -183,13 +171,31 @@ impl Local {
     }
 }
 
-fn is_rsa(identity: &Identity) -> bool {
-    matches!(identity.public.material(), Material::Rsa { .. })
-}
-
-fn approve(now: Now, asked: Asked, signature: Vec<u8>) -> Action {
+/// The answer with a signature, or that there is none.
+pub(super) fn signed(now: Now, asked: Asked, signature: Option<Vec<u8>>) -> Action {
+    let Some(signature) = signature else {
+        tracing::warn!("not signed: the key gave no signature");
+        return respond(now, asked, Outcome::Refuse, None);
+    };
     let body = ResponseBody::Signature(signature);
     respond(now, asked, Outcome::Approve, Some(body))
+}
+
+fn expect(identity: &Identity, content: Vec<u8>) -> What {
+    What::Foreign(Box::new(Expected {
+        key: identity.public.clone(),
+        content,
+    }))
+}
+
+impl Expected {
+    pub(super) fn is_met_by(&self, signature: &[u8]) -> bool {
+        self.key.verify(&self.content, signature).is_ok()
+    }
+}
+
+fn is_rsa(identity: &Identity) -> bool {
+    matches!(identity.public.material(), Material::Rsa { .. })
 }
 
 enum Verdict {
@@ -232,9 +238,13 @@ fn verified(evidence: &[Evident]) -> Result<Vec<SessionBind>, String> {
     evidence.iter().map(bind).collect()
 }
 
-/// OpenSSH's `check_websafe_message_contents`: a login or an SSHSIG.
-fn is_of_ssh(content: &ToBeSigned) -> bool {
-    matches!(content, ToBeSigned::UserAuth(_) | ToBeSigned::SshSig(_))
+/// OpenSSH's `check_websafe_message_contents`: a login with this key, or an SSHSIG.
+fn is_of_ssh(content: &ToBeSigned, key: &PublicKey) -> bool {
+    match content {
+        ToBeSigned::UserAuth(login) => login.key == *key,
+        ToBeSigned::SshSig(_) => true,
+        ToBeSigned::Certificate(_) | ToBeSigned::Opaque => false,
+    }
 }
 
 /// What the person reads: which key, and for what.
@@ -261,8 +271,24 @@ fn shown(text: &str) -> String {
 
 /// The signature as on the SSH wire.
 pub(super) fn sign_with(key: &SigningKey, content: &[u8], options: SignOptions) -> Option<Vec<u8>> {
+    if key.algorithm() == Algorithm::Rsa && options.rsa_hash.is_none() {
+        return sign_for_old_servers(key, content);
+    }
     let raw = key.sign(content, options).ok()?;
     signature_blob(&raw)
+}
+
+/// `ssh-rsa` (RFC 4253 section 6.6): RSA with SHA-1, which is what no flag asks for (RFC 8332
+/// section 2). Servers before OpenSSH 7.2 know no other; OpenSSH's agent makes it when it is
+/// asked, and so must whoever stands in for it. No other authenticator of ours does.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where SHA-1 is signed: a key that was added here, as to ssh-agent"
+)]
+fn sign_for_old_servers(key: &SigningKey, content: &[u8]) -> Option<Vec<u8>> {
+    let signature = key.sign_with_sha1(content).ok()?;
+    let blob = Writer::new().string(b"ssh-rsa").string(&signature);
+    Some(blob.into_bytes())
 }
 
 /// 128 bytes of a host's name or a namespace: a line and a half of a screen.

@@ -21,8 +21,10 @@ pub(super) struct Waiting {
 pub(super) enum What {
     /// A person's word, before this is signed.
     Confirm(Box<SignRequest>),
-    /// A signature that is made outside of the step, and must be one.
-    Signature(Expected),
+    /// A signature by a key of this process.
+    Own,
+    /// A signature by a foreign program or library.
+    Foreign(Box<Expected>),
     /// A token's keys.
     Token(Box<TokenImport>),
 }
@@ -32,12 +34,12 @@ impl What {
     pub(super) fn provider(self) -> Vec<PathBuf> {
         match self {
             Self::Token(import) => vec![import.provider],
-            Self::Confirm(_) | Self::Signature(_) => Vec::new(),
+            Self::Confirm(_) | Self::Own | Self::Foreign(_) => Vec::new(),
         }
     }
 }
 
-/// A signature made elsewhere counts only if it is this key's over this content.
+/// A foreign signature counts only if it is this key's over this content.
 pub(super) struct Expected {
     pub(super) key: PublicKey,
     pub(super) content: Vec<u8>,

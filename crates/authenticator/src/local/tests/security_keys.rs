@@ -73,6 +73,9 @@ fn the_token_is_asked_and_its_signature_checked() {
     assert_eq!(content, b"anything");
     let told = world.step(Event::Done(job, Done::Signed(Some(vec![1, 2, 3]))));
     assert_eq!(told.only().0, Outcome::Refuse);
+    let (_, told) = world.ask(sign(&entry, b"anything"));
+    let told = world.step(Event::Done(told.job(), Done::Signed(None)));
+    assert_eq!(told.only().0, Outcome::Refuse);
 }
 
 /// As OpenSSH's agent: taken, but it cannot sign.
@@ -136,6 +139,8 @@ fn a_key_of_a_web_site_signs_ssh_alone() {
         b"x",
     )
     .encode();
+    let other = PublicKey::ed25519(&[9; 32]);
+    let other_login = login(other.blob(), None);
     for no_restrict_websafe in [false, true] {
         for (application, content, is_signed) in [
             ("ssh:", Some(b"x".to_vec()), true),
@@ -147,6 +152,11 @@ fn a_key_of_a_web_site_signs_ssh_alone() {
             ),
             ("https://example.org", Some(sshsig.clone()), true),
             ("https://example.org", None, true),
+            (
+                "https://example.org",
+                Some(other_login.clone()),
+                no_restrict_websafe,
+            ),
         ] {
             let mut world = World::with(Options {
                 no_restrict_websafe,
