@@ -67,11 +67,17 @@ pub(super) fn read_short(path: &Path, bytes_max: usize) -> Option<Vec<u8>> {
         .custom_flags(i32::try_from(OFlags::NONBLOCK.bits()).ok()?)
         .open(path)
         .ok()?;
-    if !file.metadata().ok()?.is_file() {
+    let found = file.metadata().ok()?;
+    if !found.is_file() {
         return None;
     }
     let limit = u64::try_from(bytes_max).ok()?.saturating_add(1);
-    let mut content = Vec::new();
+    // The system's own files have no size before they are read; most fit a page.
+    let expected = usize::try_from(found.len())
+        .ok()?
+        .saturating_add(1)
+        .max(PAGE_BYTES);
+    let mut content = Vec::with_capacity(expected.min(bytes_max.saturating_add(1)));
     file.take(limit).read_to_end(&mut content).ok()?;
     (content.len() <= bytes_max).then_some(content)
 }
@@ -80,6 +86,9 @@ pub(super) fn read_short(path: &Path, bytes_max: usize) -> Option<Vec<u8>> {
 pub(super) fn read_text(path: &Path, bytes_max: usize) -> Option<String> {
     String::from_utf8(read_short(path, bytes_max)?).ok()
 }
+
+/// What one read(2) brings of most files in `/proc`.
+const PAGE_BYTES: usize = 4096;
 
 /// The options of `main()` in `ssh-keygen.c` of OpenSSH 10 that take a value.
 const OPTIONS_WITH_VALUE: &str = "CDEFGIJKMNOPRSTVWYZabdfjmnrstwz";

@@ -95,7 +95,8 @@ impl Destination {
     /// The first value of a setting counts, as in ssh_config(5).
     fn take_option(&mut self, letter: char, value: &str) -> Option<()> {
         match letter {
-            'F' => first(&mut self.config_file, value.to_owned()),
+            // ssh(1) goes by the last one.
+            'F' => self.config_file = Some(value.to_owned()),
             'l' => first(&mut self.user, value.to_owned()),
             'p' => first(&mut self.port, value.parse().ok()?),
             'o' => {
@@ -248,6 +249,18 @@ mod tests {
         ];
         let destination = Destination::parse(&arguments).unwrap();
         assert_eq!(destination.known_hosts_files, ["/a", "~/b", "/c"]);
+    }
+
+    #[test]
+    fn the_last_configuration_counts_and_the_first_of_other_settings() {
+        let line = "ssh -F a -p 23 -F b -p 24 -l alex root@h";
+        let arguments: Vec<&str> = line.split(' ').collect();
+        let destination = Destination::parse(&arguments).unwrap();
+        assert_eq!(destination.config_file.as_deref(), Some("b"));
+        assert_eq!(
+            (destination.port, destination.user.as_deref()),
+            (Some(23), Some("alex"))
+        );
     }
 
     #[test]
