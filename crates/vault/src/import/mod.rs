@@ -189,3 +189,6 @@ pub(crate) const RSA_BITS_MAX: usize = 8192;
 
 /// 64 bytes of a foreign name are shown. Why: no name of a standard is longer.
 const NAME_BYTES_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests;

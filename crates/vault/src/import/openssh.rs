@@ -145,3 +145,9 @@ const MAGIC: &[u8] = b"openssh-key-v1\0";
 
 /// Less than a block of the ciphers there are.
 const PADDING_BYTES_MAX: u8 = 15;
+
+/// The private part of a file that is not encrypted.
+#[cfg(test)]
+pub(super) fn plain_private(bytes: &[u8]) -> Result<&[u8], ImportError> {
+    File::read(bytes).map(|file| file.private)
+}
