@@ -254,6 +254,13 @@ const NEEDS: &[Need] = &[
         unpacks: true,
         test_only: true,
     },
+    // Other programs' keys, and their word on ours.
+    Need {
+        program: "openssl",
+        packages: &["openssl"],
+        unpacks: true,
+        test_only: true,
+    },
     // A token without hardware, for what ssh-add -s brings.
     Need {
         program: "softhsm2-util",

@@ -32,6 +32,7 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
         Ok(folder) => {
             count.one("build", true);
             tests(&root, &tools, &folder, &mut count)?;
+            tokens(&root, &tools, &folder, &mut count)?;
         }
         Err(failure) => {
             say(&failure.to_string());
@@ -71,25 +72,14 @@ fn checks(root: &Path, count: &mut Count) -> Result<()> {
 /// Unit tests, vectors, stored corpora, acceptance scripts, the documents' commands.
 fn tests(root: &Path, tools: &Tools, binaries: &Path, count: &mut Count) -> Result<()> {
     step("Running the tests. (Cargo compiles them first.)");
-    let report = workspace::target(root).join("nextest/default/junit.xml");
-    // A report of an earlier run must not be counted.
-    let _ = std::fs::remove_file(&report);
     let mut nextest = Program::cargo(root)
         .args(["nextest", "run", "--workspace", "--locked"])
-        .args(["--no-fail-fast", "--filterset", count::NO_PARTS])
-        .variable("KEYSTEAD_BIN_DIR", binaries)
-        .variable("PATH", tools.path(binaries)?);
-    if let Some(libraries) = tools.libraries() {
-        nextest = nextest
-            .variable("LD_LIBRARY_PATH", libraries)
-            .variable("PYTHONPATH", libraries.join("../python3/dist-packages"))
-            .variable("KEYSTEAD_UNPACKED", libraries);
-    }
+        .args(["--no-fail-fast", "--filterset", count::NO_PARTS]);
     if is_root() {
         nextest = nextest.args(["--run-ignored", "all"]);
     }
     let before = leftover::running(binaries);
-    let ended_well = nextest.shown()?;
+    counted(root, in_place(nextest, tools, binaries)?, count)?;
     for (pid, line) in leftover::running(binaries) {
         if !before.contains_key(&pid) {
             count.one(&format!("process {pid} outlives the tests: {line}"), false);
@@ -101,6 +91,49 @@ fn tests(root: &Path, tools: &Tools, binaries: &Path, count: &mut Count) -> Resu
             count.left_out(format!("{name} (needs root)"));
         }
     }
+    Ok(())
+}
+
+/// What is behind the feature `pkcs11`, which is off by default: the local
+/// authenticator built with it, and `ssh-add -s` with a token of SoftHSM.
+fn tokens(root: &Path, tools: &Tools, binaries: &Path, count: &mut Count) -> Result<()> {
+    step("Keys of tokens, with the feature pkcs11. (Cargo compiles it first.)");
+    let nextest = Program::cargo(root)
+        .args(["nextest", "run", "--locked", "--no-fail-fast"])
+        .args(["--package", "keystead-authenticator"])
+        .args(["--features", "pkcs11", "--filterset", "test(token)"]);
+    counted(root, in_place(nextest, tools, binaries)?, count)?;
+    let build = Program::cargo(root)
+        .args(["build", "--locked", "--package", "keystead-authenticator"])
+        .args(["--features", "pkcs11"]);
+    let play = Program::cargo(root)
+        .args(["run", "--locked", "--package", "keystead-tests"])
+        .args(["--bin", "play", "--", "tokens"]);
+    let is_played = build.shown()? && in_place(play, tools, binaries)?.shown()?;
+    count.one("the play of tokens", is_played);
+    Ok(())
+}
+
+/// With the programs that were built, and those that were found or unpacked.
+fn in_place(program: Program, tools: &Tools, binaries: &Path) -> Result<Program> {
+    let program = program
+        .variable("KEYSTEAD_BIN_DIR", binaries)
+        .variable("PATH", tools.path(binaries)?);
+    Ok(match tools.libraries() {
+        Some(libraries) => program
+            .variable("LD_LIBRARY_PATH", libraries)
+            .variable("PYTHONPATH", libraries.join("../python3/dist-packages"))
+            .variable("KEYSTEAD_UNPACKED", libraries),
+        None => program,
+    })
+}
+
+/// Runs nextest and counts by its report.
+fn counted(root: &Path, nextest: Program, count: &mut Count) -> Result<()> {
+    let report = workspace::target(root).join("nextest/default/junit.xml");
+    // A report of an earlier run must not be counted.
+    let _ = std::fs::remove_file(&report);
+    let ended_well = nextest.shown()?;
     let run = std::fs::read_to_string(&report)
         .ok()
         .and_then(|report| count::report(&report));

@@ -169,6 +169,7 @@ const RULES: &[Rule] = &[
             "keystead-vault",
             "keystead-daemon",
             "keystead-keeper",
+            "keystead-authenticator",
         ],
         never_reaches: &[],
     },
