@@ -74,13 +74,12 @@ impl Server {
         let mut frames = Frames::new();
         let mut has_timer = false;
         loop {
-            let mut state = self.state();
-            let wants_timer = state.local.next_wake_ms().is_some();
-            if wants_timer != has_timer {
-                socket.set_read_timeout(wants_timer.then_some(TICK))?;
-                has_timer = wants_timer;
+            let wait = self.wait();
+            // Without a timer, which is the rule, a request costs one read and one write.
+            if wait.is_some() || has_timer {
+                socket.set_read_timeout(wait)?;
             }
-            drop(state);
+            has_timer = wait.is_some();
             let read = match frames.fill(&mut socket) {
                 Ok(read) => read,
                 Err(error) if is_timer(&error) => {
@@ -92,12 +91,20 @@ impl Server {
             if read == 0 {
                 return Ok(());
             }
-            state = self.state();
+            let mut state = self.state();
             while let Some(frame) = frames.next()? {
                 self.take(&mut state, Event::Request(frame))?;
             }
             state.flush()?;
         }
+    }
+
+    /// How long nothing happens by time alone. What another thread adds has an end that was waited
+    /// for before.
+    fn wait(&self) -> Option<Duration> {
+        let wake_ms = self.state().local.next_wake_ms()?;
+        let wait_ms = wake_ms.saturating_sub(SystemClock.now().mono_ms);
+        Some(Duration::from_millis(wait_ms.clamp(1, WAIT_MS_MAX)))
     }
 
     /// One event, from whatever thread.
@@ -296,9 +303,9 @@ fn is_timer(error: &io::Error) -> bool {
     matches!(error.kind(), WouldBlock | TimedOut | Interrupted)
 }
 
-/// While something has an end, it is looked for each 0.1 s, which is the step in which a wrong
-/// passphrase is delayed. A key that is over is not used, whenever it is found.
-const TICK: Duration = Duration::from_millis(100);
+/// 10 s: a socket's timer stands still while the machine sleeps, and a key that is over shall be
+/// wiped soon after that. Used it is not, whenever it is found.
+const WAIT_MS_MAX: u64 = 10_000;
 
 const LENGTH_BYTES: usize = 4;
 

@@ -52,8 +52,13 @@ impl Askpass {
     }
 
     fn start(&self) -> Child {
+        self.start_with(("SSH_ASKPASS_REQUIRE", "force"))
+    }
+
+    fn start_with(&self, more: (&str, &str)) -> Child {
         let program = self.folder.path().join("askpass").display().to_string();
-        Child::start(&[("SSH_ASKPASS", &program), ("SSH_ASKPASS_REQUIRE", "force")])
+        let askpass = [("SSH_ASKPASS", &*program), ("SSH_ASKPASS_REQUIRE", "force")];
+        Child::start(&[&askpass[..], &[more]].concat())
     }
 
     /// Waits for a question.
@@ -70,7 +75,11 @@ impl Askpass {
     }
 
     fn answer(&self, asked: &Asked, answer: &str) {
-        let pipe = format!("answer.{}", asked.process);
+        self.answer_as(&asked.process, answer);
+    }
+
+    fn answer_as(&self, process: &str, answer: &str) {
+        let pipe = format!("answer.{process}");
         let mut pipe = File::create(self.folder.path().join(pipe)).unwrap();
         writeln!(pipe, "{answer}").unwrap();
     }
@@ -287,6 +296,51 @@ fn security_keys_sign_by_the_program_of_openssh() {
     }
 }
 
+/// The token of the tests has no PIN: the program says once that one is wanted, then is
+/// OpenSSH's.
+#[test]
+fn the_person_is_told_to_touch_and_asked_for_the_pin() {
+    let mut askpass = Askpass::new();
+    let key = security_key(askpass.folder.path(), "ed25519-sk");
+    let program = askpass.folder.path().join("helper");
+    let script = format!(
+        "#!/bin/sh\ncd {}\n\
+         if test -e touched; then exec {SK_PROGRAM}; fi\n\
+         touch touched\n\
+         read line < answer.touch\n\
+         printf '\\0\\0\\0\\11\\5\\0\\0\\0\\0\\0\\0\\0\\53'\n",
+        askpass.folder.path().display()
+    );
+    write_program(&program, &script);
+    let made = Command::new("mkfifo")
+        .arg(askpass.folder.path().join("answer.touch"))
+        .status();
+    assert!(made.unwrap().success());
+    let mut child = askpass.start_with(("SSH_SK_HELPER", &program.display().to_string()));
+    let keys = child.keys(import(KeyForm::Agent, &key, provided()));
+    child.send(sign(&keys[0], b"content", 0));
+
+    let notice = askpass.asked();
+    assert_eq!(notice.hint, "none");
+    assert!(
+        notice.question.contains("Touch the security key"),
+        "{}",
+        notice.question
+    );
+    let shown = watch(&notice);
+    askpass.answer_as("touch", "");
+    let pin = askpass.asked();
+    assert!(
+        has_ended(&shown),
+        "the notice is gone before the PIN is asked for"
+    );
+    assert_eq!(pin.hint, "");
+    assert!(pin.question.contains("PIN"), "{}", pin.question);
+    askpass.answer(&pin, "1234");
+    let response = child.response();
+    assert_eq!(response.outcome, Outcome::Approve);
+}
+
 #[test]
 fn a_program_that_gives_no_signature_refuses() {
     let folder = tempfile::tempdir().unwrap();
@@ -313,6 +367,9 @@ fn a_program_that_gives_no_signature_refuses() {
         Outcome::Refuse
     );
 }
+
+/// Debian's.
+const SK_PROGRAM: &str = "/usr/lib/openssh/ssh-sk-helper";
 
 /// The token of OpenSSH's own regression tests, which is software.
 const TOKEN: &str = "/usr/lib/openssh/regress/misc/sk-dummy/sk-dummy.so";
