@@ -243,8 +243,8 @@ mod tests {
             host_key: long.clone(),
             namespace: long.clone(),
             process: long.clone(),
-            intent: long.clone(),
-            files: vec![long.unwrap_or_default(); 16],
+            intent: long,
+            files: vec!["ä\n".repeat(80_000); 16],
             path: vec![format!("SHA256:{}", "x".repeat(43)); 16],
             ..Entry::own(1, "sign", Outcome::Approve)
         };

@@ -19,7 +19,7 @@ use crate::entry::Entry;
 use crate::question::Term;
 
 pub use file::GRANTS_FILE;
-pub use scope::{Blocked, KeyUse, Scope, block_words, grant_words};
+pub use scope::{Blocked, KeyUse, Scope, block_words, grant_words, granted_words};
 
 /// All grants and blocks.
 #[derive(Debug, Default)]

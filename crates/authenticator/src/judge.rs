@@ -7,7 +7,7 @@
 mod content;
 
 use keystead_core::{Algorithm, Constraints, Evidence, KeyEntry, Outcome, Purpose, SignRequest};
-use keystead_formats::ssh::constraint::{Destinations, Path};
+use keystead_formats::ssh::constraint::{Destinations, Forbidden, Path};
 use keystead_formats::ssh::userauth::UserAuth;
 use keystead_formats::ssh::{PublicKey, SessionBind, ToBeSigned};
 
@@ -102,16 +102,14 @@ fn check_flags(flags: u32, key: &KeyEntry, content: &ToBeSigned) -> Result<(), N
         (true, 0) => return unsupported("an RSA signature with SHA-1"),
         (true, _) => return unsupported("flags that name no one hash"),
     };
-    match content {
-        ToBeSigned::UserAuth(login) if !login.algorithm.starts_with(hash) => {
-            let reason = format!(
-                "the login is by {}, the signature by {hash}",
-                login.algorithm
-            );
-            Err(no(Outcome::Refuse, reason))
-        }
-        _ => Ok(()),
+    if let ToBeSigned::UserAuth(login) = content
+        && !login.algorithm.starts_with(hash)
+    {
+        let by = &login.algorithm;
+        let reason = format!("the login is by {by}, the signature by {hash}");
+        return Err(no(Outcome::Refuse, reason));
     }
+    Ok(())
 }
 
 /// The chain of binds, every signature in it verified.
@@ -151,15 +149,11 @@ fn check_destination(
     let refuse = |reason: String| no(Outcome::Refuse, reason);
     let limits = Destinations::parse(limits)
         .map_err(|_| refuse("the limits of this key cannot be read".to_owned()))?;
-    // A login may name the key by a certificate; that it is of this key is judged with the login.
-    let named = match content {
-        ToBeSigned::UserAuth(login) => login.key.clone(),
-        _ => {
-            return Err(refuse(
-                "the key is bound to destinations, and this is no login".into(),
-            ));
-        }
+    let ToBeSigned::UserAuth(login) = content else {
+        return Err(refuse(Forbidden::NoLogin.to_string()));
     };
+    // It may name the key by a certificate; that it is of this key is judged with the login.
+    let named = login.key.clone();
     let path = Path {
         binds,
         has_refused_bind: false,

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 pub use crate::question::{Answer, PartId, Question, QuestionId};
 
-use layout::{fit, question_lines, wrapped};
+use layout::{fit, parts_list, question_lines, wrapped};
 use menu::{Menu, Pressed};
 
 /// What the edge is to do.
@@ -265,21 +265,19 @@ impl Screen {
         };
         let mut lines = hidden;
         if question.count() > 1 {
-            for (at, part) in question.parts().enumerate() {
-                let number = format!("{:>2} ", at.saturating_add(1));
-                lines.push(wrapped(&number, &part.asked.line(), self.look.columns));
-            }
+            lines.push(parts_list(question, self.look.columns));
+        } else if !lines.is_empty() {
+            // What scrolled away is named again, next to where it is decided.
+            let again = format!("{}: {}", question.workstation, question.asked().line());
+            lines.push(format!("{}\n", self.look.bold(&again)));
         }
         if lines.is_empty() {
             return Vec::new();
         }
-        // What scrolled away is named again, next to where it is decided.
-        let again = format!("{}: {}", question.workstation, question.asked().line());
         let prompt = self.prompt(now_ms);
         vec![Draw::Text(format!(
-            "{CLEAR_LINE}{}{}\n{prompt}",
-            lines.concat(),
-            self.look.bold(&again)
+            "{CLEAR_LINE}{}{prompt}",
+            lines.concat()
         ))]
     }
 

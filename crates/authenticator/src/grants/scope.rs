@@ -159,21 +159,38 @@ impl Blocked {
     }
 }
 
-/// The words for what a grant made from `asked` would cover.
+/// The words for what a grant made from `asked` would cover; a name that only the workstation
+/// says carries a mark.
 #[must_use]
 pub fn grant_words(asked: &Asked) -> String {
+    words_for(asked, Hop::short)
+}
+
+/// The words for what a grant covers that was made from `asked`: the approval pinned the name.
+#[must_use]
+pub fn granted_words(asked: &Asked) -> String {
+    words_for(asked, |hop| hop.name().map_or_else(|| hop.short(), shown))
+}
+
+fn words_for(asked: &Asked, host: impl Fn(&Hop) -> String) -> String {
     match asked {
-        Asked::Login(Login {
-            user,
-            destination: Destination::Proved(hop),
-            way,
-            ..
-        }) => format!("{}@{}{}", shown(user), hop.short(), by_way_of(way)),
+        Asked::Login(login) => {
+            let host = match &login.destination {
+                Destination::Proved(hop) => host(hop),
+                Destination::NotProved(_) => "any host".to_owned(),
+            };
+            format!("{}@{host}{}", shown(&login.user), by_way_of(&login.way))
+        }
         Asked::Sign(sign) => {
             let plural = sign.git_form().map_or("signatures", GitForm::plural);
             format!("{plural}{}", by_way_of(&sign.way))
         }
-        other => other.line(),
+        // Never granted.
+        Asked::Certify(_)
+        | Asked::MakeKey(_)
+        | Asked::Import(_)
+        | Asked::Remove(_)
+        | Asked::Hosts(_) => asked.line(),
     }
 }
 

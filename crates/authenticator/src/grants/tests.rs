@@ -129,7 +129,8 @@ fn a_login_is_covered_by_the_same_and_by_nothing_else() {
         }),
         true,
     );
-    let others: [(&str, fn(&mut Login)); 8] = [
+    type Change = fn(&mut Login);
+    let others: [(&str, Change); 8] = [
         ("bound to its session alone", |it| {
             it.bound = Bound::ToSession
         }),

@@ -9,7 +9,7 @@ use super::questions::Pending;
 use super::standing::By;
 use super::{Holder, Step};
 use crate::entry::Entry;
-use crate::grants::{Blocked, Wanted, Words, block_words, grant_words};
+use crate::grants::{Blocked, Wanted, Words, block_words, grant_words, granted_words};
 use crate::question::{Answer, Term};
 use crate::show::Safe;
 
@@ -91,7 +91,7 @@ impl Holder {
     fn grant(&mut self, first: &Pending, term: Term, step: &mut Step<'_, '_>) -> Option<String> {
         let wanted = first.wanted.clone()?;
         let scope = wanted.scope.clone()?;
-        let words = self.words_of(first, grant_words(&first.asked));
+        let words = self.words_of(first, granted_words(&first.asked));
         let what = format!(
             "{} for {}, at most {} times",
             words.what,

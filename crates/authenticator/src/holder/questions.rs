@@ -167,10 +167,11 @@ impl Holder {
     ) -> String {
         let workstation = self.name_of(&pending.ticket.peer);
         let outcome = self.end_pending(pending, outcome, reason, step);
-        match outcome {
-            Outcome::Expire => self.go_quiet(pending, step),
-            Outcome::Withdraw => return format!("{} by {workstation}", ended(outcome)),
-            _ => {}
+        if outcome == Outcome::Expire {
+            self.go_quiet(pending, step);
+        }
+        if outcome == Outcome::Withdraw {
+            return format!("{} by {workstation}", ended(outcome));
         }
         ended(outcome).to_owned()
     }

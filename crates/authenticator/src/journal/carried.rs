@@ -1,7 +1,8 @@
 //! What a new log file takes over from the one before.
 //!
 //! **Invariant**: whoever recalls a log from its newest file alone knows the same of
-//! every pairing's receipts, of the ids of the last 24 h and of the hosts as from all.
+//! every pairing's receipts, of the ids of the last 24 h, of the uses of every grant that lives
+//! and of the hosts as from all.
 
 use std::collections::BTreeSet;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::kept_name;
 use crate::LoadError;
 use crate::entry::Entry;
+use crate::grants::LASTS_S_MAX;
 
 /// In a file's first entry: where the log comes from, and what of it is still needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +38,7 @@ pub(super) fn first_entry(
     let mut needed: Vec<Entry> = Vec::new();
     let mut pairings = BTreeSet::new();
     let mut hosts = BTreeSet::new();
+    let mut grants = BTreeSet::new();
     for entry in flat(entries).into_iter().rev() {
         let mut own = Entry {
             unix_s: entry.unix_s,
@@ -55,6 +58,15 @@ pub(super) fn first_entry(
         if entry.request_id.is_some() && age_s.saturating_mul(1_000) < FORGET_MS {
             own.request_id = entry.request_id;
             own.request_hash = entry.request_hash;
+            is_needed = true;
+        }
+        // Older than the longest grant it counts for none that lives.
+        if let (Some(grant), Some(_)) = (entry.grant, entry.grant_used)
+            && age_s <= LASTS_S_MAX
+            && grants.insert(grant)
+        {
+            own.grant = entry.grant;
+            own.grant_used = entry.grant_used;
             is_needed = true;
         }
         if own.decision == Outcome::Approve.as_str()
@@ -128,6 +140,30 @@ mod tests {
             host: Some("db1".into()),
             ..Entry::own(time, "sign", Outcome::Approve)
         }
+    }
+
+    #[test]
+    fn the_last_use_of_each_grant_is_carried_while_it_may_live() {
+        let used = |time: u64, grant: u64, used: u32| Entry {
+            grant: Some(grant),
+            grant_used: Some(used),
+            ..Entry::own(time, "sign", Outcome::Approve)
+        };
+        let entries = vec![
+            used(NOW_S - LASTS_S_MAX - 1, 1, 7),
+            used(NOW_S - LASTS_S_MAX, 2, 1),
+            used(NOW_S - 9, 3, 1),
+            used(NOW_S - 8, 3, 2),
+            Entry {
+                grant: Some(4),
+                ..Entry::own(NOW_S, "grant", Outcome::Approve)
+            },
+        ];
+        let first = first_entry(entries, 1, &[9; 32], NOW_S);
+        let again = first_entry(vec![first], 2, &[8; 32], NOW_S);
+        let carried = again.carried.unwrap().entries;
+        let uses: Vec<_> = carried.iter().map(|it| (it.grant, it.grant_used)).collect();
+        assert_eq!(uses, [(Some(2), Some(1)), (Some(3), Some(2))]);
     }
 
     #[test]

@@ -44,6 +44,8 @@ fn act_rows(question: &Question) -> Vec<Row> {
     let row = |label: &'static str, value: String, tone: Tone| Row { label, value, tone };
     let what = &act.what;
     match act.makes {
+        // One request alone is its own act.
+        Makes::Unknown if question.others.is_empty() => Vec::new(),
         Makes::Unknown => vec![row(
             "Part of",
             format!("{what} (the workstation's word)"),
@@ -92,6 +94,23 @@ fn others_row(question: &Question) -> Option<Row> {
         value,
         tone,
     })
+}
+
+/// Each of several requests, those that are the same in words once with their number.
+pub(super) fn parts_list(question: &Question, columns: usize) -> String {
+    let mut counted: Vec<(usize, String)> = Vec::new();
+    for part in question.parts() {
+        let line = part.asked.line();
+        match counted.iter_mut().find(|(_, it)| *it == line) {
+            Some((count, _)) => *count = count.saturating_add(1),
+            None => counted.push((1, line)),
+        }
+    }
+    let lines = counted.iter().map(|(count, line)| {
+        let mark = format!("{count:>2} × ");
+        wrapped(&mark, line, columns)
+    });
+    lines.collect()
 }
 
 fn row_lines(row: &Row, columns: usize, look: Look) -> Vec<String> {

@@ -183,7 +183,7 @@ fn what_does_not_fit_is_announced_and_shown_on_demand() {
     );
     let (_, more) = screen.key(b'm', 1_000);
     assert!(text(&more).contains("line 18\n"));
-    let end = "line 59\nlaptop: signature of a git commit with main\n<Approve? y/n  59 s left ";
+    let end = "line 59\nlaptop: signature of a git commit \"line 0\" with main\n<Approve? y/n  59 s left ";
     assert!(text(&more).ends_with(end), "{more:?}");
     assert!(screen.key(b'm', 1_000).1.is_empty());
     assert_eq!(pressed(&mut screen, b'n', 2_000), Some(Answer::Refuse));
@@ -269,8 +269,8 @@ fn several_are_one_question_with_their_number() {
     let (_, list) = screen.key(b'm', 1_000);
     let list = text(&list);
     for line in [
-        "   1 ssh login as alex at db1",
-        "   4 ssh login as alex at db2",
+        "   3 × ssh login as alex at db1",
+        "   1 × ssh login as alex at db2",
     ] {
         assert!(list.contains(line), "{list}");
     }

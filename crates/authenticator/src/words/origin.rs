@@ -51,7 +51,7 @@ impl Origin {
         // One word is the program's own name again.
         if self.arguments.len() > 1 {
             let words: Vec<String> = self.arguments.iter().map(|it| shown(it)).collect();
-            rows.push(plain("Command", clip(&words.join(" "), COMMAND_CHARS_MAX)));
+            rows.push(plain("Command", both_ends(&words.join(" "))));
         }
         if self.is_background {
             rows.push(warn("", "it runs in the background: nobody sits at it"));
@@ -74,6 +74,18 @@ impl Origin {
         entry.background = self.is_background.then_some(true);
         entry.files = self.files.iter().take(FILES_MAX).cloned().collect();
     }
+}
+
+/// A long command line without its middle: what it runs stands first, what it works on last.
+fn both_ends(text: &str) -> String {
+    let count = text.chars().count();
+    if count <= COMMAND_CHARS_MAX {
+        return text.to_owned();
+    }
+    let half = COMMAND_CHARS_MAX / 2;
+    let first: String = text.chars().take(half).collect();
+    let last: String = text.chars().skip(count.saturating_sub(half)).collect();
+    format!("{first} … {last}")
 }
 
 fn last_name(path: &str) -> &str {

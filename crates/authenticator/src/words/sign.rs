@@ -5,7 +5,7 @@ use keystead_core::Name;
 use super::login::way_row;
 use super::{Hop, Origin, Row, plain, shown, warn};
 use crate::entry::Entry;
-use crate::show::Safe;
+use crate::show::{Safe, clip};
 
 /// A signature in a namespace (SSHSIG).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,9 +90,21 @@ impl Sign {
     }
 
     pub(super) fn line(&self) -> String {
-        let what = match self.git_form() {
-            Some(form) => format!("signature of {}", form.one()),
-            None => format!("signature in the namespace {}", shown(&self.namespace)),
+        let what = match &self.content {
+            Content::Git {
+                form,
+                rows,
+                message,
+            } => {
+                format!(
+                    "signature of {}{}",
+                    form.one(),
+                    subject(*form, rows, message)
+                )
+            }
+            Content::Unreadable { .. } | Content::NotProved | Content::Differs => {
+                format!("signature in the namespace {}", shown(&self.namespace))
+            }
         };
         format!("{what} with {}", self.key)
     }
@@ -135,6 +147,22 @@ impl Sign {
     }
 }
 
+/// What tells one commit or tag from the next: the first line of its message, or its name.
+fn subject(form: GitForm, rows: &[(&'static str, String)], message: &str) -> String {
+    let subject = match form {
+        GitForm::Commit => Safe(message.lines().next().unwrap_or_default()).to_string(),
+        // Safe to show already, as every row.
+        GitForm::Tag => rows
+            .first()
+            .map(|(_, name)| name.clone())
+            .unwrap_or_default(),
+    };
+    if subject.is_empty() {
+        return String::new();
+    }
+    format!(" \"{}\"", clip(&subject, SUBJECT_CHARS_MAX))
+}
+
 impl Content {
     fn warning(&self) -> Option<Row> {
         let words = match self {
@@ -146,6 +174,9 @@ impl Content {
         Some(warn("Content", words))
     }
 }
+
+/// 72: the length to which people write subjects.
+const SUBJECT_CHARS_MAX: usize = 72;
 
 /// What OpenSSH's and git's own programs sign in (ssh-keygen(1), `-Y sign`; git-config(1)).
 const USUAL_NAMESPACES: [&str; 3] = ["git", "file", "email"];

@@ -132,7 +132,7 @@ fn signatures_in_a_namespace() {
                 message: "Mend it\n\nBecause \x1b[2J\n".into(),
             },
         ),
-        "signature of a git commit with main",
+        "signature of a git commit \"Mend it\" with main",
         "Sign|a git commit\nTree|4b82\nWith key|main\nMessage|Mend it\n|\n|Because \\u{1b}[2J\n",
     );
 }

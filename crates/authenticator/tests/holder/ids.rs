@@ -175,7 +175,7 @@ fn sixty_four_wait_and_the_next_is_busy() {
 }
 
 /// Lengthens the log as years of answers would, behind what stands there.
-fn fill_log(world: &mut World, bytes: usize) {
+pub(crate) fn fill_log(world: &mut World, bytes: usize) {
     use keystead_daemon::{Disk, Sync};
     let log = world.disk.read(LOG_FILE).unwrap().unwrap();
     let mut chain = keystead_core::LogChain::check(&log).chain;

@@ -217,7 +217,10 @@ fn a_commit_is_shown_only_when_its_hash_is_signed() {
         ..Evidence::default()
     };
     for (preimage, expected) in [
-        (Some(commit), "signature of a git commit with main"),
+        (
+            Some(commit),
+            "signature of a git commit \"Mend it\" with main",
+        ),
         (None, "signature in the namespace git with main"),
         (Some("tree"), "signature in the namespace git with main"),
     ] {

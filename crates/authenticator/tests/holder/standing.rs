@@ -62,7 +62,7 @@ fn a_login_is_granted_at_a_question_and_fires_to_its_count() {
     let how = world.settled.pop().unwrap().1;
     assert_eq!(
         how,
-        "approved; grant 1: alex@db1? for 1 hour, at most 3 times"
+        "approved; grant 1: alex@db1 for 1 hour, at most 3 times"
     );
     for used in 1..=3 {
         let asked = laptop.log_in(&mut world, &host);
@@ -83,7 +83,7 @@ fn a_login_is_granted_at_a_question_and_fires_to_its_count() {
         world
             .said
             .iter()
-            .any(|it| it == "grant 1 is over: alex@db1?, used 3 of 3 times")
+            .any(|it| it == "grant 1 is over: alex@db1, used 3 of 3 times")
     );
     assert!(grants(&mut world).grants.is_empty());
 }
@@ -636,4 +636,38 @@ fn a_grant_is_for_the_form_of_login_that_it_was_made_from() {
         let fired = ends(&mut world, &mut laptop, body(from_hostbound));
         assert_eq!(fired, Some(Outcome::Approve));
     }
+}
+
+#[test]
+fn a_log_that_goes_on_in_a_new_file_forgets_no_use() {
+    let (mut world, mut laptop) = World::paired(Decide::Ask);
+    let (key, host) = (world.key(), Host::new(5));
+    answered(
+        &mut world,
+        &mut laptop,
+        login(&key, &host, "db1"),
+        Answer::Grant(Term {
+            lasts_s: 3_600,
+            count_max: 2,
+        }),
+    );
+    let fired = ends(&mut world, &mut laptop, login(&key, &host, "db1"));
+    assert_eq!(fired, Some(Outcome::Approve));
+    crate::ids::fill_log(&mut world, 65 << 20);
+    world.restart();
+    let mut laptop = laptop.connect(&mut world);
+    let fired = ends(&mut world, &mut laptop, login(&key, &host, "db1"));
+    assert_eq!(fired, Some(Outcome::Approve));
+    assert!(
+        world
+            .said
+            .iter()
+            .any(|it| it.contains("goes on in a new file"))
+    );
+    world.restart();
+    let mut laptop = laptop.connect(&mut world);
+    assert_eq!(
+        ends(&mut world, &mut laptop, login(&key, &host, "db1")),
+        None
+    );
 }

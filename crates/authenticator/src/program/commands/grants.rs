@@ -40,10 +40,10 @@ fn talk(folders: &Folders, command: Command) -> Result<GrantLines, Failure> {
     let reply = converse(folders, None, async |talk: &mut Conversation| {
         ask(talk, command, None).await
     })?;
-    match reply {
-        Reply::Grants(lines) => Ok(lines),
-        _ => Err(strange()),
-    }
+    let Reply::Grants(lines) = reply else {
+        return Err(strange());
+    };
+    Ok(lines)
 }
 
 fn table(lines: &GrantLines) -> Result<(), Failure> {
