@@ -34,6 +34,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<SigningKey, ImportError> {
     };
     key.finish()?;
     match identifier {
+        // Both have their public half within.
+        RSA_ENCRYPTION | EC_PUBLIC_KEY if public.is_some() => Err(ImportError::Malformed),
         RSA_ENCRYPTION => {
             if !method.value(NULL)?.is_empty() {
                 return Err(ImportError::Malformed);
@@ -62,11 +64,11 @@ pub(super) fn read_encrypted(
     passphrase: Option<&SecretBytes>,
 ) -> Result<SigningKey, ImportError> {
     let mut outer = Der::new(bytes);
-    let mut info = outer.sequence()?;
+    let mut key = outer.sequence()?;
     outer.finish()?;
-    let method = info.sequence()?;
-    let encrypted = info.value(OCTET_STRING)?;
-    info.finish()?;
+    let method = key.sequence()?;
+    let encrypted = key.value(OCTET_STRING)?;
+    key.finish()?;
     let method = Pbes2::read(method)?;
     let passphrase = passphrase.ok_or(ImportError::NoPassphrase)?;
     let plain = cipher::open_pbes2(&method, passphrase, encrypted)?;
