@@ -1,5 +1,8 @@
-//! The private keys that `keystead-vault` takes in and gives back from the disk.
+//! The private keys that `keystead-vault` takes in and gives back from the disk, and those that
+//! stay in a token.
 
+use keystead_authenticator::local::{SecurityKey, SkReply};
+use keystead_core::SecretBytes;
 use keystead_vault::{SealedKey, SignOptions, SigningKey};
 
 /// A key that comes in signs, and its signature is of the algorithm that its public half names.
@@ -21,6 +24,13 @@ pub(crate) fn sealed(bytes: &[u8]) {
     if let Ok(sealed) = SealedKey::decode(bytes) {
         assert_eq!(sealed.encode(), bytes);
     }
+}
+
+/// A token's handle, and what OpenSSH's program says of it.
+pub(crate) fn security_key(bytes: &[u8]) {
+    let key = SecretBytes::fill(bytes.len(), |place| place.copy_from_slice(bytes));
+    let _ = SecurityKey::parse(key, None).map(|key| key.provider().map(str::len));
+    let _ = SkReply::parse(bytes);
 }
 
 /// RFC 8332 flag 4: every key can sign with it.
