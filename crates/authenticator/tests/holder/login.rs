@@ -25,16 +25,20 @@ impl Host {
         }
     }
 
-    pub(crate) fn bind(&self, session_id: &[u8], forwarding: bool) -> SessionBind {
-        let RawSignature::Ed25519(raw) =
-            self.0.sign(session_id, SignOptions::from_flags(0)).unwrap()
-        else {
+    /// An SSH signature by its key.
+    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
+        let options = SignOptions::from_flags(0);
+        let RawSignature::Ed25519(raw) = self.0.sign(message, options).unwrap() else {
             panic!("another key")
         };
+        signature::ed25519(&raw)
+    }
+
+    pub(crate) fn bind(&self, session_id: &[u8], forwarding: bool) -> SessionBind {
         SessionBind {
             host_key: self.public().blob().to_vec(),
             session_id: session_id.to_vec(),
-            signature: signature::ed25519(&raw),
+            signature: self.sign(session_id),
             forwarding,
         }
     }

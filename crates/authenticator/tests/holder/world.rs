@@ -8,6 +8,7 @@ use keystead_authenticator::entry::Entry;
 use keystead_authenticator::holder::{Action, Caller, Decide, Event, Holder, Options};
 use keystead_authenticator::journal::Journal;
 use keystead_authenticator::keyring::Keyring;
+use keystead_authenticator::namespaces::Namespaces;
 use keystead_authenticator::question::{Answer, PartId, Question, QuestionId};
 use keystead_channel::curve::{CloseCode, KeyPair, PublicKey};
 use keystead_channel::link::{
@@ -110,6 +111,12 @@ impl World {
     /// As [`World::restart`], and another decides.
     pub(crate) fn restart_with(&mut self, decide: Decide) {
         self.options.decide = decide;
+        self.restart();
+    }
+
+    /// As [`World::restart`], and other namespaces are asked for.
+    pub(crate) fn restart_in(&mut self, namespaces: Namespaces) {
+        self.options.namespaces = namespaces;
         self.restart();
     }
 
