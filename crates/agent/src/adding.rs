@@ -21,6 +21,7 @@ use crate::ends::End;
 use crate::errand::Errand;
 use crate::event::ConnectionId;
 use crate::local::secret;
+use crate::log::Entry;
 use crate::settings::AddTo;
 use crate::words::Words;
 
@@ -180,7 +181,10 @@ impl Agent {
             connection: id,
             bringing,
         };
-        let entry = turn.entry("import", "");
+        let entry = Entry {
+            key: name_of(comment).map(|it| it.to_string()),
+            ..self.entry_by(turn, id, "import")
+        };
         self.ask(turn, asker, whom, RequestBody::Import(import), entry);
     }
 
@@ -230,8 +234,8 @@ impl Agent {
             if !added.may_be_seen(connection.path(), turn.now.unix_s) {
                 return self.answer(turn, id, &Response::Failure);
             }
-            let ids = vec![added.id];
-            return self.forget(turn, id, ids);
+            let (ids, fingerprint) = (vec![added.id], added.fingerprint.clone());
+            return self.forget(turn, id, ids, Some(fingerprint));
         }
         let kept = self.keepers_of(key);
         let Some(kept) = kept.first() else {
@@ -254,7 +258,11 @@ impl Agent {
                 connection: id,
                 change: Change::LeaveCustody(key.to_vec()),
             };
-            let entry = turn.entry("remove", "");
+            let entry = Entry {
+                key: Some(kept.name.to_string()),
+                fingerprint: Some(kept.key.fingerprint()),
+                ..self.entry_by(turn, id, "remove")
+            };
             return self.ask(turn, asker, whom, body, entry);
         }
         let why = format!(
@@ -284,7 +292,7 @@ impl Agent {
             connection: id,
             change: Change::ForgetAll(frame.clone()),
         };
-        let entry = turn.entry("remove", "");
+        let entry = self.entry_by(turn, id, "remove");
         self.ask(turn, asker, Whom::local(), FORGET_ALL, entry);
     }
 
@@ -300,15 +308,24 @@ impl Agent {
         if ids.is_empty() {
             return self.send_errand(turn, id, frame.clone(), Errand::Pass);
         }
-        self.forget(turn, id, ids);
+        self.forget(turn, id, ids, None);
     }
 
-    fn forget(&mut self, turn: &mut Turn<'_, '_>, id: ConnectionId, keys: Vec<KeyId>) {
+    fn forget(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: ConnectionId,
+        keys: Vec<KeyId>,
+        fingerprint: Option<String>,
+    ) {
         let asker = Asker::Change {
             connection: id,
             change: Change::Forget(keys.clone()),
         };
-        let entry = turn.entry("remove", "");
+        let entry = Entry {
+            fingerprint,
+            ..self.entry_by(turn, id, "remove")
+        };
         self.ask(
             turn,
             asker,
@@ -324,6 +341,16 @@ impl Agent {
         if self.local.is_up() {
             let entry = turn.entry("remove", "");
             self.ask(turn, Asker::Nobody, Whom::local(), FORGET_ALL, entry);
+        }
+    }
+
+    /// The log's entry of a change that a program asks for.
+    pub(crate) fn entry_by(&self, turn: &Turn<'_, '_>, id: ConnectionId, kind: &str) -> Entry {
+        let connection = self.connections.get(&id);
+        Entry {
+            process: connection.and_then(|it| it.process.clone().flatten()),
+            pid: connection.and_then(|it| it.pid),
+            ..turn.entry(kind, "")
         }
     }
 

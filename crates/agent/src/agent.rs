@@ -129,6 +129,7 @@ impl Agent {
                 message,
             } => self.came_from_upstream(&mut turn, connection, message),
             Event::Local { bytes } => self.came_from_local(&mut turn, bytes.as_deref()),
+            Event::LocalAway { why } => self.local_away(&mut turn, &why),
             Event::Forget => self.forget_added(&mut turn),
             Event::Command {
                 client,

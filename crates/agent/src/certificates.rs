@@ -221,3 +221,112 @@ pub const SUFFIX: &str = "-cert.pub";
 
 /// Each is one more identity in the list, and servers count tries.
 const CERTIFICATES_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use keystead_core::KeyType;
+    use keystead_daemon::MemoryDisk;
+    use keystead_formats::ssh::signature;
+    use keystead_formats::ssh::wire::Writer;
+    use keystead_vault::{RawSignature, SignOptions, SigningKey};
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::*;
+
+    const KEY: [u8; 32] = [1; 32];
+
+    /// A certificate of [`KEY`] by an authority that is drawn.
+    fn certificate(after_unix_s: u64, before_unix_s: u64) -> PublicKey {
+        let mut rng = ChaCha20Rng::from_seed([9; 32]);
+        let authority = SigningKey::generate(KeyType::Ed25519, &mut rng).unwrap();
+        let signed = Writer::new()
+            .string(b"ssh-ed25519-cert-v01@openssh.com")
+            .string(&[5; 32])
+            .string(&KEY)
+            .u64(7)
+            .u32(1)
+            .string(b"alex@work")
+            .string(&Writer::new().string(b"alex").into_bytes())
+            .u64(after_unix_s)
+            .u64(before_unix_s)
+            .string(b"")
+            .string(b"")
+            .string(b"")
+            .string(&authority.public().to_blob())
+            .into_bytes();
+        let made = authority.sign(&signed, SignOptions::default()).unwrap();
+        let RawSignature::Ed25519(made) = made else {
+            unreachable!("it is an Ed25519 key");
+        };
+        let made = Writer::new().string(&signature::ed25519(&made));
+        PublicKey::from_blob(&[signed, made.into_bytes()].concat()).unwrap()
+    }
+
+    fn keys() -> Vec<(PublicKey, String)> {
+        vec![(PublicKey::ed25519(&KEY), "main.pub".to_owned())]
+    }
+
+    #[test]
+    fn a_certificate_is_offered_while_it_is_valid() {
+        let mut disk = MemoryDisk::new();
+        let mut certificates = Certificates::default();
+        let line = certificate(100, 200).line("");
+        certificates.add(&line, &keys(), &mut disk).unwrap();
+        let key = PublicKey::ed25519(&KEY);
+        let check = |now_unix_s, expected| {
+            assert_eq!(certificates.offered(&key, now_unix_s).count(), expected);
+        };
+        check(99, 0);
+        check(100, 1);
+        check(199, 1);
+        check(200, 0);
+        let other = PublicKey::ed25519(&[2; 32]);
+        assert_eq!(certificates.offered(&other, 150).count(), 0);
+        // One that has expired still leads to its key: the server says what is wrong with it.
+        assert_eq!(certificates.plain(certificate(100, 200).blob()), Some(&key));
+        assert_eq!(certificates.plain(key.blob()), None);
+    }
+
+    #[test]
+    fn the_later_certificate_of_a_key_takes_the_place_of_the_earlier() {
+        let mut disk = MemoryDisk::new();
+        let mut certificates = Certificates::default();
+        for end in [200, 300] {
+            let line = certificate(100, end).line("comment");
+            certificates.add(&line, &keys(), &mut disk).unwrap();
+        }
+        let (loaded, notices) = Certificates::load(&mut disk).unwrap();
+        assert_eq!((loaded.all().len(), notices.len()), (1, 0));
+        let terms = loaded.all()[0].terms().unwrap();
+        assert_eq!((terms.valid_before_unix_s, terms.serial), (300, 7));
+        assert_eq!(loaded.all()[0].file, "main-cert.pub");
+        certificates.remove("main-cert.pub", &mut disk).unwrap();
+        assert_eq!(disk.list(FOLDER).unwrap(), Vec::<String>::new());
+        let gone = certificates.remove("main-cert.pub", &mut disk);
+        assert!(matches!(gone, Err(CertificateError::Unknown)));
+    }
+
+    #[test]
+    fn a_changed_certificate_is_not_kept() {
+        let mut blob = certificate(100, 200).blob().to_vec();
+        let at = blob.windows(4).position(|it| it == b"alex").unwrap();
+        blob[at] = b'b';
+        let changed = PublicKey::from_blob(&blob).unwrap().line("");
+        let kept = Certificates::default()
+            .add(&changed, &keys(), &mut MemoryDisk::new())
+            .map(|_| ());
+        assert!(matches!(kept, Err(CertificateError::False)));
+    }
+
+    #[test]
+    fn a_full_disk_keeps_what_was_there() {
+        let mut disk = MemoryDisk::new();
+        disk.faults.full_above_bytes = Some(10);
+        let mut certificates = Certificates::default();
+        let line = certificate(100, 200).line("");
+        let kept = certificates.add(&line, &keys(), &mut disk).map(|_| ());
+        assert!(matches!(kept, Err(CertificateError::Disk { .. })));
+        assert_eq!(certificates.all().len(), 0);
+    }
+}

@@ -420,6 +420,20 @@ mod tests {
         check(r#"{"command":"pair","relay":"http://relay"}"#, Some(pair));
         let same = Command::Confirm { same: true };
         check(r#"{"command":"confirm","same":true}"#, Some(same));
+        let set = Command::SetPolicy {
+            key: None,
+            rule: "users".to_owned(),
+            value: "alex,root".to_owned(),
+        };
+        check(
+            r#"{"command":"set-policy","rule":"users","value":"alex,root"}"#,
+            Some(set),
+        );
+        let line = "ssh-ed25519-cert-v01@openssh.com AAAA".to_owned();
+        check(
+            r#"{"command":"add-certificate","line":"ssh-ed25519-cert-v01@openssh.com AAAA"}"#,
+            Some(Command::AddCertificate { line }),
+        );
         check(r#"{"command":"status","more":1}"#, None);
         check(r#"{"command":"later"}"#, None);
         check(r#"{"command":"confirm"}"#, None);

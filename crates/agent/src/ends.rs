@@ -3,6 +3,7 @@
 use keystead_core::{KeyEntry, Outcome, ResponseBody};
 use keystead_formats::ssh::PublicKey;
 use keystead_formats::ssh::agent::Response;
+use keystead_formats::ssh::key::fingerprint;
 use keystead_keeper::{Answer, KeeperError};
 
 use crate::agent::{Agent, Turn};
@@ -161,6 +162,9 @@ pub(crate) fn note(entry: &mut Entry, end: &End) {
         Ok(answer) => {
             answer.outcome.as_str().clone_into(&mut entry.decision);
             entry.request_hash = Some(hex(answer.request_hash.as_bytes()));
+            if let Some(ResponseBody::Keys(keys)) = &answer.body {
+                entry.fingerprint = keys.first().map(|it| fingerprint(&it.public_key));
+            }
             if let Some(receipt) = &answer.receipt {
                 entry.receipt = Some(hex(&receipt.bytes));
                 entry.receipt_signature = Some(hex(&receipt.signature));

@@ -68,8 +68,13 @@ pub enum Event {
     },
     /// The local authenticator says something.
     Local {
-        /// As it came; none when it has ended, or could not be started.
+        /// As it came; none when it has ended.
         bytes: Option<Vec<u8>>,
+    },
+    /// It could not be started.
+    LocalAway {
+        /// Why, for the person.
+        why: String,
     },
     /// Keys that were brought here are to be forgotten (`SIGUSR1`).
     Forget,

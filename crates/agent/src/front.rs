@@ -190,7 +190,7 @@ impl Agent {
             connection: id,
             change: Change::Lock(frame_of(frame)),
         };
-        let entry = turn.entry(if lock { "lock" } else { "unlock" }, "");
+        let entry = self.entry_by(turn, id, if lock { "lock" } else { "unlock" });
         self.ask(turn, asker, Whom::local(), body, entry);
     }
 

@@ -10,7 +10,8 @@ use keystead_keeper::local::{self, Local};
 use crate::agent::{Agent, Turn};
 use crate::connection::Frame;
 use crate::errand::Message;
-use crate::event::Action;
+use crate::event::{Action, ConnectionId};
+use crate::words::Words;
 
 /// The link to it.
 #[derive(Default)]
@@ -82,6 +83,17 @@ impl Agent {
             turn.act(Action::Local(LocalDoor::Stop));
             self.local_ended(turn);
         }
+    }
+
+    /// It could not be started: whoever brings something is told why.
+    pub(crate) fn local_away(&mut self, turn: &mut Turn<'_, '_>, why: &str) {
+        let asks = self.asks.values().filter(|it| it.pairing == local::ID);
+        let waiting: Vec<ConnectionId> = asks.filter_map(|it| it.asker.connection()).collect();
+        for connection in waiting {
+            self.say(turn, connection, &Words::RefusedHere { why });
+        }
+        self.notice(why.to_owned());
+        self.local_ended(turn);
     }
 
     fn local_ended(&mut self, turn: &mut Turn<'_, '_>) {

@@ -205,8 +205,8 @@ mod tests {
         };
         check("add_to = \"upstream\"", Ok(added(AddTo::Upstream)));
         check("add_to = \"local\"", Ok(added(AddTo::Local)));
-        let phone = AddTo::Keeper(Name::new("my phone").unwrap());
-        check("add_to = \"my phone\"", Ok(added(phone)));
+        let keeper = AddTo::Keeper(Name::new("my phone").unwrap());
+        check("add_to = \"my phone\"", Ok(added(keeper)));
         let all = Settings {
             upstream: Some("/run/agent".into()),
             upstream_order: UpstreamOrder::Before,

@@ -10,7 +10,7 @@ use keystead_daemon::{Clock, Disk, Io, SystemClock, SystemRng};
 use keystead_keeper::{Net, NetEvent};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::answers::Answers;
 use super::ends::{Ends, Word};
@@ -48,7 +48,7 @@ pub(super) struct Carrier {
     events: mpsc::Sender<Event>,
     came: mpsc::Receiver<Event>,
     last_id: u64,
-    programs: BTreeMap<ConnectionId, Answers>,
+    programs: BTreeMap<ConnectionId, Program>,
     clients: BTreeMap<ClientId, mpsc::UnboundedSender<Reply>>,
     client_tasks: JoinSet<()>,
     stop: bool,
@@ -204,12 +204,14 @@ impl Carrier {
                 connection,
                 message,
             } => {
-                if let Some(answers) = self.programs.get_mut(&connection) {
-                    answers.send(message);
+                if let Some(program) = self.programs.get_mut(&connection) {
+                    program.answers.send(message);
                 }
             }
             Action::Close { connection } => {
-                self.programs.remove(&connection);
+                if let Some(program) = self.programs.remove(&connection) {
+                    program.reader.abort();
+                }
             }
             Action::Look {
                 connection,
@@ -258,12 +260,12 @@ impl Carrier {
             LocalDoor::Start => match self.local_program.start() {
                 Ok(child) => self.local = Some(child),
                 Err(error) => {
-                    tracing::error!(%error, "keystead-authenticator cannot be started");
+                    let why = format!("keystead-authenticator cannot be started: {error}");
                     self.local = None;
                     // Not from within a step: what it asked is still being said.
                     let events = self.events.clone();
                     tokio::spawn(async move {
-                        let _ = events.send(Event::Local { bytes: None }).await;
+                        let _ = events.send(Event::LocalAway { why }).await;
                     });
                 }
             },
@@ -280,10 +282,12 @@ impl Carrier {
         let connection = ConnectionId(self.next_id());
         let (reader, writer) = stream.into_split();
         let (answers, flow) = Answers::new(writer);
-        self.programs.insert(connection, answers);
         self.step(Event::Connect { connection, pid });
         let events = self.events.clone();
-        tokio::spawn(programs::program(reader, connection, events, flow));
+        let task = tokio::spawn(programs::program(reader, connection, events, flow));
+        let reader = task.abort_handle();
+        let program = Program { answers, reader };
+        self.programs.insert(connection, program);
     }
 
     fn welcome_client(&mut self, stream: UnixStream) {
@@ -299,6 +303,12 @@ impl Carrier {
         self.last_id += 1;
         self.last_id
     }
+}
+
+/// A program that is connected.
+struct Program {
+    answers: Answers,
+    reader: AbortHandle,
 }
 
 /// What a carrier carries.

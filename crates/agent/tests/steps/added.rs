@@ -36,7 +36,7 @@ impl Play {
     }
 
     fn set(settings: Settings, here: Here) -> Self {
-        let mut bench = Bench::set(MemoryDisk::new(), settings, here);
+        let bench = Bench::set(MemoryDisk::new(), settings, here);
         // Nothing but what is brought.
         bench.keeper.lock().unwrap().keys.clear();
         Self { bench, asked: None }
@@ -47,7 +47,7 @@ impl Play {
         for action in &actions {
             if let Action::Local(LocalDoor::Send(message)) = action {
                 let (len, bytes) = message.0.split_first_chunk::<4>().unwrap();
-                assert_eq!(u32::from_be_bytes(*len) as usize, bytes.len());
+                assert_eq!(u32::try_from(bytes.len()), Ok(u32::from_be_bytes(*len)));
                 let asked = decode_request(bytes).unwrap();
                 self.asked = Some((asked, bytes.to_vec()));
             }
@@ -147,6 +147,11 @@ fn the_authenticator_is_started_for_the_first_key_and_gets_it_unread() {
     );
     let entry = play.bench.last_entry();
     assert_eq!((&*entry.kind, &*entry.decision), ("import", "approve"));
+    assert_eq!(
+        (entry.key.as_deref(), entry.pid),
+        (Some("caf\u{fffd}"), Some(PID))
+    );
+    assert!(entry.fingerprint.unwrap().starts_with("SHA256:"));
 }
 
 #[test]
@@ -253,6 +258,17 @@ fn with_its_end_its_keys_are_gone_and_who_waits_learns_it() {
     let actions = play.ask(&adding(None));
     let is_started = matches!(&actions[..], [Action::Local(LocalDoor::Start), ..]);
     assert!(is_started, "a new one");
+}
+
+#[test]
+fn one_that_cannot_be_started_is_told_of() {
+    let mut play = Play::new();
+    play.ask(&adding(None));
+    let why = "keystead-authenticator cannot be started: not found".to_owned();
+    let actions = play.bench.step(Event::LocalAway { why });
+    assert_eq!(one_answer(&actions), Response::Failure);
+    let line = "keystead: keystead-authenticator cannot be started: not found";
+    assert_eq!(lines(&actions).first(), Some(&line));
 }
 
 #[test]
