@@ -488,15 +488,9 @@ impl Peer {
             RequestBody::Sign(sign) if sign.key != key_id() => {
                 self.answer(id, Outcome::UnknownKey, None);
             }
-            RequestBody::Import(import) => {
-                let key = key_entry(import.name.clone().unwrap(), import.key.expose());
-                self.brought.push(key.clone());
-                self.answer(id, Outcome::Approve, Some(ResponseBody::Keys(vec![key])));
-            }
-            RequestBody::Remove { keys } => {
-                self.brought
-                    .retain(|it| !keys.is_empty() && !keys.contains(&it.id));
-                self.answer(id, Outcome::Approve, Some(ResponseBody::Empty));
+            RequestBody::Import(_) | RequestBody::Remove { .. } => {
+                let body = self.change_keys(&request.body);
+                self.answer(id, Outcome::Approve, Some(body));
             }
             RequestBody::Sign(_) | RequestBody::MakeKey(_) | RequestBody::Hosts => {
                 self.asked.push(id);
@@ -538,6 +532,22 @@ impl Peer {
                 self.revoke();
             }
             _ => self.answer(id, Outcome::Unsupported, None),
+        }
+    }
+
+    fn change_keys(&mut self, body: &RequestBody) -> ResponseBody {
+        match body {
+            RequestBody::Import(import) => {
+                let key = key_entry(import.name.clone().unwrap(), import.key.expose());
+                self.brought.push(key.clone());
+                ResponseBody::Keys(vec![key])
+            }
+            RequestBody::Remove { keys } => {
+                let stays = |it: &KeyEntry| !keys.is_empty() && !keys.contains(&it.id);
+                self.brought.retain(stays);
+                ResponseBody::Empty
+            }
+            _ => panic!("another kind"),
         }
     }
 
