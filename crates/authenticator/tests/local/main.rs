@@ -1,4 +1,10 @@
 //! `keystead-authenticator local` as a process, at a socket pair.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the tests' own functions: what fails there is a failed test"
+)]
 
 mod child;
 mod programs;
