@@ -1,8 +1,8 @@
 //! `.pub` files of the keys that are kept elsewhere, for `IdentityFile`, `user.signingkey` and
 //! `ssh-copy-id`.
 //!
-//! **Invariant:** the folder holds one file a key and no other `.pub` file; a name that a keeper
-//! gave never leads out of it.
+//! **Invariant:** the folder holds one file a key and no other `.pub` file but certificates; a name
+//! that a keeper gave never leads out of it.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -47,22 +47,23 @@ pub fn names(keys: &[KeptKey]) -> Vec<String> {
     let mut taken = BTreeSet::new();
     let mut names = Vec::new();
     for kept in keys {
-        let mut name = plain(kept.name.as_str());
-        if name.ends_with("-cert") {
-            // `NAME-cert.pub` is where OpenSSH looks for the certificate of `NAME.pub`.
-            name.push('_');
-        }
+        let name = plain(kept.name.as_str());
         let both = format!("{name}-{}", plain(kept.keeper.as_str()));
         let numbered = (2_u64..).map(|number| format!("{both}-{number}"));
         let free = [name, both.clone()]
             .into_iter()
             .chain(numbered)
-            .find(|name| !taken.contains(name))
+            .find(|name| !taken.contains(name) && !is_certificates(name))
             .unwrap_or_default();
         taken.insert(free.clone());
         names.push(format!("{free}.pub"));
     }
     names
+}
+
+/// `NAME-cert.pub` is where OpenSSH looks for the certificate of `NAME.pub`.
+fn is_certificates(stem: &str) -> bool {
+    format!("{stem}.pub").ends_with(certificates::SUFFIX)
 }
 
 /// Letters, digits and `._-@` stay; others become `_`, a dot in front too.
@@ -80,3 +81,36 @@ fn plain(name: &str) -> String {
 
 /// In the state folder.
 pub const FOLDER: &str = "keys";
+
+#[cfg(test)]
+mod tests {
+    use keystead_core::{Name, PairingId};
+    use keystead_formats::ssh::PublicKey;
+
+    use super::*;
+
+    #[test]
+    fn one_name_a_key_and_none_of_a_certificate() {
+        let check = |keys: &[(&str, &str)], expected: &[&str]| {
+            let kept = |(name, keeper): &(&str, &str)| KeptKey {
+                pairing: PairingId([1; 8]),
+                keeper: Name::new(*keeper).unwrap(),
+                name: Name::new(*name).unwrap(),
+                key: PublicKey::ed25519(&[1; 32]),
+            };
+            let keys: Vec<KeptKey> = keys.iter().map(kept).collect();
+            assert_eq!(names(&keys), expected);
+        };
+        check(&[("main", "a")], &["main.pub"]);
+        check(
+            &[("main", "a"), ("main", "b"), ("main", "b")],
+            &["main.pub", "main-b.pub", "main-b-2.pub"],
+        );
+        check(&[("../x", "a"), (".y", "a")], &["_._x.pub", "_y.pub"]);
+        check(&[("main-cert", "a")], &["main-cert-a.pub"]);
+        check(
+            &[("main", "a"), ("main", "cert")],
+            &["main.pub", "main-cert-2.pub"],
+        );
+    }
+}
