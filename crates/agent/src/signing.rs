@@ -141,7 +141,7 @@ impl Agent {
             By::Local(_) if connection.process.is_some() => {
                 return self.ask_local_signature(turn, id, wanted);
             }
-            By::Local(_) => Look::Process,
+            By::Local(_) => Look::Program,
         };
         connection.work = Work::Look(Box::new(wanted));
         match connection.pid {

@@ -20,6 +20,7 @@ use super::upstreams::Upstreams;
 use crate::agent::Agent;
 use crate::control::Reply;
 use crate::event::{Action, ClientId, ConnectionId, Event};
+use crate::evidence::Look;
 use crate::local::LocalDoor;
 use crate::notifications::Desktop;
 use crate::peer;
@@ -212,6 +213,15 @@ impl Carrier {
                 if let Some(program) = self.programs.remove(&connection) {
                     program.reader.abort();
                 }
+            }
+            // One link is read faster than a thread is asked to.
+            Action::Look {
+                connection,
+                pid,
+                look: look @ Look::Program,
+            } => {
+                let seen = peer::look(pid, look, None);
+                self.step(Event::Look { connection, seen });
             }
             Action::Look {
                 connection,

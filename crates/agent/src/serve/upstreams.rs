@@ -108,3 +108,72 @@ async fn reach(path: &Path) -> Option<UnixStream> {
     }
     Some(stream)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command, Stdio};
+    use std::time::Duration;
+
+    use keystead_formats::ssh::agent::Response;
+
+    use super::*;
+    use crate::errand::{Message, list_request};
+
+    const PROGRAM: ConnectionId = ConnectionId(1);
+
+    fn place(name: &str) -> PathBuf {
+        let place = std::env::temp_dir().join(format!("keystead-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&place);
+        std::fs::create_dir(&place).unwrap();
+        place
+    }
+
+    /// What comes of a list that is asked for there.
+    async fn list(path: &Path) -> Option<Frame> {
+        let (events, mut came) = mpsc::channel(8);
+        let mut upstreams = Upstreams::new(Some(path.to_owned()), events);
+        upstreams.act(PROGRAM, Door::Open);
+        upstreams.act(PROGRAM, Door::Send(Message(list_request())));
+        match came.recv().await {
+            Some(Event::Upstream {
+                connection: PROGRAM,
+                message,
+            }) => message,
+            _ => panic!("another event"),
+        }
+    }
+
+    fn ssh_agent(path: &Path) -> Child {
+        let mut agent = Command::new("ssh-agent");
+        let agent = agent.arg("-D").arg("-a").arg(path).stdout(Stdio::null());
+        agent.spawn().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_real_agent_answers_through_it() {
+        let place = place("upstream");
+        let path = place.join("socket");
+        let mut agent = ssh_agent(&path);
+        while !path.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let answer = list(&path).await.unwrap();
+        assert_eq!(
+            Response::parse(&answer),
+            Ok(Response::Identities(Vec::new()))
+        );
+        agent.kill().unwrap();
+        agent.wait().unwrap();
+        assert!(list(&path).await.is_none(), "nobody listens");
+        std::fs::remove_dir_all(&place).unwrap();
+    }
+
+    #[tokio::test]
+    async fn we_are_not_our_own_upstream() {
+        let place = place("ourselves");
+        let path = place.join("socket");
+        let _listener = tokio::net::UnixListener::bind(&path).unwrap();
+        assert!(list(&path).await.is_none());
+        std::fs::remove_dir_all(&place).unwrap();
+    }
+}
