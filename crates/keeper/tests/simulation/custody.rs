@@ -112,7 +112,10 @@ fn an_authenticator_on_this_machine_is_dialled_at_its_socket() {
     approve(&mut world, pairing, sign(b"blob"));
     world.run(1_000);
     let expected = format!("unix:{socket}");
-    assert_eq!(world.keepers.pairings()[0].addresses, [expected.clone()]);
+    assert_eq!(
+        world.keepers.pairings()[0].addresses[..],
+        [expected.as_str()]
+    );
     world.peers[peer].listens = Some(expected.clone());
     world.restart_agent();
     assert_eq!(world.keepers.pairings()[0].addresses, [expected]);

@@ -507,19 +507,7 @@ impl Peer {
                 }
             }
             RequestBody::Confirm { pair_key } => {
-                if let Stage::Approved(approved) = std::mem::replace(&mut self.stage, Stage::None) {
-                    let pair_key = Secret::fill(|to| *to = *pair_key.expose());
-                    let paired = approved.confirm(self.now_ms, pair_key).unwrap();
-                    self.paired = Some(Paired {
-                        keys: paired.own,
-                        client: paired.peer,
-                        pair_key: paired.pair_key,
-                    });
-                    self.standing = Standing::Paired;
-                    let paired = self.paired.as_ref().unwrap();
-                    let entry = (paired.keys.clone(), paired.client, Standing::Paired);
-                    self.listener = Some(Listener::new(vec![entry], &mut self.rng).unwrap());
-                }
+                self.store(pair_key);
                 self.answer(id, Outcome::Approve, Some(ResponseBody::Empty));
             }
             RequestBody::Cancel { target } => {
@@ -532,6 +520,22 @@ impl Peer {
                 self.revoke();
             }
             _ => self.answer(id, Outcome::Unsupported, None),
+        }
+    }
+
+    fn store(&mut self, pair_key: &Secret<32>) {
+        if let Stage::Approved(approved) = std::mem::replace(&mut self.stage, Stage::None) {
+            let pair_key = Secret::fill(|to| *to = *pair_key.expose());
+            let paired = approved.confirm(self.now_ms, pair_key).unwrap();
+            self.paired = Some(Paired {
+                keys: paired.own,
+                client: paired.peer,
+                pair_key: paired.pair_key,
+            });
+            self.standing = Standing::Paired;
+            let paired = self.paired.as_ref().unwrap();
+            let entry = (paired.keys.clone(), paired.client, Standing::Paired);
+            self.listener = Some(Listener::new(vec![entry], &mut self.rng).unwrap());
         }
     }
 
