@@ -63,35 +63,151 @@ fn print_entries(entries: &[Entry]) -> Result<(), Failure> {
     table.print()
 }
 
-/// What was asked, in a few words.
+/// What was asked, in a few words, and why it ended so.
 fn what(entry: &Entry) -> String {
-    let key = entry.key.as_deref().unwrap_or_default();
-    let asked = match (entry.kind.as_str(), &entry.user, &entry.namespace) {
-        (_, Some(user), _) => match destination(entry) {
-            Some(host) => format!("log in as {user}@{host} with {key}"),
-            None => format!("log in as {user} with {key}, destination not proved"),
-        },
-        (_, None, Some(namespace)) => format!("sign for {namespace} with {key}"),
-        ("sign", None, None) if entry.purpose.as_deref() == Some("opaque") => {
-            format!("sign something that nobody can read, with {key}")
-        }
-        ("sign", None, None) => "its receipt for what was taken back or came too late".to_owned(),
-        ("cancel", None, None) => "take back what was asked".to_owned(),
-        ("unpair", None, None) => "end the pairing".to_owned(),
-        ("make-key", None, None) => format!("make the key {key}"),
-        ("me", None, None) => "tell its keys and addresses".to_owned(),
-        ("confirm", None, None) => "confirm the pairing".to_owned(),
-        (kind, None, None) => kind.to_owned(),
-    };
+    let asked = asked(entry);
     match &entry.reason {
         Some(why) => format!("{asked} ({why})"),
         None => asked,
     }
 }
 
-/// The last host that proved itself, by name where one is known.
-fn destination(entry: &Entry) -> Option<&str> {
-    let hop = entry.path.last()?;
-    let name = entry.host_names.first();
-    Some(name.map_or(hop.host_key.as_str(), String::as_str))
+fn asked(entry: &Entry) -> String {
+    let key = entry.key.as_deref();
+    let with = |asked: &str| match key {
+        Some(key) => format!("{asked} with {key}"),
+        None => asked.to_owned(),
+    };
+    let named = |asked: &str| match key {
+        Some(key) => format!("{asked} {key}"),
+        None => asked.to_owned(),
+    };
+    match entry.kind.as_str() {
+        "sign" => match signed(entry) {
+            Some(asked) => with(&asked),
+            None => "its receipt for what was taken back or came too late".to_owned(),
+        },
+        "make-key" => named("make the key"),
+        "import" => named("take into custody"),
+        "remove" => named("remove"),
+        "lock" => "lock the agent".to_owned(),
+        "unlock" => "unlock the agent".to_owned(),
+        "policy" => named("set a rule"),
+        "add-certificate" => with("offer a certificate"),
+        "remove-certificate" => with("offer no longer a certificate"),
+        "rename" => "rename the keeper".to_owned(),
+        "cancel" => "take back what was asked".to_owned(),
+        "unpair" => "end the pairing".to_owned(),
+        "me" => "tell its keys and addresses".to_owned(),
+        "confirm" => "confirm the pairing".to_owned(),
+        kind => kind.to_owned(),
+    }
+}
+
+/// What a signature was for; nothing where the entry does not know.
+fn signed(entry: &Entry) -> Option<String> {
+    if let Some(user) = &entry.user {
+        let Some(hop) = entry.path.last() else {
+            return Some(format!("log in as {user}, destination not proved,"));
+        };
+        // By name where one is known.
+        let host = entry.host_names.first().unwrap_or(&hop.host_key);
+        let through = match entry.path.len() {
+            1 => String::new(),
+            2 => " through another host".to_owned(),
+            hops => format!(" through {} other hosts", hops - 1),
+        };
+        return Some(format!("log in as {user}@{host}{through}"));
+    }
+    match (&entry.namespace, entry.purpose.as_deref()) {
+        (_, Some("git-commit")) => Some("sign a git commit or tag".to_owned()),
+        (Some(namespace), _) => Some(format!("sign for {namespace}")),
+        (None, Some("ssh-certificate")) => Some("sign a certificate".to_owned()),
+        (None, Some("opaque")) => Some("sign something that nobody can read".to_owned()),
+        (None, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keystead_agent::log::Hop;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(entry: &Entry, expected: &str) {
+        assert_eq!(what(entry), expected);
+    }
+
+    fn entry(kind: &str, key: &str) -> Entry {
+        Entry {
+            kind: kind.to_owned(),
+            key: (!key.is_empty()).then(|| key.to_owned()),
+            ..Entry::default()
+        }
+    }
+
+    #[test]
+    fn logins_name_the_host_as_far_as_it_is_proved() {
+        let login = Entry {
+            user: Some("alex".to_owned()),
+            ..entry("sign", "main")
+        };
+        check(&login, "log in as alex, destination not proved, with main");
+        let hop = Hop {
+            host_key: "SHA256:abc".to_owned(),
+            session_id: String::new(),
+            forwarding: false,
+        };
+        let mut login = Entry {
+            path: vec![hop.clone()],
+            ..login
+        };
+        check(&login, "log in as alex@SHA256:abc with main");
+        login.host_names = vec!["db1".to_owned(), "10.0.0.1".to_owned()];
+        check(&login, "log in as alex@db1 with main");
+        login.path.push(hop.clone());
+        check(&login, "log in as alex@db1 through another host with main");
+        login.path.push(hop);
+        login.reason = Some("no answer".to_owned());
+        check(
+            &login,
+            "log in as alex@db1 through 2 other hosts with main (no answer)",
+        );
+    }
+
+    #[test]
+    fn other_entries_are_in_plain_words() {
+        let sign = |purpose: &str, namespace: Option<&str>| Entry {
+            purpose: Some(purpose.to_owned()),
+            namespace: namespace.map(str::to_owned),
+            ..entry("sign", "main")
+        };
+        check(
+            &sign("git-commit", Some("git")),
+            "sign a git commit or tag with main",
+        );
+        check(&sign("ssh-sig", Some("file")), "sign for file with main");
+        check(
+            &sign("ssh-certificate", None),
+            "sign a certificate with main",
+        );
+        check(
+            &sign("opaque", None),
+            "sign something that nobody can read with main",
+        );
+        check(
+            &entry("sign", ""),
+            "its receipt for what was taken back or came too late",
+        );
+        check(&entry("make-key", "work"), "make the key work");
+        check(&entry("remove", ""), "remove");
+        check(&entry("lock", ""), "lock the agent");
+        check(&entry("later", "x"), "later");
+        let rule = Entry {
+            reason: Some("users=alex".to_owned()),
+            ..entry("policy", "")
+        };
+        check(&rule, "set a rule (users=alex)");
+    }
 }

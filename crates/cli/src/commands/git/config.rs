@@ -69,9 +69,11 @@ impl Config {
         Ok(())
     }
 
-    /// The file's text; none where there is no file or its text is not UTF-8.
-    fn text(&self) -> Option<String> {
-        std::fs::read_to_string(&self.path).ok()
+    /// The file's bytes, one a character, whatever encoding they are in; none where there is no
+    /// file.
+    fn text(&self) -> Result<Option<String>, Failure> {
+        let bytes = file::read(&self.path)?;
+        Ok(bytes.map(|bytes| bytes.into_iter().map(char::from).collect()))
     }
 
     fn change(&self, arguments: &[&str]) -> Result<(), Failure> {
@@ -110,8 +112,8 @@ pub(super) struct Record {
     is_new: bool,
     /// The settings, in the order of their first change.
     settings: Vec<Setting>,
-    /// The changes of lines, the latest last; none when the text could not be compared.
-    hunks: Option<Vec<Hunk>>,
+    /// The changes of lines, the latest last.
+    hunks: Vec<Hunk>,
     /// The file of allowed signers that has our lines.
     pub(super) allowed_signers: PathBuf,
 }
@@ -154,7 +156,7 @@ impl Record {
             config: config.path.clone(),
             is_new: !config.path.exists(),
             settings: Vec::new(),
-            hunks: Some(Vec::new()),
+            hunks: Vec::new(),
             allowed_signers,
         }
     }
@@ -170,7 +172,7 @@ impl Record {
         if was == [value] {
             return Ok(());
         }
-        let before = config.text().or_else(|| self.is_new.then(String::new));
+        let before = config.text()?.unwrap_or_default();
         match self.settings.iter_mut().find(|it| it.name == name) {
             Some(known) => value.clone_into(&mut known.is),
             None => self.settings.push(Setting {
@@ -182,13 +184,8 @@ impl Record {
         // First, so that what a crash leaves behind can be put back.
         self.store()?;
         config.set(name, value)?;
-        self.hunks = match (self.hunks.take(), before, config.text()) {
-            (Some(mut hunks), Some(before), Some(after)) => {
-                hunks.extend(Hunk::between(&before, &after));
-                Some(hunks)
-            }
-            _ => None,
-        };
+        let after = config.text()?.unwrap_or_default();
+        self.hunks.extend(Hunk::between(&before, &after));
         self.store()
     }
 
@@ -197,7 +194,7 @@ impl Record {
         let config = Config {
             path: self.config.clone(),
         };
-        let Some(text) = config.text() else {
+        let Some(text) = config.text()? else {
             return Ok(TakenBack::ButFor(Vec::new()));
         };
         if let Some(before) = self.text_before(&text)
@@ -214,7 +211,7 @@ impl Record {
                 changed.push(setting.name.clone());
             }
         }
-        if config.text().is_some_and(|text| text.trim().is_empty()) {
+        if config.text()?.is_some_and(|text| text.trim().is_empty()) {
             self.write(&config, "")?;
         }
         Ok(TakenBack::ButFor(changed))
@@ -238,7 +235,7 @@ impl Record {
 
     fn text_before(&self, text: &str) -> Option<String> {
         let mut text = text.to_owned();
-        for hunk in self.hunks.as_ref()?.iter().rev() {
+        for hunk in self.hunks.iter().rev() {
             text = hunk.take_back(&text)?;
         }
         Some(text)
@@ -248,7 +245,9 @@ impl Record {
         if self.is_new && text.is_empty() {
             return Ok(std::fs::remove_file(&config.path)?);
         }
-        file::replace(&config.path, text.as_bytes())
+        let bytes: Result<Vec<u8>, _> = text.chars().map(u8::try_from).collect();
+        let bytes = bytes.map_err(|_| Failure::new("what git setup remembers is damaged"))?;
+        file::replace(&config.path, &bytes)
     }
 
     /// Writes it down.

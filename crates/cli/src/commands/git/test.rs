@@ -97,7 +97,7 @@ fn reason(entry: Option<&Entry>) -> Failure {
         Some("refused-here") => failure(why.unwrap_or("a rule of this machine is against it"))
             .hint("`keystead policy show` shows the rules")
             .status(Status::Forbidden),
-        Some("expired" | "unreachable") => failure("nobody answered")
+        Some("expired" | "no-answer") => failure("nobody answered")
             .hint("`keystead status` shows whether the keeper is connected")
             .status(Status::NotReached),
         _ => failure("git says why above").hint("`keystead doctor` looks for the reason"),
