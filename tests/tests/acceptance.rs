@@ -11,6 +11,7 @@ macro_rules! scripts {
 }
 
 scripts! {
+    accepted_host_key
     added_keys
     agent_restart
     approve
@@ -44,6 +45,7 @@ scripts! {
     proxy_jump
     readme
     rebase
+    redirected
     refuse_aborts
     refuse_then_local_key
     relay_restart
@@ -51,6 +53,7 @@ scripts! {
     run_command
     runner
     second_agent
+    ssh_add_verbs
     ssh_publish
     ssh_setup
     twenty_logins

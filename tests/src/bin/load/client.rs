@@ -69,6 +69,15 @@ impl Client {
         }
     }
 
+    /// Says again what another program said; the answer is of the kind that it had.
+    pub(crate) fn repeat(&mut self, frame: &[u8], answer: u8) -> Result<()> {
+        self.ask(frame)?;
+        match self.answer.first() {
+            Some(kind) if *kind == answer => Ok(()),
+            kind => Err(Failure::new(format!("the agent answered {kind:?}"))),
+        }
+    }
+
     /// RFC 4252 section 7: what a publickey login signs.
     fn userauth(&self, key: &[u8]) -> Result<Vec<u8>> {
         let mut session = vec![0; SESSION_ID_BYTES];
@@ -112,10 +121,12 @@ fn take_string(from: &[u8]) -> Result<(&[u8], &[u8])> {
 }
 
 /// Message numbers: RFC 9987 section 7.1.
+pub(crate) const SUCCESS: u8 = 6;
 const REQUEST_IDENTITIES: u8 = 11;
 const IDENTITIES_ANSWER: u8 = 12;
-const SIGN_REQUEST: u8 = 13;
-const SIGN_RESPONSE: u8 = 14;
+pub(crate) const SIGN_REQUEST: u8 = 13;
+pub(crate) const SIGN_RESPONSE: u8 = 14;
+pub(crate) const EXTENSION: u8 = 27;
 
 /// RFC 4252 section 6.
 const USERAUTH_REQUEST: u8 = 50;

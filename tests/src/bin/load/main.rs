@@ -10,6 +10,7 @@ mod agents;
 mod client;
 mod local;
 mod stored;
+mod tap;
 mod times;
 
 fn main() -> Result<()> {

@@ -5,44 +5,32 @@
 use std::io::Write;
 use std::path::Path;
 
-use keystead_tests::{About, Place, Play, Program, Result};
+use keystead_tests::{About, Failure, Place, Play, Program, Result};
 
 use crate::agents::{Agent, ended_well};
-use crate::client::Client;
+use crate::client::{Client, EXTENSION, SIGN_REQUEST, SIGN_RESPONSE, SUCCESS};
+use crate::tap::Tap;
 use crate::times::{self, Times};
 use crate::{Bound, figure, say};
 
 pub(crate) fn measure() -> Result<()> {
     let place = Place::new()?;
     let other = Agent::other(&place)?;
-    let words = [
-        "ssh-keygen",
-        "-q",
-        "-t",
-        "ed25519",
-        "-N",
-        "",
-        "-f",
-        "ed25519",
-    ];
+    let words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "key"];
     ended_well(&mut Program::start(&place.run(&words))?, "ssh-keygen")?;
-    other.add(&place, "ed25519")?;
+    other.add(&place, "key")?;
     let mut play = Play::new()?;
-    play.script("with_grant")?;
-    let socket = play.variable("SOCKET")?.to_owned();
+    play.script("by_unix_socket")?;
+    let granted = Granted::record(&mut play)?;
     let state = play.variable("STATE")?.to_owned();
     let folder = Path::new(&state).join("authenticator");
     let [mut ours, mut theirs, mut syncs] = [(); 3].map(|()| Times::default());
     for _ in 0..ROUNDS {
-        for (socket, times) in [
-            (Path::new(&socket), &mut ours),
-            (other.socket.as_path(), &mut theirs),
-        ] {
-            let mut client = Client::connect(socket)?;
-            let key = client.key("ssh-ed25519")?;
-            client.sign(&key)?;
-            times.extend(times::run(BATCH, || client.sign(&key))?);
-        }
+        ours.extend(granted.sign()?);
+        let mut client = Client::connect(&other.socket)?;
+        let key = client.key("ssh-ed25519")?;
+        client.sign(&key)?;
+        theirs.extend(times::run(BATCH, || client.sign(&key))?);
         syncs.extend(append_and_sync(&folder)?);
     }
     say(&format!(
@@ -64,6 +52,43 @@ pub(crate) fn measure() -> Result<()> {
     play.finish()
 }
 
+/// A login that a grant is for: what `ssh` said to the agent.
+struct Granted {
+    socket: String,
+    bind: Vec<u8>,
+    request: Vec<u8>,
+}
+
+impl Granted {
+    fn record(play: &mut Play) -> Result<Self> {
+        let socket = play.variable("SOCKET")?.to_owned();
+        let at = play.place().path("tap.sock");
+        let tap = Tap::start(&at, Path::new(&socket))?;
+        // By the tap too: to the agent, a login is of the program at its socket.
+        let ssh = format!("ssh -o IdentityAgent={} sshd true", at.display());
+        play.lines(
+            "load",
+            &format!("{ssh} &login\n{GRANT}\nwait login\nstatus 0"),
+        )?;
+        let kept = |kind| {
+            let frame = tap.last(kind);
+            frame.ok_or_else(|| Failure::new("ssh did not ask the agent"))
+        };
+        Ok(Self {
+            bind: kept(EXTENSION)?,
+            request: kept(SIGN_REQUEST)?,
+            socket,
+        })
+    }
+
+    fn sign(&self) -> Result<Times> {
+        let mut client = Client::connect(Path::new(&self.socket))?;
+        client.repeat(&self.bind, SUCCESS)?;
+        client.repeat(&self.request, SIGN_RESPONSE)?;
+        times::run(BATCH, || client.repeat(&self.request, SIGN_RESPONSE))
+    }
+}
+
 /// As a log does: an entry, then fdatasync(2).
 fn append_and_sync(folder: &Path) -> Result<Times> {
     let path = folder.join("measured");
@@ -80,8 +105,14 @@ fn append_and_sync(folder: &Path) -> Result<Times> {
     Ok(times)
 }
 
-/// An entry of the log is about as long.
-const ENTRY_BYTES: usize = 600;
+/// What the holder does at the question.
+const GRANT: &str = "answer phone 'Log in as' h
+wait-for phone terminal '1, 4 or 8 hours'
+type phone '1'";
 
-const ROUNDS: usize = 10;
-const BATCH: usize = 50;
+/// An entry of the log is about as long.
+const ENTRY_BYTES: usize = 1_200;
+
+/// A grant is for 100 logins; three are gone before and one goes in each round.
+const ROUNDS: usize = 4;
+const BATCH: usize = 22;
