@@ -38,12 +38,14 @@ impl Processes {
     }
 
     pub(super) fn read(&self, pid: i32) -> Option<Process> {
-        let mut process = self.read_without_arguments(pid)?;
+        let mut process = self.stat(pid)?;
+        process.path = self.link(pid, "exe");
         process.arguments = self.arguments(pid);
         Some(process)
     }
 
-    fn read_without_arguments(&self, pid: i32) -> Option<Process> {
+    /// Without program and command line.
+    pub(super) fn stat(&self, pid: i32) -> Option<Process> {
         let stat = read_short(&self.path(pid, "stat"), STAT_BYTES_MAX)?;
         let stat = String::from_utf8_lossy(&stat);
         // The program's name stands in parentheses and may hold any character.
@@ -60,7 +62,7 @@ impl Processes {
             session,
             terminal,
             started,
-            path: self.link(pid, "exe"),
+            path: None,
             arguments: Vec::new(),
         })
     }
@@ -73,10 +75,11 @@ impl Processes {
         // A parent that began later than its child is another process with its number.
         let mut started = process.started;
         while parent > 1 && found.len() < ANCESTORS_MAX {
-            let next = self.read_without_arguments(parent);
+            let next = self.stat(parent);
             let Some(mut next) = next.filter(|it| it.started <= started) else {
                 break;
             };
+            next.path = self.link(parent, "exe");
             if next.name() == "git" {
                 next.arguments = self.arguments(parent);
             }

@@ -15,7 +15,7 @@ use super::processes::{Process, Processes};
 pub fn say(pid: i32, line: &str) -> bool {
     let processes = Processes::of_system();
     let standard_error = || open_terminal(Path::new(&processes.link(pid, "fd/2")?));
-    let controlling = || controlling_terminal(processes.read(pid)?.terminal);
+    let controlling = || controlling_terminal(processes.stat(pid)?.terminal);
     let Some(mut terminal) = standard_error().or_else(controlling) else {
         return false;
     };
