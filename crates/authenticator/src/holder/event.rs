@@ -34,6 +34,8 @@ pub enum Event {
         /// The last of its requests that was counted on the screen.
         last: PartId,
     },
+    /// The holder wants to read what is granted and blocked.
+    SayGrants,
     /// Time went on.
     Tick,
 }

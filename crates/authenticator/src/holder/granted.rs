@@ -1,6 +1,7 @@
 //! `grant list` and `grant revoke`.
 
 use keystead_core::Outcome;
+use keystead_daemon::utc;
 
 use super::commands::{DISK_HINT, log_failed};
 use super::{Holder, Step};
@@ -16,6 +17,36 @@ impl Holder {
             version: JSON_VERSION,
             grants: self.grants.grants().iter().map(grant_line).collect(),
             blocks: self.grants.blocks().iter().map(block_line).collect(),
+        }
+    }
+
+    /// The same in lines for the holder's screen.
+    pub(super) fn say_grants(&mut self, step: &mut Step<'_, '_>) {
+        let lines = self.grant_list(step);
+        if lines.grants.is_empty() && lines.blocks.is_empty() {
+            step.say("nothing is granted or blocked in advance");
+        }
+        for it in lines.grants {
+            let background = if it.background {
+                " in the background"
+            } else {
+                ""
+            };
+            step.say(format!(
+                "grant {}: {}{background} for {}, used {} of {}, until {}",
+                it.id,
+                it.what,
+                it.workstation,
+                it.used,
+                it.count_max,
+                utc(it.ends_unix_s)
+            ));
+        }
+        for it in lines.blocks {
+            step.say(format!(
+                "block {}: {} of {}",
+                it.id, it.what, it.workstation
+            ));
         }
     }
 

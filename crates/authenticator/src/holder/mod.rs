@@ -221,6 +221,7 @@ impl Holder {
                 answer,
                 last,
             } => self.on_decide(question, answer, last, &mut step),
+            Event::SayGrants => self.say_grants(&mut step),
             Event::Tick => self.on_tick(&mut step),
         }
         step.actions

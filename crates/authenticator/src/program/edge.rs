@@ -11,6 +11,7 @@ use keystead_transport::{Net, NetEvent};
 use tokio::sync::mpsc;
 
 use super::control::FromCaller;
+use super::desktop::Desktop;
 use super::failure::Failure;
 use super::print;
 use super::terminal::Terminal;
@@ -35,6 +36,7 @@ pub(crate) struct Asking {
     screen: Screen,
     terminal: Terminal,
     keys: mpsc::Receiver<(u8, u64)>,
+    desktop: Option<Desktop>,
 }
 
 /// What made [`Edge::turn`] return.
@@ -95,6 +97,7 @@ impl Edge {
             screen,
             terminal,
             keys,
+            desktop: Desktop::of_session(),
         });
         Ok(())
     }
@@ -147,6 +150,9 @@ impl Edge {
                     asking.screen.resize(look.columns, look.rows);
                     let draws = asking.screen.tick(now_ms);
                     asking.draw(draws);
+                    if let Some(desktop) = &mut asking.desktop {
+                        desktop.look(asking.screen.question(), now_ms);
+                    }
                 }
             }
         }
@@ -211,6 +217,12 @@ impl Edge {
         let Some(asking) = &mut self.asking else {
             return;
         };
+        if let Some(desktop) = &mut asking.desktop {
+            desktop.somebody_is_there();
+        }
+        if !asking.screen.is_asking() && key == LIST_KEY {
+            return self.step(Event::SayGrants);
+        }
         let (decided, draws) = asking.screen.key(key, pressed_ms);
         asking.draw(draws);
         if let Some(Decided {
@@ -296,6 +308,9 @@ impl Asking {
         }
     }
 }
+
+/// While nothing is asked: what is granted and blocked.
+const LIST_KEY: u8 = b'g';
 
 /// Keys that wait: more than these nobody meant.
 const KEYS_MAX: usize = 16;

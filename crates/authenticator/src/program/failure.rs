@@ -35,6 +35,14 @@ impl Failure {
         }
     }
 
+    /// Whoever read standard output had enough: nothing is wrong, and nobody to be told.
+    pub(crate) fn hung_up() -> Self {
+        Self {
+            status: STATUS_PIPE,
+            ..Self::new("", "")
+        }
+    }
+
     /// ^C at a question, where the terminal hands it over as a key.
     pub(crate) fn interrupted(message: impl Into<String>) -> Self {
         Self {
@@ -107,5 +115,7 @@ impl From<std::io::Error> for Failure {
 const STATUS_ERROR: u8 = 1;
 /// 3: the holder said no.
 const STATUS_REFUSED: u8 = 3;
+/// 128 and the number of SIGPIPE, as of a program that it ended.
+const STATUS_PIPE: u8 = 141;
 /// ^C: 128 and the signal's number, as shells have it.
 const STATUS_INTERRUPTED: u8 = 130;

@@ -7,6 +7,7 @@ mod arguments;
 mod commands;
 mod control;
 mod conversation;
+mod desktop;
 mod edge;
 mod failure;
 mod passphrase;
@@ -31,6 +32,7 @@ pub fn run() -> ExitCode {
     trace();
     match commands::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.message.is_empty() => ExitCode::from(failure.status),
         Err(failure) => {
             print::talk(format_args!("{PROGRAM}: error: {}", failure.message));
             if !failure.hint.is_empty() {

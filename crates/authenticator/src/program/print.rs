@@ -4,14 +4,18 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
 
 use super::failure::Failure;
 
 /// Prints a line that was asked for.
 pub(crate) fn line(line: impl Display) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{line}")?;
-    Ok(out.flush()?)
+    let written = writeln!(out, "{line}").and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::hung_up()),
+        written => Ok(written?),
+    }
 }
 
 /// Prints one JSON object.
@@ -29,12 +33,15 @@ pub(crate) fn talk(line: impl Display) {
 pub(crate) fn table(rows: &[Vec<String>]) -> Result<(), Failure> {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        cells.map(|cell| cell.width()).max().unwrap_or(0)
     };
     for row in rows {
         let cells = row.iter().enumerate();
         let cells: Vec<String> = cells
-            .map(|(at, cell)| format!("{cell:width$}", width = width(at)))
+            .map(|(at, cell)| {
+                let missing = width(at).saturating_sub(cell.width());
+                format!("{cell}{}", " ".repeat(missing))
+            })
             .collect();
         line(cells.join("  ").trim_end())?;
     }

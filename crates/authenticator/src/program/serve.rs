@@ -75,9 +75,12 @@ fn waiting_for(status: &Status) -> String {
     let name = &status.name;
     match status.pairings.as_slice() {
         [] => format!("{name} is paired with nobody yet: keystead-authenticator pair LINK"),
-        [one] => format!("{name} waits for what {} asks; ^C ends it", one.workstation),
+        [one] => format!(
+            "{name} waits for what {} asks; g lists grants, ^C ends it",
+            one.workstation
+        ),
         many => format!(
-            "{name} waits for what {} workstations ask; ^C ends it",
+            "{name} waits for what {} workstations ask; g lists grants, ^C ends it",
             many.len()
         ),
     }

@@ -3,12 +3,15 @@
 //! What is on disk is read from there, beside a running authenticator too:
 //! every file is whole at every moment, and the log only grows.
 
+use std::time::Duration;
+
 use keystead_daemon::home::Folders;
+use keystead_daemon::process::{Lock, LockError};
 use keystead_daemon::{FolderDisk, utc};
 use serde::Serialize;
 
 use super::{ask, control_socket, converse, strange};
-use crate::control::{Command, JSON_VERSION, KeyLine, Reply, Status};
+use crate::control::{Command, JSON_VERSION, KeyLine, PairingLine, Reply, Status};
 use crate::entry::Entry;
 use crate::holder::key_line;
 use crate::journal::Journal;
@@ -22,7 +25,23 @@ use crate::show::Safe;
 
 /// `status`
 pub(crate) fn status(folders: &Folders, json: bool) -> Result<(), Failure> {
-    let is_running = super::block_on(Conversation::connect(&control_socket(folders)))?.is_some();
+    let socket = control_socket(folders);
+    let is_running = || super::block_on(Conversation::connect(&socket)).map(|it| it.is_some());
+    let mut looks_left = LOOKS;
+    let is_running = loop {
+        if is_running()? {
+            break true;
+        }
+        if !is_in_use(folders)? {
+            break false;
+        }
+        // One that is being started is about to listen; `pair` and its like never will.
+        if looks_left == 0 {
+            return show_status(&status_on_disk(folders)?, json);
+        }
+        looks_left -= 1;
+        std::thread::sleep(BETWEEN_LOOKS);
+    };
     let reply = converse(folders, None, async |talk: &mut Conversation| {
         ask(talk, Command::Status, None).await
     })?;
@@ -30,8 +49,48 @@ pub(crate) fn status(folders: &Folders, json: bool) -> Result<(), Failure> {
         return Err(strange());
     };
     status.running = is_running;
+    show_status(&status, json)
+}
+
+/// Whether a command, such as `pair`, works there at this moment.
+fn is_in_use(folders: &Folders) -> Result<bool, Failure> {
+    match Lock::take(&folders.state) {
+        Ok(_) => Ok(false),
+        Err(LockError::Held { .. }) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What can be said beside a command that works there.
+fn status_on_disk(folders: &Folders) -> Result<Status, Failure> {
+    let disk = FolderDisk::open(&folders.state)?;
+    let keys = Keyring::load(&disk)?;
+    let stored = StoredPairing::load_all(&disk)?;
+    let live = stored
+        .into_iter()
+        .filter(|it| it.pair_key.is_some() && it.revoked_unix_s.is_none());
+    let pairings = live.map(|it| PairingLine {
+        id: it.id().to_string(),
+        workstation: it.workstation.to_string(),
+        relay: it.relay.as_ref().map(ToString::to_string),
+        made: it.made_unix_s,
+        used: it.used,
+        channels: 0,
+    });
+    Ok(Status {
+        version: JSON_VERSION,
+        name: keys.name().to_string(),
+        running: false,
+        locked: true,
+        addresses: Vec::new(),
+        pairings: pairings.collect(),
+        waiting: 0,
+    })
+}
+
+fn show_status(status: &Status, json: bool) -> Result<(), Failure> {
     if json {
-        return print::json(&status);
+        return print::json(status);
     }
     let state = match (status.running, status.locked) {
         (false, _) => "not running",
@@ -45,7 +104,7 @@ pub(crate) fn status(folders: &Folders, json: bool) -> Result<(), Failure> {
     if status.waiting > 0 {
         print::line(format_args!("{} requests wait for you", status.waiting))?;
     }
-    pairings(&status)
+    pairings(status)
 }
 
 fn pairings(status: &Status) -> Result<(), Failure> {
@@ -206,6 +265,12 @@ fn row(entry: &Entry) -> Vec<String> {
         about.join(", "),
     ]
 }
+
+/// 2 s in all: so long a start takes to open the keys.
+const LOOKS: u32 = 20;
+
+/// Between two of them.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 #[derive(Serialize)]
 struct Keys {
