@@ -90,7 +90,7 @@ fn request(vectors: &Value, what: &str) -> Request {
             (RequestBody::MakeKey(make), 300, true)
         }
         "sign, git" => (sign(0, git_evidence()), 60, true),
-        "sign, an act without count" => {
+        "sign, an intent without count" => {
             let evidence = Evidence {
                 process_path: Some("/usr/bin/ssh".into()),
                 intent: Some(intent("ansible", None)),
