@@ -56,15 +56,11 @@ const RUN_BY_XTASK: &[&str] = &["cargo xtask try", "cargo xtask test"];
 
 /// Names of the document, and what stands for them where it is played.
 const PLAYED_AS: &[(&str, &str)] = &[
-    // The player has no shell; the script puts into its environment what this prints.
-    (
-        "eval \"$(keystead agent print-env)\"",
-        "keystead agent print-env",
-    ),
     ("https://relay.example.org", "http://$RELAY_ADDRESS"),
-    // It would write to the real folder of whoever runs the test.
-    ("ssh-copy-id -f -i", "cp"),
-    ("main.pub alex@db1", "main.pub authorized_keys"),
+    (
+        "ln -s \"$(command -v keystead)\" ~/bin/ssh-agent",
+        "sh -c 'ln -s ",
+    ),
     ("alex@db1", "sshd"),
     ("~/", "$HOME/"),
     ("127.0.0.1:7440", "127.0.0.1:0"),

@@ -230,7 +230,8 @@ pub struct Intent {
     pub id: [u8; 16],
     /// In words, for example `git rebase`.
     pub what: String,
-    /// How many requests it will make in all, where that is known.
+    /// How many requests of the act are still to come, this one among them, where that is known:
+    /// 14, 13, 12 … under one id.
     pub count: Option<u32>,
 }
 
