@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use keystead_agent::{ConnectionId, Event};
 use keystead_authenticator::entry::to_hex;
-use keystead_core::{Algorithm, KeyEntry};
+use keystead_core::{KeyEntry, KeyType};
 use keystead_formats::ssh::agent::{Request, Response};
 use keystead_formats::ssh::userauth::UserAuth;
 use keystead_formats::ssh::{PublicKey, SessionBind, key, signature};
-use keystead_vault::{RawSignature, SigningKey};
+use keystead_vault::{RawSignature, SignOptions, SigningKey};
 use rand_chacha::ChaCha20Rng;
 use zeroize::Zeroizing;
 
@@ -59,7 +59,7 @@ pub(crate) enum End {
 impl Logins {
     pub(crate) fn new(rng: &mut ChaCha20Rng) -> Self {
         Self {
-            host: SigningKey::generate(Algorithm::Ed25519, rng).unwrap(),
+            host: SigningKey::generate(KeyType::Ed25519, rng).unwrap(),
             programs: BTreeMap::new(),
             all: Vec::new(),
         }
@@ -82,7 +82,7 @@ impl Logins {
         let keystead_vault::PublicKey::Ed25519(public) = self.host.public() else {
             panic!("another key")
         };
-        let RawSignature::Ed25519(raw) = self.host.sign(session_id).unwrap() else {
+        let RawSignature::Ed25519(raw) = self.host.sign(session_id, SignOptions::default()).unwrap() else {
             panic!("another key")
         };
         let bind = SessionBind {

@@ -9,6 +9,10 @@ use keystead_tests::Result;
 pub(crate) struct Times(Vec<f64>);
 
 impl Times {
+    pub(crate) fn push(&mut self, time: f64) {
+        self.0.push(time);
+    }
+
     pub(crate) fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
