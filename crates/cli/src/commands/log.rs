@@ -88,8 +88,16 @@ fn asked(entry: &Entry) -> String {
             None => "its receipt for what was taken back or came too late".to_owned(),
         },
         "make-key" => named("make the key"),
-        "import" => named("take into custody"),
-        "remove" => named("remove"),
+        "import" => named(if key.is_some() {
+            "take into custody"
+        } else {
+            "take a key into custody"
+        }),
+        "remove" => named(if key.is_some() {
+            "remove"
+        } else {
+            "remove keys"
+        }),
         "lock" => "lock the agent".to_owned(),
         "unlock" => "unlock the agent".to_owned(),
         "policy" => named("set a rule"),
@@ -201,7 +209,9 @@ mod tests {
             "its receipt for what was taken back or came too late",
         );
         check(&entry("make-key", "work"), "make the key work");
-        check(&entry("remove", ""), "remove");
+        check(&entry("remove", ""), "remove keys");
+        check(&entry("remove", "old"), "remove old");
+        check(&entry("import", ""), "take a key into custody");
         check(&entry("lock", ""), "lock the agent");
         check(&entry("later", "x"), "later");
         let rule = Entry {
