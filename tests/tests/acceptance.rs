@@ -20,6 +20,7 @@ scripts! {
     certificate
     changed_host_key
     clock_off
+    constrained_twin
     control_master
     copies
     doctor
@@ -34,6 +35,8 @@ scripts! {
     holder_keys
     host_certificate
     key_import
+    key_types
+    key_types
     no_answer_then_local_key
     other_clients
     pair_asks_both
