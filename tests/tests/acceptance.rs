@@ -36,7 +36,6 @@ scripts! {
     host_certificate
     key_import
     key_types
-    key_types
     no_answer_then_local_key
     other_clients
     pair_asks_both
