@@ -9,7 +9,7 @@ use keystead_core::{Algorithm, Outcome, ResponseBody, SessionBind as Evident, Si
 use keystead_daemon::Now;
 use keystead_formats::ssh::constraint::Path;
 use keystead_formats::ssh::key::Material;
-use keystead_formats::ssh::wire::Writer;
+use keystead_formats::ssh::wire::{Reader, Writer};
 use keystead_formats::ssh::{PublicKey, SessionBind, ToBeSigned, pattern};
 use keystead_vault::{SignOptions, SigningKey};
 
@@ -80,12 +80,6 @@ impl Local {
 
     /// In the order of OpenSSH's `process_sign_request2`: destination, person, web.
     fn verdict(&self, now: Now, identity: &Identity, request: &SignRequest) -> Verdict {
-        if is_rsa(identity)
-            && matches!(identity.signer, Signer::Token { .. })
-            && SignOptions::from_flags(request.flags).rsa_hash.is_none()
-        {
-            return Verdict::No(Outcome::Unsupported, "RSA with SHA-1 by a token".into());
-        }
         let limits = &identity.limits;
         let is_web = matches!(identity.signer, Signer::SecurityKey(_));
         if !limits.confirm && limits.destinations.is_none() && !is_web {
@@ -152,7 +146,7 @@ impl Local {
                     content: content.clone(),
                     notice: format!("Touch the security key: {}", identity.public.fingerprint()),
                 };
-                (expect(identity, content), work)
+                (expect(identity, content, request.flags), work)
             }
             Signer::Token { provider, key } => {
                 let work = TokenWork::Sign {
@@ -161,7 +155,8 @@ impl Local {
                     flags: request.flags,
                 };
                 let provider = provider.clone();
-                (expect(identity, content), Work::Token { provider, work })
+                let what = expect(identity, content, request.flags);
+                (what, Work::Token { provider, work })
             }
         };
         match self.waiting.open(asked, wait, what) {
@@ -181,15 +176,21 @@ pub(super) fn signed(now: Now, asked: Asked, signature: Option<Vec<u8>>) -> Acti
     respond(now, asked, Outcome::Approve, Some(body))
 }
 
-fn expect(identity: &Identity, content: Vec<u8>) -> What {
+fn expect(identity: &Identity, content: Vec<u8>, flags: u32) -> What {
     What::Foreign(Box::new(Expected {
         key: identity.public.clone(),
         content,
+        is_sha1: is_rsa(identity) && SignOptions::from_flags(flags).rsa_hash.is_none(),
     }))
 }
 
 impl Expected {
     pub(super) fn is_met_by(&self, signature: &[u8]) -> bool {
+        if self.is_sha1 {
+            // Nothing here verifies SHA-1: who asked for it does. Only its form is looked at.
+            let mut reader = Reader::new(signature);
+            return reader.name() == Ok(SSH_RSA) && reader.string().is_ok() && reader.is_empty();
+        }
         self.key.verify(&self.content, signature).is_ok()
     }
 }
@@ -287,9 +288,17 @@ pub(super) fn sign_with(key: &SigningKey, content: &[u8], options: SignOptions) 
 )]
 fn sign_for_old_servers(key: &SigningKey, content: &[u8]) -> Option<Vec<u8>> {
     let signature = key.sign_with_sha1(content).ok()?;
-    let blob = Writer::new().string(b"ssh-rsa").string(&signature);
-    Some(blob.into_bytes())
+    Some(sha1_blob(&signature))
 }
+
+/// A PKCS #1 v1.5 signature with SHA-1 as on the SSH wire.
+pub(super) fn sha1_blob(signature: &[u8]) -> Vec<u8> {
+    let blob = Writer::new().string(SSH_RSA.as_bytes());
+    blob.string(signature).into_bytes()
+}
+
+/// RFC 4253 section 6.6.
+const SSH_RSA: &str = "ssh-rsa";
 
 /// 128 bytes of a host's name or a namespace: a line and a half of a screen.
 const SHOWN_BYTES_MAX: usize = 128;

@@ -43,6 +43,8 @@ impl What {
 pub(super) struct Expected {
     pub(super) key: PublicKey,
     pub(super) content: Vec<u8>,
+    /// RSA with SHA-1 was asked for.
+    pub(super) is_sha1: bool,
 }
 
 /// How a token's keys are taken once they are known.

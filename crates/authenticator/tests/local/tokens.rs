@@ -1,6 +1,7 @@
 //! PKCS#11, with SoftHSM: its keys and certificates over them, its PIN, its end.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -8,6 +9,7 @@ use keystead_core::{
     Certificates, Constraints, ImportRequest, KeyEntry, KeyForm, Outcome, RequestBody,
 };
 use keystead_formats::ssh::line::KeyLine;
+use keystead_formats::ssh::wire::Reader;
 
 use crate::child::{Child, secret, sign, verifies};
 
@@ -136,11 +138,26 @@ fn every_type_of_the_token_signs() {
         }
     }
     let rsa = by_type(&keys, "ssh-rsa");
-    assert_eq!(
-        child.outcome(sign(rsa, b"content", 0)),
-        Outcome::Unsupported
-    );
+    let signature = child.signature(sign(rsa, b"content", 0));
+    assert!(is_sha1_of(&token, &signature, b"content"));
     assert!(child.end().success());
+}
+
+/// RSA with SHA-1, which `ssh-add -T` of OpenSSH 9.2 asks for; OpenSSL verifies it.
+fn is_sha1_of(token: &Token, signature: &[u8], content: &[u8]) -> bool {
+    let mut reader = Reader::new(signature);
+    assert_eq!(reader.name(), Ok("ssh-rsa"));
+    fs::write(token.path("signature"), reader.string().unwrap()).unwrap();
+    fs::write(token.path("content"), content).unwrap();
+    let verified = Command::new("openssl")
+        .args(["dgst", "-sha1", "-prverify", &token.path("01")])
+        .args([
+            "-signature",
+            &token.path("signature"),
+            &token.path("content"),
+        ])
+        .status();
+    verified.unwrap().success()
 }
 
 #[test]
@@ -179,6 +196,49 @@ fn a_wrong_pin_opens_nothing_and_the_right_one_does_then() {
         assert_eq!(outcome, Outcome::Refuse, "{pin:?}");
     }
     assert_eq!(child.keys(open(PIN, Constraints::default())).len(), 4);
+}
+
+/// A key that wants the PIN at each use (`CKA_ALWAYS_AUTHENTICATE`).
+#[test]
+fn the_pin_is_asked_for_where_each_use_wants_it() {
+    let token = Token::new();
+    run(Command::new("pkcs11-tool")
+        .args([
+            "--module",
+            LIBRARY,
+            "--token-label",
+            "token",
+            "--login",
+            "--pin",
+            PIN,
+        ])
+        .args(["--keypairgen", "--key-type", "rsa:2048", "--id", "05"])
+        .args(["--label", "always", "--always-auth"])
+        .env("SOFTHSM2_CONF", token.path("softhsm2.conf")));
+    let (askpass, answer) = (token.path("askpass"), token.path("answer"));
+    fs::write(&askpass, format!("#!/bin/sh\ncat {answer}\n")).unwrap();
+    fs::set_permissions(&askpass, fs::Permissions::from_mode(0o700)).unwrap();
+    let settings = token.path("softhsm2.conf");
+    let mut child = Child::start(&[
+        ("SOFTHSM2_CONF", &settings),
+        ("SSH_ASKPASS", &askpass),
+        ("SSH_ASKPASS_REQUIRE", "force"),
+    ]);
+    let keys = child.keys(open(PIN, Constraints::default()));
+    let key = keys.iter().find(|it| it.name.as_str() == "always").unwrap();
+    for (pin, flags, expected) in [
+        (PIN, 2, Outcome::Approve),
+        ("0000", 2, Outcome::Refuse),
+        (PIN, 4, Outcome::Approve),
+        (PIN, 2, Outcome::Approve),
+    ] {
+        fs::write(&answer, pin).unwrap();
+        assert_eq!(
+            child.outcome(sign(key, b"content", flags)),
+            expected,
+            "{pin}"
+        );
+    }
 }
 
 /// `ssh-add -e`, then `-s` again.

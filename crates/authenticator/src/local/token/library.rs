@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use super::{TokenKey, public};
 use crate::local::askpass::{self, Environment, Prompt};
+use crate::local::sign::sha1_blob;
 
 /// A library and the tokens that were opened.
 pub(super) struct Library {
@@ -185,6 +186,8 @@ enum Kind {
     Ed25519,
     Ecdsa(Curve),
     Rsa(signature::RsaHash),
+    /// With SHA-1, for servers before OpenSSH 7.2.
+    RsaSha1,
 }
 
 impl How {
@@ -216,21 +219,26 @@ impl How {
                         SHA256_HEAD,
                         Sha256::digest(content).to_vec(),
                         Mechanism::Sha256RsaPkcs,
-                        signature::RsaHash::Sha256,
+                        Kind::Rsa(signature::RsaHash::Sha256),
                     ),
                     Some(RsaHash::Sha512) => (
                         SHA512_HEAD,
                         Sha512::digest(content).to_vec(),
                         Mechanism::Sha512RsaPkcs,
-                        signature::RsaHash::Sha512,
+                        Kind::Rsa(signature::RsaHash::Sha512),
                     ),
-                    None => return Err(NoSignature::Unsupported),
+                    None => (
+                        SHA1_HEAD,
+                        sha1_smol::Sha1::from(content).digest().bytes().to_vec(),
+                        Mechanism::Sha1RsaPkcs,
+                        Kind::RsaSha1,
+                    ),
                 };
                 Self {
                     mechanism: Mechanism::RsaPkcs,
                     whole: Some(whole),
                     input: [head, &hash].concat(),
-                    kind: Kind::Rsa(kind),
+                    kind,
                 }
             }
             Material::SkEd25519(..) | Material::SkEcdsaP256(..) | _ => {
@@ -250,8 +258,12 @@ impl How {
         let whole = self.whole.as_ref().ok_or(NoSignature::Unsupported)?;
         let pin = ask_pin(question).ok_or(NoSignature::NoPin)?;
         session.sign_init(whole, private)?;
-        session.login_with_raw(UserType::ContextSpecific, &raw(&pin))?;
-        session.sign_update(content)?;
+        let login = session.login_with_raw(UserType::ContextSpecific, &raw(&pin));
+        if let Err(error) = login.and_then(|()| session.sign_update(content)) {
+            // What was begun must end, or this session never signs again.
+            let _ = session.sign_final();
+            return Err(error.into());
+        }
         Ok(session.sign_final()?)
     }
 
@@ -267,6 +279,7 @@ impl How {
                 Ok(signature::ecdsa(*curve, r, s))
             }
             Kind::Rsa(hash) => Ok(signature::rsa(*hash, raw)),
+            Kind::RsaSha1 => Ok(sha1_blob(raw)),
         }
     }
 }
@@ -336,6 +349,8 @@ fn raw(pin: &SecretBytes) -> RawAuthPin {
 /// `DigestInfo` before a hash (RFC 8017 section 9.2, note 1).
 const SHA256_HEAD: &[u8] =
     b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20";
+
+const SHA1_HEAD: &[u8] = b"\x30\x21\x30\x09\x06\x05\x2b\x0e\x03\x02\x1a\x05\x00\x04\x14";
 
 const SHA512_HEAD: &[u8] =
     b"\x30\x51\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x03\x05\x00\x04\x40";
