@@ -268,6 +268,12 @@ const NEEDS: &[Need] = &[
         unpacks: true,
         test_only: true,
     },
+    Need {
+        program: "pkcs11-tool",
+        packages: &["opensc", "opensc-pkcs11"],
+        unpacks: true,
+        test_only: true,
+    },
     // The systemd units are tried with its own tools; it need not run.
     Need {
         program: "systemd-socket-activate",
