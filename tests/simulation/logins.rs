@@ -82,7 +82,9 @@ impl Logins {
         let keystead_vault::PublicKey::Ed25519(public) = self.host.public() else {
             panic!("another key")
         };
-        let RawSignature::Ed25519(raw) = self.host.sign(session_id, SignOptions::default()).unwrap() else {
+        let RawSignature::Ed25519(raw) =
+            self.host.sign(session_id, SignOptions::default()).unwrap()
+        else {
             panic!("another key")
         };
         let bind = SessionBind {

@@ -65,4 +65,8 @@ const PLAYED_AS: &[(&str, &str)] = &[
     ("~/", "$HOME/"),
     ("127.0.0.1:7440", "127.0.0.1:0"),
     ("\"", "'"),
+    (
+        "ln -s '$(command -v keystead)' $HOME/bin/ssh-agent",
+        "sh -c 'ln -s \"$(command -v keystead)\" ~/bin/ssh-agent'",
+    ),
 ];
