@@ -1,5 +1,4 @@
-//! Proofs of a destination that do not hold together (`session-bind@openssh.com`,
-//! PROTOCOL.agent of OpenSSH): each is refused, and others are served meanwhile.
+//! A host's proofs, true and false ones, and what an agent says to them.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
