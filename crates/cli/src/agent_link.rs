@@ -181,6 +181,19 @@ fn start(folders: &Folders) -> Result<(), Failure> {
         .map_err(|error| of_start(&error))
 }
 
+/// Waits until an agent that was told to stop has let go of its state folder,
+/// so that the next one can start.
+pub(crate) async fn until_gone(folders: &Folders) -> Result<(), Failure> {
+    for _ in 0..START_TRIES_MAX {
+        if !is_starting(folders) {
+            return Ok(());
+        }
+        tokio::time::sleep(START_PAUSE).await;
+    }
+    Err(Failure::new("the agent has hung up, but its process has not ended")
+        .hint("`keystead status` shows whether it still runs"))
+}
+
 /// Whether some agent has the state folder, ready or not yet.
 fn is_starting(folders: &Folders) -> bool {
     matches!(Lock::take(&folders.state), Err(LockError::Held { .. }))

@@ -65,13 +65,15 @@ pub(crate) fn start() -> Result<(), Failure> {
 /// `agent stop`
 pub(crate) fn stop() -> Result<(), Failure> {
     block_on(async {
-        let Some(mut link) = AgentLink::to_running(&folders()?).await? else {
+        let folders = folders()?;
+        let Some(mut link) = AgentLink::to_running(&folders).await? else {
             say("no agent runs");
             return Ok(());
         };
         link.ask(&Command::Stop {}).await?;
-        // It hangs up when it is gone.
+        // It hangs up while it ends, and is gone when its folder is free.
         while link.next().await.is_ok() {}
+        agent_link::until_gone(&folders).await?;
         say("the agent is stopped");
         Ok(())
     })

@@ -273,6 +273,15 @@ fn whoever_needs_the_agent_first_starts_it_and_all_speak_to_one() {
 }
 
 #[test]
+fn an_agent_that_is_stopped_is_gone() {
+    let home = Home::new("stop-start");
+    for _ in 0..STOPS {
+        home.check(&["agent", "start"], 0, "the agent runs");
+        home.check(&["agent", "stop"], 0, "the agent is stopped");
+    }
+}
+
+#[test]
 fn a_setting_that_is_not_understood_is_told_by_whoever_starts_the_agent() {
     let home = Home::new("setting");
     let folder = home.0.join("keystead/agent/config");
@@ -334,3 +343,6 @@ fn an_agent_that_cannot_write_its_trace_lives_on() {
     home.check(&["agent", "stop"], 0, "");
     assert!(agent.wait().unwrap().success());
 }
+
+/// Of so many, one would start before the one before it has ended, if `stop` did not wait.
+const STOPS: usize = 5;
