@@ -57,6 +57,17 @@ pub struct Act {
     pub makes: Makes,
 }
 
+impl Act {
+    /// How many requests it makes, where a yes covers them all.
+    #[must_use]
+    pub const fn announced(&self) -> Option<u32> {
+        match self.makes {
+            Makes::Announced(count) => Some(count),
+            Makes::Unknown | Makes::Beyond => None,
+        }
+    }
+}
+
 /// How many requests an act makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Makes {
@@ -134,10 +145,7 @@ impl Question {
     /// How many requests an announced act makes, where a yes covers them all.
     #[must_use]
     pub fn announced(&self) -> Option<u32> {
-        match self.act.as_ref()?.makes {
-            Makes::Announced(count) => Some(count),
-            Makes::Unknown | Makes::Beyond => None,
-        }
+        self.act.as_ref()?.announced()
     }
 
     /// How many requests wait.

@@ -39,6 +39,8 @@ pub(super) struct Pending {
 /// A question, with the requests that it is about; at least one.
 pub(super) struct Asking {
     group: Option<Group>,
+    /// As the first request said it, and so shown: no later one makes it more.
+    act: Option<Act>,
     parts: Vec<Pending>,
 }
 
@@ -53,6 +55,17 @@ impl Asking {
 
     pub(super) fn deadline_ms(&self) -> Option<u64> {
         self.parts.iter().map(|it| it.deadline_ms).min()
+    }
+
+    /// The act, with so many of its requests counted on the screen.
+    fn act(&self, counted: usize) -> Option<Act> {
+        let Act { what, makes } = self.act.clone()?;
+        let counted = u32::try_from(counted).unwrap_or(COUNT_MAX);
+        let makes = match makes {
+            Makes::Announced(count) => Makes::Announced(count.max(counted)),
+            Makes::Unknown | Makes::Beyond => makes,
+        };
+        Some(Act { what, makes })
     }
 }
 
@@ -105,9 +118,9 @@ impl Holder {
         let Some(asking) = self.questions.remove(&question) else {
             return;
         };
-        let announced = self
-            .question_of(question, &asking)
-            .and_then(|it| it.announced());
+        // What came in the moment of the key raises no count either.
+        let counted = asking.parts.iter().filter(|it| it.id <= last).count();
+        let announced = asking.act(counted).and_then(|it| it.announced());
         let (mut counted, rest): (Vec<_>, Vec<_>) =
             asking.parts.into_iter().partition(|it| it.id <= last);
         let how = self.answer(&mut counted, answer, announced, step);
@@ -138,10 +151,11 @@ impl Holder {
             .map(|(id, _)| *id)
             .collect();
         for question in ids {
-            let Some(asking) = self.questions.remove(&question) else {
+            let Some(mut asking) = self.questions.remove(&question) else {
                 continue;
             };
-            let (ended, rest): (Vec<_>, Vec<_>) = asking.parts.into_iter().partition(&which);
+            let parts = std::mem::take(&mut asking.parts);
+            let (ended, rest): (Vec<_>, Vec<_>) = parts.into_iter().partition(&which);
             let mut how = String::new();
             for pending in &ended {
                 how = self.end_one(pending, outcome, reason, step);
@@ -150,8 +164,8 @@ impl Holder {
                 step.actions.push(Action::Settle { question, how });
             } else {
                 let asking = Asking {
-                    group: asking.group,
                     parts: rest,
+                    ..asking
                 };
                 self.show(question, asking, step);
             }
@@ -213,6 +227,7 @@ impl Holder {
         self.question_next = self.question_next.saturating_add(1);
         let asking = Asking {
             group,
+            act: act_of(&pending),
             parts: vec![pending],
         };
         if let Some(question) = self.question_of(id, &asking) {
@@ -234,25 +249,8 @@ impl Holder {
             workstation: self.name_of(&first.ticket.peer),
             first: part(first),
             others: others.iter().map(part).collect(),
-            act: Self::act_of(first, asking.parts.len()),
+            act: asking.act(asking.parts.len()),
             choices: choices_of(&asking.parts),
-        })
-    }
-
-    fn act_of(first: &Pending, waiting: usize) -> Option<Act> {
-        let intent = first.intent.as_ref()?;
-        let wanted = first.wanted.as_ref()?;
-        let waiting = u32::try_from(waiting).unwrap_or(COUNT_MAX);
-        let makes = match intent.count {
-            _ if first.is_beyond => Makes::Beyond,
-            Some(count) if wanted.act.is_some() && (2..=COUNT_MAX).contains(&count) => {
-                Makes::Announced(count.max(waiting))
-            }
-            Some(_) | None => Makes::Unknown,
-        };
-        Some(Act {
-            what: Safe(&intent.what).to_string(),
-            makes,
         })
     }
 
@@ -264,6 +262,23 @@ impl Holder {
             pending.asked.line()
         ));
     }
+}
+
+/// The act that a request is part of, as it says itself.
+fn act_of(first: &Pending) -> Option<Act> {
+    let intent = first.intent.as_ref()?;
+    let wanted = first.wanted.as_ref()?;
+    let makes = match intent.count {
+        _ if first.is_beyond => Makes::Beyond,
+        Some(count) if wanted.act.is_some() && (2..=COUNT_MAX).contains(&count) => {
+            Makes::Announced(count)
+        }
+        Some(_) | None => Makes::Unknown,
+    };
+    Some(Act {
+        what: Safe(&intent.what).to_string(),
+        makes,
+    })
 }
 
 /// What may be answered beside yes and no to all of these.

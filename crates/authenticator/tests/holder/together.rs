@@ -4,7 +4,7 @@ use keystead_authenticator::holder::Decide;
 use keystead_authenticator::question::{Answer, PartId, Term};
 use keystead_core::{Evidence, Intent, Outcome, RequestBody};
 
-use crate::git::commits;
+use crate::git::{commit, commits};
 use crate::login::{Host, SESSION, login, sign};
 use crate::world::{Asked, Workstation, World};
 
@@ -184,6 +184,58 @@ fn parallel_commits_of_an_announced_act_are_counted_in() {
     assert_eq!(
         outcomes(&mut world, &mut laptop, &more),
         [approved, approved, None]
+    );
+}
+
+/// A commit of the act that [`commits`] are of, with a count of its own.
+fn counted_again(world: &World, message: &str, count: u32) -> RequestBody {
+    let evidence = Evidence {
+        intent: Some(Intent {
+            id: [1; 16],
+            what: "git rebase".into(),
+            count: Some(count),
+        }),
+        ..Evidence::default()
+    };
+    commit(&world.key(), message, evidence)
+}
+
+#[test]
+fn the_count_of_an_act_stays_as_it_was_first_shown() {
+    let (mut world, mut laptop) = World::paired(Decide::Ask);
+    let bodies = vec![
+        counted_again(&world, "Shown", 2),
+        counted_again(&world, "Behind it", 900),
+    ];
+    let asked = ask_many(&mut world, &mut laptop, bodies);
+    assert_eq!(world.questions[0].announced(), Some(2));
+    // The request that the person has read goes, and the one behind it says another count.
+    let target = asked[0].id;
+    laptop.ask(&mut world, RequestBody::Cancel { target });
+    assert_eq!(world.questions[0].announced(), Some(2));
+    world.decide(Answer::Approve);
+    let bodies = (0..3).map(|_| counted_again(&world, "More", 900)).collect();
+    let more = ask_many(&mut world, &mut laptop, bodies);
+    let approved = Some(Outcome::Approve);
+    assert_eq!(outcomes(&mut world, &mut laptop, &asked[1..]), [approved]);
+    assert_eq!(
+        outcomes(&mut world, &mut laptop, &more),
+        [approved, None, None]
+    );
+}
+
+#[test]
+fn requests_that_were_not_counted_raise_no_count() {
+    let (mut world, mut laptop) = World::paired(Decide::Ask);
+    let bodies = (0..6).map(|_| counted_again(&world, "One", 2)).collect();
+    let asked = ask_many(&mut world, &mut laptop, bodies);
+    // Five came in the moment in which the key was pressed.
+    let seen = world.questions[0].first.id;
+    world.answer(Answer::Approve, seen);
+    let approved = Some(Outcome::Approve);
+    assert_eq!(
+        outcomes(&mut world, &mut laptop, &asked),
+        [approved, approved, None, None, None, None]
     );
 }
 
