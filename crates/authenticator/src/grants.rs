@@ -300,6 +300,16 @@ impl Grants {
         Ok(before.saturating_sub(count(self)))
     }
 
+    /// Ends the grants of keys that are gone. Where the file cannot be written they are over
+    /// until a restart all the same.
+    pub fn forget_keys(&mut self, keys: &[KeyId], disk: &mut dyn Disk) {
+        let count = self.grants.len();
+        self.grants.retain(|it| !keys.contains(&it.key));
+        if self.grants.len() < count {
+            let _ = file::save(self, disk);
+        }
+    }
+
     /// Takes off the grants whose time or count is over, for somebody to be told.
     pub fn end(&mut self, now: Now, disk: &mut dyn Disk) -> Vec<Grant> {
         let ended = |it: &Grant| match it.scope {

@@ -104,6 +104,22 @@ impl Holder {
         ends_unix_s.is_some_and(|at| now.unix_s >= at) || self.lifetimes.is_over(id, now.mono_ms)
     }
 
+    /// Forgets keys, and with them their times and what was granted for them: a key that
+    /// comes again comes without either.
+    pub(super) fn remove_keys(
+        &mut self,
+        ids: &[KeyId],
+        step: &mut Step<'_, '_>,
+    ) -> std::io::Result<Vec<KeyEntry>> {
+        let removed = self.keys.remove(ids, step.io.disk)?;
+        for key in &removed {
+            self.lifetimes.forget(&key.id);
+        }
+        let gone: Vec<KeyId> = removed.iter().map(|it| it.id).collect();
+        self.grants.forget_keys(&gone, step.io.disk);
+        Ok(removed)
+    }
+
     /// Removes the keys whose time is over.
     pub(super) fn tick_custody(&mut self, step: &mut Step<'_, '_>) {
         let now = step.now;
@@ -115,7 +131,7 @@ impl Holder {
         }
         let ids = self.keys.entries().iter().map(|it| it.id);
         let over: Vec<KeyId> = ids.filter(|it| self.is_over(it, now)).collect();
-        match self.keys.remove(&over, step.io.disk) {
+        match self.remove_keys(&over, step) {
             Ok(removed) => {
                 self.lifetimes.end(now.mono_ms);
                 for entry in removed {

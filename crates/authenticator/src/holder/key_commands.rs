@@ -113,7 +113,7 @@ impl Holder {
         if let Err(error) = self.log_own(&entry, step) {
             return log_failed(&error);
         }
-        match self.keys.remove(&[key.id], step.io.disk) {
+        match self.remove_keys(&[key.id], step) {
             Ok(_) => Reply::done(format!("the key {} is gone from here", key.name)),
             Err(error) => Reply::failed(
                 format!("the key could not be taken out of the file: {error}"),

@@ -84,7 +84,9 @@ impl Holder {
             }
         }
         let outcome = self.finish(&pending.ticket, Outcome::Approve, Some(body), entry, step);
-        if outcome == Outcome::Approve {
+        // A grant names a host's key; what it is called there nobody has read.
+        let is_read = matches!(by, By::Person { .. } | By::Setting);
+        if outcome == Outcome::Approve && is_read {
             self.pin(pending, step);
         }
         outcome
@@ -135,11 +137,12 @@ impl Holder {
                     .map(|entry| ResponseBody::Keys(vec![entry]))
                     .map_err(refused)
             }
-            Work::Remove(keys) => self
-                .keys
-                .remove(keys, step.io.disk)
-                .map(|_| ResponseBody::Empty)
-                .map_err(|_| Undone::Busy),
+            Work::Remove(keys) => {
+                let keys = std::mem::take(keys);
+                self.remove_keys(&keys, step)
+                    .map(|_| ResponseBody::Empty)
+                    .map_err(|_| Undone::Busy)
+            }
             Work::Hosts => self
                 .hosts(step)
                 .map(ResponseBody::Hosts)

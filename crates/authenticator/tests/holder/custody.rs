@@ -1,6 +1,7 @@
 //! Keys that a workstation brings: asked for, limited, forgotten.
 
-use keystead_authenticator::holder::Decide;
+use keystead_authenticator::control::{Command, Reply};
+use keystead_authenticator::holder::{Caller, Decide, Event};
 use keystead_authenticator::question::{Answer, Term};
 use keystead_authenticator::words;
 use keystead_core::{
@@ -72,6 +73,29 @@ fn bring(world: &mut World, laptop: &mut Workstation, constraints: Constraints) 
         panic!("no keys")
     };
     keys[0].clone()
+}
+
+/// The same key, by a file of the holder's.
+fn bring_here(world: &mut World) {
+    let pair = ssh_key::private::Ed25519Keypair::from_seed(&[1; 32]);
+    let key = ssh_key::PrivateKey::from(pair);
+    let mut file = key
+        .to_openssh(ssh_key::LineEnding::LF)
+        .unwrap()
+        .as_bytes()
+        .to_vec();
+    let command = Command::KeyImport {
+        name: None,
+        file_bytes: file.len(),
+        file_passphrase_bytes: None,
+    };
+    world.event(Event::Command {
+        caller: Caller(1),
+        command,
+        passphrase: Some(SecretBytes::take(&mut file)),
+    });
+    let reply = world.replies.pop();
+    assert!(matches!(reply, Some(Reply::Key(_))), "{reply:?}");
 }
 
 fn outcome(world: &mut World, laptop: &mut Workstation, body: RequestBody) -> Option<Outcome> {
@@ -261,6 +285,42 @@ fn a_workstation_removes_what_it_brought_and_nothing_else() {
     world.decide(Answer::Approve);
     assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
     assert_eq!(world.holder.keys().entries(), [own]);
+}
+
+#[test]
+fn a_key_that_went_takes_its_time_and_its_grants_along() {
+    let (mut world, mut laptop) = World::paired(Decide::Ask);
+    let short = Constraints {
+        lifetime_s: Some(600),
+        ..Constraints::default()
+    };
+    let key = bring(&mut world, &mut laptop, short);
+    let asked = laptop.ask(&mut world, login(&key, &Host::new(5), "db1"));
+    world.decide(HOUR);
+    assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
+    let remove = RequestBody::Remove { keys: vec![key.id] };
+    let asked = laptop.ask(&mut world, remove);
+    world.decide(Answer::Approve);
+    assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
+    let again = bring(&mut world, &mut laptop, Constraints::default());
+    assert_eq!(again.id, key.id);
+    // What was granted was granted for the key that went.
+    let asked = laptop.ask(&mut world, login(&key, &Host::new(5), "db1"));
+    assert_eq!(laptop.outcome(&mut world, &asked), None);
+    world.decide(Answer::Refuse);
+    // Brought by the holder now, it has no time.
+    let name = again.name.to_string();
+    world.command(Command::KeyRemove { name });
+    let short = Constraints {
+        lifetime_s: Some(600),
+        ..Constraints::default()
+    };
+    let key = bring(&mut world, &mut laptop, short);
+    let name = key.name.to_string();
+    world.command(Command::KeyRemove { name });
+    bring_here(&mut world);
+    world.advance_s(601);
+    assert!(world.holder.keys().entry(&key.id).is_some());
 }
 
 #[test]

@@ -139,6 +139,21 @@ fn a_grant_fires_for_the_same_login_alone() {
 }
 
 #[test]
+fn a_grant_pins_no_name() {
+    let (mut world, mut laptop) = World::paired(Decide::Ask);
+    let (key, host) = (world.key(), Host::new(5));
+    answered(&mut world, &mut laptop, login(&key, &host, "mine"), HOUR);
+    // The workstation says another name for the same key: nobody has read it.
+    let told = login(&key, &host, "bank");
+    assert_eq!(ends(&mut world, &mut laptop, told), Some(Outcome::Approve));
+    let pinned = world.said.iter().filter(|it| it.contains("is now pinned"));
+    assert_eq!(pinned.count(), 1);
+    // The bank's own key is not taken for a changed one.
+    laptop.ask(&mut world, login(&key, &Host::new(6), "bank"));
+    assert_eq!(world.questions.len(), 1);
+}
+
+#[test]
 fn a_forwarded_path_is_granted_only_as_the_whole_path() {
     let (mut world, mut laptop) = World::paired(Decide::Ask);
     let (key, host) = (world.key(), Host::new(5));
