@@ -60,6 +60,38 @@ fn no_secret_where_none_belongs() -> Result<()> {
     none_in(&secrets, "authenticator locked again", authenticator)
 }
 
+/// A key that `ssh-add` brings is in the local authenticator, not in the agent
+/// that passed it on, and nowhere once it is taken away.
+#[test]
+#[ignore = "needs root"]
+fn an_added_key_is_in_the_local_authenticator_alone() -> Result<()> {
+    let mut play = Play::new()?;
+    play.lines(
+        "setup",
+        "include dropped_in\n\
+         ssh-keygen -q -t ed25519 -N '' -f added\n\
+         ssh-add -q added\n\
+         ssh-add -T added.pub",
+    )?;
+    let secrets = store::seed(&play.place().read("home/added")?)?;
+    control(&secrets)?;
+    let agent = play.pid("ours")?;
+    none_in(&secrets, "agent", agent)?;
+    let children = scan::children(agent)?;
+    let [local] = children.as_slice() else {
+        return Err(Failure::new(format!("the agent started {children:?}")));
+    };
+    if scan::found(&secrets, *local)?.is_empty() {
+        return Err(Failure::new(
+            "the key is not where it is held: a blind scan",
+        ));
+    }
+    play.lines("removal", "ssh-add -q -d added\n! ssh-add -T added.pub")?;
+    none_in(&secrets, "agent", agent)?;
+    none_in(&secrets, "local authenticator", *local)?;
+    play.finish()
+}
+
 /// This process has every secret on purpose: the scan finds each of them.
 fn control(secrets: &Secrets) -> Result<()> {
     let mut expected = secrets.names();

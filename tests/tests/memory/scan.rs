@@ -66,6 +66,20 @@ fn start(window: &[u8]) -> usize {
     }
 }
 
+/// The processes that one has started.
+pub(crate) fn children(pid: u32) -> Result<Vec<u32>> {
+    let mut children = Vec::new();
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).about(pid)? {
+        let path = task.about(pid)?.path().join("children");
+        let line = std::fs::read_to_string(&path).about(path.display())?;
+        children.extend(
+            line.split_whitespace()
+                .filter_map(|it| it.parse::<u32>().ok()),
+        );
+    }
+    Ok(children)
+}
+
 /// The names of the secrets of which a part is in the process's memory.
 pub(crate) fn found(secrets: &Secrets, pid: u32) -> Result<Vec<String>> {
     let windows = Windows::of(secrets);

@@ -44,24 +44,60 @@ pub(crate) fn secrets(file: &str, passphrase: &str) -> Result<Secrets> {
     {
         let sealed = unhex(sealed)?;
         let mut reader = Reader(&sealed);
-        reader.take(b"keystead-key-1".len())?;
-        let public_bytes = match reader.take(1)? {
-            [1] => 32,
-            [2] => 65,
-            _ => return Err(Failure::new("another algorithm")),
-        };
-        let name_bytes = reader
-            .take(1)?
-            .first()
-            .map_or(0, |bytes| usize::from(*bytes));
-        let name = String::from_utf8_lossy(reader.take(name_bytes)?).into_owned();
-        reader.take(public_bytes)?;
+        if reader.take(LABEL.len())? != LABEL {
+            return Err(Failure::new("a key of another version"));
+        }
+        let name = String::from_utf8_lossy(reader.string()?).into_owned();
+        let (_public, _certificate, _custody) =
+            (reader.string()?, reader.string()?, reader.string()?);
         let associated = reader.taken(&sealed);
         let nonce = reader.take(24)?;
-        let private = open(&store, nonce, associated, reader.take(48)?)?;
+        let private = open(&store, nonce, associated, reader.string()?)?;
         secrets.add(&format!("key {name}"), &private);
     }
     Ok(secrets)
+}
+
+/// The private half in a file of `ssh-keygen -t ed25519 -N ''` (PROTOCOL.key of
+/// OpenSSH): string public, then string of seed and public.
+pub(crate) fn seed(file: &str) -> Result<Secrets> {
+    let lines = file.lines().filter(|line| !line.starts_with("-----"));
+    let bytes = unbase64(&lines.collect::<String>());
+    let again = |of: &[u8], from: usize| {
+        let rest = bytes.get(from..)?;
+        rest.windows(of.len())
+            .position(|it| it == of)
+            .map(|at| from + at)
+    };
+    let kind = b"\0\0\0\x0bssh-ed25519\0\0\0\x20";
+    let first = again(kind, 0).and_then(|first| again(kind, first + 1));
+    let seed = first.and_then(|at| {
+        let seed = at + kind.len() + 32 + 4;
+        bytes.get(seed..seed + 32)
+    });
+    let mut secrets = Secrets::default();
+    secrets.add(
+        "added key",
+        seed.ok_or_else(|| Failure::new("no such key"))?,
+    );
+    Ok(secrets)
+}
+
+fn unbase64(text: &str) -> Vec<u8> {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits = text
+        .bytes()
+        .filter_map(|it| DIGITS.iter().position(|digit| *digit == it));
+    let (mut bytes, mut bits, mut count) = (Vec::new(), 0_usize, 0);
+    for digit in digits {
+        bits = (bits << 6 | digit) & 0xffff;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.extend(u8::try_from((bits >> count) & 0xff));
+        }
+    }
+    bytes
 }
 
 fn open(key: &[u8], nonce: &[u8], associated: &[u8], boxed: &[u8]) -> Result<Vec<u8>> {
@@ -84,6 +120,12 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
+    /// Behind its length (RFC 4251 section 5).
+    fn string(&mut self) -> Result<&'a [u8]> {
+        let length = u32::from_be_bytes(self.take(4)?.try_into().about("length")?);
+        self.take(usize::try_from(length).about("length")?)
+    }
+
     /// What has been taken of the whole.
     fn taken<'b>(&self, whole: &'b [u8]) -> &'b [u8] {
         whole.get(..whole.len() - self.0.len()).unwrap_or_default()
@@ -98,3 +140,6 @@ fn unhex(value: &Value) -> Result<Vec<u8>> {
         .map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).about("hex"))
         .collect()
 }
+
+/// What a kept key begins with.
+const LABEL: &[u8] = b"keystead-key-2";
