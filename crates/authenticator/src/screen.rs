@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 pub use crate::question::{Answer, PartId, Question, QuestionId};
 
-use layout::{fit, parts_list, question_lines, wrapped};
+use layout::{fit, parts_list, question_lines, said, wrapped};
 use menu::{Menu, Pressed};
 
 /// What the edge is to do.
@@ -70,6 +70,9 @@ struct Shown {
     /// What of the question did not fit.
     hidden: Vec<String>,
     state: State,
+    /// Rows that the question took, and those that other lines took since.
+    rows: usize,
+    said_rows: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +118,13 @@ impl Screen {
         let Some(shown) = self.shown.as_mut().filter(|_| at == Some(0)) else {
             return self.redraw(now_ms);
         };
+        if before.first.id != question.first.id {
+            // What stands on the screen is gone: another request, and another look at it.
+            let gone = format!("{CLEAR_LINE}the first of these is gone\n");
+            let mut draws = vec![Draw::Text(gone)];
+            draws.extend(self.show_first(now_ms));
+            return draws;
+        }
         let seen = std::mem::take(&mut shown.seen);
         let since = |id: PartId| {
             let known = seen.iter().find(|(it, _)| *it == id);
@@ -128,17 +138,14 @@ impl Screen {
         }
         let mut text = String::new();
         for part in question.parts() {
-            let line = part.asked.line();
-            let is_new = before.parts().all(|it| it.asked.line() != line);
+            let is_new = before.parts().all(|it| !it.asked.reads_as(&part.asked));
             if is_new {
-                let columns = self.look.columns;
-                text.push_str(&format!(
-                    "{CLEAR_LINE}{}",
-                    wrapped("also: ", &line, columns)
-                ));
+                let also = wrapped("also: ", &part.asked.line(), self.look.columns);
+                shown.said_rows = shown.said_rows.saturating_add(also.lines().count());
+                text.push_str(&format!("{CLEAR_LINE}{also}"));
             }
         }
-        text.push_str(&self.prompt(now_ms));
+        text.push_str(&self.again_or_prompt(now_ms));
         vec![Draw::Text(text)]
     }
 
@@ -149,7 +156,7 @@ impl Screen {
         if !is_first || self.shown.take().is_none() {
             return self.redraw(now_ms);
         }
-        let how = wrapped("", how, self.look.columns);
+        let how = said(HOW_COLUMN, how, self.look.columns);
         let mut draws = vec![Draw::Text(format!("{CLEAR_LINE}{how}"))];
         draws.extend(self.show_first(now_ms));
         draws
@@ -201,12 +208,14 @@ impl Screen {
         self.redraw(now_ms)
     }
 
-    /// A line that is no question, above the prompt.
-    #[must_use]
-    pub fn say(&self, line: &str, now_ms: u64) -> Vec<Draw> {
-        let mut text = format!("{CLEAR_LINE}{line}\n");
-        if self.shown.is_some() {
-            text.push_str(&self.prompt(now_ms));
+    /// A line that is no question, above the prompt. It may hold foreign text, so where it goes
+    /// on it stands where no row of a question begins.
+    pub fn say(&mut self, line: &str, now_ms: u64) -> Vec<Draw> {
+        let said = said(0, line, self.look.columns);
+        let mut text = format!("{CLEAR_LINE}{said}");
+        if let Some(shown) = &mut self.shown {
+            shown.said_rows = shown.said_rows.saturating_add(said.lines().count());
+            text.push_str(&self.again_or_prompt(now_ms));
         }
         vec![Draw::Text(text)]
     }
@@ -236,6 +245,21 @@ impl Screen {
         let Some(question) = self.waiting.front() else {
             return Vec::new();
         };
+        let (mut text, hidden) = self.whole(question);
+        self.shown = Some(Shown {
+            seen: question.parts().map(|it| (it.id, now_ms)).collect(),
+            hidden,
+            state: State::Open,
+            rows: text.lines().count(),
+            said_rows: 0,
+        });
+        text.push_str(&self.prompt(now_ms));
+        // Flushed last: what was typed before all of this stood there decides nothing.
+        vec![Draw::Text(text), Draw::FlushInput]
+    }
+
+    /// A question's text, and its lines that do not fit.
+    fn whole(&self, question: &Question) -> (String, Vec<String>) {
         let (title, mut lines) = question_lines(question, self.look);
         // A blank line, the title, the question itself and the line that says more stand around.
         let room = self.look.rows.saturating_sub(4).max(ROWS_MIN);
@@ -247,14 +271,27 @@ impl Screen {
                 hidden.len()
             ));
         }
-        self.shown = Some(Shown {
-            seen: question.parts().map(|it| (it.id, now_ms)).collect(),
-            hidden,
-            state: State::Open,
-        });
+        (text, hidden)
+    }
+
+    /// The prompt; before it the whole question where other lines have pushed its first ones off
+    /// the screen: nothing is decided that cannot be read.
+    fn again_or_prompt(&mut self, now_ms: u64) -> String {
+        let mut text = String::new();
+        if let (Some(question), Some(shown)) = (self.waiting.front(), &self.shown)
+            && shown.rows.saturating_add(shown.said_rows) > self.look.rows
+        {
+            let (whole, hidden) = self.whole(question);
+            text.push_str(CLEAR_LINE);
+            text.push_str(&whole);
+            if let Some(shown) = &mut self.shown {
+                shown.hidden = hidden;
+                shown.rows = whole.lines().count();
+                shown.said_rows = 0;
+            }
+        }
         text.push_str(&self.prompt(now_ms));
-        // Flushed last: what was typed before all of this stood there decides nothing.
-        vec![Draw::Text(text), Draw::FlushInput]
+        text
     }
 
     /// What did not fit, and each request of several.
@@ -320,6 +357,8 @@ pub const GRACE_MS: u64 = 400;
 
 /// User, host, host key and its second line are shown on any screen.
 const ROWS_MIN: usize = 8;
+/// How a question ended stands below its rows.
+const HOW_COLUMN: usize = 2;
 /// To the first column, and erase to the end of the line (ECMA-48 EL).
 const CLEAR_LINE: &str = "\r\x1b[K";
 

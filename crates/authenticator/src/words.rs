@@ -92,6 +92,19 @@ impl Asked {
         }
     }
 
+    /// Whether a person reads the same for both, but for the program that asks. Two commits may
+    /// have one subject.
+    #[must_use]
+    pub fn reads_as(&self, other: &Self) -> bool {
+        let is_same = match (self, other) {
+            (Self::Sign(one), Self::Sign(other)) => {
+                one.content == other.content && one.hash == other.hash
+            }
+            _ => true,
+        };
+        is_same && self.line() == other.line()
+    }
+
     /// What the signature is for; none for what is no signature.
     #[must_use]
     pub fn purpose(&self) -> Option<Purpose> {

@@ -81,8 +81,11 @@ fn act_rows(question: &Question) -> Vec<Row> {
 /// The others of several requests, where they are not the same in words.
 fn others_row(question: &Question) -> Option<Row> {
     let count = question.others.len();
-    let first = question.asked().line();
-    let differ = question.others.iter().filter(|it| it.asked.line() != first);
+    let first = question.asked();
+    let differ = question
+        .others
+        .iter()
+        .filter(|it| !it.asked.reads_as(first));
     let value = match (count, differ.count()) {
         (0, _) => return None,
         (_, 0) => format!("{count} more, the same in words"),
@@ -141,6 +144,20 @@ pub(super) fn wrapped(mark: &str, text: &str, columns: usize) -> String {
         mark = "";
     }
     lines
+}
+
+/// A line that is no question, its beginning at a column: where it goes on it is further to the
+/// right than any row's label and less far than any value, so that no text in it looks like a row.
+pub(super) fn said(first_column: usize, line: &str, columns: usize) -> String {
+    let columns = columns.clamp(COLUMNS_MIN, COLUMNS_MAX);
+    let lines = wrap(line, columns.saturating_sub(SAID_COLUMN));
+    let mut column = first_column;
+    let mut text = String::new();
+    for part in lines {
+        text.push_str(&format!("{:column$}{part}\n", ""));
+        column = SAID_COLUMN;
+    }
+    text
 }
 
 /// Breaks text into lines of at most `columns`, at spaces where there are any.
@@ -206,6 +223,8 @@ impl Look {
 
 /// Where values start: the longest label, "Also signed", and a gap.
 const VALUE_COLUMN: usize = 15;
+/// Where a line goes on that is no question.
+const SAID_COLUMN: usize = 6;
 /// Below this nothing can be laid out; longer lines then wrap by themselves.
 const COLUMNS_MIN: usize = 40;
 /// Wider lines are harder to read.

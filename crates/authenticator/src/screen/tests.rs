@@ -200,6 +200,91 @@ fn notices_stand_above_the_prompt() {
     );
 }
 
+/// What stands on the screen after all that was written.
+fn seen(written: &str) -> Vec<&str> {
+    let lines: Vec<&str> = written.split('\n').collect();
+    lines[lines.len().saturating_sub(LOOK.rows)..].to_vec()
+}
+
+#[test]
+fn no_flood_of_lines_hides_a_question() {
+    let mut screen = Screen::new(LOOK);
+    let mut written = text(&screen.ask(logins(&["db1"]), 0));
+    for at_ms in 0..100 {
+        written.push_str(&text(&screen.say("refused: laptop: opaque", at_ms)));
+        let seen = seen(&written);
+        assert!(seen.contains(&"laptop asks"), "{seen:?}");
+    }
+    // Written again it is the same look at the same question.
+    assert_eq!(pressed(&mut screen, b'h', 500), None);
+    written.push_str(&text(&screen.say("refused: laptop: opaque", 500)));
+    assert!(written.ends_with("alex@db1  60 s left "), "{written}");
+    assert_eq!(decided(&mut screen, b'4', 600).unwrap().1, PartId(0));
+}
+
+#[test]
+fn foreign_text_in_a_line_looks_like_no_row() {
+    let mut screen = Screen::new(LOOK);
+    screen.ask(logins(&["evil"]), 0);
+    let user = format!(
+        "x{}Host         db1 (this key is pinned to it)",
+        " ".repeat(80)
+    );
+    let lines = [
+        screen.say(&format!("refused: laptop: ssh login as {user}"), 0),
+        screen.settle(QuestionId(1), &format!("approved; grant 1: {user}"), 0),
+    ];
+    for written in lines {
+        let written = text(&written);
+        let rows = written.lines().filter(|it| it.contains("Host  "));
+        assert!(rows.clone().count() == 1, "{written}");
+        assert!(rows.clone().all(|it| it.starts_with("      ")), "{written}");
+    }
+}
+
+#[test]
+fn another_first_request_is_shown_whole_and_looked_at_anew() {
+    let mut screen = Screen::new(LOOK);
+    screen.ask(logins(&["db1", "evil"]), 0);
+    let mut rest = logins(&["db1", "evil"]);
+    rest.first = rest.others.remove(0);
+    let draws = screen.update(rest, 5_000);
+    assert_eq!(draws.last(), Some(&Draw::FlushInput));
+    let shown = text(&draws);
+    assert!(shown.contains("laptop asks\n"), "{shown}");
+    assert!(shown.contains("  Host         evil"), "{shown}");
+    assert_eq!(decided(&mut screen, b'y', 5_399), None);
+    let yes = Some((Answer::Approve, PartId(1)));
+    assert_eq!(decided(&mut screen, b'y', 5_400), yes);
+}
+
+#[test]
+fn commits_with_one_subject_are_not_the_same_in_words() {
+    let commit = |body: &str| {
+        Asked::Sign(Sign {
+            namespace: "git".into(),
+            hash_name: "sha512".into(),
+            hash: body.into(),
+            content: Content::Git {
+                form: GitForm::Commit,
+                rows: vec![("Tree", "4b82".into())],
+                message: format!("Mend it\n\n{body}\n"),
+            },
+            way: vec![],
+            key: Name::new("main").unwrap(),
+            origin: Origin::default(),
+        })
+    };
+    let with = |other: Asked| Question {
+        others: vec![part(101, other)],
+        ..question(1, commit("one"))
+    };
+    let shown = |other: Asked| text(&Screen::new(LOOK).ask(with(other), 0));
+    let same = "1 more, the same in words";
+    assert!(shown(commit("one")).contains(same));
+    assert!(!shown(commit("two")).contains(same));
+}
+
 #[test]
 fn colours_only_where_wanted() {
     let shown = |colour| text(&Screen::new(Look { colour, ..LOOK }).ask(make(1), 0));
