@@ -7,8 +7,12 @@
 /// Writes `dividend mod (prime − 1)`, big-endian, as long as `prime`.
 ///
 /// `prime` is odd, so that its predecessor is itself without the lowest bit.
-/// None when it is longer than a factor of the longest RSA key.
+/// None when it is longer than a factor of the longest RSA key, or the dividend than such a key:
+/// a message has room for numbers that would take seconds.
 pub(super) fn modulo_predecessor(dividend: &[u8], prime: &[u8], out: &mut [u8]) -> Option<()> {
+    if dividend.len() > DIVIDEND_BYTES_MAX {
+        return None;
+    }
     let len = prime.len().div_ceil(LIMB_BYTES);
     let mut modulus = [0; LIMBS_MAX];
     let modulus = modulus.get_mut(..len)?;
@@ -81,6 +85,9 @@ const LIMB_BYTES: usize = 4;
 /// Limbs of a factor of at most 4,096 bits. Why: the longest RSA key has 8,192.
 const LIMBS_MAX: usize = 4096 / 32;
 
+/// The longest RSA key's modulus, which its private exponent is less than.
+const DIVIDEND_BYTES_MAX: usize = super::RSA_BITS_MAX / 8;
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -108,6 +115,7 @@ mod tests {
         );
         check(&[1], &[0xff; 512], Some(&[&[0; 511][..], &[1]].concat()));
         check(&[1], &[0xff; 513], None);
+        check(&[1; 1025], &[7], None);
     }
 
     proptest! {
