@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::FlockOperation;
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tokio::net::{UnixListener, UnixStream};
 
@@ -98,6 +98,8 @@ impl Listener {
     ) -> Result<Self, ListenError> {
         let inner = listener
             .set_nonblocking(true)
+            // The service manager passes it open to whatever we start (sd_listen_fds(3)).
+            .and_then(|()| Ok(rustix::io::fcntl_setfd(&listener, FdFlags::CLOEXEC)?))
             .and_then(|()| UnixListener::from_std(listener))
             .map_err(|source| system(&path, source))?;
         Ok(Self {

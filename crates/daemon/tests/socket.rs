@@ -127,6 +127,25 @@ async fn of_many_that_start_at_once_over_a_dead_socket_one_wins() {
 }
 
 #[tokio::test]
+async fn a_socket_that_was_passed_is_passed_no_further() {
+    use rustix::io::{FdFlags, fcntl_setfd};
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("socket");
+    let passed = StdListener::bind(&path).unwrap();
+    fcntl_setfd(&passed, FdFlags::empty()).unwrap();
+    let number = std::os::fd::AsRawFd::as_raw_fd(&passed);
+    let _listener = Listener::passed(passed, path).unwrap();
+    let shown = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap();
+    // O_CLOEXEC (open(2)), octal.
+    let flags = shown
+        .lines()
+        .find_map(|it| it.strip_prefix("flags:"))
+        .unwrap();
+    let flags = u32::from_str_radix(flags.trim(), 8).unwrap();
+    assert_ne!(flags & 0o2_000_000, 0, "{shown}");
+}
+
+#[tokio::test]
 async fn a_path_may_have_107_bytes_and_no_more() {
     let base = tempfile::tempdir().unwrap();
     set_mode(base.path(), 0o700);

@@ -32,6 +32,17 @@ pub fn harden() -> io::Result<()> {
     Ok(rustix::process::setrlimit(Resource::Core, none)?)
 }
 
+/// Gives up the group of a setgid binary, for this process and all that it starts.
+///
+/// Call it while the process has one thread: the system keeps groups by thread.
+///
+/// # Errors
+/// The system's: the program should not go on then.
+pub fn drop_group() -> io::Result<()> {
+    let own = rustix::process::getgid();
+    Ok(rustix::thread::set_thread_res_gid(own, own, own)?)
+}
+
 /// Raises the limit of open descriptors to what the system allows, for programs
 /// with thousands of connections. Says how many there may be.
 #[must_use]
