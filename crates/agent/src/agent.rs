@@ -34,6 +34,8 @@ pub struct Agent {
     pub(crate) book: Book,
     pub(crate) connections: BTreeMap<ConnectionId, Connection>,
     pub(crate) asks: BTreeMap<AskId, Ask>,
+    /// Commands that wait for the keepers to tell their keys, and until when.
+    pub(crate) looking: BTreeMap<ClientId, u64>,
     next_ask: u64,
     pub(crate) lock: Lock,
     pub(crate) pairing: Option<Pairing>,
@@ -90,6 +92,7 @@ impl Agent {
             book,
             connections: BTreeMap::new(),
             asks: BTreeMap::new(),
+            looking: BTreeMap::new(),
             next_ask: 0,
             lock: Lock::default(),
             pairing: None,
@@ -149,6 +152,7 @@ impl Agent {
                 self.tick_connections(&mut turn);
             }
         }
+        self.answer_looking(&mut turn);
         if let Err(error) = self.book.tick(now, turn.io.disk) {
             self.notice(format!("the log cannot be synced: {error}"));
         }
@@ -161,6 +165,7 @@ impl Agent {
         let asks = self.asks.values().filter_map(Ask::wake_ms);
         asks.chain(self.keepers.next_wake_ms())
             .chain(self.book.wake_ms())
+            .chain(self.looking_wake_ms())
             .chain(self.local.next_wake_ms())
             .chain(self.added.next_wake_ms())
             .chain(self.alarms.first().map(|(at_ms, _)| *at_ms))

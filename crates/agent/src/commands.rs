@@ -36,6 +36,7 @@ impl Agent {
                 let status = self.status();
                 turn.reply(client, Reply::Status(status));
             }
+            Command::Refresh {} => self.refresh(turn, client),
             Command::Pair { name, relay } => self.pair(turn, client, name, relay, addresses),
             Command::Confirm { same } => self.confirm(turn, client, same),
             Command::RenameKeeper { keeper, name } => {
@@ -94,9 +95,10 @@ impl Agent {
     pub(crate) fn leave(&mut self, turn: &mut Turn<'_, '_>, client: ClientId) {
         self.leave_pairing(turn, client);
         self.withdraw_of(turn, client);
+        self.looking.remove(&client);
     }
 
-    fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: self.setup.pid,
@@ -122,6 +124,7 @@ impl Agent {
                 (false, false) => KeeperState::Unused,
             },
             connected: it.is_connected,
+            silent: it.unanswered_ms.is_some(),
             keys: it.keys.len(),
         };
         views.map(keeper).collect()

@@ -16,8 +16,11 @@ use serde::{Deserialize, Serialize};
 pub enum Command {
     /// Who is there? Answered by [`Reply::Version`].
     Version {},
-    /// Answered by [`Reply::Status`].
+    /// Answered by [`Reply::Status`], at once.
     Status {},
+    /// The same, once the keepers have told their keys anew; those that do not within two seconds
+    /// are silent.
+    Refresh {},
     /// Makes an offer. Answered by [`Reply::Offer`], [`Reply::HelloSeen`], [`Reply::Code`],
     /// [`Reply::WaitingForHolder`] and at last [`Reply::Paired`] or [`Reply::Failed`].
     Pair {
@@ -267,6 +270,9 @@ pub struct Keeper {
     pub state: KeeperState,
     /// Has it a channel now?
     pub connected: bool,
+    /// Was it asked for its keys, and has not answered? Those listed are what it told last.
+    #[serde(default)]
+    pub silent: bool,
     /// How many keys it has.
     pub keys: usize,
 }
@@ -412,6 +418,7 @@ mod tests {
     #[test]
     fn commands() {
         check(r#"{"command":"status"}"#, Some(Command::Status {}));
+        check(r#"{"command":"refresh"}"#, Some(Command::Refresh {}));
         check(r#"{"command":"stop"}"#, Some(Command::Stop {}));
         let pair = Command::Pair {
             name: None,

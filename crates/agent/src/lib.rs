@@ -17,6 +17,7 @@ mod ends;
 pub mod errand;
 pub mod event;
 pub mod evidence;
+mod fresh;
 pub mod front;
 mod importing;
 pub mod keeps;

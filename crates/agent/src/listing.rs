@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use keystead_formats::ssh::agent::{Identity, MESSAGE_BYTES_MAX, Response};
+use keystead_keeper::{self as keeper, Refresh};
 
 use crate::agent::{Agent, Turn};
 use crate::errand::{Errand, list_request};
@@ -24,9 +25,12 @@ impl Agent {
         }
         let ours = self.own_identities(turn, id);
         if self.has_upstream() {
-            return self.send_errand(turn, id, list_request(), Errand::List(ours));
+            self.send_errand(turn, id, list_request(), Errand::List(ours));
+        } else {
+            self.answer_list(turn, id, ours, Vec::new());
         }
-        self.answer_list(turn, id, ours, Vec::new());
+        // Whoever lists next sees what has changed since.
+        self.tell_keepers(turn, keeper::Event::Refresh(Refresh::ForProgram));
     }
 
     fn own_identities(&self, turn: &Turn<'_, '_>, id: ConnectionId) -> Vec<Identity> {

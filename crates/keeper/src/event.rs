@@ -65,10 +65,21 @@ pub enum Event {
         /// The name; another keeper's name is refused.
         name: Name,
     },
+    /// Somebody looks at the keys: keepers are asked for theirs anew.
+    Refresh(Refresh),
     /// The network says something.
     Net(NetEvent),
     /// [`Keepers::next_wake_ms`](crate::Keepers::next_wake_ms) has come.
     Tick,
+}
+
+/// Who looks at the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refresh {
+    /// A person, who waits a moment for it: every keeper is asked, once in 10 s at the most.
+    ForPerson,
+    /// A program, which does not: a keeper that is connected is asked, once a minute at the most.
+    ForProgram,
 }
 
 /// What the keepers want done.
@@ -277,6 +288,8 @@ pub struct PairingView {
     pub is_unpairing: bool,
     /// Whether a channel to it is open now.
     pub is_connected: bool,
+    /// Since when, by the monotonic clock, it was asked for its keys without an answer.
+    pub unanswered_ms: Option<u64>,
     /// Receipts of this keeper are checked with this Ed25519 key.
     pub receipt_key: [u8; 32],
 }

@@ -176,6 +176,11 @@ impl Keepers {
                 }
             }
             Event::Rename { pairing, name } => self.rename(pairing, name, step),
+            Event::Refresh(looks) => {
+                for keeper in self.keepers.values_mut() {
+                    keeper.refresh_for(looks, step);
+                }
+            }
             Event::Net(event) => self.take_net(event, step),
             Event::Tick => {
                 self.is_new = false;

@@ -22,7 +22,9 @@ mod route;
 mod step;
 
 pub use error::{KeeperError, LoadError, PairError};
-pub use event::{Action, Answer, AskId, Event, Notice, PairingProgress, PairingView, Progress};
+pub use event::{
+    Action, Answer, AskId, Event, Notice, PairingProgress, PairingView, Progress, Refresh,
+};
 pub use keepers::Keepers;
 
 /// The network below, for who carries: the agent has no edge to `transport` of its own.

@@ -245,6 +245,11 @@ impl Route {
         }
     }
 
+    /// The pause after a failure is over: somebody waits.
+    pub(crate) fn retry_now(&mut self, now_ms: u64) {
+        self.retry_ms = self.retry_ms.min(now_ms);
+    }
+
     /// What the time asks for.
     pub(crate) fn tick(
         &mut self,

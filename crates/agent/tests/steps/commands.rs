@@ -4,7 +4,9 @@ use keystead_agent::control::{Command, FailureKind, KeeperState, Reply};
 use keystead_agent::{Action, Event};
 use keystead_core::{Kind, Name, Outcome, RequestHash, ResponseBody, SignedReceipt};
 use keystead_daemon::{Disk, MemoryDisk};
-use keystead_keeper::{self as keeper, Notice, PairError, PairProtocolError, PairingProgress};
+use keystead_keeper::{
+    self as keeper, Notice, PairError, PairProtocolError, PairingProgress, Refresh,
+};
 
 use crate::fixture::*;
 
@@ -295,6 +297,66 @@ fn files_of_keys_never_leave_their_folder_nor_cover_each_other() {
         "main.pub",
     ];
     assert_eq!(files, expected);
+}
+
+/// What is told of the keepers' silence, once it is.
+fn silences(actions: Vec<Action>) -> Option<Vec<bool>> {
+    match replies(actions).as_slice() {
+        [] => None,
+        [Reply::Status(status)] => Some(status.keepers.iter().map(|it| it.silent).collect()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn owes_since(bench: &Bench, unanswered_ms: Option<u64>) {
+    bench.keeper.lock().unwrap().views[0].unanswered_ms = unanswered_ms;
+}
+
+#[test]
+fn a_person_who_looks_waits_for_who_owes_an_answer_and_no_longer() {
+    let check = |owed_ms: Option<u64>, waited_ms: u64| {
+        let mut bench = Bench::new();
+        let start_ms = bench.now.mono_ms;
+        owes_since(&bench, owed_ms.map(|ago_ms| start_ms - ago_ms));
+        let mut said = silences(bench.command(&Command::Refresh {}));
+        while said.is_none() {
+            let wake_ms = bench.agent.next_wake_ms().unwrap() - bench.now.mono_ms;
+            said = silences(bench.wait(wake_ms));
+        }
+        assert_eq!(bench.now.mono_ms - start_ms, waited_ms, "{owed_ms:?}");
+        assert_eq!(said, Some(vec![owed_ms.is_some()]));
+        assert_eq!(bench.keeper.lock().unwrap().looks, [Refresh::ForPerson]);
+        assert_eq!(bench.wait(10_000).len(), 0, "answered once");
+    };
+    check(None, 0);
+    check(Some(0), 2_000);
+    check(Some(1_999), 1);
+    check(Some(2_000), 0);
+    check(Some(60_000), 0);
+}
+
+#[test]
+fn keys_that_come_in_time_are_told_and_others_waited_for_in_vain() {
+    let mut bench = Bench::new();
+    owes_since(&bench, Some(bench.now.mono_ms));
+    assert_eq!(silences(bench.command(&Command::Refresh {})), None);
+    assert_eq!(silences(bench.wait(1_500)), None);
+    owes_since(&bench, None);
+    assert_eq!(silences(bench.wait(1)), Some(vec![false]));
+
+    // Another one that owes more, from later on, does not make the first wait longer.
+    let start_ms = bench.now.mono_ms;
+    owes_since(&bench, Some(start_ms));
+    assert_eq!(silences(bench.command(&Command::Refresh {})), None);
+    owes_since(&bench, Some(start_ms + 1_500));
+    assert_eq!(silences(bench.wait(1_999)), None);
+    assert_eq!(silences(bench.wait(1)), Some(vec![true]));
+
+    // Who hangs up is not answered.
+    owes_since(&bench, Some(bench.now.mono_ms));
+    assert_eq!(silences(bench.command(&Command::Refresh {})), None);
+    bench.step(Event::Leave { client: CLIENT });
+    assert_eq!(silences(bench.wait(5_000)), None);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use keystead_core::{
 use keystead_daemon::{Disk, Io, MemoryDisk, Now};
 use keystead_formats::ssh::agent::{Request, Response};
 use keystead_formats::ssh::line::KeyLine;
-use keystead_keeper::{self as keeper, Answer, AskId, KeeperError, PairingView, Progress};
+use keystead_keeper::{self as keeper, Answer, AskId, KeeperError, PairingView, Progress, Refresh};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use zeroize::Zeroizing;
@@ -65,6 +65,8 @@ fn unhex(hex: &str) -> Vec<u8> {
 #[derive(Default)]
 pub(crate) struct Fake {
     pub(crate) told: Vec<keeper::Event>,
+    /// Who looked at its keys.
+    pub(crate) looks: Vec<Refresh>,
     pub(crate) next: VecDeque<keeper::Action>,
     pub(crate) keys: Vec<KeyEntry>,
     pub(crate) views: Vec<PairingView>,
@@ -86,9 +88,10 @@ impl Keeps for Handle {
                 view.unwrap().is_unpairing = true;
                 fake.keys.clear();
             }
+            keeper::Event::Refresh(looks) => fake.looks.push(*looks),
             _ => {}
         }
-        if !matches!(event, keeper::Event::Tick) {
+        if !matches!(event, keeper::Event::Tick | keeper::Event::Refresh(_)) {
             fake.told.push(event);
         }
         fake.next.drain(..).collect()
@@ -302,6 +305,7 @@ fn view(name: &str, key: &KeyEntry) -> PairingView {
         is_used: true,
         is_unpairing: false,
         is_connected: true,
+        unanswered_ms: None,
         receipt_key: [0; 32],
     }
 }

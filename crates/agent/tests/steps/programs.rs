@@ -6,6 +6,7 @@ use keystead_agent::{Action, ConnectionId, Event};
 use keystead_core::Outcome;
 use keystead_formats::ssh::SessionBind;
 use keystead_formats::ssh::agent::{Identity, Request, Response};
+use keystead_keeper::Refresh;
 use zeroize::Zeroizing;
 
 use crate::fixture::*;
@@ -22,7 +23,10 @@ fn list(bench: &mut Bench) -> Vec<String> {
 fn a_list_asks_nobody() {
     let mut bench = Bench::new();
     assert_eq!(list(&mut bench), ["main@test-phone"]);
-    assert!(bench.keeper.lock().unwrap().told.is_empty());
+    let fake = bench.keeper.lock().unwrap();
+    assert!(fake.told.is_empty());
+    // What has changed is seen in the next one.
+    assert_eq!(fake.looks, [Refresh::ForProgram]);
 }
 
 #[test]

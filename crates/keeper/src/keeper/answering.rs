@@ -4,9 +4,9 @@
 
 use keystead_channel::link::asks::Arrival;
 use keystead_channel::wire::{Fault, Received, check_receipt};
-use keystead_core::{KeyEntry, MeResponse, Outcome, RequestBody, Response, ResponseBody};
+use keystead_core::{KeyEntry, MeResponse, Outcome, Response, ResponseBody};
 
-use super::{Keeper, OWN_WAIT_S, Purpose, Question};
+use super::{Keeper, Purpose, Question};
 use crate::effect::{Effect, ends_ms};
 use crate::me::{self, MeChange};
 use crate::receipts::Place;
@@ -14,38 +14,6 @@ use crate::step::Step;
 use crate::{Answer, Notice, Progress};
 
 impl Keeper {
-    /// The authenticator answers: the pairing works, and may have news.
-    pub(super) fn note_use(&mut self, step: &mut Step<'_, '_>) {
-        if !self.record.is_used {
-            self.record.is_used = true;
-            self.save_later(step);
-        }
-        let age_s = step.now.unix_s.saturating_sub(self.record.me_unix_s);
-        let may_ask = step.now_ms() >= self.address_asked_ms.saturating_add(ADDRESS_AGAIN_MS);
-        // An authenticator that listens only since it was paired is learned of before a day is over.
-        let is_first = !std::mem::replace(&mut self.was_heard, true);
-        let is_due = age_s >= REFRESH_S
-            || (is_first && age_s.saturating_mul(1_000) >= ADDRESS_AGAIN_MS)
-            || (self.address_failed && may_ask);
-        if is_due && self.refresh(step) && std::mem::take(&mut self.address_failed) {
-            self.address_asked_ms = step.now_ms();
-        }
-    }
-
-    /// Asks for keys and addresses anew; says whether it did now.
-    pub(super) fn refresh(&mut self, step: &mut Step<'_, '_>) -> bool {
-        self.refresh_ms = None;
-        let mut questions = self.questions.values();
-        let asks_already = questions.any(|it| it.purpose == Purpose::Refresh);
-        if asks_already || self.is_unpairing() || self.is_ended {
-            return false;
-        }
-        let body = RequestBody::Me { nonce_c: None };
-        // It has no payload, so it is never too long.
-        let _ = self.open(Purpose::Refresh, body, OWN_WAIT_S, step);
-        true
-    }
-
     pub(super) fn take_message(&mut self, message: &[u8], step: &mut Step<'_, '_>) {
         match self.asks.receive(message) {
             Arrival::NotAsked => {}
@@ -110,6 +78,9 @@ impl Keeper {
         } else if response.outcome == Outcome::UnknownKey {
             // What is listed here is not there any more.
             self.refresh(step);
+        }
+        if question.purpose == Purpose::Refresh {
+            self.unanswered_ms = None;
         }
         match question.purpose {
             Purpose::Agent(ask) if !question.is_over => {
@@ -246,14 +217,6 @@ impl Keeper {
         self.clock_is_told = is_off;
     }
 }
-
-/// Keys and addresses are asked for anew when a channel opens and a day has passed, or when
-/// it is the first of this process.
-const REFRESH_S: u64 = 86_400;
-
-/// After an address failed, or at the first channel, they are not asked for again sooner. Why:
-/// away from home an address fails at every login, and its answer is the same.
-const ADDRESS_AGAIN_MS: u64 = 10 * 60 * 1_000;
 
 /// How long after its end a key with a lifetime is looked for. Why: the clocks of both ends
 /// count alike, from moments that lie a round trip apart.

@@ -171,22 +171,21 @@ impl Keeper {
         KeeperError::Unreachable { keeper, reason }
     }
 
-    /// Nobody waits for it any more. Where it was asked it is withdrawn.
+    /// Nobody waits for it any more. Where a person was asked it is withdrawn.
     pub(super) fn give_up(&mut self, id: RequestId, step: &mut Step<'_, '_>) {
-        let is_agents = match self.questions.get_mut(&id) {
-            Some(question) => {
-                question.is_over = true;
-                matches!(question.purpose, Purpose::Agent(_)) && question.is_sent
-            }
-            None => return,
+        let Some(question) = self.questions.get_mut(&id) else {
+            return;
         };
-        if !is_agents {
+        question.is_over = true;
+        let (purpose, is_sent) = (question.purpose, question.is_sent);
+        let has_receipt = matches!(purpose, Purpose::Agent(_) | Purpose::Refresh);
+        if !(is_sent && has_receipt) {
             self.asks.close(&id);
             self.questions.remove(&id);
         }
         self.forget(id);
         // What went out once may be on a screen, even if its channel is gone.
-        if is_agents && !self.is_ended {
+        if is_sent && matches!(purpose, Purpose::Agent(_)) && !self.is_ended {
             let body = RequestBody::Cancel { target: id };
             // It has 16 bytes of payload, so it is never too long.
             let _ = self.open(Purpose::Cancel, body, OWN_WAIT_S, step);

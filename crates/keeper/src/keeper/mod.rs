@@ -7,6 +7,7 @@
 mod answering;
 mod asking;
 mod ending;
+mod refreshing;
 mod stamp;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use crate::record::{Record, Secrets, encode, file_of};
 use crate::route::{Route, RouteNews, Way};
 use crate::step::Step;
 use crate::{AskId, Notice, PairingView};
+use refreshing::Pace;
 use stamp::Stamp;
 
 /// A pairing in use, or one that is being ended.
@@ -51,6 +53,10 @@ pub(crate) struct Keeper {
     address_asked_ms: u64,
     /// When a key that was brought there with a lifetime is gone: its keys are asked for anew.
     refresh_ms: Option<u64>,
+    /// How often its keys were asked for.
+    pace: Pace,
+    /// Since when it owes an answer about its keys.
+    unanswered_ms: Option<u64>,
     /// When the authenticator is next told that the pairing has ended.
     unpair_ms: Option<u64>,
     clock_is_told: bool,
@@ -107,6 +113,8 @@ impl Keeper {
             address_failed: false,
             address_asked_ms: 0,
             refresh_ms: None,
+            pace: Pace::default(),
+            unanswered_ms: None,
             unpair_ms: record.unpaired_unix_s.map(|_| 0),
             clock_is_told: false,
             day_ms: 0,
@@ -144,6 +152,7 @@ impl Keeper {
             is_used: self.record.is_used,
             is_unpairing: self.is_unpairing(),
             is_connected: self.routes.iter().any(Route::is_heard),
+            unanswered_ms: self.unanswered_ms.filter(|_| !self.is_unpairing()),
             receipt_key: self.record.receipt_key,
         }
     }

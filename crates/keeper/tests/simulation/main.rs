@@ -15,6 +15,8 @@ mod ending;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod looking;
+#[cfg(test)]
 mod pairing;
 #[cfg(test)]
 mod peer;
