@@ -36,6 +36,7 @@ scripts! {
     host_certificate
     key_import
     key_types
+    keys_seen
     no_answer_then_local_key
     other_clients
     pair_asks_both

@@ -18,6 +18,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::runtime::Builder;
 
 use crate::failure::{Failure, Status};
+use crate::terminal::{harmless, say};
 
 /// A connection to the agent's control socket.
 pub(crate) struct AgentLink {
@@ -121,9 +122,18 @@ impl AgentLink {
         self.next().await
     }
 
-    /// How things stand.
+    /// How things stand, at once.
     pub(crate) async fn status(&mut self) -> Result<control::Status, Failure> {
-        let Reply::Status(status) = self.ask(&Command::Status {}).await? else {
+        self.status_by(&Command::Status {}).await
+    }
+
+    /// How things stand, once the keepers have told their keys anew.
+    pub(crate) async fn fresh_status(&mut self) -> Result<control::Status, Failure> {
+        self.status_by(&Command::Refresh {}).await
+    }
+
+    async fn status_by(&mut self, command: &Command) -> Result<control::Status, Failure> {
+        let Reply::Status(status) = self.ask(command).await? else {
             return Err(unexpected());
         };
         Ok(status)
@@ -157,7 +167,19 @@ pub(crate) fn ask(command: &Command) -> Result<Reply, Failure> {
     block_on(async { AgentLink::open().await?.ask(command).await })
 }
 
-/// How things stand.
+/// How things stand, once the keepers have told their keys anew; says which did not.
+pub(crate) fn fresh_status() -> Result<control::Status, Failure> {
+    let status = block_on(async { AgentLink::open().await?.fresh_status().await })?;
+    for keeper in status.keepers.iter().filter(|it| it.silent) {
+        say(format_args!(
+            "note: {} did not answer; its keys are those that it told last",
+            harmless(&keeper.name)
+        ));
+    }
+    Ok(status)
+}
+
+/// How things stand, at once.
 pub(crate) fn status() -> Result<control::Status, Failure> {
     block_on(async { AgentLink::open().await?.status().await })
 }
@@ -190,8 +212,10 @@ pub(crate) async fn until_gone(folders: &Folders) -> Result<(), Failure> {
         }
         tokio::time::sleep(START_PAUSE).await;
     }
-    Err(Failure::new("the agent has hung up, but its process has not ended")
-        .hint("`keystead status` shows whether it still runs"))
+    Err(
+        Failure::new("the agent has hung up, but its process has not ended")
+            .hint("`keystead status` shows whether it still runs"),
+    )
 }
 
 /// Whether some agent has the state folder, ready or not yet.

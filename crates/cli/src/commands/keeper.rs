@@ -12,7 +12,7 @@ use crate::terminal::{print_json, say};
 
 /// `keeper list [--json]`
 pub(crate) fn list(reading: &Reading) -> Result<(), Failure> {
-    let keepers = agent_link::status()?.keepers;
+    let keepers = agent_link::fresh_status()?.keepers;
     if reading.json {
         return print_json(&json!({ "version": 1, "keepers": keepers }));
     }

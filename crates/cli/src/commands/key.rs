@@ -56,16 +56,18 @@ pub(crate) async fn held(link: &mut AgentLink) -> Result<Reply, Failure> {
 
 /// `key list [--json]`
 pub(crate) fn list(reading: &Reading) -> Result<(), Failure> {
-    let keys = agent_link::status()?.keys;
+    let status = agent_link::fresh_status()?;
     if reading.json {
-        return print_json(&json!({ "version": 1, "keys": keys }));
+        let silent = status.keepers.iter().filter(|it| it.silent);
+        let silent: Vec<&str> = silent.map(|it| it.name.as_str()).collect();
+        return print_json(&json!({ "version": 1, "keys": status.keys, "silent": silent }));
     }
-    print_keys(&keys)
+    print_keys(&status.keys)
 }
 
 /// `key show KEY [--json]`
 pub(crate) fn show(wanted: &ShowKey) -> Result<(), Failure> {
-    let status = agent_link::status()?;
+    let status = agent_link::fresh_status()?;
     let key = one_of(&status.keys, Some(&wanted.key))?;
     if wanted.json {
         return print_json(&json!({ "version": 1, "keys": [key] }));

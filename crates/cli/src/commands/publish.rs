@@ -13,7 +13,7 @@ use crate::terminal::{harmless, print, say};
 
 /// `ssh publish user@host|github|gitlab [--key KEY] [--port PORT] [--signing] [--print]`
 pub(crate) fn run(publish: &Publish) -> Result<(), Failure> {
-    let status = agent_link::status()?;
+    let status = agent_link::fresh_status()?;
     let key = key::one_of(&status.keys, publish.key.as_deref())?;
     match &publish.to {
         PublishTo::Host(_) if publish.signing => Err(Failure::new(

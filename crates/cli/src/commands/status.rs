@@ -10,7 +10,7 @@ use crate::terminal::{Table, harmless, print, print_json, say};
 
 /// `status [--json]`
 pub(crate) fn run(reading: &Reading) -> Result<(), Failure> {
-    let status = agent_link::status()?;
+    let status = agent_link::fresh_status()?;
     if reading.json {
         return print_json(&json!({
             "version": 1,
@@ -84,6 +84,7 @@ pub(crate) fn print_keys(keys: &[Key]) -> Result<(), Failure> {
 fn state(keeper: &Keeper) -> &'static str {
     match (keeper.state, keeper.connected) {
         (KeeperState::Unpairing, _) => "unpaired here; it does not know yet",
+        _ if keeper.silent => "does not answer",
         (KeeperState::Unused, false) => "paired, never used",
         (_, true) => "connected",
         (_, false) => "not connected now",

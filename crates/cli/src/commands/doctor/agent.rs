@@ -59,7 +59,7 @@ fn keepers(status: &Status) -> Check {
 /// A keeper that cannot be asked now.
 fn asleep(keeper: &Keeper) -> Option<Check> {
     let name = &keeper.name;
-    match (keeper.state, keeper.connected) {
+    match (keeper.state, keeper.connected && !keeper.silent) {
         (_, true) => None,
         (KeeperState::Unpairing, false) => Some(Check::doubtful(
             "keeper",
@@ -73,7 +73,7 @@ fn asleep(keeper: &Keeper) -> Option<Check> {
         )),
         (_, false) => Some(Check::doubtful(
             "keeper",
-            format!("{name} is asleep or away: it has no connection now"),
+            format!("{name} is asleep or away: it does not answer"),
             format!("wake {name} and see that `keystead-authenticator run` runs there"),
         )),
     }

@@ -22,7 +22,7 @@ pub(crate) fn run(doctor: &Doctor) -> Result<(), Failure> {
     let folders = folders()?;
     let status = block_on(async {
         match AgentLink::to_running(&folders).await? {
-            Some(mut link) => link.status().await.map(Some),
+            Some(mut link) => link.fresh_status().await.map(Some),
             None => Ok(None),
         }
     });

@@ -49,7 +49,7 @@ pub(crate) fn setup(setup: &GitSetup) -> Result<(), Failure> {
     }
     let mut settings = vec![("gpg.ssh.allowedSignersFile", shown(&allowed)?)];
     if signers.is_empty() {
-        let status = agent_link::status()?;
+        let status = agent_link::fresh_status()?;
         let key = key::one_of(&status.keys, setup.key.as_deref())?;
         lines.push(own_line(setup, &config, key)?);
         settings.extend(signing(key)?);
