@@ -85,6 +85,16 @@ impl Policy {
         {
             return Err(refusal(Rule::Purposes, &format!("a {}", purpose.as_str())));
         }
+        let is_forwarded = case.binds.iter().any(|bind| bind.forwarding);
+        if is_forwarded && rules.forwarded == Some(Answer::Refuse) {
+            let what = match case.content {
+                ToBeSigned::UserAuth(_) => "logins through a forwarded agent",
+                ToBeSigned::SshSig(_) | ToBeSigned::Certificate(_) | ToBeSigned::Opaque => {
+                    "signatures through a forwarded agent"
+                }
+            };
+            return Err(refusal(Rule::Forwarded, what));
+        }
         match case.content {
             ToBeSigned::UserAuth(login) => judge_login(&rules, login, case)?,
             ToBeSigned::SshSig(signed) => {
@@ -240,6 +250,7 @@ const KEYS_MAX: usize = 256;
 #[cfg(test)]
 mod tests {
     use keystead_core::Evidence;
+    use keystead_formats::ssh::sshsig::{HashAlgorithm, SshSig};
 
     use super::*;
 
@@ -267,6 +278,16 @@ mod tests {
     /// Judges a login as `alex` to `[db1.test]:2222`, and to `db1.test` by its other name.
     #[track_caller]
     fn check(text: &str, binds: &[SessionBind], expected: Result<(), Rule>) {
+        check_of(&login("alex"), text, binds, expected);
+    }
+
+    #[track_caller]
+    fn check_of(
+        content: &ToBeSigned,
+        text: &str,
+        binds: &[SessionBind],
+        expected: Result<(), Rule>,
+    ) {
         let policy = Policy::parse(text).unwrap();
         assert_eq!(Policy::parse(&policy.to_text()), Ok(policy.clone()));
         let evidence = Evidence {
@@ -276,7 +297,7 @@ mod tests {
         let case = Case {
             key_name: "work",
             key: &PublicKey::ed25519(&KEY),
-            content: &login("alex"),
+            content,
             binds,
             evidence: &evidence,
         };
@@ -319,6 +340,10 @@ mod tests {
         );
         check(forwarded, &[bind(false, 7)], Ok(()));
         check(forwarded, &[], Ok(()));
+        let signed = SshSig::of("git", HashAlgorithm::Sha512, b"x");
+        let signed = ToBeSigned::SshSig(signed);
+        check_of(&signed, forwarded, &[bind(true, 1)], Err(Rule::Forwarded));
+        check_of(&signed, forwarded, &[bind(false, 7)], Ok(()));
     }
 
     #[test]

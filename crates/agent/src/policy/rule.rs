@@ -18,7 +18,7 @@ pub enum Rule {
     Hosts,
     /// Logins whose host is not proved.
     Unbound,
-    /// Logins through a forwarded agent.
+    /// Logins and signatures through a forwarded agent.
     Forwarded,
     /// Programs without a terminal.
     Background,

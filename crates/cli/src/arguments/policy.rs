@@ -41,7 +41,7 @@ Rules:
   users       which users may be logged in as, as patterns
   hosts       which hosts may be logged in to, as patterns of the names they have proved
   unbound     logins whose host has not proved itself: ask or refuse
-  forwarded   logins through a forwarded agent (ssh -A): ask or refuse
+  forwarded   whatever comes through a forwarded agent (ssh -A): ask or refuse
   background  what programs without a terminal want: ask or refuse
   opaque      bytes that nobody can read: refuse or ask
 
