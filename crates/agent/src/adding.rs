@@ -237,6 +237,9 @@ impl Agent {
             let (ids, fingerprint) = (vec![added.id], added.fingerprint.clone());
             return self.forget(turn, id, ids, Some(fingerprint));
         }
+        if self.is_hidden(key) {
+            return self.answer(turn, id, &Response::Success);
+        }
         let kept = self.keepers_of(key);
         let Some(kept) = kept.first() else {
             return self.send_errand(turn, id, frame.clone(), Errand::Pass);
@@ -269,7 +272,8 @@ impl Agent {
             "{} lives elsewhere and is only hidden, {SHOW}",
             kept.comment()
         );
-        self.hidden.insert(key.to_vec());
+        // With its certificates, which stand for it.
+        self.hidden.insert(kept.key.blob().to_vec());
         self.say(turn, id, &Words::RefusedHere { why: &why });
         self.answer(turn, id, &Response::Success);
     }

@@ -128,13 +128,24 @@ impl Agent {
                     return;
                 };
                 let answer = connection.bind_session(contents);
+                let was_open = connection.upstream.is_open();
                 if let Some(bind) = connection.upstream.bind(frame) {
                     turn.door(id, Door::Send(Message(bind)));
+                } else if was_open {
+                    turn.door(id, Door::Close);
                 }
                 self.answer(turn, id, &answer);
             }
+            // Nobody knows what the other agent does for it: perhaps it signs.
+            _ if self.lock.is_closed() || self.is_aborted(id) => {
+                self.answer(turn, id, &Response::ExtensionFailure);
+            }
             _ => self.send_errand(turn, id, frame.clone(), Errand::Pass),
         }
+    }
+
+    fn is_aborted(&self, id: ConnectionId) -> bool {
+        self.connections.get(&id).is_some_and(|it| it.is_aborted)
     }
 
     /// `ssh-add -x`: closed, here and wherever keys are that programs brought.

@@ -52,6 +52,12 @@ impl Agent {
         keys
     }
 
+    /// Whether a key is hidden, by its own blob or by that of a certificate.
+    pub(crate) fn is_hidden(&self, blob: &[u8]) -> bool {
+        let plain = self.certificates.plain(blob).map(PublicKey::blob);
+        self.hidden.contains(plain.unwrap_or(blob))
+    }
+
     /// The keys of all keepers, in their order, hidden ones too.
     pub(crate) fn kept_keys(&self) -> Vec<KeptKey> {
         let keys = self.keepers.keys().into_iter();

@@ -105,7 +105,7 @@ impl Agent {
         id: ConnectionId,
         (key, message, flags): (&[u8], &[u8], u32),
     ) {
-        if !self.has_upstream() || self.hidden.contains(key) {
+        if !self.has_upstream() || self.is_hidden(key) {
             return self.answer(turn, id, &Response::Failure);
         }
         let fingerprint = PublicKey::from_blob(key).ok().map(|it| it.fingerprint());

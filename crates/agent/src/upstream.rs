@@ -77,8 +77,12 @@ impl Upstream {
         Some(forward)
     }
 
-    /// A bind that came after the connection was made.
+    /// A bind that came after the connection was made. None when there is none; one that leaves
+    /// many unanswered is ended, since our program has its answers and goes on.
     pub(crate) fn bind(&mut self, message: &[u8]) -> Option<Frame> {
+        if self.awaited.len() >= AWAITED_MAX {
+            self.gone();
+        }
         (self.state == State::Open).then(|| {
             self.awaited.push_back(Awaited::Bind);
             Frame::new(message.to_vec())
@@ -108,6 +112,9 @@ impl Upstream {
     }
 }
 
+/// Twice the binds that a connection can have, and as many that are refused.
+const AWAITED_MAX: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,6 +142,17 @@ mod tests {
         assert_eq!(sent(upstream.ask(binds, frame(8))), (false, vec![8]));
         assert_eq!(upstream.came(), Came::Nothing);
         assert_eq!(upstream.came(), Came::Answer);
+    }
+
+    #[test]
+    fn one_that_answers_no_bind_is_not_told_of_more() {
+        let mut upstream = Upstream::default();
+        assert!(upstream.ask(Vec::new, frame(1)).is_some());
+        for _ in 1..AWAITED_MAX {
+            assert!(upstream.bind(&[2]).is_some());
+        }
+        assert!(upstream.bind(&[2]).is_none());
+        assert!(!upstream.is_open());
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The agent that was there before, played by the test.
 
 use keystead_agent::errand::Door;
-use keystead_agent::settings::{Settings, UpstreamOrder};
+use keystead_agent::evidence::Seen;
+use keystead_agent::settings::{OnRefusal, Settings, UpstreamOrder};
 use keystead_agent::{Action, Event, Here};
+use keystead_core::Outcome;
 use keystead_daemon::MemoryDisk;
 use keystead_formats::ssh::agent::{Identity, Request, Response};
 use zeroize::Zeroizing;
@@ -162,6 +164,31 @@ fn all_else_is_passed_on_as_it_is() {
         contents: vec![1],
     };
     assert_eq!(one_answer(&came(&mut bench, Some(&answer))), answer);
+}
+
+#[test]
+fn what_nobody_here_understands_stays_here_after_a_no_and_while_locked() {
+    let other = Request::Extension {
+        name: "sign@example.org",
+        contents: b"x",
+    };
+    let mut locked = bench(Settings::default());
+    locked.frame(&Request::Lock(b"x").encode());
+    came(&mut locked, Some(&Response::Success));
+    let actions = locked.frame(&other.encode());
+    assert!(doors(&actions).is_empty());
+    assert_eq!(one_answer(&actions), Response::ExtensionFailure);
+    let mut refused = bench(Settings {
+        on_refusal: OnRefusal::Abort,
+        ..Settings::default()
+    });
+    let sign = captured("login-ed25519", ">").pop().unwrap();
+    refused.frame(&sign);
+    refused.looked(Seen::default());
+    refused.progress(answer(Outcome::Refuse, None));
+    let actions = refused.frame(&other.encode());
+    assert!(doors(&actions).is_empty());
+    assert_eq!(one_answer(&actions), Response::ExtensionFailure);
 }
 
 #[test]
