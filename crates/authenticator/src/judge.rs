@@ -92,7 +92,7 @@ pub fn judge(request: &SignRequest, rules: Rules<'_>) -> Result<Asked, No> {
 /// RFC 9987 section 3.6.1 has flags for RSA alone, where they name the hash; without one it is
 /// SHA-1, which is never made. A login that names one hash and asks for the other is a mistake.
 fn check_flags(flags: u32, key: &KeyEntry, content: &ToBeSigned) -> Result<(), No> {
-    let is_rsa = key.algorithm.parse() == Ok(Algorithm::Rsa);
+    let is_rsa = algorithm_of(key) == Some(Algorithm::Rsa);
     let unsupported = |reason: &str| Err(no(Outcome::Unsupported, reason));
     let hash = match (is_rsa, flags) {
         (false, 0) => return Ok(()),
@@ -229,6 +229,12 @@ fn check_authority(authority: &PublicKey, key: &KeyEntry) -> Result<(), No> {
     }
     let reason = "the certificate names another authority than the key that is to sign";
     Err(no(Outcome::Refuse, reason))
+}
+
+/// What signs, also where a key is offered by its certificate; none of a type that is not known.
+pub(crate) fn algorithm_of(key: &KeyEntry) -> Option<Algorithm> {
+    let public = PublicKey::from_blob(&key.public_key).ok()?;
+    public.without_certificate().type_name().parse().ok()
 }
 
 /// Whether both are one key, named by a certificate or not.

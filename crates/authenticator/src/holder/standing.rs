@@ -3,7 +3,7 @@
 //! **Invariant**: a block comes before a grant, and a grant is used up by an answer whose log
 //! entry names it and is durable; an answer that could not be logged uses nothing.
 
-use keystead_core::{Algorithm, KeyEntry, Outcome};
+use keystead_core::{KeyEntry, Outcome};
 use keystead_vault::Presence;
 
 use super::answers::{background_of, ended};
@@ -11,6 +11,7 @@ use super::questions::Pending;
 use super::quiet::Verdict;
 use super::{Holder, Step};
 use crate::grants::{Blocked, KeyUse};
+use crate::judge::algorithm_of;
 
 /// Who approved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,8 +115,8 @@ impl Holder {
 
 /// How a key may be used; one of a type that is not known here is asked for each time.
 pub(super) fn key_use(key: &KeyEntry, confirm: bool) -> KeyUse {
-    match key.algorithm.parse::<Algorithm>() {
-        Ok(algorithm) if !algorithm.has_presence() && !confirm => KeyUse::Free,
-        Ok(_) | Err(_) => KeyUse::AskEachTime,
+    match algorithm_of(key) {
+        Some(algorithm) if !algorithm.has_presence() && !confirm => KeyUse::Free,
+        Some(_) | None => KeyUse::AskEachTime,
     }
 }

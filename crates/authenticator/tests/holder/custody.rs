@@ -6,8 +6,10 @@ use keystead_authenticator::question::{Answer, Term};
 use keystead_authenticator::words;
 use keystead_core::{
     Constraints, Evidence, ImportRequest, KeyEntry, KeyForm, KeyId, LockRequest, Name, Outcome,
-    RequestBody, ResponseBody, SecretBytes,
+    RequestBody, ResponseBody, SecretBytes, SignRequest,
 };
+use keystead_formats::ssh::PublicKey;
+use keystead_formats::ssh::userauth::UserAuth;
 
 use crate::git::commit;
 use crate::login::{Host, SESSION, blob, login, sign};
@@ -285,6 +287,57 @@ fn a_workstation_removes_what_it_brought_and_nothing_else() {
     world.decide(Answer::Approve);
     assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
     assert_eq!(world.holder.keys().entries(), [own]);
+}
+
+/// As `ssh-add` brings a key with its certificate.
+#[test]
+fn a_key_that_came_with_its_certificate_signs_and_may_be_granted() {
+    let rsa = include_bytes!("../../../../fuzz/corpus/key_agent_form/rsa2048-certificate");
+    let ed25519 = include_bytes!("../../../../fuzz/corpus/key_agent_form/ed25519-certificate");
+    let certified = [
+        (&rsa[..], 4, Some("rsa-sha2-512-cert-v01@openssh.com")),
+        (&ed25519[..], 0, None),
+    ];
+    for (bytes, flags, algorithm) in certified {
+        let (mut world, mut laptop) = World::paired(Decide::Ask);
+        let brought = RequestBody::Import(ImportRequest {
+            form: KeyForm::Agent,
+            key: SecretBytes::take(&mut bytes.to_vec()),
+            passphrase: None,
+            name: None,
+            constraints: Constraints::default(),
+        });
+        laptop.ask(&mut world, brought);
+        world.decide(Answer::Approve);
+        let key = world.holder.keys().entries()[1].clone();
+        let host = Host::new(5);
+        let public = PublicKey::from_blob(&key.public_key).unwrap();
+        let content = UserAuth {
+            session_id: SESSION.to_vec(),
+            user: "alex".into(),
+            algorithm: algorithm.unwrap_or(public.type_name()).to_owned(),
+            key: public,
+            host_key: Some(host.public()),
+        };
+        let evidence = Evidence {
+            binds: vec![host.bind(&SESSION, false)],
+            ..Evidence::default()
+        };
+        let request = || match sign(&key, content.encode(), evidence.clone()) {
+            RequestBody::Sign(request) => RequestBody::Sign(SignRequest { flags, ..request }),
+            other => other,
+        };
+        let asked = laptop.ask(&mut world, request());
+        assert_eq!(
+            laptop.outcome(&mut world, &asked),
+            None,
+            "a person is asked"
+        );
+        world.decide(HOUR);
+        assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
+        let again = outcome(&mut world, &mut laptop, request());
+        assert_eq!(again, Some(Outcome::Approve), "by the grant");
+    }
 }
 
 #[test]
