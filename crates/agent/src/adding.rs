@@ -6,7 +6,6 @@
 
 use keystead_core::{
     Constraints, ImportRequest, KeyEntry, KeyForm, KeyId, Name, Outcome, RequestBody, ResponseBody,
-    is_unsafe_to_show,
 };
 use keystead_formats::ssh::agent::{AddIdentity, Constrains, Constraint, Response, collect};
 use keystead_formats::ssh::constraint::Destinations;
@@ -67,7 +66,7 @@ impl Agent {
             form: KeyForm::Agent,
             key: secret(&[&key_type, added.private]),
             passphrase: None,
-            name: name_of(added.comment),
+            name: Name::of_text(added.comment),
             constraints,
         };
         self.bring(turn, id, whom, import, added.comment, None);
@@ -182,7 +181,7 @@ impl Agent {
             bringing,
         };
         let entry = Entry {
-            key: name_of(comment).map(|it| it.to_string()),
+            key: Name::of_text(comment).map(|it| it.to_string()),
             ..self.entry_by(turn, id, "import")
         };
         self.ask(turn, asker, whom, RequestBody::Import(import), entry);
@@ -409,19 +408,6 @@ fn added_key(key: KeyEntry, limits: &Limits) -> AddedKey {
     }
 }
 
-/// A comment as a name: what cannot be shown is left out, what is too long is cut.
-fn name_of(comment: &[u8]) -> Option<Name> {
-    let text = String::from_utf8_lossy(comment);
-    let mut name = String::new();
-    for character in text.chars().filter(|it| !is_unsafe_to_show(*it)) {
-        if name.len() + character.len_utf8() > Name::BYTES_MAX {
-            break;
-        }
-        name.push(character);
-    }
-    Name::new(name).ok()
-}
-
 /// What was brought by this agent goes, all of it.
 const FORGET_ALL: RequestBody = RequestBody::Remove { keys: Vec::new() };
 
@@ -437,22 +423,3 @@ const NOWHERE: &str = "there is no other agent to take the key: set add_to in co
 
 /// How hidden keys come back.
 const SHOW: &str = "until the agent is started again";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn comments_become_names() {
-        let check = |comment: &[u8], expected: Option<&str>| {
-            let name = name_of(comment);
-            assert_eq!(name.as_ref().map(Name::as_str), expected);
-        };
-        check(b"alex@laptop", Some("alex@laptop"));
-        check(b"", None);
-        check(b"\x1b[2J\n", Some("[2J"));
-        check(&[b'x'; 70], Some(&"x".repeat(64)));
-        let wide = "\u{e4}".repeat(40);
-        check(wide.as_bytes(), Some(&"\u{e4}".repeat(32)));
-    }
-}

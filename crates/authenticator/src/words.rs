@@ -190,4 +190,6 @@ pub(crate) fn shown(foreign: &str) -> String {
 const SHOWN_CHARS_MAX: usize = 260;
 
 #[cfg(test)]
+pub(crate) mod examples;
+#[cfg(test)]
 mod tests;

@@ -60,6 +60,21 @@ impl Name {
         Self::new(std::str::from_utf8(bytes).map_err(|_| NameError::NotUtf8)?)
     }
 
+    /// What can be a name of a text that somebody else wrote (a key's comment): characters that are
+    /// unsafe to show and white space at its ends are left out, the rest is cut to fit.
+    #[must_use]
+    pub fn of_text(text: &[u8]) -> Option<Self> {
+        let text = String::from_utf8_lossy(text);
+        let mut name = String::new();
+        for character in text.chars().filter(|it| !is_unsafe_to_show(*it)) {
+            if name.len() + character.len_utf8() > Self::BYTES_MAX {
+                break;
+            }
+            name.push(character);
+        }
+        Self::new(name.trim()).ok()
+    }
+
     /// This name, or the first of `NAME 2`, `NAME 3`, … that is free, cut to fit.
     ///
     /// Two things of one name on one screen cannot be told apart.
@@ -131,6 +146,22 @@ pub fn is_unsafe_to_show(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn foreign_texts_become_names() {
+        let check = |text: &[u8], expected: Option<&str>| {
+            let name = Name::of_text(text);
+            assert_eq!(name.as_ref().map(Name::as_str), expected);
+        };
+        check(b"alex@laptop", Some("alex@laptop"));
+        check(b" my key\n", Some("my key"));
+        check(b"\x1b[31mred", Some("[31mred"));
+        check(b"", None);
+        check(b" \x00 ", None);
+        check(&[b'a'; 100], Some(&"a".repeat(64)));
+        check("ü".repeat(40).as_bytes(), Some(&"ü".repeat(32)));
+        check(b"\xff", Some("\u{fffd}"));
+    }
 
     fn check(text: &str, expected: Result<(), NameError>) {
         assert_eq!(Name::new(text).map(|_| ()), expected, "{text:?}");

@@ -2,9 +2,9 @@ use keystead_core::{Intent, Name, Outcome};
 use keystead_daemon::MemoryDisk;
 
 use super::*;
+use crate::words::examples::{git, hop, login};
 use crate::words::{
-    Asked, Bound, Called, Content, Destination, GitForm, Hop, Login, MakeKey, NotProved, Origin,
-    Sign,
+    Asked, Bound, Called, Content, Destination, GitForm, Hop, Login, MakeKey, NotProved,
 };
 
 const LAPTOP: PairingId = PairingId([1; 8]);
@@ -17,45 +17,6 @@ const TERM: Term = Term {
     lasts_s: 3_600,
     count_max: 3,
 };
-
-fn hop(host_key: &str) -> Hop {
-    Hop {
-        called: Called::Pinned("db1".into()),
-        host_key: host_key.into(),
-    }
-}
-
-fn login(change: impl FnOnce(&mut Login)) -> Asked {
-    let mut login = Login {
-        user: "alex".into(),
-        destination: Destination::Proved(hop("SHA256:one")),
-        bound: Bound::ToHost,
-        way: vec![],
-        key: Name::new("main").unwrap(),
-        certificate: None,
-        origin: Origin::default(),
-    };
-    change(&mut login);
-    Asked::Login(login)
-}
-
-fn git(form: GitForm, change: impl FnOnce(&mut Sign)) -> Asked {
-    let mut sign = Sign {
-        namespace: "git".into(),
-        hash_name: "sha512".into(),
-        hash: "00".into(),
-        content: Content::Git {
-            form,
-            rows: vec![],
-            message: String::new(),
-        },
-        way: vec![],
-        key: Name::new("main").unwrap(),
-        origin: Origin::default(),
-    };
-    change(&mut sign);
-    Asked::Sign(sign)
-}
 
 fn intent(id: u8) -> Intent {
     Intent {

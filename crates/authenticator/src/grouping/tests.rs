@@ -1,52 +1,19 @@
-use keystead_core::Name;
-
 use super::*;
+use crate::words::examples::{git, hop, login};
 use crate::words::{Content, NotProved};
 
 const LAPTOP: PairingId = PairingId([1; 8]);
 const KEY: KeyId = KeyId([7; 32]);
 
-fn hop(host_key: &str) -> Hop {
-    Hop {
-        called: Called::Pinned("db1".into()),
-        host_key: host_key.into(),
-    }
-}
-
-fn login(change: impl FnOnce(&mut Login)) -> Asked {
-    let mut login = Login {
-        user: "alex".into(),
-        destination: Destination::Proved(hop("SHA256:one")),
-        bound: Bound::ToHost,
-        way: vec![],
-        key: Name::new("main").unwrap(),
-        certificate: None,
-        origin: Origin::default(),
-    };
-    change(&mut login);
-    Asked::Login(login)
-}
-
 fn commit(change: impl FnOnce(&mut Sign)) -> Asked {
-    let mut sign = Sign {
-        namespace: "git".into(),
-        hash_name: "sha512".into(),
-        hash: "00".into(),
-        content: Content::Git {
-            form: GitForm::Commit,
-            rows: vec![],
-            message: String::new(),
-        },
-        way: vec![],
-        key: Name::new("main").unwrap(),
-        origin: Origin {
+    git(GitForm::Commit, |it| {
+        it.origin = Origin {
             program: Some("/usr/bin/ssh-keygen".into()),
             parents: vec!["/usr/bin/git".into()],
             ..Origin::default()
-        },
-    };
-    change(&mut sign);
-    Asked::Sign(sign)
+        };
+        change(it);
+    })
 }
 
 fn intent(id: u8) -> Option<Intent> {

@@ -3,9 +3,7 @@
 //! **Invariant**: a candidate has been read whole, and every limit it came
 //! with is one that is enforced here: what could not be is no candidate.
 
-use keystead_core::{
-    Algorithm, Constraints, ImportRequest, KeyForm, Name, SecretBytes, is_unsafe_to_show,
-};
+use keystead_core::{Algorithm, Constraints, ImportRequest, KeyForm, Name, SecretBytes};
 use keystead_formats::ssh::PublicKey;
 use keystead_formats::ssh::constraint::Destinations;
 use keystead_vault::{ImportError, Imported, SigningKey};
@@ -79,7 +77,7 @@ impl Candidate {
         let public =
             PublicKey::from_blob(&blob).map_err(|_| CandidateError::Key(ImportError::Malformed))?;
         let name = name
-            .or_else(|| name_of_comment(&comment))
+            .or_else(|| Name::of_text(&comment))
             .or_else(|| Name::new(key.algorithm().short_name()).ok());
         Ok(Self {
             key,
@@ -146,41 +144,5 @@ impl CandidateError {
             Self::Token => "use the token where it is",
             Self::Destinations => "add the key without -h, or with other hosts",
         }
-    }
-}
-
-/// A comment without what could play tricks on a screen, cut to fit.
-fn name_of_comment(comment: &[u8]) -> Option<Name> {
-    let text = String::from_utf8_lossy(comment);
-    let mut name = String::new();
-    for character in text.chars().filter(|it| !is_unsafe_to_show(*it)) {
-        if name.len() + character.len_utf8() > Name::BYTES_MAX {
-            break;
-        }
-        name.push(character);
-    }
-    Name::new(name.trim()).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(comment: &[u8], expected: Option<&str>) {
-        let name = name_of_comment(comment);
-        assert_eq!(name.as_ref().map(Name::as_str), expected);
-    }
-
-    #[test]
-    fn comments_become_names() {
-        check(b"alex@laptop", Some("alex@laptop"));
-        check(b" my key\n", Some("my key"));
-        check(b"\x1b[31mred", Some("[31mred"));
-        check(b"", None);
-        check(b" \x00 ", None);
-        check(&[b'a'; 100], Some(&"a".repeat(64)));
-        check("ü".repeat(40).as_bytes(), Some(&"ü".repeat(32)));
-        check(b"\xff", Some("\u{fffd}"));
     }
 }
