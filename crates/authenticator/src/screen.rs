@@ -9,6 +9,8 @@ mod menu;
 
 use std::collections::VecDeque;
 
+use unicode_width::UnicodeWidthStr;
+
 pub use crate::question::{Answer, PartId, Question, QuestionId};
 
 use layout::{fit, parts_list, question_lines, said, wrapped};
@@ -184,7 +186,7 @@ impl Screen {
             Pressed::More => (None, self.show_more(pressed_ms)),
             Pressed::Open(menu) => {
                 shown.state = State::Choosing(menu);
-                (None, vec![Draw::Text(self.prompt(pressed_ms))])
+                (None, self.open(menu, pressed_ms))
             }
             Pressed::Back => {
                 shown.state = State::Open;
@@ -277,21 +279,25 @@ impl Screen {
     /// The prompt; before it the whole question where other lines have pushed its first ones off
     /// the screen: nothing is decided that cannot be read.
     fn again_or_prompt(&mut self, now_ms: u64) -> String {
-        let mut text = String::new();
-        if let (Some(question), Some(shown)) = (self.waiting.front(), &self.shown)
-            && shown.rows.saturating_add(shown.said_rows) > self.look.rows
-        {
-            let (whole, hidden) = self.whole(question);
-            text.push_str(CLEAR_LINE);
-            text.push_str(&whole);
-            if let Some(shown) = &mut self.shown {
-                shown.hidden = hidden;
-                shown.rows = whole.lines().count();
-                shown.said_rows = 0;
-            }
-        }
+        let mut text = self.again();
         text.push_str(&self.prompt(now_ms));
         text
+    }
+
+    fn again(&mut self) -> String {
+        let (Some(question), Some(shown)) = (self.waiting.front(), &self.shown) else {
+            return String::new();
+        };
+        if shown.rows.saturating_add(shown.said_rows) <= self.look.rows {
+            return String::new();
+        }
+        let (whole, hidden) = self.whole(question);
+        if let Some(shown) = &mut self.shown {
+            shown.hidden = hidden;
+            shown.rows = whole.lines().count();
+            shown.said_rows = 0;
+        }
+        format!("{CLEAR_LINE}{whole}")
     }
 
     /// What did not fit, and each request of several.
@@ -318,6 +324,25 @@ impl Screen {
         ))]
     }
 
+    /// A menu's prompt; above it what is chosen, whole, where the prompt has no room for it.
+    fn open(&mut self, menu: Menu, now_ms: u64) -> Vec<Draw> {
+        let Some(question) = self.waiting.front() else {
+            return Vec::new();
+        };
+        let (strong, weak) = menu.prompt(question);
+        let room = self.room_before(&self.time_left(question, now_ms));
+        if strong.width() + weak.width() <= room {
+            return vec![Draw::Text(self.prompt(now_ms))];
+        }
+        let what = wrapped("", &menu.what(question), self.look.columns);
+        if let Some(shown) = &mut self.shown {
+            shown.said_rows = shown.said_rows.saturating_add(what.lines().count());
+        }
+        // Where the question is said again, what is chosen stands below it.
+        let (again, prompt) = (self.again(), self.prompt(now_ms));
+        vec![Draw::Text(format!("{again}{CLEAR_LINE}{what}{prompt}"))]
+    }
+
     fn redraw(&self, now_ms: u64) -> Vec<Draw> {
         match &self.shown {
             Some(shown) if shown.state != State::Decided => {
@@ -332,6 +357,17 @@ impl Screen {
         let (Some(question), Some(shown)) = (self.waiting.front(), &self.shown) else {
             return String::new();
         };
+        let (strong, weak) = match shown.state {
+            State::Open | State::Decided => menu::prompt(question),
+            State::Choosing(menu) => menu.prompt(question),
+        };
+        let left = self.time_left(question, now_ms);
+        // One line whatever it says: it is written over itself.
+        let (strong, weak) = fit(&strong, &weak, self.room_before(&left));
+        format!("{CLEAR_LINE}{}{weak}  {left}", self.look.bold(&strong))
+    }
+
+    fn time_left(&self, question: &Question, now_ms: u64) -> String {
         let left_ms = question.deadline_ms().saturating_sub(now_ms);
         let left_s = left_ms.div_ceil(1_000);
         let others = match self.waiting.len() {
@@ -339,15 +375,12 @@ impl Screen {
             2 => ", 1 more waits".to_owned(),
             count => format!(", {} more wait", count.saturating_sub(1)),
         };
-        let left = format!("{left_s} s left{others} ");
-        let (strong, weak) = match shown.state {
-            State::Open | State::Decided => menu::prompt(question),
-            State::Choosing(menu) => menu.prompt(question),
-        };
-        // One line whatever it says: it is written over itself.
-        let room = self.look.columns.saturating_sub(left.chars().count() + 2);
-        let (strong, weak) = fit(&strong, &weak, room);
-        format!("{CLEAR_LINE}{}{weak}  {left}", self.look.bold(&strong))
+        format!("{left_s} s left{others} ")
+    }
+
+    /// The columns of the last line that the time left does not take.
+    fn room_before(&self, left: &str) -> usize {
+        self.look.columns.saturating_sub(left.width() + 2)
     }
 }
 

@@ -104,23 +104,27 @@ impl Menu {
         }
     }
 
-    /// What is chosen, and the keys.
+    /// The keys, and what is chosen.
     pub(super) fn prompt(self, question: &Question) -> (String, String) {
-        let granted = question.choices.grant.as_ref();
-        let what = granted.map_or("", |it| it.what.as_str());
+        let what = self.what(question);
         match self {
-            Self::Host => (
-                "1, 4 or 8 hours? n back".to_owned(),
-                format!(", {LOGINS_MAX} logins at most: {what}"),
-            ),
+            Self::Host => ("1, 4 or 8 hours? n back".to_owned(), format!(", {what}")),
             Self::Kind => (
                 "1, 4 or 8 hours, t next 10, c next 100? n back".to_owned(),
                 format!(": {what}"),
             ),
-            Self::Block => {
-                let what = question.choices.block.as_deref().unwrap_or_default();
-                ("Refuse and block? y/n".to_owned(), format!(": {what}"))
-            }
+            Self::Block => ("Refuse and block? y/n".to_owned(), format!(": {what}")),
+        }
+    }
+
+    /// What is chosen.
+    pub(super) fn what(self, question: &Question) -> String {
+        let granted = question.choices.grant.as_ref();
+        let granted = granted.map_or("", |it| it.what.as_str());
+        match self {
+            Self::Host => format!("{LOGINS_MAX} logins at most: {granted}"),
+            Self::Kind => granted.to_owned(),
+            Self::Block => question.choices.block.clone().unwrap_or_default(),
         }
     }
 }

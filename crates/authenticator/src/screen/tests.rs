@@ -443,6 +443,22 @@ fn a_grant_takes_two_keys_and_may_be_left() {
     );
 }
 
+/// Nobody grants what is cut off.
+#[test]
+fn what_a_menu_is_for_stands_above_it_where_it_has_no_room() {
+    let narrow = Look {
+        columns: 44,
+        ..LOOK
+    };
+    let mut screen = Screen::new(narrow);
+    screen.ask(logins(&["db1"]), 0);
+    assert_eq!(
+        text(&screen.key(b'h', 1_000).1),
+        "<  100 logins at most: alex@db1\n\
+         <1, 4 or 8 hours? n back, 100 lo…  59 s left "
+    );
+}
+
 #[test]
 fn what_is_not_offered_has_no_key() {
     let mut screen = Screen::new(LOOK);
@@ -542,10 +558,12 @@ fn the_last_line_fits_whatever_it_says() {
         screen.ask(long.clone(), 0);
         let (_, draws) = screen.key(b'h', 1_000);
         let text = text(&draws);
-        let line = text.trim_start_matches('<');
+        let line = text.lines().last().unwrap().trim_start_matches('<');
         assert!(
             unicode_width::UnicodeWidthStr::width(line) <= columns.max(24),
             "{line}"
         );
+        // Above it, whole, what it cut off.
+        assert_eq!(text.matches('漢').count() - line.matches('漢').count(), 200);
     }
 }

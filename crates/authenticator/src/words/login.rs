@@ -170,24 +170,27 @@ impl Hop {
             Called::Pinned(name) => format!("{} ({})", shown(name), self.host_key),
             Called::Told(names) => {
                 let name = names.first().map(|it| shown(it)).unwrap_or_default();
-                format!("{name}? ({})", self.host_key)
+                format!("{name} ({UNPROVED}, {})", self.host_key)
             }
             Called::Nameless => self.host_key.clone(),
         }
     }
 
-    /// Its name, with a mark where only the workstation says it; its key where it has none.
+    /// Its name, and where only the workstation says it, that; its key where it has none.
     pub(crate) fn short(&self) -> String {
         match &self.called {
             Called::Pinned(name) => shown(name),
             Called::Told(names) => {
                 let name = names.first().map(|it| shown(it)).unwrap_or_default();
-                format!("{name}?")
+                format!("{name} ({UNPROVED})")
             }
             Called::Nameless => self.host_key.clone(),
         }
     }
 }
+
+/// Behind a name that no pin proves.
+const UNPROVED: &str = "unproved name";
 
 /// The host signed the session, and the login is for that session; but the login does not say so.
 const UNBOUND: &str = "destination not proved by the login itself: client or server \

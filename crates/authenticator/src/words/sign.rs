@@ -167,7 +167,9 @@ impl Content {
     fn warning(&self) -> Option<Row> {
         let words = match self {
             Self::Git { .. } => return None,
-            Self::Unreadable { bytes } => format!("{bytes} bytes that cannot be shown here"),
+            Self::Unreadable { bytes } => {
+                format!("{bytes} bytes, proved by the hash, not shown: no commit and no tag")
+            }
             Self::NotProved => "content not proved: only its hash came".to_owned(),
             Self::Differs => "content not proved: what came has another hash".to_owned(),
         };

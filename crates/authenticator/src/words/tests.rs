@@ -73,7 +73,7 @@ fn a_login_at_a_new_host_behind_another() {
             Destination::Proved(hop(Called::Told(vec!["db1".into(), "10.0.0.1".into()]))),
             vec![hop(Called::Pinned("bastion".into()))],
         ),
-        "ssh login as alex at db1? (SHA256:uNiVztksCsDhcc0u9e8BrCJFuHmXe1EGtEUCFGqvR0I) with main",
+        "ssh login as alex at db1 (unproved name, SHA256:uNiVztksCsDhcc0u9e8BrCJFuHmXe1EGtEUCFGqvR0I) with main",
         "Log in as|alex\n\
          !Host|new here; the workstation's known_hosts says db1, 10.0.0.1\n\
          Host key|SHA256:uNiVztksCsDhcc0u9e8BrCJFuHmXe1EGtEUCFGqvR0I\n\

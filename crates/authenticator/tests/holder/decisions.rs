@@ -34,7 +34,7 @@ fn approved_by_a_person() {
         entry
             .words
             .unwrap()
-            .starts_with("ssh login as alex at db1? (SHA256:")
+            .starts_with("ssh login as alex at db1 (unproved name, SHA256:")
     );
     assert_eq!(
         (entry.user.as_deref(), entry.host.as_deref()),
@@ -106,7 +106,7 @@ fn settings_decide_and_say_so() {
             world
                 .said
                 .iter()
-                .any(|it| it.contains("ssh login as alex at db1?")),
+                .any(|it| it.contains("ssh login as alex at db1 (unproved name")),
             "{:?}",
             world.said
         );

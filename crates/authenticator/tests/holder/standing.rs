@@ -55,7 +55,7 @@ fn a_login_is_granted_at_a_question_and_fires_to_its_count() {
     let offer = world.questions[0].choices.grant.clone().unwrap();
     assert_eq!(
         (offer.form, offer.what.as_str()),
-        (OfferForm::Host, "alex@db1?")
+        (OfferForm::Host, "alex@db1 (unproved name)")
     );
     world.decide(HOUR);
     assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
@@ -503,7 +503,7 @@ fn a_block_refuses_without_a_question_until_it_is_revoked() {
     assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Refuse));
     let how = world.settled.pop().unwrap().1;
     assert!(
-        how.starts_with("refused; block 1: logins as alex at db1?"),
+        how.starts_with("refused; block 1: logins as alex at db1 (unproved name)"),
         "{how}"
     );
     for _ in 0..2 {

@@ -1,7 +1,7 @@
 //! `grant list` and `grant revoke`.
 
 use keystead_daemon::home::Folders;
-use keystead_daemon::utc;
+use keystead_daemon::{Clock, SystemClock};
 
 use super::{ask, converse, strange};
 use crate::control::{BlockLine, Command, GrantLine, GrantLines, Reply, WhichGrants};
@@ -47,12 +47,13 @@ fn talk(folders: &Folders, command: Command) -> Result<GrantLines, Failure> {
 }
 
 fn table(lines: &GrantLines) -> Result<(), Failure> {
-    let grants = lines.grants.iter().map(grant_row);
+    let now_unix_s = SystemClock.now().unix_s;
+    let grants = lines.grants.iter().map(|it| grant_row(it, now_unix_s));
     let rows: Vec<Vec<String>> = grants.chain(lines.blocks.iter().map(block_row)).collect();
     print::table(&rows)
 }
 
-fn grant_row(grant: &GrantLine) -> Vec<String> {
+fn grant_row(grant: &GrantLine, now_unix_s: u64) -> Vec<String> {
     let background = if grant.background {
         ", in the background"
     } else {
@@ -65,8 +66,23 @@ fn grant_row(grant: &GrantLine) -> Vec<String> {
         grant.workstation.clone(),
         format!("{}, key {key}{background}", grant.what),
         format!("used {} of {}", grant.used, grant.count_max),
-        format!("until {}", utc(grant.ends_unix_s)),
+        left(grant, now_unix_s),
     ]
+}
+
+/// What a person wants to know of its end: how long it may still be used.
+fn left(grant: &GrantLine, now_unix_s: u64) -> String {
+    if grant.used >= grant.count_max {
+        return "used up".to_owned();
+    }
+    let minutes = grant
+        .ends_unix_s
+        .saturating_sub(now_unix_s)
+        .div_ceil(MINUTE_S);
+    match minutes.checked_div(HOUR_MINUTES) {
+        None | Some(0) => format!("{minutes} min left"),
+        Some(hours) => format!("{hours} h {} min left", minutes % HOUR_MINUTES),
+    }
 }
 
 fn block_row(block: &BlockLine) -> Vec<String> {
@@ -76,6 +92,53 @@ fn block_row(block: &BlockLine) -> Vec<String> {
         block.workstation.clone(),
         block.what.clone(),
         String::new(),
-        "until it is revoked".to_owned(),
+        "until revoked".to_owned(),
     ]
+}
+
+/// What a grant's end is counted in.
+const MINUTE_S: u64 = 60;
+const HOUR_MINUTES: u64 = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_says_how_long_it_is_left() {
+        #[track_caller]
+        fn check(ends_unix_s: u64, used: u32, expected: &str) {
+            let grant = GrantLine {
+                ends_unix_s,
+                used,
+                ..line()
+            };
+            assert_eq!(left(&grant, 1_000), expected);
+        }
+        check(999, 0, "0 min left");
+        check(1_001, 0, "1 min left");
+        check(1_000 + 3_540, 9, "59 min left");
+        check(1_000 + 3_541, 9, "1 h 0 min left");
+        check(1_000 + 28_800, 9, "8 h 0 min left");
+        check(1_000 + 28_800, 10, "used up");
+    }
+
+    fn line() -> GrantLine {
+        GrantLine {
+            id: 1,
+            scope: "login".to_owned(),
+            what: "root@db1".to_owned(),
+            workstation: "laptop".to_owned(),
+            pairing: String::new(),
+            key: None,
+            user: None,
+            host_key: None,
+            path: Vec::new(),
+            background: false,
+            made_unix_s: 0,
+            ends_unix_s: 0,
+            count_max: 10,
+            used: 0,
+        }
+    }
 }
