@@ -23,6 +23,11 @@ pub(crate) const NAME: &str = "ssh-agent";
 
 /// Runs with the arguments behind the name.
 pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
+    // A setgid binary keeps debuggers away; what is started here gets nothing of its group.
+    if let Err(error) = keystead_daemon::process::drop_group() {
+        terminal::say_raw(&Ended::system("setgid", &error).text);
+        return ExitCode::FAILURE;
+    }
     let login_shell = std::env::var_os("SHELL");
     let ended = options::parse(arguments, login_shell.as_deref())
         .map_err(Ended::from)

@@ -102,6 +102,11 @@ fn spawn(
 
 /// `keystead agent drop-in …`: what [`spawn`] starts; its standard input is the listening socket.
 pub(crate) fn serve(typed: &arguments::DropIn) -> ExitCode {
+    // The file may be setgid, and was started anew.
+    if let Err(error) = process::drop_group() {
+        say(format_args!("ssh-agent: setgid: {error}"));
+        return ExitCode::FAILURE;
+    }
     process::detach();
     // What ps(1) and pgrep(1) show: the name of what this stands in for.
     let _ = rustix::thread::set_name(c"ssh-agent");

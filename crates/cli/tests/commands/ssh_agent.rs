@@ -9,6 +9,9 @@ use std::process::{Command, Output, Stdio};
 
 use crate::home::{Home, KEYSTEAD};
 
+/// A group that is not this process's.
+const OTHER_GID: u32 = 65_534;
+
 /// Both agents: the installed one, and ours by that name.
 fn both(home: &Home) -> [PathBuf; 2] {
     let ours = home.0.join("ssh-agent");
@@ -87,6 +90,21 @@ fn what_is_printed_is_openssh_s_byte_for_byte() {
     }
     check(&[], &[("SHELL", "/bin/tcsh")]);
     check(&["-s"], &[("SHELL", "/bin/tcsh")]);
+}
+
+/// As Debian installs OpenSSH's agent: setgid, so that nobody traces it.
+#[test]
+#[ignore = "needs root"]
+fn the_group_of_a_setgid_binary_goes_to_no_command_and_to_no_agent() {
+    let home = Home::short("sg");
+    let agent = home.0.join("ssh-agent");
+    fs::copy(KEYSTEAD, &agent).unwrap();
+    std::os::unix::fs::chown(&agent, None, Some(OTHER_GID)).unwrap();
+    fs::set_permissions(&agent, fs::Permissions::from_mode(0o2755)).unwrap();
+    let groups = "id -g; grep ^Gid: /proc/$SSH_AGENT_PID/status";
+    let output = home.program(&agent).args(["sh", "-c", groups]).output();
+    let shown = String::from_utf8(output.unwrap().stdout).unwrap();
+    assert_eq!(shown, "0\nGid:\t0\t0\t0\t0\n");
 }
 
 #[test]
