@@ -261,6 +261,7 @@ impl Agent {
         open.said = news;
         let left_s = open.left_s(turn.now.mono_ms);
         let keeper = open.keeper.to_string();
+        let login = login(&open.entry);
         match open.asker {
             Asker::Nobody => {}
             Asker::Program { connection, .. }
@@ -269,7 +270,11 @@ impl Agent {
             | Asker::Change { connection, .. } => {
                 let keeper = keeper.as_str();
                 let words = match news {
-                    Said::Asking => Words::Asking { keeper, left_s },
+                    Said::Asking => Words::Asking {
+                        keeper,
+                        login: login.as_deref(),
+                        left_s,
+                    },
                     Said::Reaching | Said::Nothing => Words::Reaching { keeper, left_s },
                 };
                 self.say(turn, connection, &words);
@@ -388,6 +393,13 @@ pub(crate) fn entry_for(kept: &KeptKey, entry: Entry) -> Entry {
         key: Some(kept.name.to_string()),
         ..entry
     }
+}
+
+/// The account and the host, where a login is asked for and somebody knows the host's name.
+fn login(entry: &Entry) -> Option<String> {
+    let user = entry.user.as_deref()?;
+    let host = entry.host_names.first()?;
+    Some(format!("{user}@{host}"))
 }
 
 pub(crate) fn content_entry(entry: Entry, content: &ToBeSigned) -> Entry {

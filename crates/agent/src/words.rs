@@ -14,6 +14,8 @@ pub enum Words<'a> {
     Asking {
         /// Where.
         keeper: &'a str,
+        /// For which account where, if that is known: `ssh -J` logs in more than once.
+        login: Option<&'a str>,
         /// Time left.
         left_s: u64,
     },
@@ -66,11 +68,16 @@ impl std::fmt::Display for Words<'_> {
                     "keystead: no answer from {keeper} yet ({left_s} s left)…"
                 )
             }
-            Self::Asking { keeper, left_s } => {
-                write!(
-                    f,
-                    "keystead: waiting for approval on {keeper} ({left_s} s)…"
-                )
+            Self::Asking {
+                keeper,
+                login,
+                left_s,
+            } => {
+                write!(f, "keystead: waiting for approval on {keeper}")?;
+                if let Some(login) = login {
+                    write!(f, " for {}", Plain(login))?;
+                }
+                write!(f, " ({left_s} s)…")
             }
             Self::Approved { keeper } => write!(f, "keystead: approved on {keeper}"),
             Self::Refused { keeper, why: None } => write!(f, "keystead: refused by {keeper}"),
@@ -109,6 +116,23 @@ impl std::fmt::Display for Plain<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_asked_is_said_and_for_which_login() {
+        let check = |login, expected: &str| {
+            let words = Words::Asking {
+                keeper: "phone",
+                login,
+                left_s: 60,
+            };
+            assert_eq!(words.to_string(), expected);
+        };
+        check(None, "keystead: waiting for approval on phone (60 s)…");
+        check(
+            Some("alex@db1\u{1b}"),
+            "keystead: waiting for approval on phone for alex@db1\\u{1b} (60 s)…",
+        );
+    }
 
     #[test]
     fn what_others_wrote_moves_no_cursor() {
