@@ -126,6 +126,11 @@ impl Agent {
         has_tried && !self.setup.here.allow_remote_tokens
     }
 
+    fn is_forwarded(&self, id: ConnectionId) -> bool {
+        let binds = self.connections.get(&id).map(|it| it.binds());
+        binds.is_some_and(|it| it.iter().any(|bind| bind.forwarding))
+    }
+
     /// Who takes what is brought. None when it is passed on or refused already.
     fn where_to(
         &mut self,
@@ -139,6 +144,8 @@ impl Agent {
                 self.send_errand(turn, id, frame.clone(), Errand::Pass);
             }
             AddTo::Upstream => self.refuse(turn, id, NOWHERE),
+            // It would stay there, and its maker has it as well.
+            AddTo::Keeper(_) if self.is_forwarded(id) => self.refuse(turn, id, FORWARDED_KEY),
             AddTo::Keeper(name) => {
                 let mut views = self.keepers.pairings().into_iter();
                 if let Some(view) = views.find(|it| it.name == name && !it.is_unpairing) {
@@ -417,6 +424,8 @@ const INTERNAL_PROVIDER: &str = "internal";
 const CONSTRAINT: &str = "a constraint that cannot be kept, so the key is not taken";
 
 const REMOTE_TOKEN: &str = "a token's library is not loaded for a program on another machine";
+
+const FORWARDED_KEY: &str = "a key of a program on another machine is not taken into custody";
 
 const NOWHERE: &str = "there is no other agent to take the key: set add_to in config.toml to \
     \"local\", or to a keeper's name";

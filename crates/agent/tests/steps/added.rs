@@ -417,6 +417,26 @@ fn without_a_place_for_it_a_key_is_refused_in_words() {
 }
 
 #[test]
+fn a_key_from_another_machine_is_not_taken_into_custody() {
+    let settings = Settings {
+        add_to: AddTo::Keeper(keeper_name()),
+        ..Settings::default()
+    };
+    let mut bench = Bench::set(MemoryDisk::new(), settings, Here::default());
+    let messages = captured("login-ed25519", ">");
+    let mut bind = messages
+        .into_iter()
+        .find(|it| it.first() == Some(&27))
+        .unwrap();
+    // The host signs the session alone: whether it forwards, the client says behind it.
+    *bind.last_mut().unwrap() = 1;
+    assert_eq!(one_answer(&bench.frame(&bind)), Response::Success);
+    let actions = bench.frame(&adding(None).encode());
+    assert_eq!(one_answer(&actions), Response::Failure);
+    assert!(bench.keeper.lock().unwrap().told.is_empty());
+}
+
+#[test]
 fn a_lock_closes_what_was_brought_too() {
     let mut play = Play::new();
     play.add(None);
