@@ -309,7 +309,8 @@ fn silences(actions: Vec<Action>) -> Option<Vec<bool>> {
 }
 
 fn owes_since(bench: &Bench, unanswered_ms: Option<u64>) {
-    bench.keeper.lock().unwrap().views[0].unanswered_ms = unanswered_ms;
+    let mut fake = bench.keeper.lock().unwrap();
+    fake.views.first_mut().unwrap().unanswered_ms = unanswered_ms;
 }
 
 #[test]
