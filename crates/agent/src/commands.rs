@@ -141,6 +141,7 @@ impl Agent {
             fingerprint: kept.key.fingerprint(),
             keeper: kept.keeper.to_string(),
             file: folder.join(file),
+            hidden: self.is_hidden(kept.key.blob()),
         });
         views.collect()
     }

@@ -306,6 +306,9 @@ pub struct Key {
     pub keeper: String,
     /// Its `.pub` file.
     pub file: PathBuf,
+    /// Hidden by `ssh-add -d` or `-D`: no program sees it until the agent is started again.
+    #[serde(default)]
+    pub hidden: bool,
 }
 
 /// One rule of this machine.

@@ -74,11 +74,18 @@ pub(crate) fn print_keys(keys: &[Key]) -> Result<(), Failure> {
         return Ok(());
     }
     let mut table = Table::default();
-    table.row(["KEY", "KEEPER", "FINGERPRINT"]);
+    table.row(["KEY", "TYPE", "KEEPER", "FINGERPRINT"]);
     for key in keys {
-        table.row([&key.name, &key.keeper, &key.fingerprint]);
+        table.row([&key.name, &key.key_type, &key.keeper, &key.fingerprint]);
     }
-    table.print()
+    table.print()?;
+    for key in keys.iter().filter(|it| it.hidden) {
+        say(format_args!(
+            "{} is hidden by ssh-add, until the agent is started again",
+            harmless(&key.name)
+        ));
+    }
+    Ok(())
 }
 
 fn state(keeper: &Keeper) -> &'static str {

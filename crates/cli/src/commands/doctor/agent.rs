@@ -1,10 +1,15 @@
 //! The agent, its keepers, their keys, its log.
 
+use std::fs;
+use std::io;
+
 use keystead_agent::control::{Keeper, KeeperState, Status};
 use keystead_agent::log::{self, Entry};
+use keystead_agent::settings::{self, Settings};
 use keystead_core::LogTail;
 
 use super::Check;
+use crate::agent_link::folders;
 use crate::commands;
 use crate::failure::Failure;
 
@@ -17,11 +22,18 @@ pub(super) fn runs(status: &Result<Option<Status>, Failure>) -> Check {
             "`ssh-add -X` unlocks it, with the passphrase that locked it",
         ),
         Ok(Some(status)) => Check::good("agent", format!("runs, process {}", status.pid)),
-        Ok(None) => Check::bad(
-            "agent",
-            "does not run, so ssh finds no key",
-            "`keystead agent start` starts it, `keystead agent install` has systemd do so",
-        ),
+        Ok(None) => match unreadable_settings() {
+            Some(why) => Check::bad(
+                "agent",
+                format!("does not run, and cannot start: {why}"),
+                "correct the file, then `keystead agent start`",
+            ),
+            None => Check::bad(
+                "agent",
+                "does not run, so ssh finds no key",
+                "`keystead agent start` starts it, `keystead agent install` has systemd do so",
+            ),
+        },
         Err(failure) => Check::bad(
             "agent",
             failure.message.clone(),
@@ -33,12 +45,24 @@ pub(super) fn runs(status: &Result<Option<Status>, Failure>) -> Check {
     }
 }
 
+/// What an agent would say of its settings, had it been started.
+fn unreadable_settings() -> Option<String> {
+    let path = folders().ok()?.config.join(settings::FILE_NAME);
+    let said = match fs::read_to_string(&path) {
+        Ok(text) => Settings::parse(&text).err()?.to_string(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => error.to_string(),
+    };
+    Some(format!("{}: {said}", path.display()))
+}
+
 /// What it says of itself.
 pub(super) fn checks(status: &Status) -> Vec<Check> {
     let mut checks = vec![keepers(status)];
     let asleep = status.keepers.iter().filter_map(asleep);
     checks.extend(asleep);
     checks.push(keys(status));
+    checks.extend(hidden(status));
     let notices = status.notices.iter().filter(|it| !is_of_clock(it));
     checks.extend(
         notices.map(|notice| Check::doubtful("notice", notice.clone(), "see `keystead status`")),
@@ -90,6 +114,21 @@ fn keys(status: &Status) -> Check {
             format!("{keys}, public halves in {}", status.keys_folder.display()),
         ),
     }
+}
+
+/// `ssh-add -d` and `-D` hide what they cannot remove, and ssh then says nothing of it.
+fn hidden(status: &Status) -> Option<Check> {
+    let hidden = status.keys.iter().filter(|it| it.hidden);
+    let names: Vec<&str> = hidden.map(|it| it.name.as_str()).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let hint = "`keystead agent stop`, then `keystead agent start`, brings back what was hidden";
+    let message = format!("hidden by ssh-add -d or -D: {}", names.join(", "));
+    Some(match names.len() == status.keys.len() {
+        true => Check::bad("hidden", message, hint),
+        false => Check::doubtful("hidden", message, hint),
+    })
 }
 
 /// Words about clocks belong to another check.
