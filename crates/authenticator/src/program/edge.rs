@@ -288,6 +288,9 @@ impl Edge {
 
     fn draw(&mut self, draw: impl FnOnce(&mut Screen) -> Vec<Draw>) {
         if let Some(asking) = &mut self.asking {
+            // The terminal may have another size since the last look.
+            let look = asking.terminal.look();
+            asking.screen.resize(look.columns, look.rows);
             let draws = draw(&mut asking.screen);
             asking.draw(draws);
         }
