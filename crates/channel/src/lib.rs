@@ -9,4 +9,5 @@ pub mod curve;
 pub mod link;
 pub mod mailbox;
 pub mod pairing;
+pub mod session;
 pub mod wire;

@@ -197,7 +197,8 @@ const VAULT: &[&str] = &[
     "ssh-agent-lib",
 ];
 
-/// I/O, tasks, clocks and the system's randomness, kept out of deciding code.
+/// I/O, tasks, clocks and the system's randomness, kept out of deciding code. `rand`
+/// without `getrandom` under it only reshapes what it is given.
 const OUTSIDE: &[&str] = &[
     "keystead-daemon",
     "tokio",
@@ -206,7 +207,7 @@ const OUTSIDE: &[&str] = &[
     "smol",
     "hyper",
     "socket2",
-    "rand",
+    "getrandom",
     "chrono",
     "time",
 ];

@@ -152,6 +152,17 @@ impl<'b> Reader<'b> {
         self.0.bool().map_err(|_| Fault::Truncated)
     }
 
+    /// Whether null stands here, which is then read: for a field that says of itself
+    /// that it is empty (`spec/session.md`).
+    pub(crate) fn null(&mut self) -> bool {
+        matches!(self.0.datatype(), Ok(Type::Null)) && self.0.null().is_ok()
+    }
+
+    /// Whether a text stands here, for a field that has two forms.
+    pub(crate) fn is_text(&self) -> bool {
+        matches!(self.0.datatype(), Ok(Type::String))
+    }
+
     /// A byte string of at most `max` bytes.
     pub(crate) fn bytes(&mut self, max: usize) -> Result<&'b [u8], Fault> {
         let start = self.expect(|it| it == Type::Bytes)?;
@@ -355,6 +366,11 @@ impl Writer {
 
     pub(crate) fn boolean(&mut self, value: bool) -> &mut Self {
         sure(self.0.bool(value));
+        self
+    }
+
+    pub(crate) fn null(&mut self) -> &mut Self {
+        sure(self.0.null());
         self
     }
 

@@ -1,0 +1,203 @@
+//! What a server keeps of a session, and what it decides over that.
+//!
+//! **Invariant**: pure: a row and a frame in, a verdict out; the row changes only by
+//! [`Resumption::answer`] and [`SessionRow::confirm`], and the caller stores it before
+//! anything that follows from it is sent.
+
+use curve25519_dalek::MontgomeryPoint;
+use keystead_core::Secret;
+use keystead_sodium::memory;
+use rand_core::CryptoRngCore;
+
+use super::frame::{Frame, FrameType};
+use super::hello::Limits;
+use super::ids::{Binding, SessionId, SessionKind};
+use super::keys::SessionKeys;
+use super::name::hmac_sha256;
+use super::requests::OpenedResult;
+use super::resume::{AFTER_RESUME, exchange};
+use super::sealed::Epoch;
+use super::server::Place;
+use super::server_session::ServerSession;
+use super::set_up::Resume;
+use super::status::{SetUpError, Status};
+
+/// A session's row; its secrets are stored sealed.
+pub struct SessionRow {
+    /// Which session.
+    pub id: SessionId,
+    /// g: how often it was resumed.
+    pub generation: u32,
+    /// Whether a frame of this generation has opened.
+    pub confirmed: bool,
+    /// rs_g.
+    pub secret: Secret<32>,
+    /// rs_(g−1), from the first resumption on.
+    pub former: Option<Secret<32>>,
+    /// When it was opened, by the server's clock.
+    pub login_ms: u64,
+    /// When its last frame came.
+    pub last_ms: u64,
+    /// Requests since login.
+    pub requests: u32,
+}
+
+impl SessionRow {
+    /// Of a session that was just opened.
+    pub(super) fn of_login(id: SessionId, secret: Secret<32>, now_ms: u64) -> Self {
+        Self {
+            id,
+            generation: 0,
+            confirmed: true,
+            secret,
+            former: None,
+            login_ms: now_ms,
+            last_ms: now_ms,
+            requests: 0,
+        }
+    }
+
+    /// A frame has opened under this generation: the one before is dead.
+    pub fn confirm(&mut self) {
+        self.confirmed = true;
+    }
+
+    /// Whether a request may still be served, which is then counted.
+    ///
+    /// # Errors
+    /// [`Status::LoginRequired`]: too many requests, idle for too long, or too old.
+    pub fn admit(&mut self, now_ms: u64, limits: &Limits) -> Result<(), Status> {
+        let is_idle = passed(now_ms, self.last_ms, limits.idle_s);
+        let is_old = passed(now_ms, self.login_ms, limits.life_s);
+        let is_used = limits.requests_max > 0 && self.requests >= limits.requests_max;
+        if is_idle || is_old || is_used {
+            return Err(Status::LoginRequired);
+        }
+        self.requests = self.requests.saturating_add(1);
+        self.last_ms = self.last_ms.max(now_ms);
+        Ok(())
+    }
+
+    /// Judges frame 30.
+    ///
+    /// The last generation is good until a frame of this one has opened: frame 31 may
+    /// have been lost. After that, who proves to have the last generation's secret is
+    /// not who has this one's.
+    #[must_use]
+    pub fn judge(&self, resume: Resume, place: Place, now_ms: u64, limits: &Limits) -> Verdict {
+        let Ok(binding) = place.binding(resume.claim.binding) else {
+            return Verdict::Refuse(Status::Binding);
+        };
+        let claim = &resume.claim;
+        let transcript = claim.transcript(&place.hellos, &place.server, &binding);
+        let is_last = claim.generation.checked_add(1) == Some(self.generation);
+        let is_this = claim.generation == self.generation;
+        // Some key is tried whatever was claimed, so that the time tells nothing.
+        let secret = match &self.former {
+            Some(former) if is_last => former,
+            Some(_) | None => &self.secret,
+        };
+        let expected = hmac_sha256(secret, &[&transcript]);
+        let is_proved = memory::equal(&expected, &resume.proof);
+        let is_dead = claim.session != self.id
+            || passed(now_ms, self.last_ms, limits.resumable_s)
+            || passed(now_ms, self.login_ms, limits.life_s);
+        let is_known = is_this || (is_last && self.former.is_some());
+        if !is_proved || is_dead || !is_known {
+            return Verdict::Refuse(Status::LoginRequired);
+        }
+        if is_last && self.confirmed {
+            return Verdict::Theft;
+        }
+        let Some(generation) = claim.generation.checked_add(1) else {
+            return Verdict::Refuse(Status::LoginRequired);
+        };
+        Verdict::Resume(Box::new(Resumption {
+            secret: Secret::fill(|bytes| *bytes = *secret.expose()),
+            resume,
+            place,
+            binding,
+            transcript,
+            generation,
+        }))
+    }
+}
+
+/// What becomes of frame 30.
+pub enum Verdict {
+    /// The session goes on, under the next generation.
+    Resume(Box<Resumption>),
+    /// A valid proof that should not exist any more: the session ends, and
+    /// *ticket reused* is logged. The client is told `login_required`.
+    Theft,
+    /// Nothing changes; the client is told so.
+    Refuse(Status),
+}
+
+impl Verdict {
+    /// What a session that no row is left of gets: the same as for a bad proof.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self::Refuse(Status::LoginRequired)
+    }
+}
+
+/// A session that may go on.
+pub struct Resumption {
+    /// What the client said.
+    pub resume: Resume,
+    /// What the session is bound to from now on.
+    pub binding: Binding,
+    place: Place,
+    transcript: [u8; 32],
+    generation: u32,
+    secret: Secret<32>,
+}
+
+impl Resumption {
+    /// Draws the next generation. `row` becomes what is to be stored; the frame is
+    /// sent when that is durable.
+    ///
+    /// # Errors
+    /// The client's point gives nothing: [`SetUpError::Refused`]; `row` is as it was.
+    pub fn answer(
+        self,
+        row: &mut SessionRow,
+        result: &OpenedResult,
+        now_ms: u64,
+        rng: &mut dyn CryptoRngCore,
+    ) -> Result<(ServerSession, Vec<u8>), SetUpError> {
+        let scalar = Secret::fill(|bytes| rng.fill_bytes(bytes));
+        let mut drawn = vec![0; 32];
+        rng.fill_bytes(&mut drawn);
+        drawn.extend_from_slice(&MontgomeryPoint::mul_base_clamped(*scalar.expose()).0);
+        let shared = exchange(&scalar, &self.resume.claim.point).ok_or(SetUpError::Refused)?;
+        let keys = SessionKeys::of_resumption(&self.secret, &shared, &self.transcript, &drawn);
+        let epoch = Epoch {
+            session: row.id,
+            generation: self.generation,
+        };
+        let handle = self.place.handle;
+        let kind = SessionKind::Request;
+        let mut session = ServerSession::new(handle, kind, epoch, &keys, AFTER_RESUME);
+        let sealed = session
+            .seal_opened(result)
+            .map_err(|_| SetUpError::Refused)?;
+        let frame = Frame {
+            kind: FrameType::Resumed,
+            handle,
+            body: &drawn,
+        };
+        row.generation = self.generation;
+        row.confirmed = false;
+        row.former = Some(self.secret);
+        row.secret = keys.resume;
+        row.last_ms = row.last_ms.max(now_ms);
+        Ok((session, frame.encode_parts(&[&sealed])))
+    }
+}
+
+/// Whether `limit_s` have passed since `then_ms`; a clock that went back lets none pass.
+fn passed(now_ms: u64, then_ms: u64, limit_s: u32) -> bool {
+    now_ms.saturating_sub(then_ms) >= u64::from(limit_s).saturating_mul(1_000)
+}
