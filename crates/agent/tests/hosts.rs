@@ -62,7 +62,7 @@ impl Host {
         std::fs::write(folder.join("sshd_config"), lines).unwrap();
         // Root's sshd wants its folder; another user's does without.
         let _ = std::fs::create_dir("/run/sshd");
-        let mut sshd = Command::new("/usr/sbin/sshd")
+        let mut sshd = Command::new(sshd_program())
             .args(["-D", "-e", "-f"])
             .arg(folder.join("sshd_config"))
             .stdin(Stdio::null())
@@ -83,15 +83,15 @@ impl Host {
         std::fs::read_to_string(self.folder.join(file)).unwrap()
     }
 
-    /// What the agent finds when `ssh -F cfg db` asks for a signature. In `files` PORT, FOLDER,
-    /// HOST and CA are replaced.
+    /// What the agent finds when `ssh -F cfg db` asks for a signature. In `files` {PORT},
+    /// {FOLDER}, {HOST} and {CA} are replaced: the braces are in no key's base64.
     fn seen(&self, files: &[(&str, &str)]) -> Evidence {
         for (name, text) in files {
             let text = text
-                .replace("PORT", &self.port.to_string())
-                .replace("FOLDER", self.folder.to_str().unwrap())
-                .replace("HOST", self.line("host.pub").trim())
-                .replace("CA", self.line("ca.pub").trim());
+                .replace("{PORT}", &self.port.to_string())
+                .replace("{FOLDER}", self.folder.to_str().unwrap())
+                .replace("{HOST}", self.line("host.pub").trim())
+                .replace("{CA}", self.line("ca.pub").trim());
             std::fs::write(self.folder.join(name), text).unwrap();
         }
         if self.folder.join("hash").exists() {
@@ -117,7 +117,17 @@ impl Host {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let seen = serve(&agent);
+        agent.set_nonblocking(true).unwrap();
+        let stream = loop {
+            match agent.accept() {
+                Ok((stream, _)) => break stream,
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
+            }
+            assert_eq!(ssh.try_wait().unwrap(), None, "ssh did not ask its agent");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        };
+        stream.set_nonblocking(false).unwrap();
+        let seen = serve(stream);
         ssh.wait().unwrap();
         seen
     }
@@ -127,7 +137,7 @@ impl Host {
         let seen = self.seen(files);
         let expected: Vec<String> = expected
             .iter()
-            .map(|name| name.replace("PORT", &self.port.to_string()))
+            .map(|name| name.replace("{PORT}", &self.port.to_string()))
             .collect();
         assert_eq!(seen.host_names, expected);
         assert!(seen.process_path.is_some_and(|path| path.ends_with("/ssh")));
@@ -143,6 +153,15 @@ impl Drop for Host {
     }
 }
 
+/// By its whole path, as sshd wants it; where there is no root it is unpacked, and in `PATH`.
+fn sshd_program() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let installed = PathBuf::from("/usr/sbin");
+    let folders = std::env::split_paths(&path).chain([installed]);
+    let mut programs = folders.map(|folder| folder.join("sshd"));
+    programs.find(|program| program.exists()).unwrap()
+}
+
 fn run(folder: &Path, program: &str, arguments: &[&str]) {
     let mut command = Command::new(program);
     command
@@ -153,8 +172,7 @@ fn run(folder: &Path, program: &str, arguments: &[&str]) {
 }
 
 /// Answers one connection until it wants a signature; refuses that.
-fn serve(agent: &UnixListener) -> Evidence {
-    let (mut stream, _) = agent.accept().unwrap();
+fn serve(mut stream: UnixStream) -> Evidence {
     let peer = rustix::net::sockopt::socket_peercred(&stream).unwrap();
     let pid = peer.pid.as_raw_nonzero().get();
     let mut binds = Vec::new();
@@ -205,19 +223,19 @@ const KEY: [u8; 32] = {
 };
 
 /// All that a login needs but names.
-const HERE: &str = "Host *\nHostName 127.0.0.1\nPort PORT\nUserKnownHostsFile FOLDER/known\n";
+const HERE: &str = "Host *\nHostName 127.0.0.1\nPort {PORT}\nUserKnownHostsFile {FOLDER}/known\n";
 
 #[test]
 fn hashed_names_behind_an_alias_and_another_port() {
     let host = Host::start("hashed", "ed25519", false);
     let cfg = ("cfg", HERE);
     host.check(
-        &[cfg, ("known", "[127.0.0.1]:PORT HOST")],
-        &["[127.0.0.1]:PORT"],
+        &[cfg, ("known", "[127.0.0.1]:{PORT} {HOST}")],
+        &["[127.0.0.1]:{PORT}"],
     );
-    host.check(&[("hash", "")], &["[127.0.0.1]:PORT"]);
-    let aliased = format!("{HERE}HostKeyAlias db.test\n");
-    let known = ("known", "other,db.test HOST\n[127.0.0.1]:PORT CA\n");
+    host.check(&[("hash", "")], &["[127.0.0.1]:{PORT}"]);
+    let aliased = [HERE, "HostKeyAlias db.test\n"].concat();
+    let known = ("known", "other,db.test {HOST}\n[127.0.0.1]:{PORT} {CA}\n");
     host.check(&[("cfg", &aliased), known], &["db.test"]);
 }
 
@@ -226,35 +244,38 @@ fn names_are_found_through_included_files() {
     let host = Host::start("include", "rsa", false);
     let cfg = (
         "cfg",
-        "Include FOLDER/*.conf\nMatch exec false\nHostKeyAlias never\n",
+        "Include {FOLDER}/*.conf\nMatch exec false\nHostKeyAlias never\n",
     );
     let own = ("own.conf", HERE);
     host.check(
-        &[cfg, own, ("known", "[127.0.0.1]:PORT,name.test HOST")],
-        &["[127.0.0.1]:PORT", "name.test"],
+        &[cfg, own, ("known", "[127.0.0.1]:{PORT},name.test {HOST}")],
+        &["[127.0.0.1]:{PORT}", "name.test"],
     );
 }
 
 #[test]
 fn a_host_certificate_is_named_by_its_authority() {
     let host = Host::start("certified", "ed25519", true);
-    let aliased = format!("{HERE}HostKeyAlias db.test\n");
+    let aliased = [HERE, "HostKeyAlias db.test\n"].concat();
     let cfg = ("cfg", aliased.as_str());
-    host.check(&[cfg, ("known", "@cert-authority *.test CA")], &["db.test"]);
-    let both = "@cert-authority *.test CA\nplain.test HOST";
+    host.check(
+        &[cfg, ("known", "@cert-authority *.test {CA}")],
+        &["db.test"],
+    );
+    let both = "@cert-authority *.test {CA}\nplain.test {HOST}";
     host.check(&[("known", both)], &["db.test", "plain.test"]);
     // ssh falls back to the plain key, and so do the names.
-    host.check(&[("known", "db.test HOST")], &["db.test"]);
+    host.check(&[("known", "db.test {HOST}")], &["db.test"]);
 }
 
 #[test]
 fn an_authority_that_is_named_without_the_port_counts() {
     let host = Host::start("port", "ecdsa", true);
-    let cfg = "Host db\nHostName db.test\nPort PORT\nUserKnownHostsFile FOLDER/known\n\
-               ProxyCommand FOLDER/connect\n";
-    let connect = "#!/bin/bash\nexec 3<>/dev/tcp/127.0.0.1/PORT; cat <&3 & exec cat >&3\n";
+    let cfg = "Host db\nHostName db.test\nPort {PORT}\nUserKnownHostsFile {FOLDER}/known\n\
+               ProxyCommand {FOLDER}/connect\n";
+    let connect = "#!/bin/bash\nexec 3<>/dev/tcp/127.0.0.1/{PORT}; cat <&3 & exec cat >&3\n";
     std::fs::write(host.folder.join("connect"), "").unwrap();
     run(&host.folder, "chmod", &["700", "connect"]);
-    let known = ("known", "@cert-authority db.test CA");
+    let known = ("known", "@cert-authority db.test {CA}");
     host.check(&[("cfg", cfg), ("connect", connect), known], &["db.test"]);
 }
