@@ -21,13 +21,14 @@ impl AccountName {
     /// Brings what a person typed into the one spelling.
     ///
     /// # Errors
-    /// Empty, too long, or with a character that no name has.
+    /// Empty, too long, with a character that no name has, or a text whose folded form
+    /// folds again.
     pub fn canonicalise(typed: &str) -> Result<Self, NameFault> {
         // An upper bound for what is worked on: no fold makes a text so much shorter.
         if typed.len() > TYPED_BYTES_MAX {
             return Err(NameFault::Length);
         }
-        Self::checked(folded(typed))
+        Self::parse(&folded(typed))
     }
 
     /// Takes a name that is in the one spelling already: what a server does.

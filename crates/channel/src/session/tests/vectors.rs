@@ -11,17 +11,19 @@ use opaque_ke::{
 use serde_json::Value;
 
 use super::Script;
-use crate::session::frame::{Frame, Handle};
-use crate::session::hello::{BindingKind, Greeted, Hellos, Limits, ServerHello};
+use crate::session::error_frame;
+use crate::session::frame::{Frame, FrameType, Handle};
+use crate::session::hello::{BindingKind, Greeted, Greeting, Hellos, Limits, ServerHello};
 use crate::session::ids::{Binding, ServerId, SessionId, SessionKind, UserId, context};
 use crate::session::keys::{Direction, SessionKeys, ToClient, ToServer, TrafficSecret};
-use crate::session::opaque::Suite1;
+use crate::session::opaque::{Profile, Suite1};
 use crate::session::requests::{Answer, Method, OpenedResult};
 use crate::session::resume::Ticket;
 use crate::session::row::{SessionRow, Verdict};
 use crate::session::sealed::{Direct, Epoch, Label, Sub};
 use crate::session::server::Place;
-use crate::session::set_up::Resume;
+use crate::session::set_up::{Resume, decode_response, encode_response};
+use crate::session::status::{ErrorBody, Status};
 
 const EXPORTER: [u8; 32] = [0x31; 32];
 const HANDLE: Handle = Handle(7);
@@ -64,6 +66,26 @@ fn contexts_hold_everything_that_a_login_is_bound_to() {
     check(SessionKind::Registration, &bound, "registration");
     check(SessionKind::Request, &bound, "request");
     check(SessionKind::Request, &Binding::Unbound, "unbound");
+}
+
+#[test]
+fn frames_have_their_bytes() {
+    let vectors = vectors();
+    let frames = &vectors["frames"];
+    let (_, hello) = Greeting::start(&mut Script(vec![0x11; 16]));
+    assert_eq!(hello, bytes(frames, "hello"));
+    let body = ErrorBody {
+        code: Status::Wait,
+        wait_s: Some(3_600),
+    };
+    assert_eq!(error_frame(HANDLE, body), bytes(frames, "error"));
+    let response = bytes(frames, "login_response");
+    let frame = Frame::decode(&response[4..]).unwrap();
+    assert_eq!(frame.kind, FrameType::LoginResponse);
+    let (profile, ke2) = decode_response(frame.body).unwrap();
+    assert_eq!((profile, ke2), (2, &[0x69; 320]));
+    assert_eq!(encode_response(Profile::Strong, ke2), frame.body);
+    assert_eq!(frame.encode(), response);
 }
 
 /// One step of a direction: opens what the vectors hold, and seals the same.
