@@ -15,6 +15,7 @@ mod formats;
 mod keys;
 mod local;
 mod random;
+mod session;
 
 /// A decoder to be fuzzed.
 pub struct Target {
@@ -41,6 +42,11 @@ pub const TARGETS: &[Target] = &[
     target("local_pair", local::pair),
     target("local_requests", local::requests),
     target("local_security_key", keys::security_key),
+    target("session_answer", session::answer),
+    target("session_frames", session::frames),
+    target("session_names", session::names),
+    target("session_request", session::request),
+    target("session_set_up", session::set_up),
     target("ssh_agent", formats::agent),
     target("ssh_bind", formats::bind),
     target("ssh_certificate", formats::certificate),
