@@ -292,7 +292,11 @@ impl Agent {
         self.hidden.extend(blobs);
         let count = self.hidden.len() - before;
         if count > 0 {
-            let why = format!("{count} keys live elsewhere and are only hidden, {SHOW}");
+            let keys = match count {
+                1 => "1 key lives elsewhere and is".to_owned(),
+                _ => format!("{count} keys live elsewhere and are"),
+            };
+            let why = format!("{keys} only hidden, {SHOW}");
             self.say(turn, id, &Words::RefusedHere { why: &why });
         }
         if !self.local.is_up() {

@@ -331,6 +331,17 @@ fn all_of_it_goes_by_one_word_and_by_a_signal() {
 }
 
 #[test]
+fn what_is_hidden_with_all_the_rest_is_counted_once() {
+    let mut bench = Bench::new();
+    let actions = bench.frame(&Request::RemoveAllIdentities.encode());
+    let line = "keystead: 1 key lives elsewhere and is only hidden, until the agent is started \
+        again";
+    assert_eq!(lines(&actions), [line]);
+    let actions = bench.frame(&Request::RemoveAllIdentities.encode());
+    assert!(lines(&actions).is_empty());
+}
+
+#[test]
 fn a_token_comes_and_goes_whole_and_not_from_afar() {
     let token = || Request::AddSmartcard {
         id: b"/usr/lib/x.so",
