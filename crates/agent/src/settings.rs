@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use keystead_core::{Name, NameError};
 use keystead_keeper::RelayUrl;
 use serde::Deserialize;
+use toml::Spanned;
 
 /// What a person has set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,47 +93,41 @@ impl Settings {
     /// [`SettingsError`] names the line and what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, SettingsError> {
         let file: File = toml::from_str(text).map_err(|source| SettingsError {
-            line: source
-                .span()
-                .and_then(|span| text.get(..span.start))
-                .map(|before| before.matches('\n').count() + 1),
+            line: source.span().and_then(|span| line_at(text, span.start)),
             message: source.message().to_owned(),
         })?;
-        let wrong = |message: String| SettingsError {
-            line: None,
-            message,
-        };
-        let wait_s = file.wait_s.unwrap_or(WAIT_S);
-        if wait_s == 0 || wait_s > WAIT_S_MAX {
-            return Err(wrong(format!("wait_s is from 1 to {WAIT_S_MAX}")));
-        }
-        let relay = file
-            .relay
-            .map(|relay| relay.parse().map_err(|why| wrong(format!("relay: {why}"))))
-            .transpose()?;
-        let name = file
-            .name
-            .map(|name| Name::new(name).map_err(|why| wrong(format!("name: {why}"))))
-            .transpose()?;
-        let add_to = file
-            .add_to
-            .map(|to| AddTo::parse(to).map_err(|why| wrong(format!("add_to: {why}"))))
-            .transpose()?;
-        if file.keys_max == Some(0) {
-            return Err(wrong("keys_max is at least 1".to_owned()));
-        }
-        if file.upstream.as_ref().is_some_and(|it| !it.is_absolute()) {
-            return Err(wrong("upstream is an absolute path".to_owned()));
-        }
+        let wait_s = checked(text, file.wait_s, |wait_s| match wait_s {
+            1..=WAIT_S_MAX => Ok(wait_s),
+            _ => Err(format!("wait_s is from 1 to {WAIT_S_MAX}")),
+        })?;
+        let relay = checked(text, file.relay, |relay| {
+            relay.parse().map_err(|why| format!("relay: {why}"))
+        })?;
+        let name = checked(text, file.name, |name| {
+            Name::new(name).map_err(|why| format!("name: {why}"))
+        })?;
+        let add_to = checked(text, file.add_to, |to| {
+            AddTo::parse(to).map_err(|why| format!("add_to: {why}"))
+        })?;
+        let keys_max = checked(text, file.keys_max, |keys| match keys {
+            0 => Err("keys_max is at least 1".to_owned()),
+            _ => Ok(keys),
+        })?;
+        let upstream = checked(text, file.upstream, |path: PathBuf| {
+            let is_whole = path.is_absolute();
+            is_whole
+                .then_some(path)
+                .ok_or_else(|| "upstream is an absolute path".to_owned())
+        })?;
         Ok(Self {
-            wait_s,
+            wait_s: wait_s.unwrap_or(WAIT_S),
             relay,
             name,
             ca_file: file.ca_file,
             add_to: add_to.unwrap_or_default(),
-            upstream: file.upstream,
+            upstream,
             upstream_order: file.upstream_order.unwrap_or_default(),
-            keys_max: file.keys_max,
+            keys_max,
             on_refusal: file.on_refusal.unwrap_or_default(),
             notifications: file.notifications.unwrap_or(true),
         })
@@ -143,14 +138,14 @@ impl Settings {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    wait_s: Option<u16>,
-    relay: Option<String>,
-    name: Option<String>,
+    wait_s: Option<Spanned<u16>>,
+    relay: Option<Spanned<String>>,
+    name: Option<Spanned<String>>,
     ca_file: Option<PathBuf>,
-    add_to: Option<String>,
-    upstream: Option<PathBuf>,
+    add_to: Option<Spanned<String>>,
+    upstream: Option<Spanned<PathBuf>>,
     upstream_order: Option<UpstreamOrder>,
-    keys_max: Option<usize>,
+    keys_max: Option<Spanned<usize>>,
     on_refusal: Option<OnRefusal>,
     notifications: Option<bool>,
 }
@@ -163,6 +158,24 @@ impl AddTo {
             _ => Name::new(to).map(Self::Keeper),
         }
     }
+}
+
+/// What a setting says, once it makes sense.
+fn checked<T, U>(
+    text: &str,
+    said: Option<Spanned<T>>,
+    check: impl FnOnce(T) -> Result<U, String>,
+) -> Result<Option<U>, SettingsError> {
+    said.map(|said| {
+        let line = line_at(text, said.span().start);
+        check(said.into_inner()).map_err(|message| SettingsError { line, message })
+    })
+    .transpose()
+}
+
+fn line_at(text: &str, at: usize) -> Option<usize> {
+    let before = text.get(..at)?;
+    Some(before.matches('\n').count() + 1)
 }
 
 /// What is wrong with the file.
@@ -234,8 +247,9 @@ mod tests {
         check("wait_s = 0", Err("wait_s is from 1 to 100"));
         check("wait_s = -1", Err("line 1"));
         check("\nwait_ms = 2", Err("line 2: unknown field `wait_ms`"));
-        check("relay = \"ftp://x\"", Err("relay"));
-        check("name = \"a\\nb\"", Err("name"));
+        check("# a\nwait_s = 0", Err("line 2: wait_s"));
+        check("wait_s = 2\nrelay = \"ftp://x\"", Err("line 2: relay"));
+        check("\nname = \"a\\nb\"", Err("line 2: name"));
         check("wait_s = 1\nwait_s = 2", Err("line 2"));
         check(
             "add_to = \"spare\"\nupstream = \"/run/a.sock\"\nupstream_order = \"before\"\n\
@@ -250,11 +264,12 @@ mod tests {
                 ..plain
             }),
         );
-        check("add_to = \"a\\nb\"", Err("add_to"));
-        check("upstream = \"a.sock\"", Err("upstream is an absolute path"));
-        check("keys_max = 0", Err("keys_max is at least 1"));
-        check("on_refusal = \"retry\"", Err("line 1"));
-        check("keys_max = 0", Err("keys_max is at least 1"));
+        check("\nadd_to = \"a\\nb\"", Err("line 2: add_to"));
+        check(
+            "upstream = \"a.sock\"",
+            Err("line 1: upstream is an absolute path"),
+        );
+        check("\n\nkeys_max = 0", Err("line 3: keys_max is at least 1"));
         check("on_refusal = \"maybe\"", Err("line 1"));
         check("add_to = \"\"", Err("add_to"));
         check("[more]\n", Err("unknown field `more`"));

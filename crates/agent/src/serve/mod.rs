@@ -139,7 +139,11 @@ fn upstream(settings: &Settings, own: &Path) -> Option<PathBuf> {
     (!path.as_os_str().is_empty() && real(&path) != real(own)).then_some(path)
 }
 
-fn read_settings(folders: &Folders) -> Result<Settings, ServeError> {
+/// The settings, as an agent that starts now reads them.
+///
+/// # Errors
+/// [`ServeError::Settings`], [`ServeError::SettingsUnreadable`].
+pub fn read_settings(folders: &Folders) -> Result<Settings, ServeError> {
     let path = folders.config.join(settings::FILE_NAME);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
