@@ -11,6 +11,7 @@ macro_rules! scripts {
 }
 
 scripts! {
+    abort_and_key_files
     accepted_host_key
     added_keys
     agent_restart

@@ -4,7 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use keystead_agent::control::SSH_SOCKET_NAME;
-use keystead_formats::ssh::client_config::{self, Change, ConfigError, WithBlock, WithoutBlock};
+use keystead_agent::serve;
+use keystead_agent::settings::OnRefusal;
+use keystead_formats::ssh::client_config::{
+    self, Change, ConfigError, KeyFiles, WithBlock, WithoutBlock,
+};
 
 use crate::agent_link::folders;
 use crate::arguments::SshSetup;
@@ -26,12 +30,16 @@ pub(crate) fn setup(setup: &SshSetup) -> Result<(), Failure> {
         return undo(&config);
     }
     let before = file::read(&config)?;
-    let with = client_config::with_block(before.as_deref(), &socket(setup)?);
+    let key_files = key_files()?;
+    let with = client_config::with_block(before.as_deref(), &socket(setup)?, key_files);
     let with = with.map_err(|error| of_config(&error))?;
     if !setup.print {
         write(&config, &with)?;
     }
     print_raw(with.block.as_bytes())?;
+    if key_files == KeyFiles::Ignore {
+        say("note: ssh tries no key file by itself now, as on_refusal = \"abort\" needs");
+    }
     for line in with.other_agents {
         say(format_args!(
             "note: line {line} names another agent, which stays in force for its hosts"
@@ -73,6 +81,16 @@ fn undo(config: &Path) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// A refusal that is to end a login ends it only where ssh has no key files of its own.
+fn key_files() -> Result<KeyFiles, Failure> {
+    let settings = serve::read_settings(&folders()?)
+        .map_err(|error| Failure::of(&error).hint(error.hint()))?;
+    Ok(match settings.on_refusal {
+        OnRefusal::Abort => KeyFiles::Ignore,
+        OnRefusal::Fallback => KeyFiles::Offer,
+    })
 }
 
 /// The agent's socket as text.

@@ -100,6 +100,41 @@ fn ssh_setup_writes_what_it_prints_and_undo_restores_every_byte() {
 }
 
 #[test]
+fn where_a_refusal_ends_a_login_ssh_is_to_try_no_key_file_by_itself() {
+    let home = Home::new("setup-abort");
+    let config = home.0.join(".ssh/config");
+    let folder = home.0.join("keystead/agent/config");
+    fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(config.parent().unwrap()).unwrap();
+    fs::write(&config, "Host a\n  User b").unwrap();
+    let plain = home.check(&["ssh", "setup"], 0, "written to");
+    assert!(!plain.contains("IdentityFile"));
+
+    fs::write(folder.join("config.toml"), "on_refusal = \"abort\"\n").unwrap();
+    let lines = home.check(
+        &["ssh", "setup"],
+        0,
+        "note: ssh tries no key file by itself",
+    );
+    assert!(lines.contains("\n  IdentityFile none\n# keystead: end\n"));
+    let file = config.to_str().unwrap();
+    let read = home.program("ssh").args(["-F", file, "-G", "a"]).output();
+    let read = String::from_utf8(read.unwrap().stdout).unwrap();
+    let files: Vec<&str> = read
+        .lines()
+        .filter(|it| it.starts_with("identityfile "))
+        .collect();
+    assert_eq!(files, ["identityfile none"]);
+    home.check(&["ssh", "setup"], 0, "already");
+
+    // What is not understood is no setting; what was written can be taken out all the same.
+    fs::write(folder.join("config.toml"), "\nwait_s = 0\n").unwrap();
+    home.check(&["ssh", "setup"], 1, "config.toml: line 2: wait_s");
+    home.check(&["ssh", "setup", "--undo"], 0, "as it was");
+    assert_eq!(fs::read_to_string(&config).unwrap(), "Host a\n  User b");
+}
+
+#[test]
 fn ssh_reads_back_the_socket_that_setup_wrote() {
     let home = Home::new("read back");
     let config = home.0.join("config 100%");

@@ -6,7 +6,8 @@
 //! there before it was put in.
 //!
 //! The block stands last, because ssh takes the first value it finds: an
-//! `IdentityAgent` that the person chose for some host stays in force.
+//! `IdentityAgent` that the person chose for some host stays in force. Of `IdentityFile` it takes
+//! all: `none` in the block is for hosts whose lines name no file.
 
 /// A configuration with the block in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,10 +28,19 @@ pub struct WithBlock {
 pub enum Change {
     /// It was not there.
     Add,
-    /// It was there, with another socket.
+    /// It was there, with other lines.
     Replace,
     /// It was there as it should be.
     Keep,
+}
+
+/// What becomes of key files that ssh reads itself, without any agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyFiles {
+    /// ssh tries the files that it tries by itself.
+    Offer,
+    /// It tries none but those that a line names.
+    Ignore,
 }
 
 /// A configuration with the block taken away.
@@ -48,7 +58,11 @@ pub enum WithoutBlock {
 ///
 /// # Errors
 /// [`ConfigError`].
-pub fn with_block(config: Option<&[u8]>, agent_socket: &str) -> Result<WithBlock, ConfigError> {
+pub fn with_block(
+    config: Option<&[u8]>,
+    agent_socket: &str,
+    key_files: KeyFiles,
+) -> Result<WithBlock, ConfigError> {
     let before = config.unwrap_or_default();
     let Some(found) = Found::in_config(before)? else {
         let origin = match config {
@@ -63,7 +77,7 @@ pub fn with_block(config: Option<&[u8]>, agent_socket: &str) -> Result<WithBlock
         if !after.is_empty() {
             after.push(b'\n');
         }
-        let block = lines(agent_socket, origin)?;
+        let block = lines(agent_socket, key_files, origin)?;
         after.extend(block.as_bytes());
         return Ok(WithBlock {
             config: after,
@@ -72,7 +86,7 @@ pub fn with_block(config: Option<&[u8]>, agent_socket: &str) -> Result<WithBlock
             other_agents: other_agents(before, 0),
         });
     };
-    let block = lines(agent_socket, found.origin)?;
+    let block = lines(agent_socket, key_files, found.origin)?;
     let change = if found.block == block.as_bytes() {
         Change::Keep
     } else {
@@ -89,6 +103,22 @@ pub fn with_block(config: Option<&[u8]>, agent_socket: &str) -> Result<WithBlock
         change,
         other_agents,
     })
+}
+
+/// What the block in `config` says of key files; none where there is no block.
+///
+/// # Errors
+/// [`ConfigError::Unpaired`].
+pub fn key_files(config: &[u8]) -> Result<Option<KeyFiles>, ConfigError> {
+    let is_none = |line: &[u8]| line == IGNORE_KEY_FILES.as_bytes();
+    let found = Found::in_config(config)?;
+    Ok(found.map(|found| {
+        if found.block.split(|byte| *byte == b'\n').any(is_none) {
+            KeyFiles::Ignore
+        } else {
+            KeyFiles::Offer
+        }
+    }))
 }
 
 /// Takes the block out of `config`.
@@ -207,7 +237,7 @@ impl<'a> Found<'a> {
     }
 }
 
-fn lines(agent_socket: &str, origin: Origin) -> Result<String, ConfigError> {
+fn lines(agent_socket: &str, key_files: KeyFiles, origin: Origin) -> Result<String, ConfigError> {
     let unwritable = |c: char| c == '"' || c == '\\' || c.is_control();
     if agent_socket.chars().any(unwritable) || agent_socket.contains("${") {
         return Err(ConfigError::Path(agent_socket.escape_debug().to_string()));
@@ -215,9 +245,12 @@ fn lines(agent_socket: &str, origin: Origin) -> Result<String, ConfigError> {
     // `%` starts a token (ssh_config(5), TOKENS).
     let path = agent_socket.replace('%', "%%");
     let marker = origin.marker();
-    Ok(format!(
-        "{marker}\nHost *\n  IdentityAgent \"{path}\"\n{END}\n"
-    ))
+    let mut block = format!("{marker}\nHost *\n  IdentityAgent \"{path}\"\n");
+    if key_files == KeyFiles::Ignore {
+        block.push_str(IGNORE_KEY_FILES);
+        block.push('\n');
+    }
+    Ok(format!("{block}{END}\n"))
 }
 
 fn other_agents(config: &[u8], lines_above: usize) -> Vec<usize> {
@@ -245,6 +278,9 @@ const BEGIN: &str = "# keystead: begin";
 
 const END: &str = "# keystead: end";
 
+/// No file stands for the ones that ssh tries by itself (ssh_config(5), `IdentityFile`).
+const IGNORE_KEY_FILES: &str = "  IdentityFile none";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,7 +300,7 @@ mod tests {
     ];
 
     fn put(config: Option<&[u8]>) -> Vec<u8> {
-        with_block(config, SOCKET).unwrap().config
+        with_block(config, SOCKET, KeyFiles::Offer).unwrap().config
     }
 
     #[test]
@@ -283,7 +319,7 @@ mod tests {
     fn putting_it_in_twice_is_putting_it_in_once() {
         for config in CONFIGS.map(Some).into_iter().chain([None]) {
             let once = put(config);
-            let twice = with_block(Some(&once), SOCKET).unwrap();
+            let twice = with_block(Some(&once), SOCKET, KeyFiles::Offer).unwrap();
             assert_eq!((twice.config, twice.change), (once, Change::Keep));
         }
     }
@@ -292,13 +328,35 @@ mod tests {
     fn another_socket_replaces_the_line_where_it_stands() {
         for config in CONFIGS {
             let with = [&put(Some(config))[..], b"Host z\n"].concat();
-            let moved = with_block(Some(&with), "/tmp/x").unwrap();
+            let moved = with_block(Some(&with), "/tmp/x", KeyFiles::Offer).unwrap();
             assert_eq!(moved.change, Change::Replace);
             let text = String::from_utf8_lossy(&moved.config).into_owned();
             assert!(text.contains("\n  IdentityAgent \"/tmp/x\"\n") && !text.contains(SOCKET));
-            let back = with_block(Some(&moved.config), SOCKET).unwrap();
+            let back = with_block(Some(&moved.config), SOCKET, KeyFiles::Offer).unwrap();
             assert_eq!(back.config, with);
         }
+    }
+
+    #[test]
+    fn key_files_are_ignored_only_where_it_is_wanted_and_undo_gives_back_every_byte() {
+        for config in CONFIGS.map(Some).into_iter().chain([None]) {
+            let plain = put(config);
+            assert_eq!(key_files(&plain), Ok(Some(KeyFiles::Offer)));
+            let with = with_block(Some(&plain), SOCKET, KeyFiles::Ignore).unwrap();
+            assert_eq!(with.change, Change::Replace);
+            assert!(
+                with.block
+                    .contains("\n  IdentityFile none\n# keystead: end")
+            );
+            assert_eq!(key_files(&with.config), Ok(Some(KeyFiles::Ignore)));
+            let expected =
+                config.map_or(WithoutBlock::NoFile, |it| WithoutBlock::Config(it.into()));
+            assert_eq!(without_block(&with.config), Ok(expected));
+            let back = with_block(Some(&with.config), SOCKET, KeyFiles::Offer).unwrap();
+            assert_eq!((back.config, back.change), (plain, Change::Replace));
+        }
+        // What stands elsewhere is not the block's.
+        assert_eq!(key_files(b"Host *\n  IdentityFile none\n"), Ok(None));
     }
 
     #[test]
@@ -322,7 +380,7 @@ mod tests {
             format!("{END}\n{BEGIN}\n"),
         ] {
             assert_eq!(without_block(edited.as_bytes()), Err(ConfigError::Unpaired));
-            let put = with_block(Some(edited.as_bytes()), SOCKET);
+            let put = with_block(Some(edited.as_bytes()), SOCKET, KeyFiles::Offer);
             assert_eq!(put, Err(ConfigError::Unpaired));
         }
     }
@@ -330,18 +388,20 @@ mod tests {
     #[test]
     fn other_agents_are_named_by_line() {
         let config = b"Host a\n  identityagent /x\n#IdentityAgent\nHost b\n\tIdentityAgent=/y\n";
-        let with = with_block(Some(config), SOCKET).unwrap();
+        let with = with_block(Some(config), SOCKET, KeyFiles::Offer).unwrap();
         assert_eq!(with.other_agents, [2, 5]);
         let later = [&with.config[..], b"Host c\nIdentityAgent /z\n"].concat();
         assert_eq!(
-            with_block(Some(&later), SOCKET).unwrap().other_agents,
+            with_block(Some(&later), SOCKET, KeyFiles::Offer)
+                .unwrap()
+                .other_agents,
             [2, 5, 12]
         );
     }
 
     #[test]
     fn paths_that_ssh_reads_otherwise_are_escaped_or_refused() {
-        let with = |path| with_block(None, path);
+        let with = |path| with_block(None, path, KeyFiles::Offer);
         let block = with("/tmp/100%/a b").unwrap().block;
         assert!(block.contains("IdentityAgent \"/tmp/100%%/a b\"\n"));
         for path in ["/tmp/a\"b", "/tmp/a\nb", "/tmp/${HOME}", "/tmp/a\\b"] {

@@ -1,20 +1,20 @@
 //! The agent, its keepers, their keys, its log.
 
-use std::fs;
-use std::io;
-
 use keystead_agent::control::{Keeper, KeeperState, Status};
 use keystead_agent::log::{self, Entry};
-use keystead_agent::settings::{self, Settings};
+use keystead_agent::serve::ServeError;
+use keystead_agent::settings::Settings;
 use keystead_core::LogTail;
 
 use super::Check;
-use crate::agent_link::folders;
 use crate::commands;
 use crate::failure::Failure;
 
 /// Does one run, and answer?
-pub(super) fn runs(status: &Result<Option<Status>, Failure>) -> Check {
+pub(super) fn runs(
+    status: &Result<Option<Status>, Failure>,
+    settings: &Result<Settings, ServeError>,
+) -> Check {
     match status {
         Ok(Some(status)) if status.locked => Check::bad(
             "agent",
@@ -22,13 +22,16 @@ pub(super) fn runs(status: &Result<Option<Status>, Failure>) -> Check {
             "`ssh-add -X` unlocks it, with the passphrase that locked it",
         ),
         Ok(Some(status)) => Check::good("agent", format!("runs, process {}", status.pid)),
-        Ok(None) => match unreadable_settings() {
-            Some(why) => Check::bad(
+        Ok(None) => match settings {
+            Err(error) => Check::bad(
                 "agent",
-                format!("does not run, and cannot start: {why}"),
+                format!(
+                    "does not run, and cannot start: {}",
+                    Failure::of(error).message
+                ),
                 "correct the file, then `keystead agent start`",
             ),
-            None => Check::bad(
+            Ok(_) => Check::bad(
                 "agent",
                 "does not run, so ssh finds no key",
                 "`keystead agent start` starts it, `keystead agent install` has systemd do so",
@@ -43,17 +46,6 @@ pub(super) fn runs(status: &Result<Option<Status>, Failure>) -> Check {
                 .unwrap_or("run `keystead agent run` and see what it says"),
         ),
     }
-}
-
-/// What an agent would say of its settings, had it been started.
-fn unreadable_settings() -> Option<String> {
-    let path = folders().ok()?.config.join(settings::FILE_NAME);
-    let said = match fs::read_to_string(&path) {
-        Ok(text) => Settings::parse(&text).err()?.to_string(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        Err(error) => error.to_string(),
-    };
-    Some(format!("{}: {said}", path.display()))
 }
 
 /// What it says of itself.

@@ -5,10 +5,12 @@
 
 mod agent;
 mod git;
+mod key_files;
 mod ssh;
 mod ssh_view;
 mod system;
 
+use keystead_agent::serve;
 use serde::Serialize;
 use serde_json::json;
 
@@ -26,10 +28,14 @@ pub(crate) fn run(doctor: &Doctor) -> Result<(), Failure> {
             None => Ok(None),
         }
     });
-    let mut checks = vec![agent::runs(&status)];
+    let settings = serve::read_settings(&folders);
+    let mut checks = vec![agent::runs(&status, &settings)];
     if let Ok(Some(status)) = &status {
+        checks.extend(system::settings(&settings));
         checks.extend(agent::checks(status));
-        checks.extend(ssh::checks(status, doctor.host.as_deref()));
+        let on_refusal = settings.as_ref().map(|it| it.on_refusal);
+        let on_refusal = on_refusal.unwrap_or_default();
+        checks.extend(ssh::checks(status, on_refusal, doctor.host.as_deref()));
         checks.push(system::relay(status));
         checks.extend(git::checks(status));
     }

@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use keystead_agent::control::Status;
+use keystead_agent::settings::OnRefusal;
 use keystead_core::KeyId;
-use keystead_formats::ssh::client_config;
+use keystead_formats::ssh::client_config::{self, KeyFiles};
 use keystead_formats::ssh::line::KeyLine;
 
 use super::Check;
+use super::key_files;
 use super::ssh_view::{Pubkey, SshView, named_hosts};
 
 /// For `host`; else for hosts in general, and those that the configuration names.
-pub(super) fn checks(status: &Status, host: Option<&str>) -> Vec<Check> {
+pub(super) fn checks(status: &Status, on_refusal: OnRefusal, host: Option<&str>) -> Vec<Check> {
     let config = std::env::home_dir()
         .and_then(|home| std::fs::read(home.join(".ssh/config")).ok())
         .unwrap_or_default();
@@ -29,13 +31,17 @@ pub(super) fn checks(status: &Status, host: Option<&str>) -> Vec<Check> {
     };
     let mut checks = vec![asks(status, &view, host)];
     checks.extend(offers(status, &view, host));
+    checks.extend(key_files::check(on_refusal, &view, &config, &to(host)));
     if host.is_none() {
         for named in named_hosts(&text) {
-            let Some(view) = self::view(named) else {
+            let Some(of_named) = self::view(named) else {
                 continue;
             };
-            let found = std::iter::once(asks(status, &view, Some(named)));
-            let found = found.chain(offers(status, &view, Some(named)));
+            let found = std::iter::once(asks(status, &of_named, Some(named)));
+            let found = found.chain(offers(status, &of_named, Some(named)));
+            let to = to(Some(named));
+            let files = key_files::check_named(on_refusal, &of_named, &view, &to);
+            let found = found.chain(files);
             // What is good for hosts in general is said once.
             checks.extend(found.filter(|it| it.hint.is_some()));
         }
@@ -104,7 +110,7 @@ fn offers(status: &Status, view: &SshView, host: Option<&str>) -> Option<Check> 
 
 /// Lines that name another agent before our block does.
 fn shadows(config: &[u8]) -> Option<Check> {
-    let own = client_config::with_block(Some(config), "/").ok()?;
+    let own = client_config::with_block(Some(config), "/", KeyFiles::Offer).ok()?;
     let lines: Vec<String> = own.other_agents.iter().map(ToString::to_string).collect();
     let (s, name) = match lines.len() {
         0 => return None,

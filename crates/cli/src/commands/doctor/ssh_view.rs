@@ -56,13 +56,21 @@ impl SshView {
         .filter(|path| !path.is_empty())
     }
 
+    /// Does a line say that no key file stands for those that ssh tries by itself?
+    pub(super) fn ignores_key_files(&self) -> bool {
+        let mut files = self.identity_files.iter();
+        files.any(|it| it.eq_ignore_ascii_case("none"))
+    }
+
     /// The identity files as paths.
     pub(super) fn identity_paths(&self, home: &Path) -> Vec<PathBuf> {
         let path = |file: &String| {
             let below = file.strip_prefix("~/").or_else(|| file.strip_prefix("%d/"));
             below.map_or_else(|| PathBuf::from(file), |below| home.join(below))
         };
-        self.identity_files.iter().map(path).collect()
+        let files = self.identity_files.iter();
+        let named = files.filter(|it| !it.eq_ignore_ascii_case("none"));
+        named.map(path).collect()
     }
 }
 
@@ -103,13 +111,15 @@ mod tests {
         let view = SshView::parse(
             "host a\nidentitiesonly yes\npubkeyauthentication unbound\n\
              identityagent /run/a b/ssh.sock\nidentityfile ~/.ssh/id\nidentityfile %d/x\n\
-             identityfile /k\n",
+             identityfile /k\nidentityfile none\n",
         );
         assert_eq!(view.asked(Some("/other")), Some("/run/a b/ssh.sock"));
         assert!(view.identities_only);
         assert_eq!(view.pubkey, Pubkey::Unbound);
         let paths = ["/home/a/.ssh/id", "/home/a/x", "/k"].map(PathBuf::from);
         assert_eq!(view.identity_paths(Path::new("/home/a")), paths);
+        assert!(view.ignores_key_files());
+        assert!(!SshView::parse("identityfile /none\n").ignores_key_files());
     }
 
     #[test]

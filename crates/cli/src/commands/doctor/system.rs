@@ -1,4 +1,4 @@
-//! Clock, relay, permissions, systemd.
+//! Settings, clock, relay, permissions, systemd.
 
 use std::fs;
 use std::net::{TcpStream, ToSocketAddrs};
@@ -8,12 +8,25 @@ use std::time::Duration;
 
 use keystead_agent::control::Status;
 use keystead_agent::log::Entry;
+use keystead_agent::serve::ServeError;
+use keystead_agent::settings::Settings;
 use keystead_daemon::home::Folders;
 use keystead_daemon::{Clock, SystemClock};
 
 use super::Check;
 use super::agent::is_of_clock;
 use crate::commands::install;
+use crate::failure::Failure;
+
+/// Will the next agent start with them too? The one that runs has read others.
+pub(super) fn settings(settings: &Result<Settings, ServeError>) -> Option<Check> {
+    let error = settings.as_ref().err()?;
+    Some(Check::bad(
+        "settings",
+        format!("no agent starts with them: {}", Failure::of(error).message),
+        error.hint(),
+    ))
+}
 
 /// Does this machine's clock agree with others', and with its own past?
 pub(super) fn clock(status: Option<&Status>, entries: &[Entry]) -> Check {
