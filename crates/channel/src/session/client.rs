@@ -255,7 +255,7 @@ pub struct LoggedIn {
 pub(super) fn read_opened(plain: &[u8]) -> Result<OpenedResult, SetUpError> {
     let answer = Answer::decode(Method::Open, plain)?;
     match (answer.status, answer.result) {
-        (Status::Done, Some(result)) => Ok(OpenedResult::decode(&result)?),
+        (Status::Done, Some(result)) => Ok(OpenedResult::decode(result.expose())?),
         (Status::Done, None) => Err(SetUpError::OutOfTurn),
         (code, _) => Err(SetUpError::Server(ErrorBody { code, wait_s: None })),
     }

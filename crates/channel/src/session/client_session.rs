@@ -199,7 +199,6 @@ pub struct Sent {
 }
 
 /// What a session received.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// An answer; with status *waiting*, another follows.
     Answer {

@@ -53,7 +53,9 @@ impl<D: Direction> Direct<D> {
     }
 
     /// Seals `plain` in place and gives the body of the frame.
-    pub(super) fn seal(&mut self, label: Label, mut plain: Vec<u8>) -> Result<Vec<u8>, Closed> {
+    pub(super) fn seal(&mut self, label: Label, plain: Vec<u8>) -> Result<Vec<u8>, Closed> {
+        // Wiped however this ends.
+        let mut plain = Plain(plain);
         let sub = match label.sub {
             Sub::Own => self.next,
             Sub::Of(sub) => sub,
@@ -64,14 +66,13 @@ impl<D: Direction> Direct<D> {
         self.next = self.next.checked_add(1).ok_or(Closed)?;
         let key = self.key.as_ref().ok_or(Closed)?;
         let associated = Aad::from(associated::<D>(&self.epoch, &head));
-        if let Ok(tag) = key.seal_in_place_separate_tag(nonce, associated, &mut plain) {
-            let mut body = Vec::with_capacity(HEAD_BYTES + plain.len() + TAG_BYTES);
+        if let Ok(tag) = key.seal_in_place_separate_tag(nonce, associated, &mut plain.0) {
+            let mut body = Vec::with_capacity(HEAD_BYTES + plain.0.len() + TAG_BYTES);
             body.extend_from_slice(&head);
-            body.extend_from_slice(&plain);
+            body.extend_from_slice(&plain.0);
             body.extend_from_slice(tag.as_ref());
             Ok(body)
         } else {
-            memory::wipe(&mut plain);
             self.close();
             Err(Closed)
         }

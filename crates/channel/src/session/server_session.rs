@@ -166,11 +166,7 @@ impl ServerSession {
             sub: Sub::Of(0),
             method: Method::Open.number(),
         };
-        let answer = Answer {
-            status: Status::Done,
-            result: Some(result.encode()),
-            receipt: None,
-        };
+        let answer = Answer::done(result.encode());
         self.to_client.seal(label, answer.encode())
     }
 

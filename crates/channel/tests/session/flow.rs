@@ -9,6 +9,8 @@ use keystead_channel::session::{
 };
 use keystead_channel::session::{Frame, FrameType, Greeting, Handle};
 
+use keystead_core::SecretBytes;
+
 use crate::common::{EXPORTER, NOW, Server, USER, credentials, frame, open, rng};
 
 const ID: RequestId = RequestId([1; 16]);
@@ -74,13 +76,12 @@ fn only_complete_is_done(client: &mut ClientSession, server: &mut ServerSession)
     assert!(!incoming.confirms);
     let answer = Answer::of(Status::Done);
     let bytes = server.answer(incoming.sub, &answer).unwrap();
-    let event = client.receive(&frame(&bytes));
-    let expected = Event::Answer {
-        sub: 1,
-        id: ID,
-        answer,
-    };
-    assert_eq!(event, Ok(expected));
+    let event = client.receive(&frame(&bytes)).unwrap();
+    let is_done = matches!(
+        event,
+        Event::Answer { sub: 1, id: ID, answer } if answer.status == Status::Done
+    );
+    assert!(is_done);
     assert!(server.is_closed(), "a registration ends with its answer");
 }
 
@@ -88,13 +89,13 @@ fn requests_are_answered(client: &mut ClientSession, server: &mut ServerSession)
     let refused = client.ask(&complete(), ID).map(drop);
     assert_eq!(refused, Err(AnswerError::Misplaced));
     let waiting = Answer {
-        result: Some(vec![0x41, 7]),
+        result: Some(SecretBytes::take(&mut [0x41, 7])),
         ..Answer::of(Status::Waiting)
     };
     let Event::Answer { sub, answer, .. } = exchange(client, server, &waiting) else {
         panic!("no answer");
     };
-    assert_eq!(answer, waiting);
+    assert_eq!(answer.encode(), waiting.encode());
     // The result follows under the same sub-session, and then nothing does.
     let refused = Answer::of(Status::NotFound);
     let bytes = server.answer(sub, &refused).unwrap();
@@ -122,7 +123,8 @@ fn at_most_32_wait(client: &mut ClientSession, server: &mut ServerSession) {
 fn a_notice_ends_it(client: &mut ClientSession, server: &mut ServerSession) {
     let notice = Notice::closed(Status::LoginRequired);
     let bytes = server.notice(&notice).unwrap();
-    assert_eq!(client.receive(&frame(&bytes)), Ok(Event::Notice(notice)));
+    let event = client.receive(&frame(&bytes)).unwrap();
+    assert!(matches!(event, Event::Notice(it) if it == notice));
     assert!(client.is_closed() && server.is_closed());
     assert_eq!(client.ask(&show(), ID).map(drop), Err(AnswerError::Closed));
     let closed = server.receive(&frame(&bytes)).map(drop);

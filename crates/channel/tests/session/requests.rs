@@ -390,11 +390,8 @@ fn every_answer_is_read_and_written_back() {
             );
         }
         let longer = [plain.as_slice(), &[0]].concat();
-        assert_eq!(
-            Answer::decode(method, &longer),
-            Err(Fault::LeftOver),
-            "{name}"
-        );
+        let read = Answer::decode(method, &longer).map(drop);
+        assert_eq!(read, Err(Fault::LeftOver), "{name}");
         if answer.result.is_some() {
             let other = Answer::decode(Method::Ping, &plain);
             let is_waiting = name == "waiting";

@@ -35,7 +35,7 @@ pub use sign::{
     Approve, Bytes, DigestName, OpenPgp, Sign, SignFields, SignPurpose, Signed, SshLogin, SshSig,
 };
 
-use keystead_core::Secret;
+use keystead_core::{Secret, SecretBytes};
 
 use super::fields::{Message, Value, numbers};
 use super::ids::RequestId;
@@ -212,13 +212,12 @@ impl Request {
     }
 }
 
-/// What a request gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a request gave; its result may be a secret.
 pub struct Answer {
     /// How it went.
     pub status: Status,
     /// The method's result, encoded: `T::decode` of the type that its table names.
-    pub result: Option<Vec<u8>>,
+    pub result: Option<SecretBytes>,
     /// The log entry's receipt, encoded.
     pub receipt: Option<Receipt>,
 }
@@ -234,17 +233,26 @@ impl Answer {
         }
     }
 
+    /// Done, with this result; the place where it was is wiped.
+    #[must_use]
+    pub fn done(mut result: Vec<u8>) -> Self {
+        Self {
+            result: Some(SecretBytes::take(&mut result)),
+            ..Self::of(Status::Done)
+        }
+    }
+
     /// The plaintext of the frame.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let result = self.result.as_deref().unwrap_or_default();
-        let room = result.len() + self.receipt.as_ref().map_or(0, Value::room);
+        let room = self.result.as_ref().map_or(0, SecretBytes::len)
+            + self.receipt.as_ref().map_or(0, Value::room);
         let mut writer = Writer::with_room(room);
         let optional = [self.result.is_some(), self.receipt.is_some()];
         writer.map(1 + optional.iter().filter(|there| **there).count());
         self.status.write(writer.key(0));
         if let Some(result) = &self.result {
-            writer.key(1).encoded(result);
+            writer.key(1).encoded(result.expose());
         }
         if let Some(receipt) = &self.receipt {
             receipt.write(writer.key(2));
@@ -264,7 +272,9 @@ impl Answer {
         if fields.optional(&mut reader, 1)? {
             let start = reader.position();
             check_result(status, method, &mut reader)?;
-            result = Some(reader.since(start).to_vec());
+            let read = reader.since(start);
+            let copy = |place: &mut [u8]| place.copy_from_slice(read);
+            result = Some(SecretBytes::fill(read.len(), copy));
         }
         let receipt = <Option<Receipt> as Value>::take(&mut fields, &mut reader, 2)?;
         fields.end(&mut reader)?;

@@ -209,12 +209,8 @@ fn a_resumption_is_as_the_vectors_say() {
     let Verdict::Resume(resumption) = row.judge(resume, place, 0, &Limits::DEFAULT) else {
         panic!("refused");
     };
-    let opened = OpenedResult::decode(
-        &Answer::decode(Method::Open, &bytes(&vectors["answers"][1], "plain"))
-            .unwrap()
-            .result
-            .unwrap(),
-    );
+    let answer = Answer::decode(Method::Open, &bytes(&vectors["answers"][1], "plain"));
+    let opened = OpenedResult::decode(answer.unwrap().result.unwrap().expose());
     let mut rng = drawn("server_scalar", "server_nonce");
     let (session, frame_31) = resumption
         .answer(&mut row, &opened.unwrap(), 0, &mut rng)
