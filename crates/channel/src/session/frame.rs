@@ -150,7 +150,8 @@ impl Deframer {
         self.stage = Stage::AfterLogin;
     }
 
-    /// Takes what came; keeps at most one frame beyond what is asked for.
+    /// Takes what came. Ask for frames until there is none before more is pushed:
+    /// then less than one frame is kept.
     pub fn push(&mut self, bytes: &[u8]) {
         self.received.extend_from_slice(bytes);
     }

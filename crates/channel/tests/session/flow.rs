@@ -131,6 +131,49 @@ fn a_notice_ends_it(client: &mut ClientSession, server: &mut ServerSession) {
     assert_eq!(closed, Err(Closed));
 }
 
+/// What lies between the ends changes one thing; each costs one Argon2id evaluation.
+#[test]
+fn altered_logins_are_refused() {
+    let mut rng = rng(8);
+    let mut server = Server::new(&mut rng);
+    let _ = server.register(&mut rng);
+    // Behind the length, the head and the profile: KE2's first and last byte; KE3's
+    // first byte and the last of `open`; a connection that ends elsewhere.
+    let cases = [
+        ("KE2", Some(10), None, EXPORTER),
+        ("KE2's MAC", Some(4 + 5 + 1 + 319), None, EXPORTER),
+        ("KE3", None, Some(9), EXPORTER),
+        ("open", None, Some(usize::MAX), EXPORTER),
+        ("the exporter", None, None, [8; 32]),
+    ];
+    for (name, in_response, in_finish, exporter) in cases {
+        let mut connection = server.connect(&mut rng);
+        let handle = connection.greeted.handle().unwrap();
+        let binding = Binding::Exporter(exporter);
+        let extras = Extras::default();
+        let sent = LoginSent::start(handle, credentials("secret"), binding, extras, &mut rng);
+        let (client, sent) = sent.unwrap();
+        let start = LoginStart::decode(frame(&sent).body).unwrap();
+        let account = server.account(&start.name);
+        let place = connection.place(handle);
+        let (state, mut response) =
+            AwaitFinish::start(&server.keys, place, &start, &account, NOW, &mut rng).unwrap();
+        if let Some(at) = in_response {
+            response[at] ^= 1;
+        }
+        let received = client.receive(&frame(&response), &connection.greeted, open(), &mut rng);
+        let Some(at) = in_finish else {
+            assert_eq!(received.map(drop), Err(SetUpError::Refused), "{name}");
+            continue;
+        };
+        let (_, mut finish) = received.unwrap();
+        let at = at.min(finish.len() - 1);
+        finish[at] ^= 1;
+        let received = state.receive(&frame(&finish), NOW).map(drop);
+        assert_eq!(received, Err(SetUpError::Refused), "{name}");
+    }
+}
+
 /// The frames that answer a known and an unknown name, without the password.
 #[test]
 fn unknown_names_look_like_known_ones() {
