@@ -69,6 +69,7 @@ scripts! {
     unpair_there
     wrong_passphrase
     ; root:
+    abort_and_default_file
     full_disk
     other_user
 }

@@ -46,13 +46,10 @@ fn unstopped(found: &[PathBuf], view: &SshView, to: &str) -> Option<Check> {
     let hint = if view.ignores_key_files() {
         format!("take `IdentityFile {first}` out of ssh's configuration, or the file away")
     } else {
-        "`keystead ssh setup` writes `IdentityFile none`, which that setting needs".to_owned()
+        "`keystead ssh setup` writes `IdentityFile none`, for \"abort\"".to_owned()
     };
     let who = if to.is_empty() { "ssh " } else { to };
-    let message = format!(
-        "{who}tries files whatever on_refusal = \"abort\" says: {}",
-        shown.join(", ")
-    );
+    let message = format!("{who}still tries {} after a no", shown.join(", "));
     Some(Check::doubtful(NAME, message, hint))
 }
 
@@ -97,8 +94,8 @@ mod tests {
             let found = [PathBuf::from("/h/key"), PathBuf::from("/h/other")];
             let check = unstopped(&found, &SshView::parse(text), "to a it ").unwrap();
             assert_eq!(check.state, State::Doubtful);
-            assert!(check.message.ends_with(": /h/key, /h/other"));
-            assert!(check.message.starts_with("to a it tries "));
+            assert!(check.message.ends_with("tries /h/key, /h/other after a no"));
+            assert!(check.message.starts_with("to a it still "));
             assert!(check.hint.unwrap().contains(part));
         };
         check("identityfile /h/key\n", "`keystead ssh setup`");
