@@ -115,7 +115,7 @@ fn hidden(status: &Status) -> Option<Check> {
     if names.is_empty() {
         return None;
     }
-    let hint = "`keystead agent stop`, then `keystead agent start`, brings back what was hidden";
+    let hint = "`keystead agent stop && keystead agent start` shows it again";
     let message = format!("hidden by ssh-add -d or -D: {}", names.join(", "));
     Some(match names.len() == status.keys.len() {
         true => Check::bad("hidden", message, hint),
