@@ -274,6 +274,13 @@ const NEEDS: &[Need] = &[
         unpacks: true,
         test_only: true,
     },
+    // A FIDO token without hardware, for what ssh-keygen -w and ssh-add bring.
+    Need {
+        program: "/usr/lib/openssh/regress/misc/sk-dummy/sk-dummy.so",
+        packages: &["openssh-tests"],
+        unpacks: true,
+        test_only: true,
+    },
     // The systemd units are tried with its own tools; it need not run.
     Need {
         program: "systemd-socket-activate",

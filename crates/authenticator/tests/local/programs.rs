@@ -209,7 +209,18 @@ fn has_ended(process: &std::os::fd::OwnedFd) -> bool {
 fn security_key(folder: &Path, key_type: &str) -> Vec<u8> {
     let file = folder.join("key");
     let made = Command::new("ssh-keygen")
-        .args(["-q", "-N", "", "-C", "", "-t", key_type, "-w", TOKEN, "-f"])
+        .args([
+            "-q",
+            "-N",
+            "",
+            "-C",
+            "",
+            "-t",
+            key_type,
+            "-w",
+            &token(),
+            "-f",
+        ])
         .arg(&file)
         .status()
         .unwrap();
@@ -272,7 +283,7 @@ fn certified(folder: &Path, key_type: &str, key: &[u8]) -> Vec<u8> {
 
 fn provided() -> Constraints {
     Constraints {
-        sk_provider: Some(TOKEN.to_owned()),
+        sk_provider: Some(token()),
         ..Constraints::default()
     }
 }
@@ -370,6 +381,16 @@ fn a_program_that_gives_no_signature_refuses() {
 
 /// Debian's.
 const SK_PROGRAM: &str = "/usr/lib/openssh/ssh-sk-helper";
+
+/// Where [`TOKEN`] is installed, or else where it was unpacked.
+fn token() -> String {
+    let unpacked = std::env::var_os("KEYSTEAD_UNPACKED").map(std::path::PathBuf::from);
+    let unpacked = unpacked.map(|libraries| libraries.join("..").join(&TOKEN["/usr/lib/".len()..]));
+    match unpacked.filter(|_| !Path::new(TOKEN).exists()) {
+        Some(file) => file.to_string_lossy().into_owned(),
+        None => TOKEN.to_owned(),
+    }
+}
 
 /// The token of OpenSSH's own regression tests, which is software.
 const TOKEN: &str = "/usr/lib/openssh/regress/misc/sk-dummy/sk-dummy.so";
