@@ -7,6 +7,7 @@
 
 pub mod curve;
 pub mod link;
+pub mod log;
 pub mod mailbox;
 pub mod pairing;
 pub mod session;

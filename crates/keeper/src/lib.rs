@@ -19,6 +19,7 @@ mod me;
 mod receipts;
 mod record;
 mod route;
+pub mod server;
 mod step;
 
 pub use error::{KeeperError, LoadError, PairError};

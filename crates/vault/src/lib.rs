@@ -11,6 +11,8 @@
 //! | [`StoreKey`] | what opens the keys of a store | header, under the passphrase |
 //! | [`ReceiptKey`] | a channel key: signs a pairing's receipts | as its owner's other channel keys |
 
+pub mod client;
+pub mod held;
 mod import;
 mod passphrase;
 mod receipt;

@@ -1,0 +1,3 @@
+//! Key servers as keepers: connections, sessions, what is known of their logs.
+
+pub mod seen;

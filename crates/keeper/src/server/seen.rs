@@ -1,0 +1,1 @@
+//! What this client has seen of a server's log, and the checks against it. Pure.

@@ -1,0 +1,1 @@
+//! What an account's owner asks for the account itself.

@@ -1,0 +1,1 @@
+//! Sockets: TLS, WebSocket, metrics.

@@ -1,0 +1,1 @@
+//! Registration, login, resumption, and what limits guesses.

@@ -1,0 +1,7 @@
+//! `keystead-server`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,1 @@
+//! What an open session may ask for keys and secrets.

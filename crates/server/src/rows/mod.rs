@@ -1,0 +1,1 @@
+//! What the tables hold, one type a table.

@@ -1,0 +1,1 @@
+//! Rows sealed under data keys, data keys under the master key.

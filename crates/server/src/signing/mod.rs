@@ -1,0 +1,1 @@
+//! Bytes that are signed are built here, from fields.

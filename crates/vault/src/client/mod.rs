@@ -1,0 +1,1 @@
+//! What a client of a key server seals: storage key, secrets, labels, local copies.

@@ -1,0 +1,1 @@
+//! Keys that a key server holds for its users.
