@@ -7,6 +7,7 @@
 mod hash;
 mod ids;
 mod key;
+mod key_server;
 mod log;
 mod name;
 mod request;
@@ -16,6 +17,9 @@ mod secret;
 pub use hash::{Hasher, hash, labelled_hash};
 pub use ids::{KeyId, PairingId, RequestHash, RequestId, UnreadableHex};
 pub use key::{Algorithm, KeyEntry, KeyType, Purpose, Purposes, UnknownAlgorithm, UnknownKeyType};
+pub use key_server::{
+    ApproveServerRequest, LocalKey, MakeApprovalKeyRequest, OpenLocalRequest, ServerApproval,
+};
 pub use log::{Checked, LogChain, LogEntry, LogTail, ReceiptChain};
 pub use name::{Name, NameError, is_unsafe_to_show};
 pub use request::{

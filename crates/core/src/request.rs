@@ -1,6 +1,9 @@
 //! What is asked of a keeper (`spec/pairing.md` section 3).
 
-use crate::{KeyId, Name, RequestId, Secret, SecretBytes};
+use crate::{
+    ApproveServerRequest, KeyId, MakeApprovalKeyRequest, Name, OpenLocalRequest, RequestId, Secret,
+    SecretBytes,
+};
 
 /// One request, as it is asked.
 pub struct Request {
@@ -47,11 +50,17 @@ pub enum Kind {
     Remove,
     /// 12: lock or unlock what was imported.
     Lock,
+    /// 13: approve what a key server is asked to do.
+    ApproveServer,
+    /// 14: make the key that approves for a server.
+    MakeApprovalKey,
+    /// 15: open local copies of secrets.
+    OpenLocal,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Me,
         Self::Sign,
         Self::Hosts,
@@ -62,6 +71,9 @@ impl Kind {
         Self::Import,
         Self::Remove,
         Self::Lock,
+        Self::ApproveServer,
+        Self::MakeApprovalKey,
+        Self::OpenLocal,
     ];
 
     /// The number on the wire.
@@ -78,6 +90,9 @@ impl Kind {
             Self::Import => 10,
             Self::Remove => 11,
             Self::Lock => 12,
+            Self::ApproveServer => 13,
+            Self::MakeApprovalKey => 14,
+            Self::OpenLocal => 15,
         }
     }
 
@@ -101,6 +116,9 @@ impl Kind {
             Self::Import => "import",
             Self::Remove => "remove",
             Self::Lock => "lock",
+            Self::ApproveServer => "approve-server",
+            Self::MakeApprovalKey => "make-approval-key",
+            Self::OpenLocal => "open-local",
         }
     }
 }
@@ -140,6 +158,12 @@ pub enum RequestBody {
     },
     /// 12: lock or unlock what was imported (RFC 9987 section 3.7).
     Lock(LockRequest),
+    /// 13: approve what a key server is asked to do.
+    ApproveServer(ApproveServerRequest),
+    /// 14: make the key that approves for a server.
+    MakeApprovalKey(MakeApprovalKeyRequest),
+    /// 15: open local copies of secrets.
+    OpenLocal(OpenLocalRequest),
 }
 
 impl RequestBody {
@@ -157,6 +181,9 @@ impl RequestBody {
             Self::Import(_) => Kind::Import,
             Self::Remove { .. } => Kind::Remove,
             Self::Lock(_) => Kind::Lock,
+            Self::ApproveServer(_) => Kind::ApproveServer,
+            Self::MakeApprovalKey(_) => Kind::MakeApprovalKey,
+            Self::OpenLocal(_) => Kind::OpenLocal,
         }
     }
 
@@ -357,8 +384,8 @@ mod tests {
         for kind in Kind::ALL {
             assert_eq!(Kind::from_number(kind.number()), Some(kind));
         }
-        // 3 decrypt and 8, 13, 14 are reserved for later parts.
-        for number in [0, 3, 8, 13, 14, 15, 255] {
+        // 3 decrypt and 8 are reserved for later parts.
+        for number in [0, 3, 8, 16, 255] {
             assert_eq!(Kind::from_number(number), None);
         }
     }

@@ -1,6 +1,6 @@
 //! What a keeper answers (`spec/pairing.md` sections 3 and 6).
 
-use crate::{KeyEntry, Name, RequestHash, RequestId};
+use crate::{KeyEntry, LocalKey, Name, RequestHash, RequestId, ServerApproval};
 
 /// A holder's decision; a refusal is an answer, not an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +152,12 @@ pub enum ResponseBody {
     Key(KeyEntry),
     /// To kind 10: one key, or all of a token.
     Keys(Vec<KeyEntry>),
+    /// To kind 13.
+    ServerApproval(ServerApproval),
+    /// To kind 14: the Ed25519 public key.
+    ApprovalKey([u8; 32]),
+    /// To kind 15.
+    LocalKey(LocalKey),
 }
 
 /// `ack_response`: a person is being asked.

@@ -6,6 +6,7 @@ use keystead_core::{
     TransportAddress, labelled_hash,
 };
 
+use super::key_server::{read_approval, read_local_key, write_approval, write_local_key};
 use super::request::read_name;
 use super::{
     ALGORITHM_BYTES_MAX, BLOB_BYTES_MAX, Fault, HOST_NAME_BYTES_MAX, HOSTS_MAX, KEYS_MAX,
@@ -37,6 +38,11 @@ pub fn encode_body(body: &ResponseBody) -> Vec<u8> {
         ResponseBody::Keys(keys) => {
             writer.map(1).key(1).list_of(keys, write_key);
         }
+        ResponseBody::ServerApproval(approval) => write_approval(&mut writer, approval),
+        ResponseBody::ApprovalKey(public_key) => {
+            writer.map(1).key(1).bytes(public_key);
+        }
+        ResponseBody::LocalKey(key) => write_local_key(&mut writer, key),
         // `ResponseBody` grows in core only together with `read_body`, which
         // refuses an empty map for a kind whose answer has content.
         ResponseBody::Ack(AckResponse { pairing: None }) | ResponseBody::Empty | _ => {
@@ -113,6 +119,12 @@ pub(super) fn read_body(reader: &mut Reader<'_>, kind: Kind) -> Result<ResponseB
                 keys => ResponseBody::Keys(keys),
             }
         }
+        Kind::ApproveServer => ResponseBody::ServerApproval(read_approval(reader, &mut fields)?),
+        Kind::MakeApprovalKey => {
+            fields.required(reader, 1)?;
+            ResponseBody::ApprovalKey(reader.array()?)
+        }
+        Kind::OpenLocal => ResponseBody::LocalKey(read_local_key(reader, &mut fields)?),
         // Core's list of kinds and this one grow together.
         _ => return Err(Fault::Kind(u64::from(kind.number()))),
     };

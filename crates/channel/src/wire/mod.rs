@@ -10,6 +10,7 @@
 mod body;
 mod evidence;
 mod import;
+mod key_server;
 mod receipt;
 mod request;
 mod response;
@@ -111,6 +112,9 @@ pub const URL_BYTES_MAX: usize = 2_048;
 
 /// 64 bytes: the name of an algorithm (RFC 4251 section 6).
 pub const ALGORITHM_BYTES_MAX: usize = 64;
+
+/// 98,304 bytes: a key server's text (section 5.1).
+pub const APPROVAL_TEXT_BYTES_MAX: usize = keystead_core::ApproveServerRequest::TEXT_BYTES_MAX;
 
 /// 256 keys of one authenticator: more than anyone can tell apart on a screen.
 pub const KEYS_MAX: usize = 256;

@@ -9,6 +9,10 @@ use super::evidence::{read_evidence, write_evidence};
 use super::import::{
     bytes_of, read_import, read_lock, read_remove, write_import, write_lock, write_remove,
 };
+use super::key_server::{
+    read_approve_server, read_make_approval_key, read_open_local, write_approve_server,
+    write_make_approval_key, write_open_local,
+};
 use super::{
     ALGORITHM_BYTES_MAX, Fault, Fields, MESSAGE_BYTES_MAX, Reader, VERSION, WireError, Writer,
 };
@@ -137,6 +141,9 @@ fn write_body(writer: &mut Writer, body: &RequestBody) {
         RequestBody::Import(import) => write_import(writer, import),
         RequestBody::Remove { keys } => write_remove(writer, keys),
         RequestBody::Lock(lock) => write_lock(writer, lock),
+        RequestBody::ApproveServer(asked) => write_approve_server(writer, asked),
+        RequestBody::MakeApprovalKey(asked) => write_make_approval_key(writer, asked),
+        RequestBody::OpenLocal(asked) => write_open_local(writer, asked),
         // `RequestBody` can grow in core only together with this match: an
         // empty body for a kind with content is refused by every receiver.
         _ => {
@@ -181,6 +188,13 @@ fn read_body(reader: &mut Reader<'_>, kind: Kind) -> Result<RequestBody, Fault> 
             keys: read_remove(reader, &mut fields)?,
         },
         Kind::Lock => RequestBody::Lock(read_lock(reader, &mut fields)?),
+        Kind::ApproveServer => {
+            RequestBody::ApproveServer(read_approve_server(reader, &mut fields)?)
+        }
+        Kind::MakeApprovalKey => {
+            RequestBody::MakeApprovalKey(read_make_approval_key(reader, &mut fields)?)
+        }
+        Kind::OpenLocal => RequestBody::OpenLocal(read_open_local(reader, &mut fields)?),
         // As above: core's list of kinds and this one grow together.
         _ => return Err(Fault::Kind(u64::from(kind.number()))),
     };
