@@ -15,6 +15,7 @@
 //! | [`Ticket`] → [`ResumeSent`] | 30, 31 | [`SessionRow::judge`] → [`Resumption`] |
 //! | [`ClientSession`] | 40 | [`ServerSession`] |
 
+mod approval;
 mod client;
 mod client_session;
 mod fields;
@@ -37,6 +38,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub use approval::{Approval, ApprovalTag, approval_hash};
 pub use client::{Credentials, Extras, LoggedIn, LoginSent, OpenSent, RegisterSent};
 pub use client_session::{ClientSession, Event, Sent};
 pub use fields::{List, Nullable, Octets, SecretOctets, Text};

@@ -1,0 +1,120 @@
+//! The text that an approver signs (`spec/session.md` section 8), for all who read it:
+//! the server that asks, the client that carries it, the authenticator that shows it.
+//!
+//! **Invariant**: a text has one encoding, so what is signed is the text's own bytes,
+//! whole and without anything before them; a text whose hash is not its body's, or
+//! whose body is no request that can be approved, is read by nobody.
+
+use super::fields::{self, Octets, Value, message};
+use super::ids::{KeyId, ServerId, SessionId, UserId, request_hash, sha256};
+use super::requests::{APPROVAL_BYTES_MAX, Label, Method, PUBLIC_KEY_BYTES_MAX, Request};
+use crate::wire::{Fault, Reader, Writer};
+
+message! {
+    /// What is to be approved.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    Approval {
+        /// "keystead/1 approval".
+        0 tag: ApprovalTag,
+        /// Which server asks.
+        1 server: ServerId,
+        /// Whose key it is.
+        2 user: UserId,
+        /// Who asked for it.
+        3 session: SessionId,
+        /// What was asked.
+        4 method: Method,
+        /// The plaintext of the request.
+        5 body: Octets<APPROVAL_BYTES_MAX>,
+        /// Its hash, as it stands in the log.
+        6 request_hash: [u8; 32],
+        /// One nonce, one act.
+        7 nonce: [u8; 16],
+        /// By the server's clock, which alone judges it.
+        8 expires_unix_ms: u64,
+        /// Of the key, if it signs.
+        9 public_key: Option<Octets<PUBLIC_KEY_BYTES_MAX>>,
+        /// Of the key, if one key is meant.
+        10 label: Option<Label>,
+    }
+}
+
+impl Approval {
+    /// Reads a text from a server whole, as an approver does before it shows anything.
+    ///
+    /// # Errors
+    /// The first rule that the bytes break; [`Fault::Range`] when the hash is another
+    /// request's, [`Fault::Misplaced`] when the request is none that waits for approval.
+    pub fn read(text: &[u8]) -> Result<(Self, Request), Fault> {
+        if text.len() > APPROVAL_BYTES_MAX {
+            return Err(Fault::StringLength(
+                u64::try_from(text.len()).unwrap_or(u64::MAX),
+            ));
+        }
+        let approval: Self = fields::decode(text)?;
+        let number = approval.method.number();
+        if approval.request_hash != request_hash(&approval.user, number, &approval.body.0) {
+            return Err(Fault::Range(HASH_KEY));
+        }
+        let (_, request) = Request::decode(approval.method, &approval.body.0)?;
+        if !may_wait(&request) {
+            return Err(Fault::Misplaced(METHOD_KEY));
+        }
+        Ok((approval, request))
+    }
+
+    /// The key that the request names; none where it is about the account's approvers.
+    #[must_use]
+    pub fn key_of(request: &Request) -> Option<KeyId> {
+        match request {
+            Request::Retrieve(asked) => Some(asked.key),
+            Request::Sign(asked) => Some(asked.key),
+            Request::Policy(asked) => Some(asked.key),
+            _ => None,
+        }
+    }
+}
+
+/// The first field: it says what the bytes are, and that they are nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ApprovalTag;
+
+impl Value for ApprovalTag {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Fault> {
+        match reader.text(TAG.len())? {
+            TAG => Ok(Self),
+            _ => Err(Fault::Text),
+        }
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.text(TAG);
+    }
+
+    fn room(&self) -> usize {
+        TAG.len()
+    }
+}
+
+/// What a log entry says of an approved request: H(text ‖ signatures, in the order in
+/// which they came).
+#[must_use]
+pub fn approval_hash(text: &[u8], signatures: &[[u8; 64]]) -> [u8; 32] {
+    let mut parts = vec![text];
+    parts.extend(signatures.iter().map(<[u8; 64]>::as_slice));
+    sha256(&parts)
+}
+
+/// Whether such a request ever waits for an approval.
+fn may_wait(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::Retrieve(_) | Request::Sign(_) | Request::Policy(_) | Request::Approvers(_)
+    )
+}
+
+const TAG: &str = "keystead/1 approval";
+
+/// The keys whose fields are judged here, for the fault that names them.
+const METHOD_KEY: u64 = 4;
+const HASH_KEY: u64 = 6;
