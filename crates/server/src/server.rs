@@ -1,1 +1,81 @@
 //! What every part of a running server shares.
+//!
+//! **Invariant**: made once at start and never changed; what changes is in the store, in
+//! the ledger, or behind the few locks that are named here.
+
+use keystead_channel::session::{Introduction, ServerId, ServerKeys};
+use keystead_core::Secret;
+
+use crate::edge::{Buckets, Rates};
+use crate::metrics::Metrics;
+use crate::settings::Settings;
+
+/// A key server that runs; shared as `Arc<Server>`.
+pub struct Server {
+    /// What the operator set.
+    pub settings: Settings,
+    /// OPAQUE's seed and key pair.
+    pub opaque: ServerKeys,
+    /// What names are found and faked by.
+    pub names: NameKeys,
+    /// The public half of what signs checkpoints; the ledger has the other.
+    pub log_key: [u8; 32],
+    /// Made of the OPAQUE public key.
+    pub server_id: ServerId,
+    /// Numbers.
+    pub metrics: Metrics,
+    /// Logins and registrations, by source and in all: taken before frames 10 and 20 are
+    /// worked on, never for sessions and resumption.
+    pub guesses: Buckets,
+    /// Open registrations, by source.
+    pub registrations: Buckets,
+}
+
+/// The keys of names.
+pub struct NameKeys {
+    /// k_name: makes a name's tag.
+    pub k_name: Secret<32>,
+    /// k_fake: makes up what a name without an account shows.
+    pub k_fake: Secret<32>,
+}
+
+impl Server {
+    /// What the server says of itself on every connection.
+    #[must_use]
+    pub fn introduction(&self) -> Introduction {
+        Introduction {
+            opaque_key: self.opaque.public(),
+            log_key: self.log_key,
+            lowest_binding: self.settings.lowest_binding(),
+            registration: self.settings.registration(),
+            limits: self.settings.limits(),
+        }
+    }
+
+    /// The buckets of frames 10 and 20.
+    #[must_use]
+    pub fn guess_buckets(settings: &Settings) -> Buckets {
+        Buckets::new(Rates {
+            per_source: settings.guesses.per_source_s,
+            in_all: settings.guesses.per_s,
+            window_ms: S_MS,
+            // A household behind one address whose machines all wake at once.
+            burst_windows: 10,
+        })
+    }
+
+    /// The buckets of open registration.
+    #[must_use]
+    pub fn registration_buckets(settings: &Settings) -> Buckets {
+        Buckets::new(Rates {
+            per_source: settings.registrations.per_source_hour,
+            in_all: 0,
+            window_ms: HOUR_MS,
+            burst_windows: 1,
+        })
+    }
+}
+
+const S_MS: u32 = 1_000;
+
+const HOUR_MS: u32 = 3_600_000;

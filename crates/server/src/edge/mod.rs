@@ -1,1 +1,8 @@
 //! Sockets: TLS, WebSocket, metrics.
+//!
+//! **Invariant**: nothing is decided here but who may connect and how fast; every
+//! connection has a limit on each of its waits and on its memory.
+
+pub mod buckets;
+
+pub use buckets::{Buckets, Rates, Source};
