@@ -32,6 +32,8 @@ pub enum Program {
     Authenticator,
     /// `keystead-relay`.
     Relay,
+    /// `keystead-custody`.
+    Custody,
 }
 
 impl Program {
@@ -42,6 +44,7 @@ impl Program {
             Self::Agent => "agent",
             Self::Authenticator => "authenticator",
             Self::Relay => "relay",
+            Self::Custody => "custody",
         }
     }
 }
