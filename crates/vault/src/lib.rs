@@ -9,8 +9,10 @@
 //! |---|---|---|
 //! | [`SigningKey`] | a private key | [`SealedKey`], under the store key |
 //! | [`StoreKey`] | what opens the keys of a store | header, under the passphrase |
+//! | [`ApprovalKey`] | a key that approves for one key server | [`SealedApprovalKey`], under the store key |
 //! | [`ReceiptKey`] | a channel key: signs a pairing's receipts | as its owner's other channel keys |
 
+mod approval;
 pub mod client;
 pub mod held;
 mod import;
@@ -21,6 +23,7 @@ mod signing;
 mod store;
 mod wire;
 
+pub use approval::{ApprovalKey, SealedApprovalKey};
 pub use import::{ImportError, Imported};
 pub use passphrase::{Cost, CostRefused};
 pub use receipt::ReceiptKey;
