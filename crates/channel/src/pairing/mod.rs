@@ -28,6 +28,7 @@ pub use hello::{
     HELLO_FRAME_BYTES, HELLO_TYPE, Hello, HelloError, HelloReader, hello_accepts, open_hello,
     seal_hello,
 };
+pub(crate) use offer::is_wrapping;
 pub use offer::{LocalAddress, Offer, OfferError, RelayUrl};
 pub use workstation::{Compared, Confirming, Greeted, Offered, OtherHello, Receive};
 

@@ -337,7 +337,7 @@ fn shorter(name: &Name) -> impl Iterator<Item = Name> {
 }
 
 /// What mail programs, chats and terminals put around and into a long line.
-fn is_wrapping(character: char) -> bool {
+pub(crate) fn is_wrapping(character: char) -> bool {
     character.is_whitespace() || is_unsafe_to_show(character) || "\"'<>`“”‘’".contains(character)
 }
 

@@ -10,6 +10,7 @@ use keystead_core::Secret;
 use keystead_sodium::memory;
 
 use super::ids::SessionId;
+use super::name::hmac_sha256;
 
 /// The key of one direction.
 pub(super) struct TrafficSecret<D> {
@@ -105,7 +106,8 @@ impl SessionKeys {
 
 /// What tells one draw of a generation from another, without its secret.
 pub(super) fn mark(resume: &Secret<32>) -> Secret<32> {
-    Secret::fill(|out| kdf(&[resume.expose()], &[b"keystead/1 mark"], out))
+    let mut mark = hmac_sha256(resume, &[b"keystead/1 mark"]);
+    Secret::take(&mut mark)
 }
 
 /// HKDF-SHA-512 with an empty salt (RFC 5869) of the parts joined.

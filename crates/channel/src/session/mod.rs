@@ -23,6 +23,7 @@ mod frame;
 mod handles;
 mod hello;
 mod ids;
+mod invitation;
 mod keys;
 mod name;
 mod notice;
@@ -53,6 +54,7 @@ pub use hello::{
 pub use ids::{
     ApproverId, Binding, KeyId, RequestId, ServerId, SessionId, SessionKind, UserId, request_hash,
 };
+pub use invitation::{Authority, InvitationLink, LinkError, ServerAddress};
 pub use name::{AccountName, NAME_BYTES_MAX, NameFault, PASSWORD_BYTES_MAX, Password};
 pub use notice::{Notice, NoticeKind};
 pub use opaque::{KE1_BYTES, KE2_BYTES, KE3_BYTES, Profile, RECORD_BYTES, ServerKeys};
@@ -62,7 +64,7 @@ pub use sealed::Closed;
 pub use server::{
     Account, AwaitFinish, AwaitUpload, HANDSHAKE_MS_MAX, Opening, PENDING_MS_MAX, Place, Uploaded,
 };
-pub use server_session::{AnswerError, Incoming, ServerSession};
+pub use server_session::{AnswerError, Incoming, ServerSession, SessionMark};
 pub use set_up::{LoginStart, RegisterStart, RegisterUpload, Resume, ResumeClaim, Unlock};
 pub use status::{ErrorBody, SetUpError, Status};
 

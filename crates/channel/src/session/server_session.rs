@@ -4,6 +4,7 @@
 //! session takes `complete` alone and is over with its first answer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use keystead_core::Secret;
 
@@ -27,7 +28,7 @@ pub struct ServerSession {
     waiting: BTreeMap<u64, u16>,
     /// Whether this generation's first frame is still to come.
     is_unconfirmed: bool,
-    mark: Secret<32>,
+    mark: Arc<SessionMark>,
 }
 
 impl ServerSession {
@@ -47,7 +48,10 @@ impl ServerSession {
             to_client: Direct::new(&keys.to_client, epoch, 0),
             waiting: BTreeMap::new(),
             is_unconfirmed: epoch.generation > 0,
-            mark: keys.mark(),
+            mark: Arc::new(SessionMark {
+                session: epoch.session,
+                mark: keys.mark(),
+            }),
         }
     }
 
@@ -63,12 +67,16 @@ impl ServerSession {
         self.epoch.session
     }
 
-    /// Whether `row` is still this session's: of the same generation, and of the same
-    /// draw of it. Each request's transaction asks; when not, the session went on
-    /// elsewhere or frame 31 was drawn again, and this one is closed.
+    /// What a request's transaction tells this session's row by.
+    #[must_use]
+    pub fn mark(&self) -> Arc<SessionMark> {
+        Arc::clone(&self.mark)
+    }
+
+    /// See [`SessionMark::is_of`].
     #[must_use]
     pub fn is_of(&self, row: &SessionRow) -> bool {
-        row.id == self.epoch.session && keys::mark(&row.secret).ct_eq(&self.mark)
+        self.mark.is_of(row)
     }
 
     /// Takes a sealed frame.
@@ -182,6 +190,30 @@ impl ServerSession {
     fn close(&mut self) {
         self.to_server.close();
         self.to_client.close();
+    }
+}
+
+/// Tells one draw of one generation of a session from every other.
+///
+/// It holds no key: what it was made of does not follow from it.
+pub struct SessionMark {
+    session: SessionId,
+    mark: Secret<32>,
+}
+
+impl SessionMark {
+    /// Which session.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Whether `row` is still this session's: of the same generation, and of the same
+    /// draw of it. Each request's transaction asks; when not, the session went on
+    /// elsewhere or frame 31 was drawn again, and this one is closed.
+    #[must_use]
+    pub fn is_of(&self, row: &SessionRow) -> bool {
+        row.id == self.session && keys::mark(&row.secret).ct_eq(&self.mark)
     }
 }
 
