@@ -85,6 +85,8 @@ pub enum RsaHash {
     Sha1,
     /// SHA-256, 32 bytes.
     Sha256,
+    /// SHA-384, 48 bytes.
+    Sha384,
     /// SHA-512, 64 bytes.
     Sha512,
 }
@@ -127,6 +129,7 @@ pub fn rsa(
     let hash = match hash {
         RsaHash::Sha1 => lc::NID_sha1,
         RsaHash::Sha256 => lc::NID_sha256,
+        RsaHash::Sha384 => lc::NID_sha384,
         RsaHash::Sha512 => lc::NID_sha512,
     };
     // SAFETY: the key is whole.

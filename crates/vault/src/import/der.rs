@@ -7,17 +7,17 @@ use crate::wire::{Malformed, magnitude};
 
 /// Reads values one behind the other.
 #[derive(Clone, Copy)]
-pub(super) struct Der<'a> {
+pub(crate) struct Der<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Der<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
     /// The content of the next value, which has this tag.
-    pub(super) fn value(&mut self, tag: u8) -> Result<&'a [u8], Malformed> {
+    pub(crate) fn value(&mut self, tag: u8) -> Result<&'a [u8], Malformed> {
         let (found, content, rest) = split(self.rest)?;
         if found != tag {
             return Err(Malformed);
@@ -27,19 +27,19 @@ impl<'a> Der<'a> {
     }
 
     /// As [`Der::value`], for one that may be left out.
-    pub(super) fn optional(&mut self, tag: u8) -> Result<Option<&'a [u8]>, Malformed> {
+    pub(crate) fn optional(&mut self, tag: u8) -> Result<Option<&'a [u8]>, Malformed> {
         match self.rest.first() {
             Some(found) if *found == tag => self.value(tag).map(Some),
             _ => Ok(None),
         }
     }
 
-    pub(super) fn sequence(&mut self) -> Result<Self, Malformed> {
+    pub(crate) fn sequence(&mut self) -> Result<Self, Malformed> {
         self.value(SEQUENCE).map(Self::new)
     }
 
     /// An INTEGER of 0 or above: its magnitude, without a zero before it.
-    pub(super) fn unsigned(&mut self) -> Result<&'a [u8], Malformed> {
+    pub(crate) fn unsigned(&mut self) -> Result<&'a [u8], Malformed> {
         match self.value(INTEGER)? {
             [0] => Ok(&[]),
             number => magnitude(number),
@@ -47,7 +47,7 @@ impl<'a> Der<'a> {
     }
 
     /// An INTEGER of 0 or above that is no secret.
-    pub(super) fn small(&mut self) -> Result<u32, Malformed> {
+    pub(crate) fn small(&mut self) -> Result<u32, Malformed> {
         let magnitude = self.unsigned()?;
         if magnitude.len() > size_of::<u32>() {
             return Err(Malformed);
@@ -57,18 +57,18 @@ impl<'a> Der<'a> {
     }
 
     /// As [`Der::small`], for one that may be left out.
-    pub(super) fn optional_small(&mut self) -> Result<Option<u32>, Malformed> {
+    pub(crate) fn optional_small(&mut self) -> Result<Option<u32>, Malformed> {
         match self.rest.first() {
             Some(&INTEGER) => self.small().map(Some),
             _ => Ok(None),
         }
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    pub(super) const fn finish(self) -> Result<(), Malformed> {
+    pub(crate) const fn finish(self) -> Result<(), Malformed> {
         match self.rest {
             [] => Ok(()),
             _ => Err(Malformed),
@@ -91,18 +91,18 @@ fn split(bytes: &[u8]) -> Result<(u8, &[u8], &[u8]), Malformed> {
     Ok((tag, content, rest))
 }
 
-pub(super) const INTEGER: u8 = 0x02;
-pub(super) const BIT_STRING: u8 = 0x03;
-pub(super) const OCTET_STRING: u8 = 0x04;
-pub(super) const NULL: u8 = 0x05;
-pub(super) const OBJECT_IDENTIFIER: u8 = 0x06;
-pub(super) const SEQUENCE: u8 = 0x30;
+pub(crate) const INTEGER: u8 = 0x02;
+pub(crate) const BIT_STRING: u8 = 0x03;
+pub(crate) const OCTET_STRING: u8 = 0x04;
+pub(crate) const NULL: u8 = 0x05;
+pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
+pub(crate) const SEQUENCE: u8 = 0x30;
 /// `[0]`, constructed.
-pub(super) const CONTEXT_0: u8 = 0xa0;
+pub(crate) const CONTEXT_0: u8 = 0xa0;
 /// `[1]`, constructed.
-pub(super) const CONTEXT_1: u8 = 0xa1;
+pub(crate) const CONTEXT_1: u8 = 0xa1;
 /// `[1]`, primitive.
-pub(super) const CONTEXT_1_PRIMITIVE: u8 = 0x81;
+pub(crate) const CONTEXT_1_PRIMITIVE: u8 = 0x81;
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,7 @@
 //! | PKCS#1 and SEC 1 as PEM (RFC 8017, RFC 5915) | [`pkcs8`], [`der`] |
 
 mod cipher;
-mod der;
+pub(crate) mod der;
 mod fields;
 mod openssh;
 mod pem;
@@ -23,7 +23,7 @@ use keystead_core::SecretBytes;
 
 use crate::wire::{Malformed, Reader};
 use crate::{SigningError, SigningKey};
-pub(crate) use pkcs8::rsa_of_pkcs8;
+pub(crate) use pkcs8::{rsa_of_pkcs1, rsa_of_pkcs8};
 
 /// A key that came in, and what came with it.
 pub struct Imported {

@@ -179,6 +179,11 @@ pub(crate) fn rsa_of_pkcs8(bytes: &[u8]) -> Option<SigningKey> {
     read(bytes).ok()
 }
 
+/// The key of a `RSAPrivateKey` that stands alone.
+pub(crate) fn rsa_of_pkcs1(bytes: &[u8]) -> Option<SigningKey> {
+    read_pkcs1(bytes).ok()
+}
+
 fn curve_of(identifier: &[u8]) -> Result<Algorithm, ImportError> {
     match identifier {
         NIST_P256 => Ok(Algorithm::EcdsaP256),
