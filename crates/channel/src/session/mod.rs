@@ -18,7 +18,7 @@
 mod approval;
 mod client;
 mod client_session;
-mod fields;
+pub(crate) mod fields;
 mod frame;
 mod handles;
 mod hello;

@@ -1,0 +1,1 @@
+//! What an auditor is handed (`spec/audit.md` section 6).
