@@ -3,6 +3,8 @@
 //! **Invariant**: the password leaves only blinded; `open` leaves only when KE2 has
 //! proved that the server knows the record and has the key of its hello.
 
+use std::sync::Arc;
+
 use keystead_core::Secret;
 use rand_core::CryptoRngCore;
 
@@ -13,7 +15,7 @@ use super::hello::{BindingKind, Greeted};
 use super::ids::{Binding, RequestId, SessionKind, context};
 use super::keys::SessionKeys;
 use super::name::{AccountName, Password};
-use super::opaque::{LoggingIn, Owner, Profile, Registering};
+use super::opaque::{LoggingIn, Owner, Profile, RECORD_BYTES, Registering, Stretched};
 use super::requests::{Answer, Method, Open, OpenedResult, Request};
 use super::sealed::Epoch;
 use super::set_up::{self, LoginStart, RegisterStart, RegisterUpload, Unlock};
@@ -44,6 +46,7 @@ pub struct RegisterSent {
     credentials: Credentials,
     exporter: [u8; 32],
     state: Registering,
+    kept: Option<Arc<Stretched>>,
 }
 
 impl RegisterSent {
@@ -70,8 +73,16 @@ impl RegisterSent {
             credentials,
             exporter,
             state,
+            kept: None,
         };
         Ok((sent, frame))
+    }
+
+    /// Keeps what the password is stretched to; see [`Stretched`].
+    #[must_use]
+    pub fn keeping(mut self, kept: Arc<Stretched>) -> Self {
+        self.kept = Some(kept);
+        self
     }
 
     /// Takes frame 11: makes the record, stretched as `profile` says, and begins the
@@ -93,6 +104,7 @@ impl RegisterSent {
             name: &self.credentials.name,
             server: &greeted.server_id,
             profile,
+            kept: self.kept.as_ref(),
         };
         let opaque_key = &greeted.hello.opaque_key;
         // `export_key` comes again with the login, and is used only then.
@@ -112,6 +124,7 @@ impl RegisterSent {
             binding: Binding::Exporter(self.exporter),
             state,
             registered: Some(profile),
+            kept: self.kept,
         };
         Ok((sent, frame))
     }
@@ -125,6 +138,7 @@ pub struct LoginSent {
     state: LoggingIn,
     /// In a registration session: the profile that was chosen.
     registered: Option<Profile>,
+    kept: Option<Arc<Stretched>>,
 }
 
 impl LoginSent {
@@ -155,8 +169,16 @@ impl LoginSent {
             binding,
             state,
             registered: None,
+            kept: None,
         };
         Ok((sent, frame))
+    }
+
+    /// Keeps what the password is stretched to, or uses what was kept; see [`Stretched`].
+    #[must_use]
+    pub fn keeping(mut self, kept: Arc<Stretched>) -> Self {
+        self.kept = Some(kept);
+        self
     }
 
     /// Takes frame 21, which proves the server; frame 22 with `open` is to be sent.
@@ -191,6 +213,7 @@ impl LoginSent {
             name: &self.credentials.name,
             server,
             profile,
+            kept: self.kept.as_ref(),
         };
         let password = &self.credentials.password;
         let opaque_key = &greeted.hello.opaque_key;
@@ -249,6 +272,53 @@ pub struct LoggedIn {
     pub export_key: Secret<64>,
     /// What the server said.
     pub opened: OpenedResult,
+}
+
+/// A client that has asked for another password: methods 20 and 21.
+pub struct NewPassword {
+    credentials: Credentials,
+    state: Registering,
+}
+
+impl NewPassword {
+    /// Blinds the new password; what comes with the state goes into
+    /// [`super::requests::PasswordStart`].
+    ///
+    /// # Errors
+    /// The password cannot be blinded: [`SetUpError::Refused`].
+    pub fn start(
+        credentials: Credentials,
+        rng: &mut dyn CryptoRngCore,
+    ) -> Result<(Self, [u8; 32]), SetUpError> {
+        let (state, request) = Registering::start(&credentials.password, rng)?;
+        Ok((Self { credentials, state }, request))
+    }
+
+    /// Takes [`super::requests::PasswordResponse`]: the record for
+    /// [`super::requests::PasswordFinish`] and the new `export_key`.
+    ///
+    /// # Errors
+    /// A server with another key than its hello told.
+    pub fn finish(
+        self,
+        response: &[u8; 64],
+        greeted: &Greeted,
+        profile: Profile,
+        rng: &mut dyn CryptoRngCore,
+    ) -> Result<([u8; RECORD_BYTES], Secret<64>), SetUpError> {
+        let password = &self.credentials.password;
+        let owner = Owner {
+            name: &self.credentials.name,
+            server: &greeted.server_id,
+            profile,
+            kept: None,
+        };
+        let opaque_key = &greeted.hello.opaque_key;
+        let made = self
+            .state
+            .finish(response, password, &owner, opaque_key, rng)?;
+        Ok(made)
+    }
 }
 
 /// The result of `opened`, if the server did open.

@@ -40,7 +40,7 @@ mod status;
 mod tests;
 
 pub use approval::{Approval, ApprovalTag, approval_hash};
-pub use client::{Credentials, Extras, LoggedIn, LoginSent, OpenSent, RegisterSent};
+pub use client::{Credentials, Extras, LoggedIn, LoginSent, NewPassword, OpenSent, RegisterSent};
 pub use client_session::{ClientSession, Event, Sent};
 pub use fields::{List, Nullable, Octets, SecretOctets, Text};
 pub use frame::{
@@ -57,7 +57,7 @@ pub use ids::{
 pub use invitation::{Authority, InvitationLink, LinkError, ServerAddress};
 pub use name::{AccountName, NAME_BYTES_MAX, NameFault, PASSWORD_BYTES_MAX, Password};
 pub use notice::{Notice, NoticeKind};
-pub use opaque::{KE1_BYTES, KE2_BYTES, KE3_BYTES, Profile, RECORD_BYTES, ServerKeys};
+pub use opaque::{KE1_BYTES, KE2_BYTES, KE3_BYTES, Profile, RECORD_BYTES, ServerKeys, Stretched};
 pub use resume::{NotResumed, ResumeSent, Ticket};
 pub use row::{Resumption, SessionRow, Verdict};
 pub use sealed::Closed;

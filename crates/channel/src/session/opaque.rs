@@ -4,8 +4,11 @@
 //! **Invariant**: a client stretches with a listed profile or not at all; a server
 //! does the same work for a name without an account as for one with it.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use keystead_core::{Secret, SecretBytes};
+use keystead_sodium::memory;
 use opaque_ke::errors::{InternalError, ProtocolError};
 use opaque_ke::generic_array::{ArrayLength, GenericArray};
 use opaque_ke::{
@@ -131,7 +134,7 @@ impl Registering {
         opaque_key: &[u8; 32],
         mut rng: &mut dyn CryptoRngCore,
     ) -> Result<([u8; RECORD_BYTES], Secret<64>), OpaqueError> {
-        let stretch = Stretch(owner.profile);
+        let stretch = owner.stretch();
         let parameters =
             ClientRegistrationFinishParameters::new(owner.identifiers(), Some(&stretch));
         let response = RegistrationResponse::deserialize(response)?;
@@ -172,7 +175,7 @@ impl LoggingIn {
         opaque_key: &[u8; 32],
         mut rng: &mut dyn CryptoRngCore,
     ) -> Result<LoggedIn, OpaqueError> {
-        let stretch = Stretch(owner.profile);
+        let stretch = owner.stretch();
         let identifiers = owner.identifiers();
         let parameters =
             ClientLoginFinishParameters::new(Some(context), identifiers, Some(&stretch));
@@ -204,9 +207,17 @@ pub(super) struct Owner<'a> {
     pub(super) name: &'a AccountName,
     pub(super) server: &'a ServerId,
     pub(super) profile: Profile,
+    pub(super) kept: Option<&'a Arc<Stretched>>,
 }
 
 impl Owner<'_> {
+    fn stretch(&self) -> Stretch {
+        Stretch {
+            profile: self.profile,
+            kept: self.kept.map(Arc::clone),
+        }
+    }
+
     fn identifiers(&self) -> Identifiers<'_> {
         Identifiers {
             client: Some(self.name.as_str().as_bytes()),
@@ -273,11 +284,17 @@ impl CipherSuite for Suite1 {
 }
 
 /// Stretches the OPRF's output.
-pub(super) struct Stretch(Profile);
+pub(super) struct Stretch {
+    profile: Profile,
+    kept: Option<Arc<Stretched>>,
+}
 
 impl Default for Stretch {
     fn default() -> Self {
-        Self(Profile::Standard)
+        Self {
+            profile: Profile::Standard,
+            kept: None,
+        }
     }
 }
 
@@ -286,20 +303,73 @@ impl opaque_ke::ksf::Ksf for Stretch {
         &self,
         mut input: GenericArray<u8, L>,
     ) -> Result<GenericArray<u8, L>, InternalError> {
-        let (memory_kib, passes) = self.0.costs();
-        let params = Params::new(memory_kib, passes, LANES, Some(L::USIZE))
-            .map_err(|_| InternalError::KsfError)?;
-        let mut blocks = Vec::new();
-        let count = params.block_count();
-        let room = blocks.try_reserve_exact(count);
-        room.map_err(|_| InternalError::KsfError)?;
-        blocks.resize(count, Block::default());
         let mut out = GenericArray::default();
-        let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let done = argon.hash_password_into_with_memory(&input, &SALT, &mut out, &mut blocks);
-        blocks.iter_mut().for_each(Zeroize::zeroize);
+        let found = self
+            .kept
+            .as_ref()
+            .is_some_and(|it| it.find(self.profile, &input, &mut out));
+        let done = match found {
+            true => Ok(()),
+            false => argon2id(self.profile, &input, &mut out),
+        };
+        if let (Ok(()), Some(kept), false) = (&done, &self.kept, found) {
+            kept.keep(self.profile, &input, &out);
+        }
         input.as_mut_slice().zeroize();
-        done.map(|()| out).map_err(|_| InternalError::KsfError)
+        done.map(|()| out)
+    }
+}
+
+fn argon2id(profile: Profile, input: &[u8], out: &mut [u8]) -> Result<(), InternalError> {
+    let (memory_kib, passes) = profile.costs();
+    let params = Params::new(memory_kib, passes, LANES, Some(out.len()));
+    let params = params.map_err(|_| InternalError::KsfError)?;
+    let mut blocks = Vec::new();
+    let count = params.block_count();
+    let room = blocks.try_reserve_exact(count);
+    room.map_err(|_| InternalError::KsfError)?;
+    blocks.resize(count, Block::default());
+    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let done = argon.hash_password_into_with_memory(input, &SALT, out, &mut blocks);
+    blocks.iter_mut().for_each(Zeroize::zeroize);
+    done.map_err(|_| InternalError::KsfError)
+}
+
+/// The last stretching of one account's password, kept so that its next login need not
+/// stretch again.
+///
+/// It is worth as much as the password: who has it guesses nothing any more. It is for a
+/// program that logs in over and over with a password that it holds anyway, as a load
+/// generator does. Another input or profile than the kept one is stretched as ever.
+#[derive(Default)]
+pub struct Stretched(Mutex<Option<Kept>>);
+
+struct Kept {
+    profile: Profile,
+    input: SecretBytes,
+    output: SecretBytes,
+}
+
+impl Stretched {
+    fn find(&self, profile: Profile, input: &[u8], out: &mut [u8]) -> bool {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = kept.as_ref().filter(|it| {
+            it.profile == profile
+                && memory::equal(it.input.expose(), input)
+                && it.output.len() == out.len()
+        });
+        kept.map(|it| out.copy_from_slice(it.output.expose()))
+            .is_some()
+    }
+
+    fn keep(&self, profile: Profile, input: &[u8], output: &[u8]) {
+        let copy = |from: &[u8]| SecretBytes::fill(from.len(), |to| to.copy_from_slice(from));
+        let kept = Kept {
+            profile,
+            input: copy(input),
+            output: copy(output),
+        };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
     }
 }
 

@@ -5,7 +5,7 @@
 //! (X25519) that is gone afterwards.
 
 use curve25519_dalek::MontgomeryPoint;
-use keystead_core::Secret;
+use keystead_core::{Secret, SecretBytes};
 use rand_core::CryptoRngCore;
 
 use super::client_session::ClientSession;
@@ -18,6 +18,7 @@ use super::requests::{Known, OpenedResult};
 use super::sealed::Epoch;
 use super::set_up::{Resume, ResumeClaim};
 use super::status::SetUpError;
+use crate::wire::Fault;
 
 /// What a client resumes a session with.
 pub struct Ticket {
@@ -45,6 +46,43 @@ impl Ticket {
     #[must_use]
     pub fn generation(&self) -> u32 {
         self.generation
+    }
+
+    /// For the way from one program of a person to another, in memory alone:
+    /// session ‖ generation u32 ‖ server ‖ rs_g.
+    #[must_use]
+    pub fn encode(&self) -> SecretBytes {
+        let generation = self.generation.to_be_bytes();
+        let parts = [
+            self.session.0.as_slice(),
+            &generation,
+            &self.server.0,
+            self.secret.expose(),
+        ];
+        SecretBytes::fill(TICKET_BYTES, |out| {
+            let bytes = parts.into_iter().flatten();
+            out.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        })
+    }
+
+    /// Reads what [`Ticket::encode`] gave.
+    ///
+    /// # Errors
+    /// Of another length.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Fault> {
+        let read = |bytes| {
+            let (session, rest) = <[u8]>::split_first_chunk(bytes)?;
+            let (generation, rest) = rest.split_first_chunk()?;
+            let (server, rest) = rest.split_first_chunk()?;
+            let secret = <&[u8; 32]>::try_from(rest).ok()?;
+            Some(Self {
+                session: SessionId(*session),
+                generation: u32::from_be_bytes(*generation),
+                server: ServerId(*server),
+                secret: Secret::fill(|to| to.copy_from_slice(secret)),
+            })
+        };
+        read(bytes).ok_or(Fault::TooLong(bytes.len()))
     }
 
     /// Frame 30, to be sent on a connection to the same server.
@@ -174,6 +212,9 @@ pub(super) fn exchange(scalar: &Secret<32>, point: &[u8; 32]) -> Option<Secret<3
     let zeros = Secret::fill(|_| ());
     (!shared.ct_eq(&zeros)).then_some(shared)
 }
+
+/// A ticket's parts.
+const TICKET_BYTES: usize = 16 + 4 + 16 + 32;
 
 /// Nonce and point of frame 31.
 pub(super) const DRAWN_BYTES: usize = 32 + 32;
