@@ -7,6 +7,7 @@
 //! | [`key`], [`certificate`], [`line`] | public keys: blobs, certificates, `authorized_keys` lines |
 //! | [`signature`] | signature blobs, encoded and verified |
 //! | [`userauth`], [`sshsig`], [`to_be_signed`] | what an agent is asked to sign |
+//! | [`built`] | what a key server signs, built from fields |
 //! | [`bind`] | `session-bind@openssh.com`, which proves the destination |
 //! | [`constraint`] | `restrict-destination-v00@openssh.com`: where a key may be used |
 //! | [`client_config`] | the block of `keystead ssh setup` |
@@ -15,6 +16,7 @@
 
 pub mod agent;
 pub mod bind;
+pub mod built;
 pub mod certificate;
 pub mod client_config;
 pub mod config_names;

@@ -98,12 +98,20 @@ impl HashAlgorithm {
         }
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, ParseError> {
-        match reader.name()? {
+    /// The one with this name on the wire.
+    ///
+    /// # Errors
+    /// [`ParseError::Unknown`].
+    pub fn from_name(name: &str) -> Result<Self, ParseError> {
+        match name {
             "sha256" => Ok(Self::Sha256),
             "sha512" => Ok(Self::Sha512),
             _ => Err(ParseError::Unknown),
         }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, ParseError> {
+        Self::from_name(reader.name()?)
     }
 
     fn hash(self, message: &[u8]) -> Vec<u8> {

@@ -73,25 +73,42 @@ impl UserAuth {
     /// The bytes that are signed.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let method = match self.host_key {
-            Some(_) => METHOD_HOSTBOUND,
-            None => METHOD,
-        };
-        let writer = Writer::new()
-            .string(&self.session_id)
-            .u8(SSH_MSG_USERAUTH_REQUEST)
-            .string(self.user.as_bytes())
-            .string(SERVICE.as_bytes())
-            .string(method.as_bytes())
-            .bool(true)
-            .string(self.algorithm.as_bytes())
-            .string(self.key.blob());
-        match &self.host_key {
-            Some(host_key) => writer.string(host_key.blob()),
-            None => writer,
-        }
-        .into_bytes()
+        bytes(
+            &self.session_id,
+            &self.user,
+            &self.algorithm,
+            self.key.blob(),
+            self.host_key.as_ref().map(PublicKey::blob),
+        )
     }
+}
+
+/// The one form of the fields.
+pub(super) fn bytes(
+    session_id: &[u8],
+    user: &str,
+    algorithm: &str,
+    key: &[u8],
+    host_key: Option<&[u8]>,
+) -> Vec<u8> {
+    let method = match host_key {
+        Some(_) => METHOD_HOSTBOUND,
+        None => METHOD,
+    };
+    let writer = Writer::new()
+        .string(session_id)
+        .u8(SSH_MSG_USERAUTH_REQUEST)
+        .string(user.as_bytes())
+        .string(SERVICE.as_bytes())
+        .string(method.as_bytes())
+        .bool(true)
+        .string(algorithm.as_bytes())
+        .string(key);
+    match host_key {
+        Some(host_key) => writer.string(host_key),
+        None => writer,
+    }
+    .into_bytes()
 }
 
 /// The request names the key's own type, or for RSA one of RFC 8332; certificates have names of
