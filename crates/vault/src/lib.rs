@@ -11,11 +11,13 @@
 //! | [`StoreKey`] | what opens the keys of a store | header, under the passphrase |
 //! | [`ApprovalKey`] | a key that approves for one key server | [`SealedApprovalKey`], under the store key |
 //! | [`ReceiptKey`] | a channel key: signs a pairing's receipts | as its owner's other channel keys |
+| [`LogKey`] | a channel key: signs the head of a key server's log | as the server's other rows |
 
 mod approval;
 pub mod client;
 pub mod held;
 mod import;
+mod log_key;
 mod passphrase;
 mod receipt;
 mod sealed;
@@ -25,6 +27,7 @@ mod wire;
 
 pub use approval::{ApprovalKey, SealedApprovalKey};
 pub use import::{ImportError, Imported};
+pub use log_key::LogKey;
 pub use passphrase::{Cost, CostRefused};
 pub use receipt::ReceiptKey;
 pub use sealed::{Custody, Facts, SealedKey, SealedKeyError};
