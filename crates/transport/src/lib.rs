@@ -15,8 +15,13 @@ mod net;
 mod pause;
 mod relay;
 mod relay_url;
+mod secure;
 
 pub use address::{Address, AddressError};
 pub use event::{LinkId, MailboxId, NetAction, NetEvent, ReadToken, WriteToken};
 pub use net::{Net, NetOptions, StartError};
 pub use relay_url::{RELAY_URL_BYTES_MAX, RelayUrl, RelayUrlError};
+pub use secure::{
+    ALPN, Authorities, CertificateFault, PORT, SecureConnector, SecureError, SecureStream, Trust,
+    TrustError,
+};
