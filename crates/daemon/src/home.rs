@@ -32,6 +32,8 @@ pub enum Program {
     Authenticator,
     /// `keystead-relay`.
     Relay,
+    /// `keystead-server`.
+    Server,
     /// `keystead-custody`.
     Custody,
 }
@@ -44,6 +46,7 @@ impl Program {
             Self::Agent => "agent",
             Self::Authenticator => "authenticator",
             Self::Relay => "relay",
+            Self::Server => "server",
             Self::Custody => "custody",
         }
     }

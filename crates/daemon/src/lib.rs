@@ -14,6 +14,7 @@ pub mod line;
 pub mod process;
 pub mod rng;
 pub mod socket;
+pub mod stall;
 
 pub use clock::{Clock, Now, SimClock, SystemClock, utc};
 pub use disk::{Disk, FolderDisk, MemoryDisk, Sync};

@@ -6,7 +6,6 @@
 mod body;
 mod http;
 mod shared;
-mod stall;
 mod websocket;
 
 use std::io;
@@ -21,6 +20,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use keystead_daemon::home::FolderError;
 use keystead_daemon::process::{Lock, LockError};
+use keystead_daemon::stall::Stalling;
 use keystead_daemon::{Clock, FolderDisk};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -28,7 +28,6 @@ use tokio::sync::{mpsc, watch};
 
 use crate::machine::{Event, Limits, Source, TombstoneError};
 use shared::Shared;
-use stall::Stalling;
 
 /// What the operator says.
 #[derive(Clone, Debug)]

@@ -12,7 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 /// A stream with a limit on how long a write may stand still.
-pub(super) struct Stalling<S> {
+#[derive(Debug)]
+pub struct Stalling<S> {
     stream: S,
     wait: Duration,
     /// Runs while a write stands still.
@@ -20,7 +21,8 @@ pub(super) struct Stalling<S> {
 }
 
 impl<S> Stalling<S> {
-    pub(super) fn new(stream: S, wait: Duration) -> Self {
+    /// `wait` is for a peer to take anything of what is written.
+    pub fn new(stream: S, wait: Duration) -> Self {
         Self {
             stream,
             wait,
