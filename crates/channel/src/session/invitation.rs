@@ -60,10 +60,7 @@ impl InvitationLink {
         let mut bytes = decoded.ok_or(LinkError::NotALink)?;
         let link = fields::decode(&bytes);
         memory::wipe(&mut bytes);
-        link.map_err(|fault| match fault {
-            Fault::Version(version) => LinkError::Newer(version),
-            fault => LinkError::Damaged(fault),
-        })
+        link.map_err(LinkError::of)
     }
 
     /// Whether `text` is meant to be such a link, be it damaged or not.
@@ -188,6 +185,14 @@ pub enum LinkError {
 }
 
 impl LinkError {
+    fn of(fault: Fault) -> Self {
+        if let Fault::Version(version) = fault {
+            Self::Newer(version)
+        } else {
+            Self::Damaged(fault)
+        }
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {

@@ -59,10 +59,11 @@ pub use name::{AccountName, NAME_BYTES_MAX, NameFault, PASSWORD_BYTES_MAX, Passw
 pub use notice::{Notice, NoticeKind};
 pub use opaque::{KE1_BYTES, KE2_BYTES, KE3_BYTES, Profile, RECORD_BYTES, ServerKeys, Stretched};
 pub use resume::{NotResumed, ResumeSent, Ticket};
-pub use row::{Resumption, SessionRow, Verdict};
+pub use row::{Resumption, SessionRow, Turn, Turned, Verdict};
 pub use sealed::Closed;
 pub use server::{
-    Account, AwaitFinish, AwaitUpload, HANDSHAKE_MS_MAX, Opening, PENDING_MS_MAX, Place, Uploaded,
+    Account, AwaitFinish, AwaitUpload, Draft, HANDSHAKE_MS_MAX, Opening, PENDING_MS_MAX, Place,
+    Unopened, Uploaded,
 };
 pub use server_session::{AnswerError, Incoming, ServerSession, SessionMark};
 pub use set_up::{LoginStart, RegisterStart, RegisterUpload, Resume, ResumeClaim, Unlock};

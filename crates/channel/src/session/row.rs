@@ -1,7 +1,7 @@
 //! What a server keeps of a session, and what it decides over that.
 //!
 //! **Invariant**: pure: a row and a frame in, a verdict out; the row changes only by
-//! [`Resumption::answer`] and [`SessionRow::confirm`], and the caller stores it before
+//! [`Turn::apply`] and [`SessionRow::confirm`], and the caller stores it before
 //! anything that follows from it is sent.
 
 use curve25519_dalek::MontgomeryPoint;
@@ -9,15 +9,13 @@ use keystead_core::Secret;
 use keystead_sodium::memory;
 use rand_core::CryptoRngCore;
 
-use super::frame::{Frame, FrameType};
 use super::hello::Limits;
 use super::ids::{Binding, SessionId, SessionKind};
 use super::keys::SessionKeys;
 use super::name::hmac_sha256;
-use super::requests::OpenedResult;
 use super::resume::{AFTER_RESUME, exchange};
 use super::sealed::Epoch;
-use super::server::Place;
+use super::server::{Place, Unopened};
 use super::server_session::ServerSession;
 use super::set_up::Resume;
 use super::status::{SetUpError, Status};
@@ -84,7 +82,7 @@ impl SessionRow {
     /// have been lost. After that, who proves to have the last generation's secret is
     /// not who has this one's.
     #[must_use]
-    pub fn judge(&self, resume: Resume, place: Place, now_ms: u64, limits: &Limits) -> Verdict {
+    pub fn judge(&self, resume: &Resume, place: &Place, now_ms: u64, limits: &Limits) -> Verdict {
         let Ok(binding) = place.binding(resume.claim.binding) else {
             return Verdict::Refuse(Status::Binding);
         };
@@ -113,13 +111,23 @@ impl SessionRow {
             return Verdict::Refuse(Status::LoginRequired);
         };
         Verdict::Resume(Box::new(Resumption {
-            secret: Secret::fill(|bytes| *bytes = *secret.expose()),
-            resume,
-            place,
+            secret: copy(secret),
+            resume: resume.clone(),
+            place: *place,
             binding,
             transcript,
             generation,
         }))
+    }
+
+    /// Judges frame 30 where no row is left: the same work, and the code of a bad proof.
+    #[must_use]
+    pub fn judge_none(resume: &Resume, place: &Place, now_ms: u64, limits: &Limits) -> Verdict {
+        let secret = Secret::fill(|_| ());
+        let mut nobody = Self::of_login(resume.claim.session, secret, now_ms);
+        // A generation that no claim fits: whoever proves knowledge of nothing gets nothing.
+        nobody.generation = resume.claim.generation.wrapping_sub(2);
+        nobody.judge(resume, place, now_ms, limits)
     }
 }
 
@@ -134,39 +142,23 @@ pub enum Verdict {
     Refuse(Status),
 }
 
-impl Verdict {
-    /// What a session that no row is left of gets: the same as for a bad proof.
-    #[must_use]
-    pub fn unknown() -> Self {
-        Self::Refuse(Status::LoginRequired)
-    }
-}
-
 /// A session that may go on.
 pub struct Resumption {
-    /// What the client said.
-    pub resume: Resume,
-    /// What the session is bound to from now on.
-    pub binding: Binding,
+    resume: Resume,
     place: Place,
+    binding: Binding,
+    secret: Secret<32>,
     transcript: [u8; 32],
     generation: u32,
-    secret: Secret<32>,
 }
 
 impl Resumption {
-    /// Draws the next generation. `row` becomes what is to be stored; the frame is
-    /// sent when that is durable.
+    /// Draws the server's half and makes the next generation's keys: what costs
+    /// something, before the row is looked at once more.
     ///
     /// # Errors
-    /// The client's point gives nothing: [`SetUpError::Refused`]; `row` is as it was.
-    pub fn answer(
-        self,
-        row: &mut SessionRow,
-        result: &OpenedResult,
-        now_ms: u64,
-        rng: &mut dyn CryptoRngCore,
-    ) -> Result<(ServerSession, Vec<u8>), SetUpError> {
+    /// The client's point gives nothing: [`SetUpError::Refused`].
+    pub fn draw(self, rng: &mut dyn CryptoRngCore) -> Result<(Turn, Unopened), SetUpError> {
         let scalar = Secret::fill(|bytes| rng.fill_bytes(bytes));
         let mut drawn = vec![0; 32];
         rng.fill_bytes(&mut drawn);
@@ -174,30 +166,81 @@ impl Resumption {
         let shared = exchange(&scalar, &self.resume.claim.point).ok_or(SetUpError::Refused)?;
         let keys = SessionKeys::of_resumption(&self.secret, &shared, &self.transcript, &drawn);
         let epoch = Epoch {
-            session: row.id,
+            session: self.resume.claim.session,
             generation: self.generation,
         };
         let handle = self.place.handle;
         let kind = SessionKind::Request;
-        let mut session = ServerSession::new(handle, kind, epoch, &keys, AFTER_RESUME);
-        let sealed = session
-            .seal_opened(result)
-            .map_err(|_| SetUpError::Refused)?;
-        let frame = Frame {
-            kind: FrameType::Resumed,
-            handle,
-            body: &drawn,
+        let session = ServerSession::new(handle, kind, epoch, &keys, AFTER_RESUME);
+        let turn = Turn {
+            resume: self.resume,
+            place: self.place,
+            binding: self.binding,
+            tried: self.secret,
+            next: keys.resume,
+            generation: self.generation,
         };
-        row.generation = self.generation;
-        row.confirmed = false;
-        row.former = Some(self.secret);
-        row.secret = keys.resume;
-        row.last_ms = row.last_ms.max(now_ms);
-        Ok((session, frame.encode_parts(&[&sealed])))
+        Ok((turn, Unopened::resumed(session, drawn)))
     }
 }
 
-/// Whether `limit_s` have passed since `then_ms`; a clock that went back lets none pass.
-fn passed(now_ms: u64, then_ms: u64, limit_s: u32) -> bool {
-    now_ms.saturating_sub(then_ms) >= u64::from(limit_s).saturating_mul(1_000)
+/// A row's next generation, drawn and not yet stored.
+pub struct Turn {
+    resume: Resume,
+    place: Place,
+    binding: Binding,
+    tried: Secret<32>,
+    next: Secret<32>,
+    generation: u32,
 }
+
+impl Turn {
+    /// What the session is bound to from now on.
+    #[must_use]
+    pub fn binding(&self) -> Binding {
+        self.binding
+    }
+
+    /// Judges once more, over the row as its transaction finds it, and turns it; when
+    /// that is durable, frame 31 may leave.
+    pub fn apply(self, row: &mut SessionRow, now_ms: u64, limits: &Limits) -> Turned {
+        match row.judge(&self.resume, &self.place, now_ms, limits) {
+            Verdict::Resume(again) if again.secret.ct_eq(&self.tried) => {
+                row.generation = self.generation;
+                row.confirmed = false;
+                row.former = Some(self.tried);
+                row.secret = self.next;
+                row.last_ms = row.last_ms.max(now_ms);
+                Turned::On
+            }
+            Verdict::Resume(_) => Turned::Refuse(Status::LoginRequired),
+            Verdict::Theft => Turned::Theft,
+            Verdict::Refuse(status) => Turned::Refuse(status),
+        }
+    }
+}
+
+/// What became of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turned {
+    /// It is of the next generation.
+    On,
+    /// As [`Verdict::Theft`].
+    Theft,
+    /// It is as it was.
+    Refuse(Status),
+}
+
+fn copy(secret: &Secret<32>) -> Secret<32> {
+    Secret::fill(|bytes| *bytes = *secret.expose())
+}
+
+/// Whether `limit_s` have passed since `then_ms`. A clock that went back by more than
+/// [`BACK_MS_MAX`] does not tell, and then they have: nothing that had expired lives again.
+fn passed(now_ms: u64, then_ms: u64, limit_s: u32) -> bool {
+    let went_back = now_ms.saturating_add(BACK_MS_MAX) < then_ms;
+    went_back || now_ms.saturating_sub(then_ms) >= u64::from(limit_s).saturating_mul(1_000)
+}
+
+/// 60,000 ms: what clocks are set by without a jump (section 9).
+const BACK_MS_MAX: u64 = 60_000;

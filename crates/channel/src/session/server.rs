@@ -3,6 +3,8 @@
 //! **Invariant**: what a client can learn from KE2 is the same with an account and
 //! without one; `open` is looked at only when KE3 has been checked.
 
+use std::sync::Arc;
+
 use keystead_core::Secret;
 use opaque_ke::ServerLogin;
 use rand_core::CryptoRngCore;
@@ -19,7 +21,7 @@ use super::opaque::{
 use super::requests::{Method, Open, OpenedResult, Request};
 use super::row::SessionRow;
 use super::sealed::{Closed, Epoch};
-use super::server_session::ServerSession;
+use super::server_session::{ServerSession, SessionMark};
 use super::set_up::{self, LoginStart, RegisterStart, RegisterUpload};
 use super::status::SetUpError;
 
@@ -247,9 +249,11 @@ impl AwaitFinish {
         Ok(Opening {
             open,
             kind: self.kind,
-            id,
-            resume: keys.resume,
-            session,
+            draft: Draft {
+                id,
+                secret: keys.resume,
+            },
+            session: Unopened::logged_in(session),
         })
     }
 }
@@ -260,36 +264,91 @@ pub struct Opening {
     pub open: Open,
     /// What it is for.
     pub kind: SessionKind,
-    id: SessionId,
-    resume: Secret<32>,
-    session: ServerSession,
+    /// What its row is made of.
+    pub draft: Draft,
+    /// The session.
+    pub session: Unopened,
 }
 
 impl Opening {
+    /// The frame with `opened`, to be sent when the login and the row are durable.
+    ///
+    /// # Errors
+    /// The session is closed; it was not.
+    pub fn opened(
+        self,
+        result: &OpenedResult,
+        now_ms: u64,
+    ) -> Result<(ServerSession, SessionRow, Vec<u8>), Closed> {
+        let (session, frame) = self.session.opened(result)?;
+        Ok((session, self.draft.row(now_ms), frame))
+    }
+}
+
+/// A session's row before its transaction, which knows the time.
+pub struct Draft {
+    id: SessionId,
+    secret: Secret<32>,
+}
+
+impl Draft {
     /// The session's id.
     #[must_use]
     pub fn id(&self) -> SessionId {
         self.id
     }
 
-    /// The frame with `opened`, to be sent when the login and `row` are durable.
+    /// The row.
+    #[must_use]
+    pub fn row(self, now_ms: u64) -> SessionRow {
+        SessionRow::of_login(self.id, self.secret, now_ms)
+    }
+}
+
+/// A session whose `opened` is not sealed yet: it tells what the transaction gave.
+pub struct Unopened {
+    session: ServerSession,
+    kind: FrameType,
+    /// What stands before the sealed part: in frame 31, what the server drew.
+    head: Vec<u8>,
+}
+
+impl Unopened {
+    fn logged_in(session: ServerSession) -> Self {
+        Self {
+            session,
+            kind: FrameType::Sealed,
+            head: Vec::new(),
+        }
+    }
+
+    pub(super) fn resumed(session: ServerSession, drawn: Vec<u8>) -> Self {
+        Self {
+            session,
+            kind: FrameType::Resumed,
+            head: drawn,
+        }
+    }
+
+    /// See [`ServerSession::mark`].
+    #[must_use]
+    pub fn mark(&self) -> Arc<SessionMark> {
+        self.session.mark()
+    }
+
+    /// The session, and the frame that opens it at the client.
     ///
     /// # Errors
     /// The session is closed; it was not.
-    pub fn opened(
-        mut self,
-        result: &OpenedResult,
-        now_ms: u64,
-    ) -> Result<(ServerSession, SessionRow, Vec<u8>), Closed> {
-        let body = self.session.seal_opened(result)?;
+    pub fn opened(mut self, result: &OpenedResult) -> Result<(ServerSession, Vec<u8>), Closed> {
+        let sealed = self.session.seal_opened(result)?;
         let frame = Frame {
-            kind: FrameType::Sealed,
+            kind: self.kind,
             handle: self.session.handle(),
-            body: &body,
+            body: &self.head,
         };
-        let frame = frame.encode();
-        let row = SessionRow::of_login(self.id, self.resume, now_ms);
-        Ok((self.session, row, frame))
+        let frame = frame.encode_parts(&[&sealed]);
+        Ok((self.session, frame))
     }
 }
 

@@ -40,8 +40,12 @@ fn answer(
     tried: &Tried,
     rng: &mut ChaCha20Rng,
 ) -> Result<(ServerSession, Vec<u8>), Status> {
-    match row.judge(tried.resume.clone(), tried.place, NOW, &LIMITS) {
-        Verdict::Resume(resumption) => Ok(resumption.answer(row, &opened(), NOW, rng).unwrap()),
+    match row.judge(&tried.resume, &tried.place, NOW, &LIMITS) {
+        Verdict::Resume(resumption) => {
+            let (turn, unopened) = resumption.draw(rng).unwrap();
+            assert_eq!(turn.apply(row, NOW, &LIMITS), Turned::On);
+            Ok(unopened.opened(&opened()).unwrap())
+        }
         Verdict::Theft => Err(Status::Conflict),
         Verdict::Refuse(status) => Err(status),
     }
@@ -108,14 +112,14 @@ fn a_session_goes_on_until_an_old_secret_is_used() {
     assert!(row.confirmed);
 
     // Now a valid proof for the last generation is theft.
-    let verdict = row.judge(thiefs, again.place, NOW, &LIMITS);
+    let verdict = row.judge(&thiefs, &again.place, NOW, &LIMITS);
     assert!(matches!(verdict, Verdict::Theft));
     // And one for this generation goes on.
     let tried = try_resume(&server, client.into_ticket(), &mut rng);
     assert!(answer(&mut row, &tried, &mut rng).is_ok());
     assert_eq!(row.generation, 3);
     // The generation before the last is only an invalid proof.
-    let verdict = row.judge(lost.resume, lost.place, NOW, &LIMITS);
+    let verdict = row.judge(&lost.resume, &lost.place, NOW, &LIMITS);
     assert!(matches!(verdict, Verdict::Refuse(Status::LoginRequired)));
 
     what_is_altered_changes_nothing(&server, &mut rng, row);
@@ -144,7 +148,7 @@ fn what_is_altered_changes_nothing(server: &Server, rng: &mut ChaCha20Rng, row: 
     assert!(stored.secret.ct_eq(&copy().secret) && stored.former.is_none());
     // Another connection's hellos.
     tried.place = try_resume(server, tried.client.into_ticket(), rng).place;
-    let verdict = stored.judge(tried.resume, tried.place, NOW, &LIMITS);
+    let verdict = stored.judge(&tried.resume, &tried.place, NOW, &LIMITS);
     assert!(matches!(verdict, Verdict::Refuse(Status::LoginRequired)));
 }
 
@@ -162,7 +166,7 @@ fn no_bit_of_a_resumption_can_be_changed() {
             let Ok(resume) = Resume::decode(&altered) else {
                 continue;
             };
-            let verdict = row.judge(resume, tried.place, NOW, &LIMITS);
+            let verdict = row.judge(&resume, &tried.place, NOW, &LIMITS);
             let is_refused = matches!(
                 verdict,
                 Verdict::Refuse(Status::LoginRequired | Status::Binding)
@@ -176,17 +180,17 @@ fn no_bit_of_a_resumption_can_be_changed() {
         (NOW - 1_000, true),
     ];
     for (now_ms, is_good) in ends {
-        let verdict = row.judge(tried.resume.clone(), tried.place, now_ms, &LIMITS);
+        let verdict = row.judge(&tried.resume, &tried.place, now_ms, &LIMITS);
         assert_eq!(matches!(verdict, Verdict::Resume(_)), is_good, "{now_ms}");
     }
     row.last_ms = NOW + 43_199_999;
-    let verdict = row.judge(tried.resume.clone(), tried.place, NOW + 43_200_000, &LIMITS);
+    let verdict = row.judge(&tried.resume, &tried.place, NOW + 43_200_000, &LIMITS);
     assert!(matches!(verdict, Verdict::Refuse(Status::LoginRequired)));
     row.last_ms = NOW;
 
     let mut unbound = tried.place;
     unbound.exporter = None;
-    let verdict = row.judge(tried.resume.clone(), unbound, NOW, &LIMITS);
+    let verdict = row.judge(&tried.resume, &unbound, NOW, &LIMITS);
     assert!(matches!(verdict, Verdict::Refuse(Status::Binding)));
 
     // Frame 31, altered: the client keeps its ticket.

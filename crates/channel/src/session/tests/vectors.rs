@@ -19,7 +19,7 @@ use crate::session::keys::{Direction, SessionKeys, ToClient, ToServer, TrafficSe
 use crate::session::opaque::{Profile, Suite1};
 use crate::session::requests::{Answer, Method, OpenedResult};
 use crate::session::resume::Ticket;
-use crate::session::row::{SessionRow, Verdict};
+use crate::session::row::{SessionRow, Turned, Verdict};
 use crate::session::sealed::{Direct, Epoch, Label, Sub};
 use crate::session::server::Place;
 use crate::session::set_up::{Resume, decode_response, encode_response};
@@ -206,15 +206,16 @@ fn a_resumption_is_as_the_vectors_say() {
     let resume = Resume::decode(Frame::decode(&frame_30[4..]).unwrap().body).unwrap();
     let transcript = resume.claim.transcript(&hellos, &server, &binding);
     assert_eq!(transcript, *bytes(case, "transcript"));
-    let Verdict::Resume(resumption) = row.judge(resume, place, 0, &Limits::DEFAULT) else {
+    let Verdict::Resume(resumption) = row.judge(&resume, &place, 0, &Limits::DEFAULT) else {
         panic!("refused");
     };
     let answer = Answer::decode(Method::Open, &bytes(&vectors["answers"][1], "plain"));
     let opened = OpenedResult::decode(answer.unwrap().result.unwrap().expose());
     let mut rng = drawn("server_scalar", "server_nonce");
-    let (session, frame_31) = resumption
-        .answer(&mut row, &opened.unwrap(), 0, &mut rng)
-        .unwrap();
+    let (turn, unopened) = resumption.draw(&mut rng).unwrap();
+    let turned = turn.apply(&mut row, 0, &Limits::DEFAULT);
+    assert_eq!(turned, Turned::On);
+    let (session, frame_31) = unopened.opened(&opened.unwrap()).unwrap();
     assert_eq!(frame_31, bytes(case, "frame_31"));
     assert_eq!(*row.secret.expose(), *bytes(case, "resume"));
     assert!(session.is_of(&row));
