@@ -10,20 +10,24 @@
 //! | `openssh-key-v1` (OpenSSH PROTOCOL.key) | [`openssh`], [`cipher`], [`fields`] |
 //! | PKCS#8, plain and PBES2 (RFC 5958, RFC 8018) | [`pkcs8`], [`der`], [`cipher`] |
 //! | PKCS#1 and SEC 1 as PEM (RFC 8017, RFC 5915) | [`pkcs8`], [`der`] |
+//! | keys on secp256k1, which are kept and sign nothing here | [`secp256k1`], [`der`] |
 
 mod cipher;
 pub(crate) mod der;
 mod fields;
+pub(crate) mod oid;
 mod openssh;
 mod pem;
 mod pkcs8;
 mod remainder;
+mod secp256k1;
 
 use keystead_core::SecretBytes;
 
 use crate::wire::{Malformed, Reader};
 use crate::{SigningError, SigningKey};
 pub(crate) use pkcs8::{rsa_of_pkcs1, rsa_of_pkcs8};
+pub(crate) use secp256k1::secp256k1_of_file;
 
 /// A key that came in, and what came with it.
 pub struct Imported {

@@ -10,6 +10,7 @@ use super::der::{
     OCTET_STRING,
 };
 use super::fields::{check_rsa, scalar};
+use super::oid::{EC_PUBLIC_KEY, ED25519, NIST_P256, NIST_P384, NIST_P521, RSA_ENCRYPTION};
 use super::{ImportError, printable};
 use crate::signing::rsa::{self, Numbers};
 use crate::{PublicKey, SigningKey};
@@ -215,19 +216,6 @@ pub(super) fn identifier_text(identifier: &[u8]) -> String {
     }
     printable(text.as_bytes())
 }
-
-/// 1.2.840.113549.1.1.1 (RFC 8017 appendix C).
-const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
-/// 1.2.840.10045.2.1 (RFC 5480 section 2.1.1).
-const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
-/// 1.3.101.112 (RFC 8410 section 3).
-const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
-/// 1.2.840.10045.3.1.7 (RFC 5480 section 2.1.1.1).
-const NIST_P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
-/// 1.3.132.0.34.
-const NIST_P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
-/// 1.3.132.0.35.
-const NIST_P521: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x23];
 
 /// 32 bytes of an identifier are shown: none of a standard is longer.
 const IDENTIFIER_BYTES_MAX: usize = 32;

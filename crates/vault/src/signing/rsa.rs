@@ -60,7 +60,8 @@ impl<'a> Numbers<'a> {
         })
     }
 
-    fn unpack(private: &'a [u8]) -> Option<Self> {
+    /// Takes apart what [`Numbers::pack`] packed.
+    pub(crate) fn unpack(private: &'a [u8]) -> Option<Self> {
         let mut reader = Reader::new(private);
         let numbers = Self {
             d: reader.string().ok()?,
