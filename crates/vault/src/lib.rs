@@ -11,7 +11,7 @@
 //! | [`StoreKey`] | what opens the keys of a store | header, under the passphrase |
 //! | [`ApprovalKey`] | a key that approves for one key server | [`SealedApprovalKey`], under the store key |
 //! | [`ReceiptKey`] | a channel key: signs a pairing's receipts | as its owner's other channel keys |
-| [`LogKey`] | a channel key: signs the head of a key server's log | as the server's other rows |
+//! | [`LogKey`] | a channel key: signs the head of a key server's log | as the server's other rows |
 
 mod approval;
 pub mod client;
