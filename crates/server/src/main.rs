@@ -1,7 +1,7 @@
-//! `keystead-server`.
+//! The `keystead-server` program.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    keystead_server::program::run()
 }

@@ -78,14 +78,22 @@ impl Metrics {
         let seconds = || Histogram::new(exponential_buckets(SHORTEST_S, 2.0, BUCKETS));
         let metrics = Self {
             connections: gauge(&mut registry, "connections", "Connections that are open"),
-            half_open: gauge(&mut registry, "half_open", "Handshakes that wait for a client"),
+            half_open: gauge(
+                &mut registry,
+                "half_open",
+                "Handshakes that wait for a client",
+            ),
             sessions: gauge(&mut registry, "sessions", "Sessions that are open here"),
             turned_away: Family::default(),
             requests: Family::default(),
             set_ups: Family::default(),
             request_seconds: seconds(),
             commits: counter(&mut registry, "commits", "Transactions"),
-            acts: counter(&mut registry, "acts", "Requests whose transaction was committed"),
+            acts: counter(
+                &mut registry,
+                "acts",
+                "Requests whose transaction was committed",
+            ),
             commits_failed: counter(&mut registry, "commits_failed", "Transactions that failed"),
             commit_seconds: seconds(),
             log_size: gauge(&mut registry, "log_size", "Entries in the log"),
@@ -189,7 +197,10 @@ mod tests {
             "keystead_server_turned_away_total{reason=\"too many connections\"} 1",
             "keystead_server_commit_seconds_count 1",
         ] {
-            assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
+            assert!(
+                text.lines().any(|it| it == line),
+                "{line} is not in\n{text}"
+            );
         }
         assert!(text.ends_with("# EOF\n"));
     }

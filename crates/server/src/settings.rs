@@ -88,6 +88,8 @@ pub struct Tls {
     /// The private authority that `init` made: sent along, and it renews the leaf. Left out
     /// where certificates come from elsewhere.
     pub authority: Option<PathBuf>,
+    /// For which names and addresses the private authority signs.
+    pub names: Vec<String>,
     /// Authorities of client certificates, PEM; left out: none is asked for.
     pub client_authorities: Option<PathBuf>,
     /// Whether a client without a certificate is turned away.
@@ -360,9 +362,10 @@ impl Default for Settings {
 impl Default for Tls {
     fn default() -> Self {
         Self {
-            certificate: PathBuf::from("tls/server.pem"),
-            key: PathBuf::from("tls/server.key"),
+            certificate: PathBuf::from("server.pem"),
+            key: PathBuf::from("server.key"),
             authority: None,
+            names: Vec::new(),
             client_authorities: None,
             client_certificate: ClientCertificate::default(),
         }

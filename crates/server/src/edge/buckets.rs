@@ -142,11 +142,7 @@ impl Rates {
 }
 
 fn prefix(address: Ipv6Addr) -> [u8; 7] {
-    address
-        .octets()
-        .first_chunk()
-        .copied()
-        .unwrap_or_default()
+    address.octets().first_chunk().copied().unwrap_or_default()
 }
 
 /// 65,536 sources whose buckets are not full: 4 MiB. Beyond it newcomers wait.
@@ -226,10 +222,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_comes_back() {
-        let rates = Rates {
-            in_all: 0,
-            ..RATES
-        };
+        let rates = Rates { in_all: 0, ..RATES };
         let buckets = Buckets::new(rates);
         let source = |number: u32| IpAddr::V4(Ipv4Addr::from(number));
         for number in 0..65_536 {

@@ -53,10 +53,7 @@ fn what_is_set_is_taken() {
 
 #[test]
 fn a_mistake_is_named_with_its_line() {
-    wrong(
-        "\n[sessions]\nidle_s = 0\n",
-        ":3: 0 is not from 1 to 86400",
-    );
+    wrong("\n[sessions]\nidle_s = 0\n", ":3: 0 is not from 1 to 86400");
     wrong(
         "[secrets]\nvalue_bytes_max = 65537",
         ":2: 65537 is not from 1 to 65536",
