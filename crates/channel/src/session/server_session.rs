@@ -17,6 +17,7 @@ use super::requests::{Answer, Method, OpenedResult, Request};
 use super::row::SessionRow;
 use super::sealed::{Closed, Direct, Epoch, Label, Opened, Plain, Sub};
 use super::status::Status;
+use crate::wire::Fault;
 
 /// An open session.
 pub struct ServerSession {
@@ -161,7 +162,8 @@ impl ServerSession {
         if !fits {
             return Err(Status::Method);
         }
-        Request::decode(method, opened.plain.bytes()).map_err(|_| Status::Malformed)
+        let read = Request::decode(method, opened.plain.bytes());
+        read.map_err(|fault| status_of(method, &fault))
     }
 
     pub(super) fn open_first(&mut self, body: &[u8]) -> Result<Opened, Closed> {
@@ -190,6 +192,16 @@ impl ServerSession {
     fn close(&mut self) {
         self.to_server.close();
         self.to_client.close();
+    }
+}
+
+/// A value or a label that is longer than any may be is told from a malformed request.
+fn status_of(method: Method, fault: &Fault) -> Status {
+    let has_value = matches!(method, Method::Put | Method::Import);
+    if has_value && matches!(fault, Fault::StringLength(_)) {
+        Status::TooLarge
+    } else {
+        Status::Malformed
     }
 }
 

@@ -3,7 +3,7 @@
 use keystead_channel::session::requests::{Answer, Request};
 use keystead_channel::session::{
     Binding, BindingKind, ClientSession, Limits, NotResumed, Place, RequestId, Resume, ResumeSent,
-    ServerSession, SessionRow, SetUpError, Status, Ticket, Verdict,
+    ServerSession, SessionRow, SetUpError, Status, Ticket, Turned, Verdict,
 };
 use keystead_core::Secret;
 use rand_chacha::ChaCha20Rng;
