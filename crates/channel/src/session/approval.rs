@@ -6,7 +6,7 @@
 //! whose body is no request that can be approved, is read by nobody.
 
 use super::fields::{self, Octets, Value, message};
-use super::ids::{KeyId, ServerId, SessionId, UserId, request_hash, sha256};
+use super::ids::{ServerId, SessionId, UserId, request_hash, sha256};
 use super::requests::{APPROVAL_BYTES_MAX, Label, Method, PUBLIC_KEY_BYTES_MAX, Request};
 use crate::wire::{Fault, Reader, Writer};
 
@@ -61,17 +61,6 @@ impl Approval {
             return Err(Fault::Misplaced(METHOD_KEY));
         }
         Ok((approval, request))
-    }
-
-    /// The key that the request names; none where it is about the account's approvers.
-    #[must_use]
-    pub fn key_of(request: &Request) -> Option<KeyId> {
-        match request {
-            Request::Retrieve(asked) => Some(asked.key),
-            Request::Sign(asked) => Some(asked.key),
-            Request::Policy(asked) => Some(asked.key),
-            _ => None,
-        }
     }
 }
 

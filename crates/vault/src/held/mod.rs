@@ -32,6 +32,8 @@ use keystead_core::SecretBytes;
 use keystead_sodium::memory;
 use rand_core::CryptoRngCore;
 
+use crate::PublicKey;
+
 /// A key or secret that a server holds.
 pub struct HeldKey {
     kind: Kind,
@@ -121,6 +123,23 @@ impl HeldKey {
     #[must_use]
     pub fn public_key(&self) -> Option<&[u8]> {
         (self.kind != Kind::Arbitrary).then_some(self.public.as_slice())
+    }
+
+    /// The public half as SSH writes it; none for secp256k1, which SSH does not have.
+    ///
+    /// # Errors
+    /// [`HeldError::Broken`]: the halves are not what [`HeldKey::import`] makes.
+    pub fn ssh_blob(&self) -> Result<Option<Vec<u8>>, HeldError> {
+        let public = match self.kind {
+            Kind::Arbitrary | Kind::Secp256k1 => return Ok(None),
+            Kind::Ed25519 => self.public.as_slice().try_into().map(PublicKey::Ed25519),
+            Kind::P256 => self.public.as_slice().try_into().map(PublicKey::EcdsaP256),
+            Kind::Rsa => Ok(rsa::public_numbers(self.private.expose())?),
+        };
+        match public {
+            Ok(public) => Ok(Some(public.to_blob())),
+            Err(_) => Err(HeldError::Broken),
+        }
     }
 
     /// The private half: for the seal at rest, and for the export to its owner.

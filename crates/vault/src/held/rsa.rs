@@ -44,6 +44,15 @@ pub(super) fn public_of(encoding: &[u8]) -> Result<Vec<u8>, HeldError> {
     Ok(public_der(n, e))
 }
 
+/// The public half of a key that was checked when it came.
+pub(super) fn public_numbers(encoding: &[u8]) -> Result<PublicKey, HeldError> {
+    let numbers = numbers(encoding).ok_or(HeldError::Broken)?;
+    Ok(PublicKey::Rsa {
+        e: numbers.e.to_vec(),
+        n: numbers.n.to_vec(),
+    })
+}
+
 pub(super) fn sign(encoding: &[u8], hash: Hash, digest: &[u8]) -> Result<Vec<u8>, HeldError> {
     let hash = match hash {
         Hash::Sha256 => sign::RsaHash::Sha256,
