@@ -18,7 +18,7 @@ pub(crate) enum Profile {
 /// Builds the programs and tells the folder that they are in. Cargo shows what
 /// it compiles meanwhile.
 pub(crate) fn build(root: &Path, profile: Profile) -> Result<PathBuf> {
-    step("Building keystead, keystead-authenticator and keystead-relay.");
+    step("Building keystead and the programs beside it.");
     let mut cargo = Program::cargo(root).args(["build", "--locked", "--bins"]);
     for package in PACKAGES {
         cargo = cargo.args(["--package", package]);
@@ -35,4 +35,10 @@ pub(crate) fn build(root: &Path, profile: Profile) -> Result<PathBuf> {
 }
 
 /// Packages with a program.
-const PACKAGES: [&str; 3] = ["keystead-cli", "keystead-authenticator", "keystead-relay"];
+const PACKAGES: [&str; 5] = [
+    "keystead-cli",
+    "keystead-authenticator",
+    "keystead-relay",
+    "keystead-server",
+    "keystead-custody",
+];

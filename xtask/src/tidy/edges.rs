@@ -130,7 +130,7 @@ const RULES: &[Rule] = &[
             "keystead-keeper",
             "keystead-daemon",
         ],
-        never_reaches: &[VAULT],
+        never_reaches: &[VAULT, SERVER, &["keystead-custody"]],
     },
     Rule {
         package: "keystead-authenticator",
@@ -150,6 +150,30 @@ const RULES: &[Rule] = &[
         never_reaches: &[CIPHERS, VAULT],
     },
     Rule {
+        package: "keystead-server",
+        uses: &[
+            "keystead-core",
+            "keystead-sodium",
+            "keystead-formats",
+            "keystead-channel",
+            "keystead-vault",
+            "keystead-daemon",
+        ],
+        never_reaches: &[CLIENTS],
+    },
+    Rule {
+        package: "keystead-custody",
+        uses: &[
+            "keystead-core",
+            "keystead-formats",
+            "keystead-channel",
+            "keystead-vault",
+            "keystead-keeper",
+            "keystead-daemon",
+        ],
+        never_reaches: &[SERVER, &["keystead-agent", "keystead-cli"]],
+    },
+    Rule {
         package: "keystead-cli",
         uses: &[
             "keystead-core",
@@ -158,7 +182,7 @@ const RULES: &[Rule] = &[
             "keystead-agent",
             "keystead-daemon",
         ],
-        never_reaches: &[VAULT],
+        never_reaches: &[VAULT, SERVER, &["keystead-custody"]],
     },
     Rule {
         package: "keystead-fuzz-targets",
@@ -170,6 +194,7 @@ const RULES: &[Rule] = &[
             "keystead-daemon",
             "keystead-keeper",
             "keystead-authenticator",
+            "keystead-server",
         ],
         never_reaches: &[],
     },
@@ -195,6 +220,19 @@ const VAULT: &[&str] = &[
     "k256",
     "rsa",
     "ssh-agent-lib",
+];
+
+/// The key server, and what keeps its rows.
+const SERVER: &[&str] = &["keystead-server", "rusqlite", "tokio-postgres"];
+
+/// What a key server serves: it calls nobody.
+const CLIENTS: &[&str] = &[
+    "keystead-transport",
+    "keystead-keeper",
+    "keystead-agent",
+    "keystead-authenticator",
+    "keystead-custody",
+    "keystead-cli",
 ];
 
 /// I/O, tasks, clocks and the system's randomness, kept out of deciding code. `rand`
