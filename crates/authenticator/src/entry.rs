@@ -48,6 +48,12 @@ pub struct Entry {
     /// The key's fingerprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
+    /// What the key server is called here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// Hex of the server's id and of the nonce whose act was approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_nonce: Option<String>,
     /// The account at the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
@@ -125,6 +131,7 @@ impl Entry {
             &mut self.reason,
             &mut self.workstation,
             &mut self.key,
+            &mut self.server,
             &mut self.user,
             &mut self.host,
             &mut self.host_key,

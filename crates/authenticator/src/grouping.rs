@@ -67,7 +67,10 @@ impl Group {
             | Asked::MakeKey(_)
             | Asked::Import(_)
             | Asked::Remove(_)
-            | Asked::Hosts(_) => return None,
+            | Asked::Hosts(_)
+            | Asked::Server(_)
+            | Asked::MakeApproval(_)
+            | Asked::OpenLocal(_) => return None,
         };
         let shared = match intent {
             Some(intent) => Shared::Intent(intent.id),

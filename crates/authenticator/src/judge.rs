@@ -5,6 +5,7 @@
 //! never passed over.
 
 mod content;
+mod key_server;
 
 use keystead_core::{Algorithm, Constraints, Evidence, KeyEntry, Outcome, Purpose, SignRequest};
 use keystead_formats::ssh::constraint::{Destinations, Forbidden, Path};
@@ -14,6 +15,8 @@ use keystead_formats::ssh::{PublicKey, SessionBind, ToBeSigned};
 use crate::namespaces::Namespaces;
 use crate::pins::{Known, Pins};
 use crate::show::Safe;
+pub use key_server::{Judged, ServerRules, judge_approval, read_approval};
+
 use crate::words::{Asked, Bound, Called, Certify, Destination, Hop, Login, NotProved, Origin};
 
 /// An answer that no person is asked for.

@@ -6,6 +6,7 @@
 
 mod certify;
 mod custody;
+mod key_server;
 mod login;
 mod origin;
 mod sign;
@@ -17,6 +18,7 @@ use crate::show::{Safe, clip};
 
 pub use certify::Certify;
 pub use custody::{Import, MakeKey, Remove};
+pub use key_server::{Conditions, Deed, HeldKey, MakeApproval, OpenLocal, ServerAct};
 pub use login::{Bound, Called, Destination, Hop, Login, NotProved};
 pub use origin::Origin;
 pub use sign::{Content, GitForm, Sign};
@@ -38,6 +40,12 @@ pub enum Asked {
     Remove(Remove),
     /// The list of hosts where keys were used: how many it has.
     Hosts(usize),
+    /// An act that a key server wants approved.
+    Server(ServerAct),
+    /// The key that approves for a key server.
+    MakeApproval(MakeApproval),
+    /// Local copies of secrets.
+    OpenLocal(OpenLocal),
 }
 
 /// One line that a person reads.
@@ -75,6 +83,9 @@ impl Asked {
                 "Send",
                 format!("the list of {count} hosts and accounts where keys were used"),
             )],
+            Self::Server(act) => act.rows(),
+            Self::MakeApproval(make) => make.rows(),
+            Self::OpenLocal(open) => open.rows(),
         }
     }
 
@@ -89,6 +100,9 @@ impl Asked {
             Self::Import(import) => import.line(),
             Self::Remove(remove) => remove.line(),
             Self::Hosts(count) => format!("the list of {count} hosts"),
+            Self::Server(act) => act.line(),
+            Self::MakeApproval(make) => make.line(),
+            Self::OpenLocal(open) => open.line(),
         }
     }
 
@@ -113,7 +127,13 @@ impl Asked {
             Self::Sign(sign) if sign.git_form().is_some() => Some(Purpose::GitCommit),
             Self::Sign(_) => Some(Purpose::SshSig),
             Self::Certify(_) => Some(Purpose::SshCertificate),
-            Self::MakeKey(_) | Self::Import(_) | Self::Remove(_) | Self::Hosts(_) => None,
+            Self::MakeKey(_)
+            | Self::Import(_)
+            | Self::Remove(_)
+            | Self::Hosts(_)
+            | Self::Server(_)
+            | Self::MakeApproval(_)
+            | Self::OpenLocal(_) => None,
         }
     }
 
@@ -124,7 +144,13 @@ impl Asked {
             Self::Login(login) => Some(&login.origin),
             Self::Sign(sign) => Some(&sign.origin),
             Self::Certify(certify) => Some(&certify.origin),
-            Self::MakeKey(_) | Self::Import(_) | Self::Remove(_) | Self::Hosts(_) => None,
+            Self::MakeKey(_)
+            | Self::Import(_)
+            | Self::Remove(_)
+            | Self::Hosts(_)
+            | Self::Server(_)
+            | Self::MakeApproval(_)
+            | Self::OpenLocal(_) => None,
         }
     }
 
@@ -144,7 +170,9 @@ impl Asked {
                 entry.key = Some(import.name.to_string());
                 entry.fingerprint = Some(import.fingerprint.clone());
             }
-            Self::Remove(_) | Self::Hosts(_) => {}
+            Self::Server(act) => act.describe(entry),
+            Self::MakeApproval(make) => make.describe(entry),
+            Self::Remove(_) | Self::Hosts(_) | Self::OpenLocal(_) => {}
         }
     }
 

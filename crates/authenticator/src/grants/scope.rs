@@ -85,7 +85,11 @@ impl Scope {
             | Asked::MakeKey(_)
             | Asked::Import(_)
             | Asked::Remove(_)
-            | Asked::Hosts(_) => None,
+            | Asked::Hosts(_)
+            // What a server wants approved is approved once, by its nonce.
+            | Asked::Server(_)
+            | Asked::MakeApproval(_)
+            | Asked::OpenLocal(_) => None,
         }
     }
 
@@ -127,7 +131,8 @@ pub enum Blocked {
     Certificates,
     /// Another kind of request, by its word.
     Kind {
-        /// `make-key`, `import`, `remove`, `hosts`.
+        /// `make-key`, `import`, `remove`, `hosts`, `make-approval-key`, `open-local`;
+        /// `approve-server` with the server's id behind it.
         kind: String,
     },
 }
@@ -155,6 +160,9 @@ impl Blocked {
             Asked::Import(_) => kind("import"),
             Asked::Remove(_) => kind("remove"),
             Asked::Hosts(_) => kind("hosts"),
+            Asked::Server(act) => kind(&format!("approve-server {}", act.server_id)),
+            Asked::MakeApproval(_) => kind("make-approval-key"),
+            Asked::OpenLocal(_) => kind("open-local"),
         }
     }
 }
@@ -190,7 +198,10 @@ fn words_for(asked: &Asked, host: impl Fn(&Hop) -> String) -> String {
         | Asked::MakeKey(_)
         | Asked::Import(_)
         | Asked::Remove(_)
-        | Asked::Hosts(_) => asked.line(),
+        | Asked::Hosts(_)
+        | Asked::Server(_)
+        | Asked::MakeApproval(_)
+        | Asked::OpenLocal(_) => asked.line(),
     }
 }
 
@@ -210,6 +221,9 @@ pub fn block_words(asked: &Asked) -> String {
         Asked::Import(_) => "bringing keys".to_owned(),
         Asked::Remove(_) => "forgetting keys".to_owned(),
         Asked::Hosts(_) => "the list of hosts".to_owned(),
+        Asked::Server(act) => format!("what the key server {} asks", act.server),
+        Asked::MakeApproval(_) => "making approval keys".to_owned(),
+        Asked::OpenLocal(_) => "opening local copies".to_owned(),
     }
 }
 

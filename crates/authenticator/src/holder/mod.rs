@@ -14,6 +14,7 @@
 //! | `questions`, `answers` | what a person is asked, until when, and what an answer does |
 //! | `work` | what is done once it is approved |
 //! | `custody`, `hosts`, `granted` | keys that come and go; names of hosts; lists |
+//! | `key_server` | what a key server wants approved; keys for it; local copies |
 //! | `pairing`, `confirm` | an offer that is being answered; what is stored in the end |
 //! | `commands`, `key_commands` | what a command at this machine does |
 
@@ -27,6 +28,7 @@ mod granted;
 mod hosts;
 mod judging;
 mod key_commands;
+mod key_server;
 mod lifetimes;
 mod mailboxes;
 mod pairing;
@@ -58,6 +60,7 @@ use crate::question::QuestionId;
 use channels::Channels;
 pub use commands::key_line;
 pub use event::{Action, Caller, Decide, Event};
+use key_server::Spent;
 use lifetimes::Lifetimes;
 use mailboxes::Inboxes;
 use pairing::Attempt;
@@ -82,6 +85,7 @@ pub struct Holder {
     grants: Grants,
     quiet: Quiet,
     lifetimes: Lifetimes,
+    spent: Spent,
     /// The next link that we dial; below those that are accepted.
     link_next: u64,
     listening: Vec<Address<SocketAddr>>,
@@ -144,7 +148,9 @@ impl Holder {
             .map(|it| (it.id(), Peer::new(it)))
             .collect();
         let mut grants = Grants::load(now, io.disk)?;
+        let mut spent = Spent::default();
         for entry in &opened.entries {
+            spent.recall(entry);
             grants.recall(entry);
             if let Some(peer) = entry.pairing_id().and_then(|id| peers.get_mut(&id)) {
                 peer.recall(entry, now);
@@ -167,6 +173,7 @@ impl Holder {
             grants,
             quiet: Quiet::default(),
             lifetimes: Lifetimes::default(),
+            spent,
             link_next: 0,
             listening: Vec::new(),
             relays_away: BTreeSet::new(),

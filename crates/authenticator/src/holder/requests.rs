@@ -145,6 +145,15 @@ impl Holder {
             }
             (Stage::Paired, RequestBody::Import(import)) => self.on_import(ticket, import, step),
             (Stage::Paired, RequestBody::Remove { keys }) => self.on_remove(ticket, keys, step),
+            (Stage::Paired, RequestBody::ApproveServer(asked)) => {
+                self.on_approve_server(ticket, asked, step);
+            }
+            (Stage::Paired, RequestBody::MakeApprovalKey(asked)) => {
+                self.on_make_approval(ticket, asked, step);
+            }
+            (Stage::Paired, RequestBody::OpenLocal(asked)) => {
+                self.on_open_local(ticket, asked, step);
+            }
             (Stage::Paired, RequestBody::Unpair) => self.on_unpair(&ticket, step),
             (Stage::Paired, RequestBody::Me { .. } | RequestBody::Confirm { .. }) => {
                 self.refuse(
@@ -170,6 +179,9 @@ impl Holder {
                 | RequestBody::Import(_)
                 | RequestBody::Remove { .. }
                 | RequestBody::Hosts
+                | RequestBody::ApproveServer(_)
+                | RequestBody::MakeApprovalKey(_)
+                | RequestBody::OpenLocal(_)
         );
         let unused = self.peers.get_mut(peer).filter(|it| !it.stored.used);
         if let Some(peer) = unused.filter(|_| is_use) {

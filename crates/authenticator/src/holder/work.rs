@@ -3,8 +3,9 @@
 //! **Invariant**: what is done is logged before its answer leaves; where it cannot be logged it
 //! is answered `busy`, and a name that was pinned to another key meanwhile is never signed for.
 
-use keystead_core::{KeyId, KeyType, MakeKeyRequest, Outcome, ResponseBody};
+use keystead_core::{KeyId, KeyType, MakeKeyRequest, Name, Outcome, ResponseBody};
 
+use super::key_server::ToApprove;
 use super::questions::Pending;
 use super::standing::By;
 use super::{Holder, Step};
@@ -31,13 +32,24 @@ pub(super) enum Work {
     Remove(Vec<KeyId>),
     /// Tell at which hosts keys were used.
     Hosts,
+    /// Sign a key server's text.
+    Approve(ToApprove),
+    /// Make the key that approves for a key server.
+    MakeApproval { server_id: [u8; 16], server: Name },
+    /// Give the key of local copies.
+    OpenLocal { salt: [u8; 32] },
 }
 
 impl Work {
     /// Whether it needs an open store.
     pub(super) const fn needs_keys(&self) -> bool {
         match self {
-            Self::Sign { .. } | Self::MakeKey(..) | Self::Import(_) => true,
+            Self::Sign { .. }
+            | Self::MakeKey(..)
+            | Self::Import(_)
+            | Self::Approve(_)
+            | Self::MakeApproval { .. }
+            | Self::OpenLocal { .. } => true,
             Self::Remove(_) | Self::Hosts => false,
         }
     }
@@ -49,6 +61,13 @@ enum Undone {
     Busy,
     /// Answered with this, and logged.
     No(No),
+}
+
+impl Undone {
+    /// None is `busy`.
+    fn of(no: Option<No>) -> Self {
+        no.map_or(Self::Busy, Self::No)
+    }
 }
 
 impl Holder {
@@ -147,6 +166,13 @@ impl Holder {
                 .hosts(step)
                 .map(ResponseBody::Hosts)
                 .ok_or(Undone::Busy),
+            Work::Approve(to_approve) => self.approve_text(to_approve, step).map_err(Undone::of),
+            Work::MakeApproval { server_id, server } => self
+                .keys
+                .make_approval(*server_id, server, step.io.rng, step.io.disk)
+                .map(|it| ResponseBody::ApprovalKey(it.public))
+                .map_err(refused),
+            Work::OpenLocal { salt } => self.local_key(&peer, salt).ok_or(Undone::Busy),
         }
     }
 
@@ -170,6 +196,9 @@ impl Holder {
         };
         pending.asked.describe(&mut entry);
         entry.intent = pending.intent.as_ref().map(|it| Safe(&it.what).to_string());
+        if let Work::Approve(to_approve) = &pending.work {
+            to_approve.describe(&mut entry);
+        }
         if let Work::Sign { key, content, .. } = &pending.work {
             entry.content_sha256 = Some(to_hex(&keystead_formats::ssh::key::key_id(content).0));
             let own = self.keys.entry(key);

@@ -1,12 +1,14 @@
 //! The file of the keys.
 //!
-//! Version 1 held keys of version 1 alone; it is read, and written as version 2.
+//! Version 1 held keys of version 1 alone; it is read, and written as version 2. Version 3 has
+//! keys that approve for key servers beside them, and is written where there are any: an earlier
+//! program would lose them.
 
 use std::io;
 
 use keystead_core::Name;
 use keystead_daemon::Disk;
-use keystead_vault::SealedKey;
+use keystead_vault::{SealedApprovalKey, SealedKey};
 use serde::{Deserialize, Serialize};
 
 use crate::LoadError;
@@ -17,6 +19,7 @@ pub(super) struct Content {
     pub(super) name: Name,
     pub(super) header: Vec<u8>,
     pub(super) sealed: Vec<SealedKey>,
+    pub(super) approvals: Vec<SealedApprovalKey>,
 }
 
 /// The file.
@@ -28,6 +31,9 @@ struct KeysFile {
     store: String,
     /// Hex of each sealed key, the oldest first.
     keys: Vec<String>,
+    /// The same of those that approve for key servers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    approvals: Vec<String>,
 }
 
 pub(super) fn read(disk: &dyn Disk) -> Result<Content, LoadError> {
@@ -47,24 +53,35 @@ pub(super) fn read(disk: &dyn Disk) -> Result<Content, LoadError> {
         let key = SealedKey::decode(&bytes);
         sealed.push(key.map_err(|error| damaged(&format!("key {at}: {error}")))?);
     }
+    let mut approvals = Vec::with_capacity(file.approvals.len());
+    for (at, key) in file.approvals.iter().enumerate() {
+        let bytes = from_hex(key).ok_or_else(|| damaged("an approval key is not hex"))?;
+        let key = SealedApprovalKey::decode(&bytes);
+        approvals.push(key.map_err(|error| damaged(&format!("approval key {at}: {error}")))?);
+    }
     Ok(Content {
         name,
         header,
         sealed,
+        approvals,
     })
 }
 
 pub(super) fn write(
     name: &Name,
     header: &[u8],
-    sealed: &[SealedKey],
+    (sealed, approvals): (&[SealedKey], &[SealedApprovalKey]),
     disk: &mut dyn Disk,
 ) -> io::Result<()> {
     let file = KeysFile {
-        version: VERSION,
+        version: match approvals {
+            [] => VERSION_WITHOUT_APPROVALS,
+            _ => VERSION,
+        },
         name: name.to_string(),
         store: to_hex(header),
         keys: sealed.iter().map(|it| to_hex(&it.encode())).collect(),
+        approvals: approvals.iter().map(|it| to_hex(&it.encode())).collect(),
     };
     let mut text = serde_json::to_vec_pretty(&file).map_err(io::Error::other)?;
     text.push(b'\n');
@@ -74,5 +91,8 @@ pub(super) fn write(
 /// The keys' name in the state folder.
 pub const KEYS_FILE: &str = "keys.json";
 
-/// The version of the file that is written.
-const VERSION: u32 = 2;
+/// The last version of the file.
+const VERSION: u32 = 3;
+
+/// What it was before there were key servers, and is without.
+const VERSION_WITHOUT_APPROVALS: u32 = 2;

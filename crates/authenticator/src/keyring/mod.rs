@@ -3,6 +3,7 @@
 //! **Invariant**: a key that is not in the file is not in memory either: a new
 //! one counts only when the file is written. Locked, nothing here can sign.
 
+mod approvals;
 mod candidate;
 mod counter;
 mod error;
@@ -15,7 +16,8 @@ use keystead_core::{Constraints, KeyEntry, KeyId, KeyType, Name, PairingId, Purp
 use keystead_daemon::Disk;
 use keystead_formats::ssh::PublicKey;
 use keystead_vault::{
-    Cost, Facts, Presence, SealedKey, SignOptions, SigningError, SigningKey, StoreError, StoreKey,
+    ApprovalKey, Cost, Facts, Presence, SealedApprovalKey, SealedKey, SignOptions, SigningError,
+    SigningKey, StoreError, StoreKey,
 };
 use rand_core::CryptoRngCore;
 
@@ -24,6 +26,7 @@ use counter::Counter;
 
 pub use keystead_vault::Custody;
 
+pub use approvals::{APPROVALS_MAX, ApprovalEntry, MakeApprovalError};
 pub use candidate::{Candidate, CandidateError};
 pub use error::{ImportKeyError, MakeKeyError, SignError, UnlockError};
 pub use file::KEYS_FILE;
@@ -36,6 +39,7 @@ pub struct Keyring {
     /// Beside [`Keyring::entries`], one for one.
     sealed: Vec<SealedKey>,
     entries: Vec<KeyEntry>,
+    approvals: Vec<SealedApprovalKey>,
     open: Option<Open>,
     counter: Counter,
 }
@@ -44,6 +48,8 @@ pub struct Keyring {
 struct Open {
     store: StoreKey,
     keys: Vec<(KeyId, SigningKey)>,
+    /// Beside [`Keyring::approvals`], one for one.
+    approvals: Vec<ApprovalKey>,
 }
 
 /// What a signature depends on beside key and message.
@@ -72,12 +78,14 @@ impl Keyring {
         let open = Some(Open {
             store,
             keys: Vec::new(),
+            approvals: Vec::new(),
         });
         Ok(Self {
             name,
             header,
             sealed: Vec::new(),
             entries: Vec::new(),
+            approvals: Vec::new(),
             open,
             counter: Counter::default(),
         })
@@ -92,6 +100,7 @@ impl Keyring {
             name,
             header,
             sealed,
+            approvals,
         } = file::read(disk)?;
         let entries: Option<Vec<KeyEntry>> = sealed.iter().map(entry_of).collect();
         let entries =
@@ -101,6 +110,7 @@ impl Keyring {
             header,
             sealed,
             entries,
+            approvals,
             open: None,
             counter: Counter::load(disk)?,
         })
@@ -165,7 +175,12 @@ impl Keyring {
             })?;
             keys.push((entry.id, key));
         }
-        self.open = Some(Open { store, keys });
+        let approvals = self.open_approvals(&store)?;
+        self.open = Some(Open {
+            store,
+            keys,
+            approvals,
+        });
         Ok(())
     }
 
@@ -276,7 +291,7 @@ impl Keyring {
         }
         let kept = self.both().filter(|(entry, _)| !is_named(entry));
         let kept: Vec<SealedKey> = kept.map(|(_, sealed)| sealed.clone()).collect();
-        file::write(&self.name, &self.header, &kept, disk)?;
+        file::write(&self.name, &self.header, (&kept, &self.approvals), disk)?;
         self.sealed = kept;
         let (removed, kept) = std::mem::take(&mut self.entries)
             .into_iter()
@@ -346,7 +361,8 @@ impl Keyring {
     /// # Errors
     /// The system's.
     pub fn save(&self, disk: &mut dyn Disk) -> io::Result<()> {
-        file::write(&self.name, &self.header, &self.sealed, disk)
+        let keys = (self.sealed.as_slice(), self.approvals.as_slice());
+        file::write(&self.name, &self.header, keys, disk)
     }
 
     /// Writes a key, in the place of one with the same public half, and holds it.
@@ -361,7 +377,7 @@ impl Keyring {
         let at = at.unwrap_or(self.entries.len());
         let mut all = self.sealed.clone();
         put(&mut all, at, sealed);
-        file::write(&self.name, &self.header, &all, disk)?;
+        file::write(&self.name, &self.header, (&all, &self.approvals), disk)?;
         self.sealed = all;
         put(&mut self.entries, at, entry.clone());
         if let Some(open) = &mut self.open {

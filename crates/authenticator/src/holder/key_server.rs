@@ -1,0 +1,205 @@
+//! What a key server wants approved, the keys that approve, and local copies: kinds 13 to 15.
+//!
+//! **Invariant**: a text is approved at most once, by a person's yes alone, with the key that was
+//! made for the server that it names; its nonce is spent before the signature leaves.
+
+use std::collections::VecDeque;
+
+use keystead_channel::session::ApproverId;
+use keystead_core::{
+    ApproveServerRequest, LocalKey, MakeApprovalKeyRequest, OpenLocalRequest, Outcome, PairingId,
+    ResponseBody, ServerApproval,
+};
+
+use super::requests::Ticket;
+use super::work::Work;
+use super::{Holder, Step};
+use crate::entry::{Entry, from_hex, to_hex};
+use crate::judge::{No, ServerRules, judge_approval, read_approval};
+use crate::words::{Asked, MakeApproval, OpenLocal};
+
+/// A text that waits for the holder.
+pub(super) struct ToApprove {
+    server_id: [u8; 16],
+    nonce: [u8; 16],
+    text: Vec<u8>,
+}
+
+impl ToApprove {
+    /// What the log says of it: so a restart knows what is spent.
+    pub(super) fn describe(&self, entry: &mut Entry) {
+        entry.approved_nonce = Some(to_hex(&self.mark()));
+        entry.content_sha256 = Some(to_hex(&keystead_formats::ssh::key::key_id(&self.text).0));
+    }
+
+    fn mark(&self) -> Mark {
+        let mut mark = [0; MARK_BYTES];
+        let bytes = self.server_id.iter().chain(&self.nonce);
+        mark.iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = *from);
+        mark
+    }
+}
+
+/// A server's id and a nonce of it.
+type Mark = [u8; MARK_BYTES];
+
+/// Nonces whose act was approved, the oldest first.
+#[derive(Default)]
+pub(super) struct Spent(VecDeque<Mark>);
+
+impl Spent {
+    fn contains(&self, mark: &Mark) -> bool {
+        self.0.contains(mark)
+    }
+
+    fn add(&mut self, mark: Mark) {
+        if self.0.len() >= SPENT_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(mark);
+    }
+
+    /// Takes in what an earlier run logged.
+    pub(super) fn recall(&mut self, entry: &Entry) {
+        let bytes = entry.approved_nonce.as_deref().and_then(from_hex);
+        let mark = bytes.and_then(|it| Mark::try_from(it).ok());
+        let is_given = entry.decision == Outcome::Approve.as_str();
+        if let Some(mark) = mark.filter(|_| is_given) {
+            self.add(mark);
+        }
+    }
+}
+
+impl Holder {
+    /// Kind 13.
+    pub(super) fn on_approve_server(
+        &mut self,
+        ticket: Ticket,
+        request: ApproveServerRequest,
+        step: &mut Step<'_, '_>,
+    ) {
+        let text = request.text;
+        let (approval, read) = match read_approval(&text) {
+            Ok(read) => read,
+            Err(no) => return self.say_and_refuse(&ticket, &no, step),
+        };
+        let Some(own) = self.keys.approval(&approval.server.0) else {
+            let reason = format!("no key here approves for the server {}", approval.server);
+            return self.refuse(&ticket, Outcome::UnknownKey, &reason, step);
+        };
+        let rules = ServerRules { pins: &self.pins };
+        let judged = match judge_approval(&approval, &read, &own, rules) {
+            Ok(judged) => judged,
+            Err(no) => return self.say_and_refuse(&ticket, &no, step),
+        };
+        let to_approve = ToApprove {
+            server_id: own.server_id,
+            nonce: judged.nonce,
+            text,
+        };
+        if self.spent.contains(&to_approve.mark()) {
+            return self.refuse(&ticket, Outcome::Refuse, SPENT, step);
+        }
+        self.question(ticket, judged.asked, Work::Approve(to_approve), step);
+    }
+
+    /// Kind 14.
+    pub(super) fn on_make_approval(
+        &mut self,
+        ticket: Ticket,
+        request: MakeApprovalKeyRequest,
+        step: &mut Step<'_, '_>,
+    ) {
+        let known = self.keys.approval(&request.server_id);
+        let server = match &known {
+            Some(known) => known.server.clone(),
+            None => self.keys.name_of_server(&request.server),
+        };
+        let asked = Asked::MakeApproval(MakeApproval {
+            server,
+            server_id: to_hex(&request.server_id),
+            is_known: known.is_some(),
+        });
+        let work = Work::MakeApproval {
+            server_id: request.server_id,
+            server: request.server,
+        };
+        self.question(ticket, asked, work, step);
+    }
+
+    /// Kind 15.
+    pub(super) fn on_open_local(
+        &mut self,
+        ticket: Ticket,
+        request: OpenLocalRequest,
+        step: &mut Step<'_, '_>,
+    ) {
+        let asked = Asked::OpenLocal(OpenLocal { what: request.what });
+        let salt = request.salt;
+        self.question(ticket, asked, Work::OpenLocal { salt }, step);
+    }
+
+    /// Signs a text that the holder approved; none as the reason is `busy`.
+    pub(super) fn approve_text(
+        &mut self,
+        to_approve: &ToApprove,
+        step: &mut Step<'_, '_>,
+    ) -> Result<ResponseBody, Option<No>> {
+        let refused = |reason: &str| {
+            Some(No {
+                outcome: Outcome::Refuse,
+                reason: reason.to_owned(),
+                hint: None,
+            })
+        };
+        // Two questions may have been about one nonce.
+        if self.spent.contains(&to_approve.mark()) {
+            return Err(refused(SPENT));
+        }
+        let Some(own) = self.keys.approval(&to_approve.server_id) else {
+            return Err(refused("the approval key is no longer here"));
+        };
+        match self.keys.approve(&own.server_id, &to_approve.text) {
+            Ok(Some(signature)) => {
+                // Spent even where the answer cannot be logged: reuse is worse than a gap.
+                self.spent.add(to_approve.mark());
+                Ok(ResponseBody::ServerApproval(ServerApproval {
+                    approver: ApproverId::of(&own.public).0,
+                    signature,
+                }))
+            }
+            Ok(None) => Err(None),
+            Err(error) => {
+                step.say(format!("no approval: {error}"));
+                Err(None)
+            }
+        }
+    }
+
+    /// The key of a workstation's local copies.
+    pub(super) fn local_key(&self, peer: &PairingId, salt: &[u8; 32]) -> Option<ResponseBody> {
+        let stored = &self.peers.get(peer)?.stored;
+        let server = stored.keys.public();
+        let key = self
+            .keys
+            .local_key(stored.client.as_bytes(), server.as_bytes(), salt)?;
+        Some(ResponseBody::LocalKey(LocalKey::new(key)))
+    }
+
+    /// Refuses what nobody can be asked about, and says why.
+    fn say_and_refuse(&mut self, ticket: &Ticket, no: &No, step: &mut Step<'_, '_>) {
+        self.say_no_to(ticket, no, step);
+        self.refuse(ticket, no.outcome, &no.reason, step);
+    }
+}
+
+const SPENT: &str = "this approval was given already";
+
+/// Server id and nonce.
+const MARK_BYTES: usize = 32;
+
+/// 4,096 approvals: a server takes none that is older than a minute, and nobody approves so many
+/// in one.
+const SPENT_MAX: usize = 4_096;
