@@ -57,10 +57,11 @@ impl Checkpoint {
         }
         let origin = origin(server);
         let key_hash = key_hash(&origin, log_key);
-        let mut ours = signatures.iter().filter(|it| it.name == origin && it.key_hash == key_hash);
+        let mut ours = signatures
+            .iter()
+            .filter(|it| it.name == origin && it.key_hash == key_hash);
         let signature = ours.next().ok_or(CheckpointFault::NotSigned)?;
-        let key = UnparsedPublicKey::new(&ED25519, log_key);
-        let is_signed = key.verify(text.as_bytes(), &signature.bytes).is_ok();
+        let is_signed = verifies(text.as_bytes(), log_key, &signature.bytes);
         // One signature a key: a second one would be a second form of the same head.
         if is_signed && ours.next().is_none() {
             Ok(checkpoint)
@@ -156,7 +157,9 @@ fn read_signature(line: &str) -> Option<Signature<'_>> {
 fn decimal(text: &str) -> Option<u64> {
     let is_plain = text.bytes().all(|it| it.is_ascii_digit());
     let is_shortest = text == "0" || !text.starts_with('0');
-    (is_plain && is_shortest).then(|| text.parse().ok()).flatten()
+    (is_plain && is_shortest)
+        .then(|| text.parse().ok())
+        .flatten()
 }
 
 /// Lower-case hex of exactly 16 bytes.
@@ -167,7 +170,9 @@ fn hex(text: &str) -> Option<[u8; 16]> {
         b'a'..=b'f' => Some(byte - b'a' + 10),
         _ => None,
     };
-    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+    let bytes = pairs
+        .iter()
+        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
     let bytes: Vec<u8> = bytes.collect::<Option<_>>()?;
     if !rest.is_empty() {
         return None;
@@ -186,6 +191,18 @@ fn origin(server: &ServerId) -> String {
 pub fn key_hash(name: &str, key: &[u8; 32]) -> [u8; 4] {
     let hash = sha256(&[name.as_bytes(), b"\n", &[1], key]);
     hash.first_chunk().copied().unwrap_or_default()
+}
+
+/// Whether `log_key` signed `text` (Ed25519, RFC 8032).
+#[must_use]
+pub fn is_signed(text: &[u8], log_key: &[u8; 32], signature: &[u8; 64]) -> bool {
+    verifies(text, log_key, signature)
+}
+
+fn verifies(text: &[u8], key: &[u8; 32], signature: &[u8]) -> bool {
+    UnparsedPublicKey::new(&ED25519, key)
+        .verify(text, signature)
+        .is_ok()
 }
 
 /// What the old log key signs when the log gets a new one (`spec/session.md` section 6).

@@ -22,7 +22,9 @@ pub mod tile;
 pub mod tree;
 
 pub use action::Action;
-pub use checkpoint::{Checkpoint, CheckpointFault, SIGNATURES_MAX, key_hash, key_notice};
+pub use checkpoint::{
+    Checkpoint, CheckpointFault, SIGNATURES_MAX, is_signed, key_hash, key_notice,
+};
 pub use detail::Detail;
 pub use leaf::{DETAIL_BYTES_MAX, Leaf, LeafFault, LogId};
-pub use tree::Hash;
+pub use tree::{Hash, content_hash};

@@ -34,7 +34,11 @@ impl<'n, N: Nodes> View<'n, N> {
     /// The root.
     #[must_use]
     pub fn root(&self) -> Hash {
-        self.edges.last().copied().flatten().unwrap_or_else(empty_root)
+        self.edges
+            .last()
+            .copied()
+            .flatten()
+            .unwrap_or_else(empty_root)
     }
 
     /// The path of the leaf `index`; absent when there is no such leaf, or a hash lacks.
@@ -169,7 +173,11 @@ pub fn check_consistency(
         return Err(ProofFault::Range);
     }
     if from == 0 || from == size {
-        let is_same = if from == size { root_from == root } else { *root_from == empty_root() };
+        let is_same = if from == size {
+            root_from == root
+        } else {
+            *root_from == empty_root()
+        };
         return match (proof.is_empty(), is_same) {
             (false, _) => Err(ProofFault::Length),
             (true, false) => Err(ProofFault::Root),
@@ -183,7 +191,10 @@ pub fn check_consistency(
         false => rest.next().ok_or(ProofFault::Length)?,
     };
     let shift = (from - 1).trailing_ones();
-    let (mut at, mut last) = ((from - 1).unbounded_shr(shift), (size - 1).unbounded_shr(shift));
+    let (mut at, mut last) = (
+        (from - 1).unbounded_shr(shift),
+        (size - 1).unbounded_shr(shift),
+    );
     let (mut old, mut new) = (*first, *first);
     for hash in rest {
         if last == 0 {

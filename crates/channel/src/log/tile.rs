@@ -31,7 +31,9 @@ impl Tile {
     #[must_use]
     pub fn width(self, size: u64) -> u64 {
         let nodes = size.unbounded_shr(HEIGHT.saturating_mul(u32::from(self.level)));
-        nodes.saturating_sub(self.index.saturating_mul(WIDTH)).min(WIDTH)
+        nodes
+            .saturating_sub(self.index.saturating_mul(WIDTH))
+            .min(WIDTH)
     }
 }
 
@@ -48,7 +50,10 @@ impl Tiles {
         for _ in 1..HEIGHT {
             let below = levels.last().map(Vec::as_slice).unwrap_or_default();
             let (pairs, _) = below.as_chunks::<2>();
-            let above: Vec<Hash> = pairs.iter().map(|[left, right]| node_hash(left, right)).collect();
+            let above: Vec<Hash> = pairs
+                .iter()
+                .map(|[left, right]| node_hash(left, right))
+                .collect();
             if above.is_empty() {
                 break;
             }

@@ -138,7 +138,10 @@ impl Growth {
     #[must_use]
     pub fn new_nodes(&self, level: u32) -> (u64, &[Hash]) {
         let from = self.before.checked_shr(level).unwrap_or_default();
-        let Some(nodes) = usize::try_from(level).ok().and_then(|at| self.levels.get(at)) else {
+        let Some(nodes) = usize::try_from(level)
+            .ok()
+            .and_then(|at| self.levels.get(at))
+        else {
             return (from, &[]);
         };
         let skip = usize::try_from(from.saturating_sub(nodes.first)).unwrap_or(usize::MAX);
@@ -183,6 +186,12 @@ pub fn leaf_hash(leaf: &[u8]) -> Hash {
 #[must_use]
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     sha256(&[&[1], left, right])
+}
+
+/// H(content), where an entry names something by its hash.
+#[must_use]
+pub fn content_hash(content: &[u8]) -> Hash {
+    sha256(&[content])
 }
 
 pub(crate) fn sha256(parts: &[&[u8]]) -> Hash {
