@@ -15,6 +15,7 @@ pub mod process;
 pub mod rng;
 pub mod socket;
 pub mod stall;
+pub mod websocket;
 
 pub use clock::{Clock, Now, SimClock, SystemClock, utc};
 pub use disk::{Disk, FolderDisk, MemoryDisk, Sync};

@@ -5,14 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt, StreamExt};
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use keystead_daemon::websocket;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_websockets::{CloseCode, Limits, Message, ServerBuilder, WebSocketStream};
 
@@ -37,10 +36,10 @@ pub(super) fn upgrade(
     carrier: Carrier,
     request: &mut Request<Incoming>,
 ) -> Result<Response<Body>, Refusal> {
-    if !has_token(request.headers(), header::UPGRADE, "websocket") {
+    if !websocket::is_asked_for(request.headers()) {
         return Ok(upgrade_required());
     }
-    let accept = handshake(request.headers())?;
+    let accept = websocket::accept(request.headers()).ok_or(Refusal::Malformed)?;
     let upgrading = hyper::upgrade::on(request);
     tokio::spawn(async move {
         let Ok(upgraded) = upgrading.await else {
@@ -55,8 +54,7 @@ pub(super) fn upgrade(
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    websocket::upgrade(headers);
     headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     Ok(response)
 }
@@ -124,95 +122,11 @@ impl Drop for Open<'_> {
     }
 }
 
-/// The value of `Sec-WebSocket-Accept` (RFC 6455 §4.2.2).
-fn handshake(headers: &HeaderMap) -> Result<HeaderValue, Refusal> {
-    let version = headers.get(header::SEC_WEBSOCKET_VERSION);
-    if !has_token(headers, header::CONNECTION, "upgrade")
-        || version.is_none_or(|version| version != "13")
-    {
-        return Err(Refusal::Malformed);
-    }
-    let key = headers.get(header::SEC_WEBSOCKET_KEY);
-    let key = key.ok_or(Refusal::Malformed)?.as_bytes();
-    let is_key = STANDARD
-        .decode(key)
-        .is_ok_and(|nonce| nonce.len() == KEY_BYTES);
-    if !is_key {
-        return Err(Refusal::Malformed);
-    }
-    let mut hash = sha1_smol::Sha1::new();
-    hash.update(key);
-    hash.update(GUID);
-    let accept = STANDARD.encode(hash.digest().bytes());
-    HeaderValue::from_str(&accept).map_err(|_| Refusal::Malformed)
-}
-
-/// Whether a header that lists tokens has this one.
-fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
-    let values = headers.get_all(name);
-    let lists = values.iter().filter_map(|value| value.to_str().ok());
-    let mut tokens = lists.flat_map(|list| list.split(','));
-    tokens.any(|found| found.trim().eq_ignore_ascii_case(token))
-}
-
 fn upgrade_required() -> Response<Body> {
     let mut response = plain(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket\n");
-    let headers = response.headers_mut();
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    websocket::upgrade(response.headers_mut());
     response
 }
 
-/// RFC 6455 §1.3.
-const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-
-/// RFC 6455 §4.1: a nonce of 16 bytes.
-const KEY_BYTES: usize = 16;
-
 /// For a close frame to go out.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        let pairs = pairs.iter();
-        let pairs =
-            pairs.map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
-        pairs.collect()
-    }
-
-    /// RFC 6455 §1.3's own example.
-    #[test]
-    fn the_handshake_of_the_standard() {
-        let given = headers(&[
-            ("connection", "keep-alive, Upgrade"),
-            ("sec-websocket-version", "13"),
-            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
-        ]);
-        let accept = handshake(&given).unwrap();
-        assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-    }
-
-    #[test]
-    fn a_handshake_that_lacks_something_is_malformed() {
-        let whole = [
-            ("connection", "Upgrade"),
-            ("sec-websocket-version", "13"),
-            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
-        ];
-        assert!(handshake(&headers(&whole)).is_ok());
-        for left_out in 0..whole.len() {
-            let mut some = whole.to_vec();
-            some.remove(left_out);
-            assert!(handshake(&headers(&some)).is_err(), "without {left_out}");
-        }
-        let mut short = whole;
-        short[2].1 = "c2hvcnQ=";
-        assert!(handshake(&headers(&short)).is_err());
-        let mut old = whole;
-        old[1].1 = "8";
-        assert!(handshake(&headers(&old)).is_err());
-    }
-}
