@@ -83,7 +83,7 @@ fn numbers(encoding: &[u8]) -> Option<RsaNumbers<'_>> {
 }
 
 /// The `RSAPrivateKey` inside a `PrivateKeyInfo` (RFC 5208) that the library wrote.
-fn pkcs1_of(pkcs8: &[u8]) -> Option<&[u8]> {
+pub(super) fn pkcs1_of(pkcs8: &[u8]) -> Option<&[u8]> {
     let mut key = Der::new(pkcs8).sequence().ok()?;
     key.small().ok()?;
     let mut method = key.sequence().ok()?;
