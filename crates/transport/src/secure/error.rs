@@ -107,8 +107,9 @@ impl CertificateFault {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 Self::NotYet
             }
-            CertificateError::NotValidForName
-            | CertificateError::NotValidForNameContext { .. } => Self::Name(host.to_owned()),
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Self::Name(host.to_owned())
+            }
             // A signature by another authority of the same name is one that nobody vouches for.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::Authority,
             other => Self::Other(format!("{other:?}")),

@@ -49,10 +49,10 @@ impl Authorities {
         Ok(Self(loaded.certs))
     }
 
-    /// Of one certificate, DER.
+    /// Of certificates, DER.
     #[must_use]
-    pub fn of(certificate: Vec<u8>) -> Self {
-        Self(vec![CertificateDer::from(certificate)])
+    pub fn these(certificates: Vec<Vec<u8>>) -> Self {
+        Self(certificates.into_iter().map(CertificateDer::from).collect())
     }
 
     /// The certificates, DER.

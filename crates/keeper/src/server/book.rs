@@ -1,0 +1,460 @@
+//! What is kept of servers on this machine's disk: a folder each, `servers/NAME/`.
+//!
+//! **Invariant**: a file is the old one or the new one whole, 0600 in a 0700 folder; who
+//! changes what stands there holds its lock; what was seen of a log never goes back by a
+//! slower process. No file holds a password, a key, a ticket or a session.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use keystead_channel::session::{AccountName, Pin, ServerId, UserId};
+use keystead_core::Secret;
+use keystead_daemon::home::private_folder;
+use keystead_daemon::{Disk, FolderDisk};
+use keystead_transport::{Authorities, Trust};
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::endpoint::{Binds, Endpoint};
+use super::error::ServerError;
+use super::seen::Seen;
+use crate::hex;
+
+/// The servers that this machine knows.
+#[derive(Clone, Debug)]
+pub struct Book {
+    folder: PathBuf,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// How it is called here.
+    pub name: ServerName,
+    /// `https://HOST:PORT`.
+    pub address: String,
+    /// Whose word counts for its certificate.
+    pub authority: Authority,
+    /// Made of its OPAQUE key; pinned at registration.
+    pub server: ServerId,
+    /// The key of its log; pinned at registration, followed when the old one vouches.
+    pub log_key: [u8; 32],
+    /// The account there.
+    pub account: AccountName,
+    /// Drawn by the server.
+    pub user: UserId,
+    /// Whether sessions are bound to their TLS connection.
+    pub binds: Binds,
+}
+
+/// Whose word counts for a server's certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authority {
+    /// The certificate with this SHA-256 hash.
+    Hash([u8; 32]),
+    /// These certificates, DER.
+    These(Vec<Vec<u8>>),
+    /// The system's.
+    System,
+}
+
+impl Authority {
+    /// As TLS wants it.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        match self {
+            Self::Hash(hash) => Trust::Pinned(*hash),
+            Self::These(certificates) => Trust::These(Authorities::these(certificates.clone())),
+            Self::System => Trust::System,
+        }
+    }
+}
+
+impl Page {
+    /// How the server is reached.
+    ///
+    /// # Errors
+    /// [`ServerError::Trust`].
+    pub fn endpoint(&self) -> Result<Endpoint, ServerError> {
+        let pin = Pin::Both(self.server, self.log_key);
+        let trust = self.authority.trust();
+        Ok(Endpoint::new(&self.address, &trust, pin, self.binds)?)
+    }
+}
+
+impl Book {
+    /// The servers under a program's state folder; the folder is made.
+    ///
+    /// # Errors
+    /// [`BookError`].
+    pub fn open(state: &Path) -> Result<Self, BookError> {
+        let folder = state.join(FOLDER);
+        private_folder(&folder).map_err(|error| BookError::Folder(error.to_string()))?;
+        Ok(Self { folder })
+    }
+
+    /// All names, in order.
+    ///
+    /// # Errors
+    /// [`BookError::System`].
+    pub fn names(&self) -> Result<Vec<ServerName>, BookError> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&self.folder).map_err(|it| self.broken(it))? {
+            let entry = entry.map_err(|it| self.broken(it))?;
+            let name = entry.file_name();
+            let name = name.to_str().and_then(|name| name.parse().ok());
+            if entry.path().join(PIN).exists() {
+                names.extend(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// What is known of one.
+    ///
+    /// # Errors
+    /// [`BookError::Unknown`], [`BookError::Damaged`], [`BookError::System`].
+    pub fn page(&self, name: &ServerName) -> Result<Page, BookError> {
+        let disk = self.disk(name)?;
+        let bytes = disk.read(PIN).map_err(|it| self.broken(it))?;
+        let bytes = bytes.ok_or_else(|| BookError::Unknown(name.clone()))?;
+        let damaged = || BookError::Damaged(self.path(name).join(PIN));
+        let pinned: Pinned = serde_json::from_slice(&bytes).map_err(|_| damaged())?;
+        pinned.into_page(name.clone()).ok_or_else(damaged)
+    }
+
+    /// Adds a server, or changes what is known of it.
+    ///
+    /// # Errors
+    /// [`BookError::Other`] if another server or account has the name; the system's.
+    pub fn add(&self, page: &Page, seen: &Seen) -> Result<(), BookError> {
+        let name = &page.name;
+        self.make(name)?;
+        let _lock = self.lock(name)?;
+        match self.page(name) {
+            Ok(known) if (known.server, known.user) != (page.server, page.user) => {
+                return Err(BookError::Other(name.clone()));
+            }
+            Ok(_) | Err(BookError::Unknown(_)) => {}
+            Err(error) => return Err(error),
+        }
+        let mut disk = self.disk(name)?;
+        // The pin last: a server without one is none.
+        disk.replace(SEEN, seen.to_json().as_bytes())
+            .map_err(|it| self.broken(it))?;
+        let pinned = serde_json::to_vec_pretty(&Pinned::of(page));
+        let pinned = pinned.map_err(|error| self.broken(io::Error::other(error)))?;
+        disk.replace(PIN, &pinned).map_err(|it| self.broken(it))
+    }
+
+    /// Forgets a server: pin, log and pass.
+    ///
+    /// # Errors
+    /// [`BookError`].
+    pub fn forget(&self, name: &ServerName) -> Result<(), BookError> {
+        let _lock = self.lock(name)?;
+        let mut disk = self.disk(name)?;
+        for file in [PIN, SEEN, PASS] {
+            disk.remove(file).map_err(|it| self.broken(it))?;
+        }
+        Ok(())
+    }
+
+    /// What was seen of its log.
+    ///
+    /// # Errors
+    /// [`BookError`]: without it a log that went back would not be noticed, so it is not
+    /// begun anew unasked.
+    pub fn seen(&self, name: &ServerName) -> Result<Seen, BookError> {
+        let bytes = self.disk(name)?.read(SEEN).map_err(|it| self.broken(it))?;
+        let bytes = bytes.ok_or_else(|| BookError::Unknown(name.clone()))?;
+        let text = String::from_utf8(bytes).ok();
+        let seen = text.and_then(|text| Seen::from_json(&text).ok());
+        seen.ok_or_else(|| BookError::Damaged(self.path(name).join(SEEN)))
+    }
+
+    /// Keeps what was seen, unless another process has seen more. A dispute is kept in any
+    /// case: it stops all of them.
+    ///
+    /// # Errors
+    /// [`BookError`].
+    pub fn keep_seen(&self, name: &ServerName, seen: &Seen) -> Result<(), BookError> {
+        let _lock = self.lock(name)?;
+        let kept = self.seen(name)?;
+        if is_newer(&kept, seen) {
+            return Ok(());
+        }
+        self.write_seen(name, seen)
+    }
+
+    /// Goes on with the log that the server showed last, by the person's word: both heads
+    /// stay in the file. Says whether there was a dispute.
+    ///
+    /// # Errors
+    /// [`BookError`].
+    pub fn accept(&self, name: &ServerName) -> Result<bool, BookError> {
+        let _lock = self.lock(name)?;
+        let mut seen = self.seen(name)?;
+        let is_disputed = seen.disputed().is_some();
+        seen.accept();
+        self.write_seen(name, &seen)?;
+        Ok(is_disputed)
+    }
+
+    /// This machine's device pass there.
+    ///
+    /// # Errors
+    /// [`BookError`].
+    pub fn pass(&self, name: &ServerName) -> Result<Option<Secret<32>>, BookError> {
+        let bytes = self.disk(name)?.read(PASS).map_err(|it| self.broken(it))?;
+        let Some(bytes) = bytes.map(Zeroizing::new) else {
+            return Ok(None);
+        };
+        let read = Secret::try_fill(|place| match hex::decode_into(&bytes, place) {
+            true => Ok(()),
+            false => Err(()),
+        });
+        let damaged = |()| BookError::Damaged(self.path(name).join(PASS));
+        read.map(Some).map_err(damaged)
+    }
+
+    /// Keeps a device pass, or none.
+    ///
+    /// # Errors
+    /// [`BookError`].
+    pub fn keep_pass(&self, name: &ServerName, pass: Option<&Secret<32>>) -> Result<(), BookError> {
+        let _lock = self.lock(name)?;
+        let mut disk = self.disk(name)?;
+        let done = match pass {
+            Some(pass) => {
+                let digits = Zeroizing::new(hex::encode(pass.expose()));
+                disk.replace(PASS, digits.as_bytes())
+            }
+            None => disk.remove(PASS),
+        };
+        done.map_err(|it| self.broken(it))
+    }
+
+    fn write_seen(&self, name: &ServerName, seen: &Seen) -> Result<(), BookError> {
+        let mut disk = self.disk(name)?;
+        disk.replace(SEEN, seen.to_json().as_bytes())
+            .map_err(|it| self.broken(it))
+    }
+
+    fn path(&self, name: &ServerName) -> PathBuf {
+        self.folder.join(name.as_str())
+    }
+
+    fn make(&self, name: &ServerName) -> Result<(), BookError> {
+        let made = private_folder(&self.path(name));
+        made.map(drop)
+            .map_err(|error| BookError::Folder(error.to_string()))
+    }
+
+    fn disk(&self, name: &ServerName) -> Result<FolderDisk, BookError> {
+        let path = self.path(name);
+        if !path.is_dir() {
+            return Err(BookError::Unknown(name.clone()));
+        }
+        FolderDisk::open(&path).map_err(|error| BookError::Folder(error.to_string()))
+    }
+
+    /// Held for one change, so nobody waits for long.
+    fn lock(&self, name: &ServerName) -> Result<File, BookError> {
+        let path = self.path(name);
+        if !path.is_dir() {
+            return Err(BookError::Unknown(name.clone()));
+        }
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::open(path.join(LOCK), flags, Mode::RUSR | Mode::WUSR)
+            .map_err(|errno| self.broken(errno.into()))?;
+        rustix::fs::flock(&file, FlockOperation::LockExclusive)
+            .map_err(|errno| self.broken(errno.into()))?;
+        Ok(File::from(file))
+    }
+
+    fn broken(&self, source: io::Error) -> BookError {
+        let folder = self.folder.clone();
+        BookError::System { folder, source }
+    }
+}
+
+/// Whether what is kept goes further than what is to be kept.
+fn is_newer(kept: &Seen, new: &Seen) -> bool {
+    if new.disputed().is_some() {
+        return false;
+    }
+    let place = |seen: &Seen| {
+        let head = seen.head().map(|head| &head.checkpoint);
+        head.map(|it| (it.epoch, it.size))
+    };
+    kept.disputed().is_some() || place(kept) > place(new)
+}
+
+/// The name of a server on this machine, and of its folder.
+///
+/// 1 to 64 letters, digits, `.`, `_` and `-` of ASCII, the first a letter or digit: a
+/// folder's name everywhere, and never a way out of the folder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerName(String);
+
+impl ServerName {
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ServerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for ServerName {
+    type Err = BookError;
+
+    fn from_str(text: &str) -> Result<Self, BookError> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let fits = (1..=NAME_BYTES_MAX).contains(&text.len())
+            && text.bytes().all(is_plain)
+            && text.starts_with(|first: char| first.is_ascii_alphanumeric());
+        match fits {
+            true => Ok(Self(text.to_owned())),
+            false => Err(BookError::Name(text.to_owned())),
+        }
+    }
+}
+
+/// `pin.json`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pinned {
+    version: u32,
+    address: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    authority_sha256: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    authorities: Vec<String>,
+    server_id: String,
+    log_key: String,
+    account: String,
+    user_id: String,
+    bound: bool,
+}
+
+impl Pinned {
+    fn of(page: &Page) -> Self {
+        let (hash, these) = match &page.authority {
+            Authority::Hash(hash) => (Some(hex::encode(hash)), Vec::new()),
+            Authority::These(certificates) => {
+                let digits = certificates.iter().map(|it| hex::encode(it));
+                (None, digits.collect())
+            }
+            Authority::System => (None, Vec::new()),
+        };
+        Self {
+            version: VERSION,
+            address: page.address.clone(),
+            authority_sha256: hash,
+            authorities: these,
+            server_id: hex::encode(&page.server.0),
+            log_key: hex::encode(&page.log_key),
+            account: page.account.as_str().to_owned(),
+            user_id: hex::encode(&page.user.0),
+            bound: page.binds == Binds::Always,
+        }
+    }
+
+    fn into_page(self, name: ServerName) -> Option<Page> {
+        if self.version != VERSION {
+            return None;
+        }
+        let these: Option<Vec<Vec<u8>>> =
+            self.authorities.iter().map(|it| hex::decode(it)).collect();
+        let authority = match (self.authority_sha256, these?) {
+            (Some(hash), these) if these.is_empty() => Authority::Hash(hex::decode_array(&hash)?),
+            (Some(_), _) => return None,
+            (None, these) if these.is_empty() => Authority::System,
+            (None, these) => Authority::These(these),
+        };
+        Some(Page {
+            name,
+            address: self.address,
+            authority,
+            server: ServerId(hex::decode_array(&self.server_id)?),
+            log_key: hex::decode_array(&self.log_key)?,
+            account: AccountName::parse(&self.account).ok()?,
+            user: UserId(hex::decode_array(&self.user_id)?),
+            binds: match self.bound {
+                true => Binds::Always,
+                false => Binds::Never,
+            },
+        })
+    }
+}
+
+/// Why the book cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BookError {
+    /// No such server.
+    #[error("no server is called {0}")]
+    Unknown(ServerName),
+    /// No name of a server.
+    #[error("{0:?} cannot be a server's name")]
+    Name(String),
+    /// The name is another's.
+    #[error("another server or account is called {0} here")]
+    Other(ServerName),
+    /// Not what was written.
+    #[error("{0} is damaged")]
+    Damaged(PathBuf),
+    /// The folder cannot be made private.
+    #[error("{0}")]
+    Folder(String),
+    /// The system's.
+    #[error("{folder} cannot be read or written")]
+    System {
+        /// Where.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl BookError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unknown(_) => "see `keystead server status`, or register",
+            Self::Name(_) => "use letters, digits, dots and dashes, 64 at most",
+            Self::Other(_) => "choose another name with --name",
+            Self::Damaged(_) => {
+                "put back the file from a backup; without it a server's log cannot be compared"
+            }
+            Self::Folder(_) | Self::System { .. } => "see that the disk is not full and is yours",
+        }
+    }
+}
+
+/// The folder of all servers in the state folder.
+const FOLDER: &str = "servers";
+
+const PIN: &str = "pin.json";
+const SEEN: &str = "seen.json";
+const PASS: &str = "pass";
+const LOCK: &str = "lock";
+
+/// The number of these files' form.
+const VERSION: u32 = 1;
+
+/// 64 bytes, as [`keystead_core::Name`].
+const NAME_BYTES_MAX: usize = 64;
