@@ -10,7 +10,6 @@ mod ends;
 mod error;
 mod local_child;
 mod logs;
-mod notify;
 mod programs;
 mod upstreams;
 
@@ -111,7 +110,7 @@ pub async fn serve(options: Options, ready: impl FnOnce(&Path)) -> Result<(), Se
     };
     let agent = Agent::load(SystemClock.now(), setup, &mut io)?;
     ready(programs.path());
-    notify::ready();
+    process::notify(process::Notice::Ready);
     let doors = Doors {
         programs,
         commands: Some(commands),

@@ -6,6 +6,7 @@
 
 mod background;
 mod lock;
+mod notify;
 
 use std::io;
 
@@ -14,6 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use background::{StartError, close_stdout, detach, start};
 pub use lock::{Lock, LockError};
+pub use notify::{Notice, notify};
 
 /// No core file, no debugger of the same user, no `/proc/PID/mem` for others.
 ///
