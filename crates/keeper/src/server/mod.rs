@@ -17,6 +17,7 @@
 //! | [`Watch`] | what was seen of one account's log at one server |
 
 mod book;
+pub mod control;
 mod endpoint;
 mod error;
 mod lasting;
