@@ -51,10 +51,18 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-const UNITS: [&str; 3] = [
+const UNITS: [&str; 5] = [
     "keystead-agent.socket",
     "keystead-agent.service",
     "keystead-relay.service",
+    "keystead-server.socket",
+    "keystead-server.service",
 ];
 
-const PROGRAMS: [&str; 3] = ["keystead", "keystead-authenticator", "keystead-relay"];
+const PROGRAMS: [&str; 5] = [
+    "keystead",
+    "keystead-authenticator",
+    "keystead-custody",
+    "keystead-relay",
+    "keystead-server",
+];
