@@ -8,6 +8,7 @@ use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::export::{decimal, hex};
 use super::tree::{Hash, sha256};
 use crate::session::ServerId;
 
@@ -151,33 +152,6 @@ fn read_signature(line: &str) -> Option<Signature<'_>> {
         key_hash: *key_hash,
         bytes: bytes.to_vec(),
     })
-}
-
-/// A decimal number without leading zeros.
-fn decimal(text: &str) -> Option<u64> {
-    let is_plain = text.bytes().all(|it| it.is_ascii_digit());
-    let is_shortest = text == "0" || !text.starts_with('0');
-    (is_plain && is_shortest)
-        .then(|| text.parse().ok())
-        .flatten()
-}
-
-/// Lower-case hex of exactly 16 bytes.
-fn hex(text: &str) -> Option<[u8; 16]> {
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let bytes = pairs
-        .iter()
-        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
-    let bytes: Vec<u8> = bytes.collect::<Option<_>>()?;
-    if !rest.is_empty() {
-        return None;
-    }
-    bytes.try_into().ok()
 }
 
 /// The log's name in its checkpoints.

@@ -7,17 +7,18 @@
 use super::tree::{Hash, Nodes, empty_root, node_hash};
 
 /// A tree of a certain size, over whatever holds its nodes.
-pub struct View<'n, N> {
-    nodes: &'n N,
+#[derive(Clone, Debug)]
+pub struct View<N> {
+    nodes: N,
     size: u64,
     /// By level: the root of what stands behind the last complete node of that level.
     edges: Vec<Option<Hash>>,
 }
 
-impl<'n, N: Nodes> View<'n, N> {
+impl<N: Nodes> View<N> {
     /// The first `size` leaves; absent when `nodes` lacks a hash of its right edge.
     #[must_use]
-    pub fn new(nodes: &'n N, size: u64) -> Option<Self> {
+    pub fn new(nodes: N, size: u64) -> Option<Self> {
         let mut edges = vec![None];
         let mut edge: Option<Hash> = None;
         for level in 0..u64::BITS - size.leading_zeros() {
@@ -29,6 +30,12 @@ impl<'n, N: Nodes> View<'n, N> {
             edges.push(edge);
         }
         Some(Self { nodes, size, edges })
+    }
+
+    /// How many leaves it has.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
     }
 
     /// The root.

@@ -15,6 +15,12 @@ pub trait Nodes {
     fn node(&self, level: u32, index: u64) -> Option<Hash>;
 }
 
+impl<N: Nodes> Nodes for &N {
+    fn node(&self, level: u32, index: u64) -> Option<Hash> {
+        (**self).node(level, index)
+    }
+}
+
 /// The right edge of a tree: its complete subtrees, the greatest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frontier {
