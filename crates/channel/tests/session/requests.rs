@@ -287,7 +287,12 @@ fn signing() -> Vec<(&'static str, Request)> {
 }
 
 fn approvers(add: Option<Approver>, remove: Option<ApproverId>) -> Request {
-    Request::Approvers(ApproverChange { add, remove })
+    Request::Approvers(ApproverChange {
+        add,
+        remove,
+        recovery_code: None,
+        recovery: None,
+    })
 }
 
 fn reading() -> Vec<(&'static str, Request)> {

@@ -20,7 +20,7 @@ pub use entries::{
 };
 pub use policy::{
     APPROVERS_MAX, Approver, ApproverChange, Approvers, CONDITIONS_MAX, Hours, Policy,
-    PolicyChange, Quorum, UnprovedDestination,
+    PolicyChange, Quorum, RecoveryStep, UnprovedDestination,
 };
 pub use secrets::{
     Complete, Context, Generate, Import, Intent, KeyPurpose, KeyType, LABEL_BYTES_MAX, Put,

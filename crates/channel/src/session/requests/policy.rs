@@ -2,6 +2,8 @@
 //!
 //! **Invariant**: all conditions that are present must hold; an absent one is none.
 
+use keystead_core::Secret;
+
 use crate::session::fields::{List, Text, message, numbers};
 use crate::session::ids::{ApproverId, KeyId};
 
@@ -72,13 +74,25 @@ message! {
 }
 
 message! {
-    /// Method 15: adds one, removes one, or (with neither) lists.
-    #[derive(Clone, Debug, PartialEq, Eq)]
+    /// Method 15: one of these; with none, it lists.
     ApproverChange {
         /// Adds this one.
         1 add: Option<Approver>,
         /// Removes this one.
         2 remove: Option<ApproverId>,
+        /// Begins the recovery of section 8: with this code, approvals that can be had no
+        /// more are not wanted any more, after 72 h.
+        3 recovery_code: Option<Secret<16>>,
+        /// Ends a recovery that was begun, with the approval of any approver.
+        4 recovery: Option<RecoveryStep>,
+    }
+}
+
+numbers! {
+    /// What becomes of a recovery.
+    RecoveryStep {
+        /// It is called off.
+        Cancel = 0,
     }
 }
 
@@ -99,6 +113,8 @@ message! {
     Approvers {
         /// All.
         0 approvers: List<Approver, APPROVERS_MAX>,
+        /// From when on a recovery that was begun stands for approvals.
+        1 recovery_unix_ms: Option<u64>,
     }
 }
 
