@@ -46,6 +46,11 @@ pub enum Command {
         /// Its name.
         name: String,
     },
+    /// Destroy the key that approves for a key server.
+    ApprovalRemove {
+        /// What the server is called here.
+        server: String,
+    },
     /// Answer an offer.
     Pair {
         /// Link or QR code's text. Holds the one-time secret.
@@ -273,6 +278,7 @@ impl Command {
             Self::Status
             | Self::KeyNew { .. }
             | Self::KeyRemove { .. }
+            | Self::ApprovalRemove { .. }
             | Self::Pair { .. }
             | Self::PairDecide { .. }
             | Self::Unpair { .. }
@@ -294,6 +300,7 @@ impl std::fmt::Debug for Command {
             Self::KeyNew { .. } => "KeyNew",
             Self::KeyImport { .. } => "KeyImport",
             Self::KeyRemove { .. } => "KeyRemove",
+            Self::ApprovalRemove { .. } => "ApprovalRemove",
             Self::Pair { .. } => "Pair",
             Self::PairDecide { .. } => "PairDecide",
             Self::Unpair { .. } => "Unpair",

@@ -46,6 +46,7 @@ impl Holder {
                 Some(self.key_import(name.as_deref(), &attached, step))
             }
             Command::KeyRemove { name } => Some(self.key_remove(&name, step)),
+            Command::ApprovalRemove { server } => Some(self.approval_remove(&server, step)),
             Command::Pair { link, yes } => self.pair(caller, &link, yes, step).err(),
             Command::PairDecide { same } => {
                 self.on_code_compared(caller, same, step);

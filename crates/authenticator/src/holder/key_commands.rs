@@ -94,6 +94,30 @@ impl Holder {
         }
     }
 
+    /// Destroys the key that approves for a key server.
+    pub(super) fn approval_remove(&mut self, server: &str, step: &mut Step<'_, '_>) -> Reply {
+        let mut known = self.keys.approvals();
+        let Some(own) = known.find(|it| it.server.as_str() == server) else {
+            return Reply::failed(
+                "no key here approves for a server of that name",
+                "keystead-authenticator key list shows them",
+            );
+        };
+        drop(known);
+        let mut entry = Entry::own(step.now.unix_s, "approval-remove", Outcome::Approve);
+        entry.server = Some(own.server.to_string());
+        if let Err(error) = self.log_own(&entry, step) {
+            return log_failed(&error);
+        }
+        match self.keys.remove_approval(&own.server, step.io.disk) {
+            Ok(_) => Reply::done(format!("nothing here approves for {} any more", own.server)),
+            Err(error) => Reply::failed(
+                format!("the key could not be taken out of the file: {error}"),
+                super::commands::DISK_HINT,
+            ),
+        }
+    }
+
     /// Destroys a key: it was made here, or is forgotten here.
     pub(super) fn key_remove(&mut self, name: &str, step: &mut Step<'_, '_>) -> Reply {
         let named = self

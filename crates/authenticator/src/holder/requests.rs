@@ -136,26 +136,34 @@ impl Holder {
                     step,
                 );
             }
-            (Stage::Paired, RequestBody::Me { nonce_c: None }) => self.on_me(&ticket, step),
-            (Stage::Paired, RequestBody::Sign(sign)) => self.on_sign(ticket, sign, step),
-            (Stage::Paired, RequestBody::MakeKey(make)) => self.on_make_key(ticket, make, step),
-            (Stage::Paired, RequestBody::Hosts) => {
+            (Stage::Paired, body) => self.on_paired(ticket, body, step),
+            (Stage::Revoked, _) => self.refuse(&ticket, Outcome::Unpair, "", step),
+        }
+    }
+
+    /// What a paired workstation asks.
+    fn on_paired(&mut self, ticket: Ticket, body: RequestBody, step: &mut Step<'_, '_>) {
+        match body {
+            RequestBody::Me { nonce_c: None } => self.on_me(&ticket, step),
+            RequestBody::Sign(sign) => self.on_sign(ticket, sign, step),
+            RequestBody::MakeKey(make) => self.on_make_key(ticket, make, step),
+            RequestBody::Hosts => {
                 let asked = Asked::Hosts(self.hosts_count(step));
                 self.question(ticket, asked, Work::Hosts, step);
             }
-            (Stage::Paired, RequestBody::Import(import)) => self.on_import(ticket, import, step),
-            (Stage::Paired, RequestBody::Remove { keys }) => self.on_remove(ticket, keys, step),
-            (Stage::Paired, RequestBody::ApproveServer(asked)) => {
+            RequestBody::Import(import) => self.on_import(ticket, import, step),
+            RequestBody::Remove { keys } => self.on_remove(ticket, keys, step),
+            RequestBody::ApproveServer(asked) => {
                 self.on_approve_server(ticket, asked, step);
             }
-            (Stage::Paired, RequestBody::MakeApprovalKey(asked)) => {
+            RequestBody::MakeApprovalKey(asked) => {
                 self.on_make_approval(ticket, asked, step);
             }
-            (Stage::Paired, RequestBody::OpenLocal(asked)) => {
+            RequestBody::OpenLocal(asked) => {
                 self.on_open_local(ticket, asked, step);
             }
-            (Stage::Paired, RequestBody::Unpair) => self.on_unpair(&ticket, step),
-            (Stage::Paired, RequestBody::Me { .. } | RequestBody::Confirm { .. }) => {
+            RequestBody::Unpair => self.on_unpair(&ticket, step),
+            RequestBody::Me { .. } | RequestBody::Confirm { .. } => {
                 self.refuse(
                     &ticket,
                     Outcome::Refuse,
@@ -163,8 +171,9 @@ impl Holder {
                     step,
                 );
             }
-            (Stage::Paired, _) => self.refuse(&ticket, Outcome::Unsupported, "unknown kind", step),
-            (Stage::Revoked, _) => self.refuse(&ticket, Outcome::Unpair, "", step),
+            RequestBody::Cancel { .. } | RequestBody::Lock(_) | _ => {
+                self.refuse(&ticket, Outcome::Unsupported, "unknown kind", step);
+            }
         }
     }
 

@@ -7,10 +7,10 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use keystead_channel::session::requests::{
-    ApproverChange, DigestName, Hours, Intent, Label, Policy, PolicyChange, Quorum, Request,
-    Retrieve, Sign, SignFields, SshLogin, UnprovedDestination,
+    ApproverChange, DigestName, Hours, Intent, Label, Policy, PolicyChange, Quorum, RecoveryStep,
+    Request, Retrieve, Sign, SignFields, SshLogin, UnprovedDestination,
 };
-use keystead_channel::session::{Approval, ApproverId};
+use keystead_channel::session::{Approval, ApproverId, KeyId};
 use keystead_core::Outcome;
 use keystead_formats::ssh::PublicKey;
 use keystead_formats::ssh::key::key_id;
@@ -55,13 +55,17 @@ pub fn read_approval(text: &[u8]) -> Result<(Approval, Request), No> {
 ///
 /// # Errors
 /// [`No`]: a request that nobody can approve, or whose fields say two things.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a request that is not named here is approved by nobody"
+)]
 pub fn judge_approval(
     approval: &Approval,
     request: &Request,
     own: &ApprovalEntry,
     rules: ServerRules<'_>,
 ) -> Result<Judged, No> {
-    let mut key = Approval::key_of(request).map(|id| HeldKey {
+    let mut key = key_of(request).map(|id| HeldKey {
         label: match &approval.label {
             Some(Label::Open(text)) => text.0.clone(),
             Some(Label::Sealed(_)) | None => format!("the key {id}"),
@@ -88,6 +92,20 @@ pub fn judge_approval(
         asked,
         nonce: approval.nonce,
     })
+}
+
+/// The key that a request names; none where it is about the account's approvers.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "all other requests are refused by `judge_approval`"
+)]
+fn key_of(request: &Request) -> Option<KeyId> {
+    match request {
+        Request::Sign(asked) => Some(asked.key),
+        Request::Retrieve(asked) => Some(asked.key),
+        Request::Policy(asked) => Some(asked.key),
+        _ => None,
+    }
 }
 
 fn sign_deed(sign: &Sign, key: Option<&mut HeldKey>, pins: &Pins) -> Result<Deed, No> {
@@ -151,17 +169,24 @@ fn retrieve_deed(retrieve: &Retrieve) -> Result<Deed, No> {
 
 fn approvers_deed(change: &ApproverChange, own: &ApprovalEntry) -> Result<Deed, No> {
     // Destructured, so that a field that is added cannot be passed over here.
-    let ApproverChange { add, remove } = change;
-    match (add, remove) {
-        (Some(add), None) => Ok(Deed::AddApprover {
+    let ApproverChange {
+        add,
+        remove,
+        recovery_code,
+        recovery,
+    } = change;
+    match (add, remove, recovery_code, recovery) {
+        (None, None, None, Some(RecoveryStep::Cancel)) => Ok(Deed::CancelRecovery),
+        (Some(add), None, None, None) => Ok(Deed::AddApprover {
             label: add.label.0.clone(),
             id: ApproverId::of(&add.public_key).to_string(),
         }),
-        (None, Some(remove)) => Ok(Deed::RemoveApprover {
+        (None, Some(remove), None, None) => Ok(Deed::RemoveApprover {
             id: remove.to_string(),
             is_own: *remove == ApproverId::of(&own.public),
         }),
-        (None, None) | (Some(_), Some(_)) => Err(no(
+        // A recovery code never waits for an approval.
+        _ => Err(no(
             Outcome::Refuse,
             "a change of approvers that is none, or two",
         )),

@@ -271,6 +271,9 @@ impl Local {
             | RequestBody::Unpair
             | RequestBody::Confirm { .. }
             | RequestBody::MakeKey(_)
+            | RequestBody::ApproveServer(_)
+            | RequestBody::MakeApprovalKey(_)
+            | RequestBody::OpenLocal(_)
             | _ => actions.push(respond(now, asked, Outcome::Unsupported, None)),
         }
     }

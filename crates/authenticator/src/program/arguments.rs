@@ -129,11 +129,14 @@ pub(crate) enum KeyCommand {
     Remove {
         /// Its name.
         name: String,
+        /// NAME is a key server: forget the key that approves for it.
+        #[arg(long)]
+        approval: bool,
         /// Do not ask.
         #[arg(long)]
         yes: bool,
     },
-    /// List the keys.
+    /// List the keys, and those that approve for key servers.
     List {
         /// As one JSON object.
         #[arg(long)]

@@ -53,16 +53,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     match arguments.command {
         Typed::Init { name } => init(&folders, &name, source),
-        Typed::Key(KeyCommand::New { name, algorithm }) => {
-            keys::new(&folders, name, algorithm, source)
-        }
-        Typed::Key(KeyCommand::Import {
-            file,
-            name,
-            file_passphrase_fd: fd,
-        }) => keys::import(&folders, &file, name, Source { fd }, source),
-        Typed::Key(KeyCommand::Remove { name, yes }) => keys::remove(&folders, name, yes),
-        Typed::Key(KeyCommand::List { json }) => show::keys(&folders, json),
+        Typed::Key(command) => key(&folders, command, source),
         Typed::Pair { link, yes, network } => {
             let net = NetOptions {
                 ca_file: network.ca_file,
@@ -106,6 +97,24 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Typed::Log { json } => show::log(&folders, json),
         // Done above.
         Typed::Completions { .. } | Typed::Man { .. } | Typed::Local(_) => Ok(()),
+    }
+}
+
+fn key(folders: &Folders, command: KeyCommand, source: Source) -> Result<(), Failure> {
+    match command {
+        KeyCommand::New { name, algorithm } => keys::new(folders, name, algorithm, source),
+        KeyCommand::Import {
+            file,
+            name,
+            file_passphrase_fd: fd,
+        } => keys::import(folders, &file, name, Source { fd }, source),
+        KeyCommand::Remove {
+            name,
+            approval: true,
+            yes,
+        } => keys::remove_approval(folders, name, yes),
+        KeyCommand::Remove { name, yes, .. } => keys::remove(folders, name, yes),
+        KeyCommand::List { json } => show::keys(folders, json),
     }
 }
 

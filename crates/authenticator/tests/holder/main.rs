@@ -13,6 +13,7 @@ mod disk;
 mod git;
 mod ids;
 mod judging;
+mod key_server;
 mod keys;
 mod login;
 mod pairing;

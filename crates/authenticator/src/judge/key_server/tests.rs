@@ -2,7 +2,7 @@ use keystead_channel::session::requests::{
     Approver, Bytes, List as ListRequest, Method, OpenPgp, Show, SshSig,
 };
 use keystead_channel::session::{
-    ApprovalTag, KeyId, List, Octets, RequestId, ServerId, SessionId, Text, UserId, request_hash,
+    ApprovalTag, List, Octets, RequestId, ServerId, SessionId, Text, UserId, request_hash,
 };
 use keystead_core::Name;
 
@@ -306,7 +306,12 @@ fn conditions_in_words() {
 }
 
 fn change(add: Option<Approver>, remove: Option<ApproverId>) -> Request {
-    Request::Approvers(ApproverChange { add, remove })
+    Request::Approvers(ApproverChange {
+        add,
+        remove,
+        recovery_code: None,
+        recovery: None,
+    })
 }
 
 #[test]

@@ -50,6 +50,15 @@ fn other_kinds_are_not_done_here() {
             name: Name::new("main").unwrap(),
             algorithm: "ssh-ed25519".into(),
         }),
+        RequestBody::ApproveServer(keystead_core::ApproveServerRequest { text: vec![0xa0] }),
+        RequestBody::MakeApprovalKey(keystead_core::MakeApprovalKeyRequest {
+            server_id: [1; 16],
+            server: Name::new("work").unwrap(),
+        }),
+        RequestBody::OpenLocal(keystead_core::OpenLocalRequest {
+            salt: [1; 32],
+            what: Name::new("work").unwrap(),
+        }),
     ] {
         assert_eq!(World::new().outcome(body), Outcome::Unsupported);
     }

@@ -20,6 +20,7 @@ use crate::program::failure::Failure;
 use crate::program::passphrase::Source;
 use crate::program::print;
 use crate::program::terminal::yes_or_no;
+use crate::show::Safe;
 
 /// `key new`
 pub(crate) fn new(
@@ -91,6 +92,27 @@ pub(crate) fn remove(folders: &Folders, name: String, yes: bool) -> Result<(), F
     }
     say_done(converse(folders, None, async |talk: &mut Conversation| {
         ask(talk, Command::KeyRemove { name }, None).await
+    })?)
+}
+
+/// `key remove --approval`
+pub(crate) fn remove_approval(folders: &Folders, server: String, yes: bool) -> Result<(), Failure> {
+    let keys = Keyring::load(&FolderDisk::open(&folders.state)?)?;
+    if !keys.approvals().any(|it| it.server.as_str() == server) {
+        return Err(Failure::new(
+            "no key here approves for a server of that name",
+            "keystead-authenticator key list shows them",
+        ));
+    }
+    if !yes {
+        let server = Safe(&server);
+        print::talk(format_args!(
+            "What the key server {server} lets only you approve, nobody can approve then."
+        ));
+        confirm("Forget this key? There is no way back.")?;
+    }
+    say_done(converse(folders, None, async |talk: &mut Conversation| {
+        ask(talk, Command::ApprovalRemove { server }, None).await
     })?)
 }
 

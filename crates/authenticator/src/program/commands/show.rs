@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use keystead_channel::session::ApproverId;
 use keystead_daemon::home::Folders;
 use keystead_daemon::process::{Lock, LockError};
 use keystead_daemon::{FolderDisk, utc};
@@ -12,10 +13,10 @@ use serde::Serialize;
 
 use super::{ask, control_socket, converse, strange};
 use crate::control::{Command, JSON_VERSION, KeyLine, PairingLine, Reply, Status};
-use crate::entry::Entry;
+use crate::entry::{Entry, to_hex};
 use crate::holder::key_line;
 use crate::journal::Journal;
-use crate::keyring::{Custody, Keyring};
+use crate::keyring::{ApprovalEntry, Custody, Keyring};
 use crate::pairing_file::StoredPairing;
 use crate::pins::{Pin, Pins};
 use crate::program::conversation::Conversation;
@@ -143,21 +144,55 @@ pub(crate) fn keys(folders: &Folders, json: bool) -> Result<(), Failure> {
             custody: custody.map(|it| CustodyLine::of(it, &pairings)),
         })
     });
+    let approvals: Vec<ApprovalLine> = keys.approvals().map(|it| ApprovalLine::of(&it)).collect();
     let keys: Vec<Listed> = listed.collect();
     if json {
         return print::json(&Keys {
             version: JSON_VERSION,
             keys,
+            approvals,
         });
     }
+    let approvals = approvals.into_iter().map(ApprovalLine::row);
     let rows: Vec<Vec<String>> = keys
         .into_iter()
         .map(|Listed { key, custody }| {
             let custody = custody.map(|it| it.words()).unwrap_or_default();
             vec![key.name, key.algorithm, key.fingerprint, custody]
         })
+        .chain(approvals)
         .collect();
     print::table(&rows)
+}
+
+/// A key that approves for a key server; no key that signs anything else.
+#[derive(Serialize)]
+struct ApprovalLine {
+    /// What the server is called here.
+    server: String,
+    /// Hex.
+    server_id: String,
+    /// By which the server knows the approver, hex.
+    approver: String,
+    /// Hex of the Ed25519 public key.
+    public_key: String,
+}
+
+impl ApprovalLine {
+    fn of(entry: &ApprovalEntry) -> Self {
+        Self {
+            server: entry.server.to_string(),
+            server_id: to_hex(&entry.server_id),
+            approver: ApproverId::of(&entry.public).to_string(),
+            public_key: to_hex(&entry.public),
+        }
+    }
+
+    fn row(self) -> Vec<String> {
+        let approver = format!("approver {}", self.approver);
+        let what = "approves for this key server".to_owned();
+        vec![self.server, "approval".to_owned(), approver, what]
+    }
 }
 
 /// How a key that was brought is kept.
@@ -276,6 +311,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 struct Keys {
     version: u32,
     keys: Vec<Listed>,
+    approvals: Vec<ApprovalLine>,
 }
 
 #[derive(Serialize)]
