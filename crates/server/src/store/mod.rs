@@ -1,1 +1,127 @@
 //! The database: one transaction is a read set, a pure function and a write set.
+//!
+//! **Invariant**: a transaction's reads, decision and writes happen under the lock of the
+//! head row, and [`Store::transact`] returns `Ok` only when all of it is durable. What
+//! decides ([`crate::rows`]) knows no database, and the databases decide nothing.
+//!
+//! SQLite: one process, one writing thread, readers beside it. PostgreSQL: any number of
+//! processes, ordered by the head row.
+
+mod clock;
+mod fault;
+mod postgres;
+mod ranges;
+mod schema;
+mod shared;
+mod sqlite;
+mod wanted;
+
+use std::path::Path;
+
+use crate::rows::{Head, Key, Row, Table};
+use crate::sealing::Sealing;
+
+pub use clock::{Jump, Now};
+pub use fault::StoreError;
+pub use ranges::{Sweep, Swept};
+pub use wanted::{Loaded, Wanted, Writes};
+
+/// A database; a handle, shared by all that use it.
+#[derive(Clone)]
+pub enum Store {
+    /// A file of this process alone.
+    Sqlite(sqlite::Sqlite),
+    /// A server, shared with other processes.
+    Postgres(postgres::Postgres),
+}
+
+impl Store {
+    /// Opens the database at `address` (`sqlite:FILE`, relative to `folder`, or
+    /// `postgres://…`) and brings it to the present version. `folder` is the server's own:
+    /// what must not be in the database, and be kept, lies there.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open(address: &str, folder: &Path) -> Result<Self, StoreError> {
+        if let Some(file) = address.strip_prefix("sqlite:") {
+            return sqlite::Sqlite::open(&folder.join(file), folder).map(Self::Sqlite);
+        }
+        let postgres = postgres::Postgres::open(address, folder).await?;
+        Ok(Self::Postgres(postgres))
+    }
+
+    /// Reads, in one snapshot and outside the lock.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn read(&self, wanted: Wanted) -> Result<Loaded, StoreError> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.read(wanted),
+            Self::Postgres(postgres) => postgres.read(wanted).await,
+        }
+    }
+
+    /// Locks the head row, reads, lets `decide` say what to write, writes it and commits.
+    /// When this returns `Ok` it is durable; after an error none of it was written.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn transact<T: Send + 'static>(
+        &self,
+        wanted: Wanted,
+        decide: impl FnOnce(Now, Head, Loaded) -> (Writes, T) + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.transact(wanted, decide).await,
+            Self::Postgres(postgres) => postgres.transact(wanted, decide).await,
+        }
+    }
+
+    /// The rows of a table in the order of their keys: those whose key begins with
+    /// `prefix`, behind `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn scan(&self, scan: Scan) -> Result<Vec<Row>, StoreError> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.scan(&scan),
+            Self::Postgres(postgres) => postgres.scan(&scan).await,
+        }
+    }
+
+    /// Puts the server's own rows if there are none, and says which there are.
+    pub(crate) async fn found(&self, raw: Raw) -> Result<Raw, StoreError> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.found(raw).await,
+            Self::Postgres(postgres) => postgres.found(raw).await,
+        }
+    }
+
+    /// From now on rows are opened and sealed with this.
+    pub(crate) fn unseal(&self, sealing: Sealing) {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.unseal(sealing),
+            Self::Postgres(postgres) => postgres.unseal(sealing),
+        }
+    }
+}
+
+/// Which rows of a table.
+#[derive(Clone, Debug)]
+pub(crate) struct Scan {
+    pub(crate) table: Table,
+    /// Their keys begin with this; empty: all.
+    pub(crate) prefix: Key,
+    /// Behind this one.
+    pub(crate) after: Option<Key>,
+    pub(crate) limit: usize,
+}
+
+/// The rows that everything else is sealed under.
+#[derive(Clone, Debug)]
+pub(crate) struct Raw {
+    pub(crate) data_keys: Vec<Row>,
+    pub(crate) system: Row,
+    /// The head row's count of data keys.
+    pub(crate) counted: u32,
+}

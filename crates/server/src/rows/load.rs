@@ -1,0 +1,57 @@
+//! From a row's key to the slots of its table.
+//!
+//! **Invariant**: a key that has not the form of its table's is a corrupt row: nothing is
+//! loaded under it, so whoever looks for it finds an error.
+
+use keystead_channel::session::{KeyId, SessionId};
+
+use super::overlay::Rows;
+use super::{AccountNo, Cell, Key, NameTag, Row, Table};
+
+impl Rows<'_> {
+    /// One row, or that there is none.
+    pub(super) fn load(&mut self, table: Table, key: &Key, row: Option<&Row>) {
+        let sealing = self.sealing;
+        match (table, key.cells.as_slice()) {
+            (Table::System, _) => self.system.load((), row, sealing),
+            (Table::Account, [Cell::Int(no)]) => {
+                self.accounts.load(AccountNo(*no), row, sealing);
+            }
+            (Table::Chain, [Cell::Int(no)]) => self.chains.load(AccountNo(*no), row, sealing),
+            (Table::Gone, [Cell::Int(no)]) => self.gone.load(AccountNo(*no), row, sealing),
+            (Table::Secret, [Cell::Int(no), key]) => {
+                if let Some(key) = key.as_array() {
+                    self.secrets.load((AccountNo(*no), KeyId(key)), row, sealing);
+                }
+            }
+            (Table::Count, [Cell::Int(no), key, hour]) => {
+                let hour = hour.as_number().and_then(|hour| u32::try_from(hour).ok());
+                if let (Some(key), Some(hour)) = (key.as_array(), hour) {
+                    let key = (AccountNo(*no), KeyId(key), hour);
+                    self.counts.load(key, row, sealing);
+                }
+            }
+            (Table::Session, [id]) => {
+                if let Some(id) = id.as_array() {
+                    self.sessions.load(SessionId(id), row, sealing);
+                }
+            }
+            (Table::Guess, [tag]) => {
+                if let Some(tag) = tag.as_array() {
+                    self.guesses.load(NameTag(tag), row, sealing);
+                }
+            }
+            (Table::Pass, [hash]) => {
+                if let Some(hash) = hash.as_array() {
+                    self.passes.load(hash, row, sealing);
+                }
+            }
+            (Table::Invitation, [hash]) => {
+                if let Some(hash) = hash.as_array() {
+                    self.invitations.load(hash, row, sealing);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What can be wrong with the database.
+//!
+//! **Invariant**: [`StoreError::Unavailable`] means that nothing of the batch was written
+//! and the next one may succeed; [`StoreError::ends_the_process`] that going on could lose
+//! what was promised.
+
+use std::path::PathBuf;
+
+use crate::rows::{RowFault, Table};
+
+/// Why a read or transaction failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Full, away, slow or locked: the batch is refused, service goes on.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// The disk did not take what it was told to keep.
+    #[error("the disk did not keep what was written: {0}")]
+    SyncFailed(String),
+    /// The database is older than it was.
+    #[error(
+        "the database went back: epoch {found_epoch} size {found_size} after epoch \
+         {seen_epoch} size {seen_size}"
+    )]
+    HeadWentBack {
+        /// The log's epoch that this process saw.
+        seen_epoch: u32,
+        /// Its size.
+        seen_size: u64,
+        /// What is there now.
+        found_epoch: u32,
+        /// Its size.
+        found_size: u64,
+    },
+    /// A later version of the program made it.
+    #[error("the database has version {found}, this program knows {known}")]
+    Newer {
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// Another process has it.
+    #[error("another process uses {}", .0.display())]
+    Locked(PathBuf),
+    /// A row does not open or has another form.
+    #[error("a row of table {} does not open", .0.name())]
+    Corrupt(Table),
+    /// The address of the database is none that we know, or asks for too little safety.
+    #[error("the database's address: {0}")]
+    Address(String),
+    /// The database is set up so that a commit is not durable.
+    #[error("the database does not keep what it commits: {0}")]
+    NotDurable(String),
+}
+
+impl StoreError {
+    /// Whether the process must end rather than go on.
+    #[must_use]
+    pub fn ends_the_process(&self) -> bool {
+        match self {
+            Self::SyncFailed(_) | Self::HeadWentBack { .. } => true,
+            Self::Unavailable(_)
+            | Self::Newer { .. }
+            | Self::Locked(_)
+            | Self::Corrupt(_)
+            | Self::Address(_)
+            | Self::NotDurable(_) => false,
+        }
+    }
+
+    /// What the operator can do.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "see that the database runs and its disk has room",
+            Self::SyncFailed(_) => "check the disk, then start the server again",
+            Self::HeadWentBack { .. } => {
+                "somebody put an older database there; use `restore`, which tells the clients"
+            }
+            Self::Newer { .. } => "install the version that was used before, or a later one",
+            Self::Locked(_) => "stop the other server; SQLite serves one process",
+            Self::Corrupt(_) => "restore a backup, or find who changed the database",
+            Self::Address(_) => "give sqlite:FILE or postgres://USER@HOST/NAME",
+            Self::NotDurable(_) => "set fsync and synchronous_commit on in postgresql.conf",
+        }
+    }
+}
+
+impl From<RowFault> for StoreError {
+    fn from(fault: RowFault) -> Self {
+        match fault {
+            RowFault::Corrupt(table) | RowFault::NotWanted(table) => Self::Corrupt(table),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Ranges of rows: pages for people, and what has expired.
+//!
+//! **Invariant**: a page is in the order of keys and says no more than was asked for; a
+//! sweep deletes only what no act would let in any more.
+
+use keystead_channel::session::KeyId;
+
+use crate::rows::{Account, AccountNo, Cell, HeldSecret, Invitation, Key, Record, RowFault, Table};
+use crate::sealing::Sealing;
+
+use super::{Scan, Store, StoreError, Wanted, Writes};
+
+impl Store {
+    /// Secrets and keys of an account behind `after`, at most `limit`, by key id.
+    ///
+    /// # Errors
+    /// [`StoreError`]; a row that does not open is an error of its own.
+    pub async fn secrets(
+        &self,
+        sealing: &Sealing,
+        account: AccountNo,
+        after: Option<KeyId>,
+        limit: usize,
+    ) -> Result<Vec<Result<HeldSecret, RowFault>>, StoreError> {
+        let scan = Scan {
+            table: Table::Secret,
+            prefix: Key {
+                cells: vec![Cell::Int(account.0)],
+            },
+            after: after.map(|key| Key {
+                cells: HeldSecret::key_cells(&(account, key)),
+            }),
+            limit,
+        };
+        self.page(sealing, scan).await
+    }
+
+    /// Accounts behind `after`, at most `limit`, by number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn accounts(
+        &self,
+        sealing: &Sealing,
+        after: Option<AccountNo>,
+        limit: usize,
+    ) -> Result<Vec<Result<Account, RowFault>>, StoreError> {
+        let after = after.map(|no| Key {
+            cells: Account::key_cells(&no),
+        });
+        self.page(sealing, all(Table::Account, after, limit)).await
+    }
+
+    /// Invitations behind `after`, at most `limit`, by hash.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn invitations(
+        &self,
+        sealing: &Sealing,
+        after: Option<[u8; 32]>,
+        limit: usize,
+    ) -> Result<Vec<Result<Invitation, RowFault>>, StoreError> {
+        let after = after.map(|hash| Key {
+            cells: Invitation::key_cells(&hash),
+        });
+        self.page(sealing, all(Table::Invitation, after, limit))
+            .await
+    }
+
+    /// Accounts that were deleted behind `after`, at most `limit`, by number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn gone(
+        &self,
+        sealing: &Sealing,
+        after: Option<AccountNo>,
+        limit: usize,
+    ) -> Result<Vec<Result<crate::rows::Gone, RowFault>>, StoreError> {
+        let after = after.map(|no| Key {
+            cells: vec![Cell::Int(no.0)],
+        });
+        self.page(sealing, all(Table::Gone, after, limit)).await
+    }
+
+    /// Deletes what has expired, a few thousand rows at a time.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {
+        self.transact(Wanted::new(), move |_, _, _| {
+            let writes = Writes {
+                sweep: Some(sweep),
+                ..Writes::default()
+            };
+            (writes, ())
+        })
+        .await?;
+        Ok(Swept {})
+    }
+
+    async fn page<R: Record>(
+        &self,
+        sealing: &Sealing,
+        scan: Scan,
+    ) -> Result<Vec<Result<R, RowFault>>, StoreError> {
+        let rows = self.scan(scan).await?;
+        let opened = rows.iter().map(|row| R::from_row(row, sealing));
+        Ok(opened.collect())
+    }
+}
+
+/// What has expired: everything older than these times, ms since 1970; 0: nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sweep {
+    /// Sessions, by their last frame.
+    pub sessions_idle_ms: u64,
+    /// Sessions, by their login.
+    pub sessions_login_ms: u64,
+    /// Pending accounts.
+    pub pending_ms: u64,
+    /// Device passes.
+    pub passes_ms: u64,
+    /// Invitations.
+    pub invitations_ms: u64,
+    /// Counts of signatures, by hour since 1970.
+    pub count_hours: u64,
+    /// Last batches of processes.
+    pub writers_ms: u64,
+}
+
+/// A sweep was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {}
+
+fn all(table: Table, after: Option<Key>, limit: usize) -> Scan {
+    Scan {
+        table,
+        prefix: Key { cells: Vec::new() },
+        after,
+        limit,
+    }
+}
