@@ -186,7 +186,7 @@ impl Record for Account {
         out.text(self.name.as_str());
         out.bytes(&self.record);
         out.bytes(&self.seed);
-        out.number(self.profile.number());
+        out.number(self.profile.number().into());
         out.maybe_bytes(self.storage_key.as_ref().map(<[u8; 72]>::as_slice));
         out.maybe_bytes(self.recovery.as_ref().map(<[u8; 32]>::as_slice));
         out.maybe_number(self.recovery_started_ms);

@@ -58,7 +58,7 @@ impl Record for Session {
         let former = self.row.former.as_ref();
         out.maybe_bytes(former.map(|secret| secret.expose().as_slice()));
         out.text(&self.device);
-        out.number(self.binding.number());
+        out.number(self.binding.number().into());
         out.finish()
     }
 

@@ -66,50 +66,26 @@ impl Table {
     #[must_use]
     pub const fn shape(self) -> Shape {
         match self {
-            Self::System => shape("system", &[int("id"), blob("server"), SEALED], 1),
-            Self::DataKey => shape(
-                "data_key",
-                &[int("id"), int("purpose"), blob("master"), SEALED],
-                1,
-            ),
+            Self::System => shape("system", SYSTEM, 1),
+            Self::DataKey => shape("data_key", DATA_KEY, 1),
             Self::Head => shape("head", HEAD, 1),
-            Self::Writer => shape("writer", &[blob("id"), blob("batch"), int("at_ms")], 1),
+            Self::Writer => shape("writer", WRITER, 1),
             Self::Account => shape("account", ACCOUNT, 1),
-            Self::Chain => shape("chain", &[int("account"), SEALED], 1),
+            Self::Chain => shape("chain", CHAIN, 1),
             Self::Secret => shape("secret", SECRET, 2),
             Self::Session => shape("session", SESSION, 1),
-            Self::Guess => shape(
-                "guess",
-                &[blob("tag"), int("known"), int("last_ms"), SEALED],
-                1,
-            ),
-            Self::Pass => shape(
-                "pass",
-                &[blob("hash"), int("account"), int("made_ms"), SEALED],
-                1,
-            ),
-            Self::Invitation => shape(
-                "invitation",
-                &[blob("hash"), int("made_ms"), int("used"), SEALED],
-                1,
-            ),
-            Self::Count => shape(
-                "count",
-                &[int("account"), blob("key_id"), int("hour"), int("n"), SEALED],
-                3,
-            ),
-            Self::Gone => shape("gone", &[int("account"), int("at_ms"), SEALED], 1),
-            Self::LeafIndex => shape("leaf_index", &[int("account"), int("seq"), int("leaf")], 2),
+            Self::Guess => shape("guess", GUESS, 1),
+            Self::Pass => shape("pass", PASS, 1),
+            Self::Invitation => shape("invitation", INVITATION, 1),
+            Self::Count => shape("count", COUNT, 3),
+            Self::Gone => shape("gone", GONE, 1),
+            Self::LeafIndex => shape("leaf_index", LEAF_INDEX, 2),
             Self::Block => Shape {
                 // The hashes move to a tile when one is full; the leaves stay as they are.
                 bound: 2,
-                ..shape(
-                    "block",
-                    &[int("first"), int("leaves"), blob("hashes"), SEALED],
-                    1,
-                )
+                ..shape("block", BLOCK, 1)
             },
-            Self::Tile => shape("tile", &[int("level"), int("idx"), blob("hashes")], 2),
+            Self::Tile => shape("tile", TILE, 2),
         }
     }
 
@@ -271,6 +247,19 @@ const fn blob(name: &'static str) -> Column {
 }
 
 const SEALED: Column = blob("sealed");
+
+const SYSTEM: &[Column] = &[int("id"), blob("server"), SEALED];
+const DATA_KEY: &[Column] = &[int("id"), int("purpose"), blob("master"), SEALED];
+const WRITER: &[Column] = &[blob("id"), blob("batch"), int("at_ms")];
+const CHAIN: &[Column] = &[int("account"), SEALED];
+const GUESS: &[Column] = &[blob("tag"), int("known"), int("last_ms"), SEALED];
+const PASS: &[Column] = &[blob("hash"), int("account"), int("made_ms"), SEALED];
+const INVITATION: &[Column] = &[blob("hash"), int("made_ms"), int("used"), SEALED];
+const COUNT: &[Column] = &[int("account"), blob("key_id"), int("hour"), int("n"), SEALED];
+const GONE: &[Column] = &[int("account"), int("at_ms"), SEALED];
+const LEAF_INDEX: &[Column] = &[int("account"), int("seq"), int("leaf")];
+const BLOCK: &[Column] = &[int("first"), int("leaves"), blob("hashes"), SEALED];
+const TILE: &[Column] = &[int("level"), int("idx"), blob("hashes")];
 
 const HEAD: &[Column] = &[
     int("id"),

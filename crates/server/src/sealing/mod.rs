@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use keystead_channel::session::ServerId;
 use keystead_daemon::rng::SystemRng;
-use keystead_sodium::Locked;
+use keystead_sodium::memory::Locked;
 use keystead_sodium::xchacha::{self, NONCE_BYTES};
 use rand_core::RngCore;
 

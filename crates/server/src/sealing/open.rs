@@ -36,7 +36,7 @@ impl Sealing {
     ///
     /// # Errors
     /// [`SealingError`].
-    pub async fn open(
+    pub async fn begin(
         store: &Store,
         source: MasterSource,
     ) -> Result<(Self, System), SealingError> {
