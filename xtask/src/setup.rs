@@ -254,6 +254,32 @@ const NEEDS: &[Need] = &[
         unpacks: true,
         test_only: true,
     },
+    // A client of a key server in another language.
+    Need {
+        program: "/usr/lib/python3/dist-packages/OpenSSL",
+        packages: &["python3-openssl"],
+        unpacks: true,
+        test_only: true,
+    },
+    Need {
+        program: "/usr/lib/python3/dist-packages/cbor2",
+        packages: &["python3-cbor2"],
+        unpacks: true,
+        test_only: true,
+    },
+    Need {
+        program: "/usr/lib/python3/dist-packages/argon2",
+        packages: &["python3-argon2", "libargon2-1"],
+        unpacks: true,
+        test_only: true,
+    },
+    // Syncs that fail, and their order, as the kernel sees them.
+    Need {
+        program: "strace",
+        packages: &["strace", "libunwind8"],
+        unpacks: true,
+        test_only: true,
+    },
     // Other programs' keys, and their word on ours.
     Need {
         program: "openssl",

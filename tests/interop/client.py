@@ -1,0 +1,131 @@
+"""Registers, logs in, resumes, stores, retrieves, signs and verifies the audit at a key server.
+
+Usage: client.py HOST PORT CA_FILE NAME INVITATION < PASSWORD
+
+Each step prints one line; the first that fails ends the program with status 1.
+"""
+
+import sys
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+import session as wire
+from ristretto import open_sealed, random_bytes, seal
+
+ARBITRARY, ED25519 = 1, 2
+PURPOSE_LOGIN, PURPOSE_MESSAGE = 1, 4
+SECRET = bytes(range(32))
+
+
+def main(host, port, ca_file, name, invitation):
+    password = sys.stdin.readline().rstrip("\n")
+    reach = lambda: wire.Connection(host, int(port), ca_file)
+
+    user_id, key, _, _ = wire.register(reach(), name, password, bytes.fromhex(invitation))
+    say("registered", user_id.hex())
+
+    connection = reach()
+    expect_refusal("a wrong password", lambda: wire.log_in(reach(), name, password + "x"))
+    session, export_key = wire.log_in(connection, name, password)
+    assert session.result[0] == user_id
+    assert wire.storage_key(session, user_id, export_key) == key
+    say("logged in", session.id.hex())
+
+    stored = store(session, user_id, key, SECRET)
+    say("stored", stored.hex())
+
+    connection.close()
+    session = wire.resume(reach(), session)
+    say("resumed on another connection, generation", session.generation)
+    assert retrieve(session, user_id, key, stored) == SECRET
+    say("retrieved", len(SECRET), "bytes")
+
+    signer, public = make(session, user_id, [PURPOSE_MESSAGE])
+    check_message(session, signer, public)
+    login_key, login_public = make(session, user_id, [PURPOSE_LOGIN])
+    check_login(session, login_key, login_public)
+    expect_refusal(
+        "a message by a login key",
+        lambda: session.ask(wire.SIGN, {1: login_key, 2: PURPOSE_MESSAGE, 3: {1: b"x"}, 4: 0}),
+    )
+    verify_audit(session, user_id, {stored, signer, login_key})
+    session.ask(wire.LOG_OUT, {1: False})
+    expect_refusal("a session that was left", lambda: wire.resume(reach(), session))
+    say("all done")
+
+
+def store(session, user_id, key, secret):
+    """Sealed here: the server sees neither secret nor label (section 8, method 4)."""
+    nonce = random_bytes(32)
+    key_id = wire.key_id_of(user_id, nonce)
+    plain = len(secret).to_bytes(4, "big") + secret + bytes([ARBITRARY])
+    value = seal(key, user_id + key_id + b"stored", plain)
+    label = seal(key, user_id + key_id + b"label" + bytes(4), b"from python")
+    fields = {1: nonce, 2: 2, 3: ARBITRARY, 4: value, 5: label}
+    result, _ = session.ask(wire.PUT, fields)
+    assert result[0] == key_id
+    return key_id
+
+
+def retrieve(session, user_id, key, key_id):
+    result, _ = session.ask(wire.RETRIEVE, {1: key_id, 2: 2, 3: ARBITRARY})
+    plain = open_sealed(key, user_id + key_id + b"stored", result[1])
+    length = int.from_bytes(plain[:4], "big")
+    assert plain[4 + length :] == bytes([ARBITRARY])
+    return plain[4 : 4 + length]
+
+
+def make(session, user_id, purposes):
+    nonce = random_bytes(32)
+    fields = {1: nonce, 3: ED25519, 5: "made by python", 8: purposes}
+    if PURPOSE_LOGIN in purposes:
+        fields[9] = {4: 1}
+    result, _ = session.ask(wire.MAKE, fields)
+    assert result[0] == wire.key_id_of(user_id, nonce)
+    return result[0], Ed25519PublicKey.from_public_bytes(result[1])
+
+
+def check_message(session, key_id, public):
+    for _ in range(10):
+        message = random_bytes(100)
+        fields = {1: key_id, 2: PURPOSE_MESSAGE, 3: {1: message}, 4: 0}
+        result, receipt = session.ask(wire.SIGN, fields)
+        public.verify(result[0], message)
+        assert receipt is not None
+    say("ten messages of 100 bytes signed")
+
+
+def check_login(session, key_id, public):
+    """The server builds the bytes of RFC 4252 section 7 from these fields; so do we."""
+    blob = ssh_string(b"ssh-ed25519") + ssh_string(wire.raw(public))
+    ssh_session = random_bytes(32)
+    fields = {1: ssh_session, 2: "alex", 3: "ssh-ed25519", 4: blob}
+    result, _ = session.ask(wire.SIGN, {1: key_id, 2: PURPOSE_LOGIN, 3: fields})
+    signed = (
+        ssh_string(ssh_session) + bytes([50]) + ssh_string(b"alex")
+        + ssh_string(b"ssh-connection") + ssh_string(b"publickey") + bytes([1])
+        + ssh_string(b"ssh-ed25519") + ssh_string(blob)
+    )
+    public.verify(result[0], signed)
+    say("an SSH login signed")
+
+
+def ssh_string(value):
+    return len(value).to_bytes(4, "big") + value
+
+
+def expect_refusal(what, attempt):
+    try:
+        attempt()
+    except (wire.Refused, ValueError) as refusal:
+        say(f"{what} is refused:", refusal)
+        return
+    raise AssertionError(f"{what} was taken")
+
+
+def say(*words):
+    print(*words, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
