@@ -11,7 +11,7 @@ pub(crate) use secret::{
     Delete, Export, Form, Generate, Import, List, LocalStore, Rename, Retrieve, Secret, Show,
     Store, Use, What,
 };
-pub(crate) use server::{ImportKey, Key, Login, Password, RecoveryCode, Register, Unlock};
+pub(crate) use server::{ImportKey, Key, Login, Password, RecoveryCode, Register, Stretch, Unlock};
 
 /// Passwords, secrets and key encodings that a person handles here.
 ///

@@ -54,6 +54,9 @@ pub(crate) struct Import {
     /// What it is, where the bytes do not say so: raw ones are arbitrary without a word.
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) kind: Option<What>,
+    /// It is in the portable form that `export --form portable` writes.
+    #[arg(long)]
+    pub(crate) portable: bool,
     /// The server knows it: nothing is sealed.
     #[arg(long, conflicts_with = "local_copy")]
     pub(crate) server_only: bool,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Answers, At, Input};
+use super::{Answers, At, Input, What};
 
 /// Open an account at a key server.
 ///
@@ -45,8 +45,19 @@ pub(crate) struct Stretch {
 }
 
 /// Log in; the agent keeps the session, in memory alone.
+///
+/// On a machine that does not know the server yet, name its address and the account.
 #[derive(Args)]
 pub(crate) struct Login {
+    /// The server's address, where this machine does not know it yet.
+    #[arg(value_name = "URL", requires = "account")]
+    pub(crate) address: Option<String>,
+    /// The name of the account there.
+    #[arg(long, value_name = "NAME", requires = "address")]
+    pub(crate) account: Option<String>,
+    /// Certificates (PEM) that may vouch for it; remembered.
+    #[arg(long, value_name = "FILE", requires = "address")]
+    pub(crate) ca: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) at: At,
     /// The agent keeps the master key too, in locked memory, for as long as the session lives:
@@ -126,7 +137,7 @@ pub(crate) struct ImportKey {
     pub(crate) replaces: Option<String>,
     /// Which kind, for 32 bytes without an encoding: ed25519, p256, secp256k1.
     #[arg(long = "type", value_name = "TYPE")]
-    pub(crate) kind: Option<String>,
+    pub(crate) kind: Option<What>,
 }
 
 fn memory_mib(text: &str) -> Result<u16, &'static str> {

@@ -4,7 +4,7 @@
 //! its own, so that one may come, change or go without the copies being touched.
 //!
 //! `"keystead-local-1" ‖ way u8 ‖ …`, where way 1 is `memory_kib u32 ‖ passes u32 ‖ lanes u32 ‖
-//! salt(16)` (Argon2id), way 2 is `pairing(8) ‖ salt(32)` (`spec/pairing.md`, kind 15); then
+//! salt(16)` (Argon2id), way 2 is `string keeper ‖ salt(32)` (`spec/pairing.md`, kind 15); then
 //! `nonce(24) ‖ sealed key (32 + 16) ‖ checksum(32)`. The box is associated with all before its
 //! nonce; checksum = H("keystead-local-checksum", all before it) tells damage from a wrong
 //! passphrase, as in a store's header.
@@ -21,7 +21,7 @@
 use keystead_core::{Secret, SecretBytes, labelled_hash};
 use rand_core::CryptoRngCore;
 
-use super::seal::{self, NotOpened};
+use super::seal::{self, NotOpened, length};
 use crate::passphrase::{COST_BYTES, Cost, CostRefused, SALT_BYTES, passphrase_key};
 use crate::wire::{Malformed, Reader};
 
@@ -86,10 +86,10 @@ impl LocalKey {
 
 /// How a paired authenticator opens the key: it derives one from this salt, when its holder
 /// says yes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthenticatorSlot {
-    /// Which pairing.
-    pub pairing: [u8; 8],
+    /// Which one, as the agent knows it: 1 to 64 bytes.
+    pub keeper: String,
     /// What it derives from.
     pub salt: [u8; 32],
 }
@@ -97,10 +97,10 @@ pub struct AuthenticatorSlot {
 impl AuthenticatorSlot {
     /// Draws a salt.
     #[must_use]
-    pub fn draw(pairing: [u8; 8], rng: &mut dyn CryptoRngCore) -> Self {
+    pub fn draw(keeper: String, rng: &mut dyn CryptoRngCore) -> Self {
         let mut salt = [0; 32];
         rng.fill_bytes(&mut salt);
-        Self { pairing, salt }
+        Self { keeper, salt }
     }
 
     /// The file by which `derived`, the authenticator's answer to this salt, opens `local`.
@@ -140,7 +140,7 @@ impl AuthenticatorSlot {
             return Err(LocalError::Damaged);
         }
         let slot = Self {
-            pairing: reader.array()?,
+            keeper: reader.text()?.to_owned(),
             salt: reader.array()?,
         };
         let sealed = reader.array()?;
@@ -149,7 +149,9 @@ impl AuthenticatorSlot {
     }
 
     fn head(&self) -> Vec<u8> {
-        [LABEL.as_slice(), &[BY_AUTHENTICATOR], &self.pairing, &self.salt].concat()
+        let keeper = self.keeper.as_bytes();
+        let length = length(keeper);
+        [LABEL.as_slice(), &[BY_AUTHENTICATOR], &length, keeper, &self.salt].concat()
     }
 }
 

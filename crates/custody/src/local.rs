@@ -1,0 +1,173 @@
+//! Copies of secrets on this machine, and secrets that are nowhere else.
+//!
+//! **Invariant:** a copy lies sealed under a key that is opened without any server: by a
+//! passphrase, or by a paired authenticator whose holder says yes. Files are replaced whole; a
+//! command that is ended anywhere leaves the old file or the new one.
+
+use std::io;
+use std::path::PathBuf;
+
+use keystead_channel::session::KeyId;
+use keystead_daemon::home::{self, Folders};
+use keystead_daemon::{Disk, FolderDisk, SystemRng};
+use keystead_vault::Cost;
+use keystead_vault::client::{AuthenticatorSlot, Copied, LocalCopy, LocalError, LocalKey, Value};
+
+use crate::agent;
+use crate::failure::{Failure, Status};
+use crate::names::Known;
+use crate::prompt::Given;
+use crate::talk::say;
+
+/// The copies, on disk.
+pub(crate) struct LocalStore {
+    folder: PathBuf,
+}
+
+impl LocalStore {
+    /// In this person's folder.
+    pub(crate) fn open() -> Result<Self, Failure> {
+        let folders = Folders::of(home::Program::Custody);
+        let folders = folders.map_err(|error| Failure::of(&error).hint(error.hint()))?;
+        Ok(Self {
+            folder: folders.state,
+        })
+    }
+
+    /// In any folder.
+    #[cfg(test)]
+    pub(crate) fn at(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Opens the key, by a passphrase if one came by its descriptor, by the authenticator if one
+    /// is set up, else by a passphrase that is typed; sets it up where it is not.
+    pub(crate) fn unlock(&self, given: &mut Given) -> Result<LocalKey, Failure> {
+        let disk = self.disk()?;
+        let by_passphrase = disk.read(BY_PASSPHRASE).map_err(of_disk)?;
+        let by_authenticator = disk.read(BY_AUTHENTICATOR).map_err(of_disk)?;
+        if let Some(file) = by_authenticator.filter(|_| !given.has_passphrase()) {
+            match open_by_authenticator(&file) {
+                Ok(key) => return Ok(key),
+                Err(failure) if by_passphrase.is_none() => return Err(failure),
+                Err(failure) => say(format_args!("note: {}", failure.message)),
+            }
+        }
+        match by_passphrase {
+            Some(file) => {
+                let passphrase = given.passphrase(STORE)?;
+                LocalKey::open_by_passphrase(&passphrase, &file).map_err(of_local)
+            }
+            None => {
+                say("copies on this machine are sealed under a passphrase of their own");
+                let key = LocalKey::draw(&mut SystemRng);
+                let passphrase = given.first_passphrase(STORE)?;
+                self.set_passphrase(&key, &passphrase, Cost::STANDARD)?;
+                Ok(key)
+            }
+        }
+    }
+
+    /// Whether anything opens it yet.
+    pub(crate) fn is_set_up(&self) -> Result<bool, Failure> {
+        let disk = self.disk()?;
+        let has = |name| Ok::<_, Failure>(disk.read(name).map_err(of_disk)?.is_some());
+        Ok(has(BY_PASSPHRASE)? || has(BY_AUTHENTICATOR)?)
+    }
+
+    /// From now on this passphrase opens it.
+    pub(crate) fn set_passphrase(
+        &self,
+        key: &LocalKey,
+        passphrase: &keystead_core::SecretBytes,
+        cost: Cost,
+    ) -> Result<(), Failure> {
+        let file = key.seal_by_passphrase(passphrase, cost, &mut SystemRng);
+        let file = file.map_err(of_local)?;
+        self.disk()?.replace(BY_PASSPHRASE, &file).map_err(of_disk)
+    }
+
+    /// From now on this authenticator opens it, too.
+    pub(crate) fn set_authenticator(&self, key: &LocalKey, keeper: &str) -> Result<(), Failure> {
+        let (slot, derived) = agent::derive_first(keeper, &mut SystemRng)?;
+        let file = slot.seal(key, &derived, &mut SystemRng);
+        self.disk()?
+            .replace(BY_AUTHENTICATOR, &file)
+            .map_err(of_disk)
+    }
+
+    /// Writes a copy.
+    pub(crate) fn put(&self, key: &LocalKey, of: &Known, value: &Value) -> Result<(), Failure> {
+        let copy = LocalCopy::seal(key, copied(of), value, &mut SystemRng);
+        self.disk()?
+            .replace(&name_of(of.key), &copy.encode())
+            .map_err(of_disk)
+    }
+
+    /// Whether there is a copy of it.
+    pub(crate) fn has(&self, key: KeyId) -> Result<bool, Failure> {
+        Ok(self.disk()?.read(&name_of(key)).map_err(of_disk)?.is_some())
+    }
+
+    /// Reads a copy of what was asked for.
+    pub(crate) fn read(&self, key: &LocalKey, of: &Known) -> Result<Value, Failure> {
+        let damaged = || {
+            Failure::new("the copy on this machine is damaged, or of another secret")
+                .hint("`--from-server` asks the server; `secret delete --local-copy` removes it")
+        };
+        let file = self.disk()?.read(&name_of(of.key)).map_err(of_disk)?;
+        let file = file.ok_or_else(|| Failure::new("there is no copy of it on this machine"))?;
+        let copy = LocalCopy::decode(&file).ok_or_else(damaged)?;
+        copy.open(key, &copied(of)).map_err(|_| damaged())
+    }
+
+    /// Removes a copy; one that is not there is no error.
+    pub(crate) fn remove(&self, key: KeyId) -> Result<(), Failure> {
+        self.disk()?.remove(&name_of(key)).map_err(of_disk)
+    }
+
+    fn disk(&self) -> Result<FolderDisk, Failure> {
+        FolderDisk::open(&self.folder).map_err(|error| Failure::of(&error).hint(error.hint()))
+    }
+}
+
+fn open_by_authenticator(file: &[u8]) -> Result<LocalKey, Failure> {
+    let slot = AuthenticatorSlot::of_file(file).map_err(of_local)?;
+    let derived = agent::derive_again(&slot)?;
+    AuthenticatorSlot::open(file, &derived).map_err(of_local)
+}
+
+/// What a copy of it is associated with.
+fn copied(of: &Known) -> Copied {
+    Copied {
+        server: of.home.map_or([0; 16], |home| home.server.0),
+        user: of.home.map_or([0; 32], |home| home.user.0),
+        key: of.key.0,
+        context: of.context.clone().unwrap_or_default(),
+        kind: of.kind,
+    }
+}
+
+fn name_of(key: KeyId) -> String {
+    format!("copies/{key}")
+}
+
+fn of_disk(error: io::Error) -> Failure {
+    Failure::new(format!("the local store: {error}"))
+        .hint("check that there is room and that the folder is yours")
+}
+
+fn of_local(error: LocalError) -> Failure {
+    match error {
+        LocalError::WrongKey => Failure::of(&error)
+            .status(Status::Refused)
+            .hint("try again; there is no way around a forgotten passphrase"),
+        _ => Failure::of(&error).hint("bring custody/state back from a copy"),
+    }
+}
+
+/// What a person is asked the passphrase of.
+const STORE: &str = "the local store";
+
+const BY_PASSPHRASE: &str = "local.passphrase";
+const BY_AUTHENTICATOR: &str = "local.authenticator";

@@ -1,0 +1,278 @@
+//! Passwords, passphrases and codes: from descriptors, else from the terminal, straight into
+//! locked memory.
+//!
+//! **Invariant:** no byte of one is ever in a `String`, a buffer of the standard library, an
+//! argument or a variable of the environment; the terminal does not show it, and echoes again
+//! however the typing ends.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+
+use keystead_channel::session::Password;
+use keystead_core::SecretBytes;
+use rustix::fd::AsFd;
+use rustix::termios::{self, LocalModes, OptionalActions, Termios};
+
+use crate::arguments::Answers;
+use crate::failure::{Failure, Status};
+use crate::strength;
+use crate::talk::say;
+
+/// What the descriptors gave; what they did not give is typed when it is needed.
+#[derive(Default)]
+pub(crate) struct Given {
+    password: Option<SecretBytes>,
+    new_password: Option<SecretBytes>,
+    passphrase: Option<SecretBytes>,
+    new_passphrase: Option<SecretBytes>,
+    recovery_code: Option<SecretBytes>,
+}
+
+impl Given {
+    /// Reads all descriptors that were named, in the one order: password, new password,
+    /// passphrase, recovery code. A command reads them before it does anything else.
+    pub(crate) fn read(answers: Answers, recovery_code_fd: Option<u32>) -> Result<Self, Failure> {
+        let line = |fd: Option<u32>, what| fd.map(|fd| of_descriptor(fd, what)).transpose();
+        Ok(Self {
+            password: line(answers.password_fd, "password")?,
+            new_password: line(answers.new_password_fd, "new password")?,
+            passphrase: line(answers.passphrase_fd, "passphrase")?,
+            recovery_code: line(recovery_code_fd, "recovery code")?,
+            new_passphrase: None,
+        })
+    }
+
+    /// The same for a command that takes passphrases alone: the one there is, then the new one.
+    pub(crate) fn read_passphrases(
+        passphrase_fd: Option<u32>,
+        new_passphrase_fd: Option<u32>,
+    ) -> Result<Self, Failure> {
+        let line = |fd: Option<u32>, what| fd.map(|fd| of_descriptor(fd, what)).transpose();
+        Ok(Self {
+            passphrase: line(passphrase_fd, "passphrase")?,
+            new_passphrase: line(new_passphrase_fd, "new passphrase")?,
+            ..Self::default()
+        })
+    }
+
+    /// The password of an account that there is.
+    pub(crate) fn password(&mut self, account: &str, server: &str) -> Result<Password, Failure> {
+        let line = match self.password.take() {
+            Some(line) => line,
+            None => typed(
+                &format!("password of {account} at {server}: "),
+                "--password-fd",
+            )?,
+        };
+        password(&line)
+    }
+
+    /// The password of an account that is to be: typed twice, with a word on how it will last.
+    pub(crate) fn first_password(&mut self) -> Result<Password, Failure> {
+        let given = self.password.take();
+        let line = chosen(given, "new password", "--password-fd")?;
+        password(&line)
+    }
+
+    /// The password that is to replace the one there is.
+    pub(crate) fn new_password(&mut self) -> Result<Password, Failure> {
+        let given = self.new_password.take();
+        let line = chosen(given, "new password", "--new-password-fd")?;
+        password(&line)
+    }
+
+    /// Whether a passphrase came by its descriptor.
+    pub(crate) fn has_passphrase(&self) -> bool {
+        self.passphrase.is_some()
+    }
+
+    /// A passphrase that there is.
+    pub(crate) fn passphrase(&mut self, of: &str) -> Result<SecretBytes, Failure> {
+        match self.passphrase.take() {
+            Some(line) => Ok(line),
+            None => typed(&format!("passphrase of {of}: "), "--passphrase-fd"),
+        }
+    }
+
+    /// The passphrase of a store that is to be.
+    pub(crate) fn first_passphrase(&mut self, of: &str) -> Result<SecretBytes, Failure> {
+        let given = self.passphrase.take();
+        chosen(given, &format!("new passphrase of {of}"), "--passphrase-fd")
+    }
+
+    /// The passphrase that is to replace the one there is.
+    pub(crate) fn new_passphrase(&mut self, of: &str) -> Result<SecretBytes, Failure> {
+        let given = self.new_passphrase.take();
+        chosen(
+            given,
+            &format!("new passphrase of {of}"),
+            "--new-passphrase-fd",
+        )
+    }
+
+    /// A recovery code, as it was written down.
+    pub(crate) fn recovery_code(&mut self) -> Result<SecretBytes, Failure> {
+        match self.recovery_code.take() {
+            Some(line) => Ok(line),
+            None => typed("recovery code: ", "--recovery-code-fd"),
+        }
+    }
+}
+
+/// A secret that a person types: one line, not shown.
+pub(crate) fn typed_secret(what: &str) -> Result<SecretBytes, Failure> {
+    typed(&format!("{what}: "), "--from-fd or --from-file")
+}
+
+/// A line that a person types in answer to a question, shown; for what is no secret, and for
+/// parts of what the screen shows anyway.
+pub(crate) fn answer(question: &str) -> Result<String, Failure> {
+    let terminal = terminal("--yes")?;
+    (&terminal).write_all(question.as_bytes())?;
+    let line = read_line(&terminal, "answer")?;
+    Ok(String::from_utf8_lossy(line.expose()).trim().to_owned())
+}
+
+/// Shows something to the person at the terminal, and nowhere else.
+pub(crate) fn show(text: &[u8]) -> Result<(), Failure> {
+    Ok((&terminal("--yes")?).write_all(text)?)
+}
+
+/// Whether there is somebody to ask.
+pub(crate) fn has_terminal() -> bool {
+    OpenOptions::new().write(true).open("/dev/tty").is_ok()
+}
+
+fn password(line: &SecretBytes) -> Result<Password, Failure> {
+    let text = std::str::from_utf8(line.expose());
+    let text = text.map_err(|_| Failure::usage("a password is UTF-8 text"))?;
+    Password::new(text).map_err(|_| Failure::usage("a password has 1 to 1,024 bytes"))
+}
+
+/// What a person chooses: told how well it will last, and typed twice at the terminal.
+fn chosen(given: Option<SecretBytes>, what: &str, option: &str) -> Result<SecretBytes, Failure> {
+    if let Some(line) = given {
+        return Ok(line);
+    }
+    for _ in 0..TRIES_MAX {
+        let first = typed(&format!("{what}: "), option)?;
+        if let Some(advice) = strength::advice(first.expose()) {
+            say(format_args!("note: {advice}"));
+        }
+        let second = typed("the same again: ", option)?;
+        if first.ct_eq(&second) {
+            return Ok(first);
+        }
+        say("they differ; once more");
+    }
+    Err(Failure::usage(format!(
+        "{what}: two that differ, three times"
+    )))
+}
+
+fn of_descriptor(fd: u32, what: &str) -> Result<SecretBytes, Failure> {
+    let line = match fd {
+        0 => read_line(rustix::stdio::stdin(), what)?,
+        _ => read_line(&descriptor(fd)?, what)?,
+    };
+    if line.is_empty() {
+        return Err(Failure::usage(format!("descriptor {fd} gives no {what}")));
+    }
+    Ok(line)
+}
+
+/// Opens a descriptor by its name in the file system: its number alone cannot be read safely.
+pub(crate) fn descriptor(fd: u32) -> Result<File, Failure> {
+    File::open(format!("/proc/self/fd/{fd}")).map_err(|error| {
+        Failure::usage(format!("descriptor {fd} cannot be read: {error}"))
+            .hint(format!("open it for the command: {fd}<FILE"))
+    })
+}
+
+fn typed(question: &str, option: &str) -> Result<SecretBytes, Failure> {
+    let terminal = terminal(option)?;
+    let quiet = Quiet::make(&terminal)?;
+    (&terminal).write_all(question.as_bytes())?;
+    let line = read_line(&terminal, "answer");
+    drop(quiet);
+    (&terminal).write_all(b"\n")?;
+    let line = line?;
+    if line.is_empty() {
+        return Err(Failure::usage("nothing was typed"));
+    }
+    Ok(line)
+}
+
+fn terminal(option: &str) -> Result<File, Failure> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/tty")
+        .map_err(|_| {
+            Failure::usage("there is no terminal to ask at").hint(format!("answer by {option}"))
+        })
+}
+
+/// The terminal without echo. ^C does not end the program in it, so that the echo comes back; it
+/// ends the typing.
+struct Quiet<'a> {
+    terminal: &'a File,
+    before: Termios,
+}
+
+impl<'a> Quiet<'a> {
+    fn make(terminal: &'a File) -> io::Result<Self> {
+        let before = termios::tcgetattr(terminal)?;
+        let mut quiet = before.clone();
+        quiet
+            .local_modes
+            .remove(LocalModes::ECHO | LocalModes::ISIG);
+        termios::tcsetattr(terminal, OptionalActions::Flush, &quiet)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl Drop for Quiet<'_> {
+    fn drop(&mut self) {
+        // Nothing is left to do when the terminal is gone.
+        let _ = termios::tcsetattr(self.terminal, OptionalActions::Now, &self.before);
+    }
+}
+
+/// One line, byte by byte: what stands behind it is somebody else's.
+fn read_line(from: impl AsFd, what: &str) -> Result<SecretBytes, Failure> {
+    let mut line = SecretBytes::fill(LINE_BYTES_MAX, |_| ());
+    let mut len = 0;
+    loop {
+        let mut byte = [0];
+        if rustix::io::read(&from, &mut byte).map_err(io::Error::from)? == 0 {
+            break;
+        }
+        match byte {
+            [b'\n'] => break,
+            [CTRL_C] => return Err(Failure::interrupted("^C")),
+            [byte] => {
+                let place = line.expose_mut().get_mut(len);
+                *place.ok_or_else(|| {
+                    Failure::new(format!("{what}: more than {LINE_BYTES_MAX} bytes"))
+                        .status(Status::Usage)
+                })? = byte;
+                len += 1;
+            }
+        }
+    }
+    line.truncate(len);
+    if line.expose().ends_with(b"\r") {
+        line.truncate(len.saturating_sub(1));
+    }
+    Ok(line)
+}
+
+/// How often two that differ are asked for again.
+const TRIES_MAX: usize = 3;
+
+/// 4,096 bytes: four times a password's most, as much as a terminal gives in one line.
+const LINE_BYTES_MAX: usize = 4_096;
+
+/// ASCII ETX, what ^C types where it is no signal.
+const CTRL_C: u8 = 3;
