@@ -38,6 +38,12 @@ impl<N: Nodes> View<N> {
         self.size
     }
 
+    /// What it looks through.
+    #[must_use]
+    pub fn nodes(&self) -> &N {
+        &self.nodes
+    }
+
     /// The root.
     #[must_use]
     pub fn root(&self) -> Hash {

@@ -53,22 +53,31 @@ pub(super) fn encode(leaves: &[Option<Kept>]) -> Vec<u8> {
             (kept.request_hash != [0; 32], REQUEST),
             (kept.detail != NO_DETAIL, DETAIL),
         ];
-        let flags = is_there.iter().filter(|it| it.0).fold(ENTRY, |all, it| all | it.1);
+        let flags = is_there
+            .iter()
+            .filter(|it| it.0)
+            .fold(ENTRY, |all, it| all | it.1);
         out.push(flags);
         push_number(&mut out, kept.account);
         push_number(&mut out, zigzag(kept.time_unix_ms.wrapping_sub(last_ms)));
         last_ms = kept.time_unix_ms;
         push_number(&mut out, u64::from(kept.action));
         push_number(&mut out, u64::from(kept.outcome));
-        let parts: [(&[u8], u8); 3] =
-            [(&kept.actor, ACTOR), (&kept.key, KEY), (&kept.request_hash, REQUEST)];
+        let parts: [(&[u8], u8); 3] = [
+            (&kept.actor, ACTOR),
+            (&kept.key, KEY),
+            (&kept.request_hash, REQUEST),
+        ];
         for (part, flag) in parts {
             if flags & flag != 0 {
                 out.extend_from_slice(part);
             }
         }
         if flags & DETAIL != 0 {
-            push_number(&mut out, u64::try_from(kept.detail.len()).unwrap_or(u64::MAX));
+            push_number(
+                &mut out,
+                u64::try_from(kept.detail.len()).unwrap_or(u64::MAX),
+            );
             out.extend_from_slice(&kept.detail);
         }
     }
@@ -218,7 +227,10 @@ mod tests {
             Some(sign(now - 90_000)),
             Some(bare(0)),
             Some(sign(u64::MAX)),
-            Some(Kept { detail: vec![0; DETAIL_BYTES_MAX], ..sign(1) }),
+            Some(Kept {
+                detail: vec![0; DETAIL_BYTES_MAX],
+                ..sign(1)
+            }),
         ]
     }
 
@@ -258,7 +270,16 @@ mod tests {
 
     #[test]
     fn numbers_are_those_that_were_written() {
-        for number in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX - 1, u64::MAX] {
+        for number in [
+            0,
+            1,
+            127,
+            128,
+            300,
+            u64::from(u32::MAX),
+            u64::MAX - 1,
+            u64::MAX,
+        ] {
             let mut bytes = Vec::new();
             push_number(&mut bytes, number);
             assert_eq!(take_number(&mut bytes.as_slice()), Some(number));

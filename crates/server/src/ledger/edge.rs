@@ -145,12 +145,20 @@ impl Edge {
                 if tile.len() == TILE {
                     let hashes = std::mem::take(tile);
                     let index = (index - 1) / WIDTH;
-                    grown.tiles.push(GrownTile { level, index, hashes });
+                    grown.tiles.push(GrownTile {
+                        level,
+                        index,
+                        hashes,
+                    });
                 }
             }
             if !tile.is_empty() {
                 let (hashes, index) = (tile.clone(), index / WIDTH);
-                grown.tiles.push(GrownTile { level, index, hashes });
+                grown.tiles.push(GrownTile {
+                    level,
+                    index,
+                    hashes,
+                });
             }
         }
     }
@@ -171,7 +179,12 @@ impl Edge {
                 growth.push(*hash);
             }
             let edge = growth.frontier();
-            if !edge.hashes().iter().rev().all(|it| expected.next() == Some(it)) {
+            if !edge
+                .hashes()
+                .iter()
+                .rev()
+                .all(|it| expected.next() == Some(it))
+            {
                 return false;
             }
             levels = level + 1;
@@ -206,7 +219,10 @@ mod tests {
     }
 
     fn leaf(number: u64) -> (Kept, Hash) {
-        (kept(number), keystead_channel::log::tree::leaf_hash(&number.to_be_bytes()))
+        (
+            kept(number),
+            keystead_channel::log::tree::leaf_hash(&number.to_be_bytes()),
+        )
     }
 
     /// A database: what the commits wrote, one over the other.
@@ -219,9 +235,11 @@ mod tests {
     impl Written {
         fn take(&mut self, grown: Grown) {
             for first in &grown.full {
-                self.blocks.retain(|at, _| !(*first..first + WIDTH).contains(at));
+                self.blocks
+                    .retain(|at, _| !(*first..first + WIDTH).contains(at));
             }
-            self.blocks.extend(grown.blocks.into_iter().map(|it| (it.first, it)));
+            self.blocks
+                .extend(grown.blocks.into_iter().map(|it| (it.first, it)));
             for tile in grown.tiles {
                 self.tiles.insert((tile.level, tile.index), tile.hashes);
             }
@@ -261,7 +279,8 @@ mod tests {
                 assert_eq!(again.hashes, edge.hashes);
                 assert_eq!(again.leaves, edge.leaves);
                 assert_eq!(again.frontier, edge.frontier);
-                let filled = |above: &[Vec<Hash>]| above.iter().flatten().copied().collect::<Vec<_>>();
+                let filled =
+                    |above: &[Vec<Hash>]| above.iter().flatten().copied().collect::<Vec<_>>();
                 assert_eq!(filled(&again.above), filled(&edge.above));
             }
             let mut at = 0;
@@ -273,7 +292,10 @@ mod tests {
                 at += block.leaves.len() as u64;
             }
             assert_eq!(at, number);
-            assert_eq!(written.tiles.keys().filter(|it| it.0 == 0).count() as u64, number / 256);
+            assert_eq!(
+                written.tiles.keys().filter(|it| it.0 == 0).count() as u64,
+                number / 256
+            );
         }
     }
 
@@ -282,11 +304,19 @@ mod tests {
         let mut edge = Edge::default();
         edge.append((0..700).map(leaf).collect());
         let parts = || {
-            let Edge { frontier, hashes, leaves, above } = edge.clone();
+            let Edge {
+                frontier,
+                hashes,
+                leaves,
+                above,
+            } = edge.clone();
             (frontier, leaves, hashes, above)
         };
         let (frontier, leaves, hashes, above) = parts();
-        assert_eq!(Edge::new(frontier, leaves, hashes, above), Some(edge.clone()));
+        assert_eq!(
+            Edge::new(frontier, leaves, hashes, above),
+            Some(edge.clone())
+        );
         let (frontier, leaves, mut hashes, above) = parts();
         hashes[17][3] ^= 1;
         assert_eq!(Edge::new(frontier, leaves, hashes, above), None);

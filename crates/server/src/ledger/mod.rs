@@ -1,4 +1,124 @@
-//! The log and its one writer: no entry, no answer.
+//! The log and its one writer: no entry, no answer (`spec/audit.md`).
+//!
+//! **Invariant**: an act's rows and its entries are one transaction; whoever is answered
+//! finds the entry in every later tree, and every head that was signed begins with every
+//! head that was signed before it, in one epoch after the other.
 
+mod act;
+mod batch;
 mod block;
+mod corrupt;
 mod edge;
+mod epoch;
+mod erasing;
+mod export;
+mod key;
+mod nodes;
+mod reading;
+mod writer;
+
+pub use act::{
+    Act, BEFORE_LOGIN, Committed, Decided, Log, NO_KEY, NO_REQUEST, NewEntry, OPERATOR, actor,
+};
+pub use corrupt::{Corrupt, ReadError};
+pub use epoch::{Restored, raise_epoch};
+pub use export::Export;
+pub use key::NewKey;
+pub use keystead_channel::log::{Action, Detail};
+pub use reading::Opened;
+
+use std::sync::Arc;
+
+use keystead_channel::session::Notice;
+use tokio::sync::{mpsc, watch};
+
+use crate::sealing::Sealing;
+use crate::store::{Store, StoreError};
+use batch::Tools;
+use writer::{Asked, QUEUE_MAX, Waiting, Writer};
+
+/// The log of this server; a handle, shared by all that write to it.
+#[derive(Clone)]
+pub struct Ledger {
+    queue: mpsc::Sender<Waiting>,
+    store: Store,
+    tools: Arc<Tools>,
+    log_key: [u8; 32],
+    key_notices: Arc<[Notice]>,
+    fault: watch::Receiver<Option<StoreError>>,
+    size: watch::Receiver<u64>,
+}
+
+impl Ledger {
+    /// Starts the writer, on the runtime that this runs on.
+    ///
+    /// # Errors
+    /// The head or the log's key cannot be read.
+    pub async fn start(store: Store, sealing: Sealing) -> Result<Self, StoreError> {
+        let (head, key) = key::read(&store, &sealing).await?;
+        let server = sealing.server();
+        let tools = Arc::new(Tools { server, sealing });
+        let (fault_from, fault) = watch::channel(None);
+        let (size_from, size) = watch::channel(head.size);
+        let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+        let log_key = *key.key.public();
+        let key_notices = key.notices(server);
+        let writer = Writer {
+            store: store.clone(),
+            tools: tools.clone(),
+            key: Arc::new(key),
+            held: None,
+            seen: (head.epoch, head.size),
+            fault: fault_from,
+            size: size_from,
+        };
+        tokio::spawn(writer.run(waiting));
+        Ok(Self {
+            queue,
+            store,
+            tools,
+            log_key,
+            key_notices,
+            fault,
+            size,
+        })
+    }
+
+    /// Does `act` and logs it; comes back when both are durable.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: nothing has changed.
+    pub async fn commit<A: Act>(&self, act: A) -> Result<Committed<A::Answer>, StoreError> {
+        let (asked, answer) = Asked::new(act);
+        let away = || StoreError::Unavailable("the batch was not written".to_owned());
+        let sent = self.queue.send(Box::new(asked)).await;
+        sent.map_err(|_| away())?;
+        answer.await.map_err(|_| away())
+    }
+
+    /// What checks the log's heads.
+    #[must_use]
+    pub fn log_key(&self) -> [u8; 32] {
+        self.log_key
+    }
+
+    /// How the key came to be the one that it is, from the first on: for clients that know
+    /// an older one.
+    #[must_use]
+    pub fn key_notices(&self) -> &[Notice] {
+        &self.key_notices
+    }
+
+    /// Set when the process must end: the disk did not keep what it was told to, or
+    /// somebody put an older database there.
+    #[must_use]
+    pub fn fault(&self) -> watch::Receiver<Option<StoreError>> {
+        self.fault.clone()
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        *self.size.borrow()
+    }
+}

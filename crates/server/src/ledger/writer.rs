@@ -1,0 +1,202 @@
+//! The one writer of a process: group commit without a timer.
+//!
+//! **Invariant**: when a commit ends, all that waits (at most [`BATCH_MAX`]) is the next
+//! one; nobody is answered before it is durable, and when it fails nothing of it has
+//! happened and everybody in it is told `unavailable`.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::act::{Act, Batch, Committed, NewEntry};
+use super::batch::{self, Held, Member, NumberedKey, Tools};
+use super::key;
+use crate::rows::{AccountNo, Rows, Table};
+use crate::store::{Now, Store, StoreError, Wanted, Writes};
+
+/// What waits for the next commit.
+pub(super) type Waiting = Box<dyn Job>;
+
+/// An act that waits, whatever its answer is.
+pub(super) trait Job: Member + Send {
+    fn wanted(&self, wanted: &mut Wanted);
+
+    /// It is durable.
+    fn done(self: Box<Self>, batch: Arc<Batch>);
+}
+
+/// The writer's own state.
+pub(super) struct Writer {
+    pub(super) store: Store,
+    pub(super) tools: Arc<Tools>,
+    pub(super) key: Arc<NumberedKey>,
+    pub(super) held: Option<Held>,
+    /// Epoch and size at the last commit.
+    pub(super) seen: (u32, u64),
+    pub(super) fault: watch::Sender<Option<StoreError>>,
+    pub(super) size: watch::Sender<u64>,
+}
+
+impl Writer {
+    /// Writes until nobody can ask any more, or going on could lose what was promised.
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Waiting>) {
+        let mut waiting = Vec::new();
+        while queue.recv_many(&mut waiting, BATCH_MAX).await > 0 {
+            let jobs = std::mem::take(&mut waiting);
+            if let Err(error) = self.commit(jobs).await {
+                tracing::error!(%error, "a batch was not written");
+                if error.ends_the_process() {
+                    self.fault.send_replace(Some(error));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// One batch. Jobs that are dropped are told so by their channel.
+    async fn commit(&mut self, jobs: Vec<Waiting>) -> Result<(), StoreError> {
+        let Tried::Stale(jobs) = self.attempt(jobs).await? else {
+            return Ok(());
+        };
+        // Another process gave the log a new key: all is as it was, so once more.
+        self.key = Arc::new(key::read(&self.store, &self.tools.sealing).await?.1);
+        match self.attempt(jobs).await? {
+            Tried::Done => Ok(()),
+            Tried::Stale(_) => Err(StoreError::Corrupt(Table::System)),
+        }
+    }
+
+    /// One transaction.
+    async fn attempt(&mut self, mut jobs: Vec<Waiting>) -> Result<Tried, StoreError> {
+        let mut wanted = Wanted::new();
+        wanted.chain(AccountNo::SYSTEM);
+        wanted.log_tail = Some(self.held.as_ref().map_or(0, |it| it.edge.size()));
+        for job in &jobs {
+            job.wanted(&mut wanted);
+        }
+        let held = self.held.take();
+        let (tools, key, seen) = (self.tools.clone(), self.key.clone(), self.seen);
+        let decided = self.store.transact(wanted, move |now, head, loaded| {
+            let found = (head.epoch, head.size);
+            if found.0 < seen.0 || found.1 < seen.1 {
+                return (Writes::new(), Err(went_back(seen, found)));
+            }
+            if head.key_no > key.number {
+                return (Writes::new(), Ok(Decided::Stale(jobs)));
+            }
+            let epoch = head.epoch;
+            match batch::decide(&mut jobs, held, (now, head, loaded), &key, &tools) {
+                Ok(decision) => {
+                    let done = Done {
+                        jobs,
+                        batch: decision.batch,
+                        held: decision.held,
+                        seen: (epoch, decision.size),
+                    };
+                    (decision.writes, Ok(Decided::Done(done)))
+                }
+                Err(error) => (Writes::new(), Err(error)),
+            }
+        });
+        let done = match decided.await?? {
+            Decided::Done(done) => done,
+            Decided::Stale(jobs) => return Ok(Tried::Stale(jobs)),
+        };
+        self.held = Some(done.held);
+        self.seen = done.seen;
+        self.size.send_replace(done.seen.1);
+        let batch = Arc::new(done.batch);
+        for job in done.jobs {
+            job.done(batch.clone());
+        }
+        Ok(Tried::Done)
+    }
+}
+
+/// How an attempt went.
+enum Tried {
+    Done,
+    /// Nothing was decided: the log has another key than ours.
+    Stale(Vec<Waiting>),
+}
+
+/// What comes out of a transaction.
+enum Decided {
+    Done(Done),
+    Stale(Vec<Waiting>),
+}
+
+/// A batch that is durable.
+struct Done {
+    jobs: Vec<Waiting>,
+    batch: Batch,
+    held: Held,
+    seen: (u32, u64),
+}
+
+fn went_back(seen: (u32, u64), found: (u32, u64)) -> StoreError {
+    StoreError::HeadWentBack {
+        seen_epoch: seen.0,
+        seen_size: seen.1,
+        found_epoch: found.0,
+        found_size: found.1,
+    }
+}
+
+/// An act with who waits for it.
+pub(super) struct Asked<A: Act> {
+    act: Option<A>,
+    answer: Option<A::Answer>,
+    entries: Range<usize>,
+    to: oneshot::Sender<Committed<A::Answer>>,
+}
+
+impl<A: Act> Asked<A> {
+    pub(super) fn new(act: A) -> (Self, oneshot::Receiver<Committed<A::Answer>>) {
+        let (to, from) = oneshot::channel();
+        let asked = Self {
+            act: Some(act),
+            answer: None,
+            entries: 0..0,
+            to,
+        };
+        (asked, from)
+    }
+}
+
+impl<A: Act> Member for Asked<A> {
+    fn decide(&mut self, now: Now, rows: &mut Rows<'_>) -> Vec<NewEntry> {
+        let Some(act) = self.act.take() else {
+            return Vec::new();
+        };
+        let decided = act.decide(now, rows);
+        self.answer = Some(decided.answer);
+        decided.entries
+    }
+
+    fn placed(&mut self, entries: Range<usize>) {
+        self.entries = entries;
+    }
+}
+
+impl<A: Act> Job for Asked<A> {
+    fn wanted(&self, wanted: &mut Wanted) {
+        if let Some(act) = &self.act {
+            act.wanted(wanted);
+        }
+    }
+
+    fn done(self: Box<Self>, batch: Arc<Batch>) {
+        if let Some(answer) = self.answer {
+            // Who hung up meanwhile is not told; what was done is in the log.
+            let _ = self.to.send(Committed::new(answer, batch, self.entries));
+        }
+    }
+}
+
+/// 512 acts a commit: their rows and leaves are some hundred KiB.
+pub(super) const BATCH_MAX: usize = 512;
+
+/// 4,096 acts that wait: eight commits; more would wait longer than their clients do.
+pub(super) const QUEUE_MAX: usize = 4_096;
