@@ -21,7 +21,8 @@ impl Rows<'_> {
             (Table::Gone, [Cell::Int(no)]) => self.gone.load(AccountNo(*no), row, sealing),
             (Table::Secret, [Cell::Int(no), key]) => {
                 if let Some(key) = key.as_array() {
-                    self.secrets.load((AccountNo(*no), KeyId(key)), row, sealing);
+                    self.secrets
+                        .load((AccountNo(*no), KeyId(key)), row, sealing);
                 }
             }
             (Table::Count, [Cell::Int(no), key, hour]) => {

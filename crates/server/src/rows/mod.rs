@@ -23,14 +23,14 @@ use crate::sealing::Sealing;
 pub use account::{Account, AccountState, Approver, Chain, Gone};
 pub use guess::{Count, Guess, Invitation, Pass};
 pub use head::Head;
+pub(crate) use head::{HEAD_ID, HeadRow};
+pub(crate) use log::LOG_TABLES;
 pub use log::{LogBlock, LogIndex, LogTile};
 pub use overlay::Rows;
 pub use plain::{PlainReader, PlainWriter};
 pub use secret::{HeldSecret, SERVER_HELD};
 pub use session::Session;
 pub use system::System;
-pub(crate) use head::{HEAD_ID, HeadRow};
-pub(crate) use log::LOG_TABLES;
 pub use table::{Cell, CellKind, Column, Key, Row, Shape, Table};
 
 /// An account's number: internal, never told to anyone.
@@ -108,7 +108,11 @@ pub trait Record: Sized {
         let plain = sealing.open(Self::TABLE, open, sealed)?;
         let mut reader = PlainReader::new(plain.as_slice());
         let read = Self::read(row, &mut reader).ok_or(corrupt)?;
-        if reader.is_done() { Ok(read) } else { Err(corrupt) }
+        if reader.is_done() {
+            Ok(read)
+        } else {
+            Err(corrupt)
+        }
     }
 }
 

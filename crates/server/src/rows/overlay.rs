@@ -58,7 +58,8 @@ impl<'a> Rows<'a> {
             counts: Slots::new(),
             gone: Slots::new(),
         };
-        let absent = rows.wanted.keys.clone();
+        let mut absent = rows.wanted.keys.clone();
+        absent.extend(loaded.also);
         for (table, key) in &absent {
             let row = loaded.rows.get(&(*table, key.clone()));
             rows.load(*table, key, row);

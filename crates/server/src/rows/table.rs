@@ -255,7 +255,13 @@ const CHAIN: &[Column] = &[int("account"), SEALED];
 const GUESS: &[Column] = &[blob("tag"), int("known"), int("last_ms"), SEALED];
 const PASS: &[Column] = &[blob("hash"), int("account"), int("made_ms"), SEALED];
 const INVITATION: &[Column] = &[blob("hash"), int("made_ms"), int("used"), SEALED];
-const COUNT: &[Column] = &[int("account"), blob("key_id"), int("hour"), int("n"), SEALED];
+const COUNT: &[Column] = &[
+    int("account"),
+    blob("key_id"),
+    int("hour"),
+    int("n"),
+    SEALED,
+];
 const GONE: &[Column] = &[int("account"), int("at_ms"), SEALED];
 const LEAF_INDEX: &[Column] = &[int("account"), int("seq"), int("leaf")];
 const BLOCK: &[Column] = &[int("first"), int("leaves"), blob("hashes"), SEALED];

@@ -190,5 +190,10 @@ fn open_row(row: &Row, masters: &[MasterKey]) -> Option<(u32, (Purpose, Secret<3
 /// "keystead/1 data key" ‖ id u32 ‖ purpose u64.
 fn associated(id: u32, purpose: Purpose) -> Vec<u8> {
     let purpose = purpose.number().to_be_bytes();
-    [b"keystead/1 data key".as_slice(), &id.to_be_bytes(), &purpose].concat()
+    [
+        b"keystead/1 data key".as_slice(),
+        &id.to_be_bytes(),
+        &purpose,
+    ]
+    .concat()
 }

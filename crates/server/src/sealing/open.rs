@@ -6,12 +6,12 @@
 
 use keystead_daemon::rng::SystemRng;
 
-use crate::rows::{Record, Row, RowFault, System, Table};
+use crate::rows::{HeadRow, Record, Row, RowFault, System, Table};
 use crate::store::{Raw, Store, StoreError};
 
+use super::Sealing;
 use super::keys::Keys;
 use super::master::{MasterKeyFault, MasterSource};
-use super::Sealing;
 
 /// Why rows cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +43,17 @@ impl Sealing {
         let masters = source.read()?;
         let master = masters.first().ok_or(SealingError::OtherMasterKey)?;
         let system = System::draw(&mut SystemRng);
-        let (keys, rows) = Keys::draw(0, 1, master).ok_or(SealingError::Corrupt)?;
+        let (keys, rows) = Keys::draw(0, FIRST_COUNT, master).ok_or(SealingError::Corrupt)?;
         let sealing = Self::new(system.server_id(), source.clone(), keys);
+        let head = HeadRow {
+            data_keys: FIRST_COUNT,
+            ..HeadRow::default()
+        };
         let raw = store.found(Raw {
             data_keys: rows,
             system: system.to_row(&sealing),
-            counted: 1,
+            head: head.to_row(&sealing),
+            counted: FIRST_COUNT,
         });
         let raw = raw.await?;
         let sealing = of_raw(&raw, source)?;
@@ -79,3 +84,6 @@ fn of_raw(raw: &Raw, source: MasterSource) -> Result<Sealing, SealingError> {
     let keys = Keys::open(&raw.data_keys, raw.counted, &masters).ok_or(SealingError::Corrupt)?;
     Ok(Sealing::new(server, source, keys))
 }
+
+/// The head row's count of data keys in a new database.
+const FIRST_COUNT: u32 = 1;

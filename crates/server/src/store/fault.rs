@@ -47,6 +47,9 @@ pub enum StoreError {
     /// A row does not open or has another form.
     #[error("a row of table {} does not open", .0.name())]
     Corrupt(Table),
+    /// The database's own structure is broken.
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
     /// The address of the database is none that we know, or asks for too little safety.
     #[error("the database's address: {0}")]
     Address(String),
@@ -65,6 +68,7 @@ impl StoreError {
             | Self::Newer { .. }
             | Self::Locked(_)
             | Self::Corrupt(_)
+            | Self::Damaged(_)
             | Self::Address(_)
             | Self::NotDurable(_) => false,
         }
@@ -81,7 +85,9 @@ impl StoreError {
             }
             Self::Newer { .. } => "install the version that was used before, or a later one",
             Self::Locked(_) => "stop the other server; SQLite serves one process",
-            Self::Corrupt(_) => "restore a backup, or find who changed the database",
+            Self::Corrupt(_) | Self::Damaged(_) => {
+                "restore a backup, or find who changed the database"
+            }
             Self::Address(_) => "give sqlite:FILE or postgres://USER@HOST/NAME",
             Self::NotDurable(_) => "set fsync and synchronous_commit on in postgresql.conf",
         }

@@ -14,6 +14,8 @@ mod ranges;
 mod schema;
 mod shared;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 mod wanted;
 
 use std::path::Path;
@@ -23,7 +25,7 @@ use crate::sealing::Sealing;
 
 pub use clock::{Jump, Now};
 pub use fault::StoreError;
-pub use ranges::{Sweep, Swept};
+pub use ranges::Sweep;
 pub use wanted::{Loaded, Wanted, Writes};
 
 /// A database; a handle, shared by all that use it.
@@ -122,6 +124,21 @@ pub(crate) struct Scan {
 pub(crate) struct Raw {
     pub(crate) data_keys: Vec<Row>,
     pub(crate) system: Row,
+    pub(crate) head: Row,
     /// The head row's count of data keys.
     pub(crate) counted: u32,
+}
+
+impl Raw {
+    /// Of the rows of their tables; none of an empty database.
+    fn of((data_keys, system, head): (Vec<Row>, Vec<Row>, Vec<Row>)) -> Option<Self> {
+        let head = head.into_iter().next()?;
+        let counted = head.number(shared::DATA_KEYS_COLUMN)?;
+        Some(Self {
+            data_keys,
+            system: system.into_iter().next()?,
+            counted: u32::try_from(counted).ok()?,
+            head,
+        })
+    }
 }

@@ -5,7 +5,9 @@
 
 use keystead_channel::session::KeyId;
 
-use crate::rows::{Account, AccountNo, Cell, HeldSecret, Invitation, Key, Record, RowFault, Table};
+use crate::rows::{
+    Account, AccountNo, Cell, Gone, HeldSecret, Invitation, Key, Record, RowFault, Table,
+};
 use crate::sealing::Sealing;
 
 use super::{Scan, Store, StoreError, Wanted, Writes};
@@ -77,18 +79,18 @@ impl Store {
         sealing: &Sealing,
         after: Option<AccountNo>,
         limit: usize,
-    ) -> Result<Vec<Result<crate::rows::Gone, RowFault>>, StoreError> {
+    ) -> Result<Vec<Result<Gone, RowFault>>, StoreError> {
         let after = after.map(|no| Key {
             cells: vec![Cell::Int(no.0)],
         });
         self.page(sealing, all(Table::Gone, after, limit)).await
     }
 
-    /// Deletes what has expired, a few thousand rows at a time.
+    /// Deletes what has expired, in one transaction.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {
+    pub async fn sweep(&self, sweep: Sweep) -> Result<(), StoreError> {
         self.transact(Wanted::new(), move |_, _, _| {
             let writes = Writes {
                 sweep: Some(sweep),
@@ -96,8 +98,7 @@ impl Store {
             };
             (writes, ())
         })
-        .await?;
-        Ok(Swept {})
+        .await
     }
 
     async fn page<R: Record>(
@@ -114,8 +115,6 @@ impl Store {
 /// What has expired: everything older than these times, ms since 1970; 0: nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sweep {
-    /// Sessions, by their last frame.
-    pub sessions_idle_ms: u64,
     /// Sessions, by their login.
     pub sessions_login_ms: u64,
     /// Pending accounts.
@@ -130,9 +129,27 @@ pub struct Sweep {
     pub writers_ms: u64,
 }
 
-/// A sweep was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Swept {}
+impl Sweep {
+    /// What deletes it, `parameter` being the time before which all goes.
+    pub(super) fn statements(&self, parameter: &str) -> Vec<(String, u64)> {
+        let all = [
+            ("session", "login_ms", "true", self.sessions_login_ms),
+            ("account", "made_ms", "state = 0", self.pending_ms),
+            ("pass", "made_ms", "true", self.passes_ms),
+            ("invitation", "made_ms", "true", self.invitations_ms),
+            ("count", "hour", "true", self.count_hours),
+            ("writer", "at_ms", "true", self.writers_ms),
+        ];
+        all.into_iter()
+            .filter(|(_, _, _, before)| *before > 0)
+            .map(|(table, column, is, before)| {
+                let statement =
+                    format!("DELETE FROM {table} WHERE {is} AND {column} < {parameter}");
+                (statement, before)
+            })
+            .collect()
+    }
+}
 
 fn all(table: Table, after: Option<Key>, limit: usize) -> Scan {
     Scan {

@@ -1,4 +1,201 @@
 //! What both databases do around a transaction, without touching either.
 //!
-//! **Invariant**: a head that went back is never decided over, and a head row is written
-//! with every batch, whose id settles a COMMIT without an answer.
+//! **Invariant**: a head that went back is never decided over; a head row is written with
+//! every batch, whose id settles a COMMIT without an answer; a deleted secret is remembered
+//! outside the database before the batch that deletes it can be durable.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use keystead_daemon::clock::{Clock, SystemClock};
+use keystead_daemon::rng::SystemRng;
+use rand_core::RngCore;
+
+use crate::rows::{HeadRow, Key, LogBlock, Record, Row, Table};
+use crate::sealing::Sealing;
+
+use super::clock::Watch;
+use super::{Head, Loaded, Now, StoreError, Wanted, Writes};
+
+/// What a process remembers between transactions.
+pub(super) struct Memory {
+    sealing: OnceLock<Sealing>,
+    seen: Mutex<(u32, u64)>,
+    watch: Mutex<Watch>,
+    unknown_guesses: Mutex<usize>,
+}
+
+impl Memory {
+    pub(super) fn new() -> Self {
+        Self {
+            sealing: OnceLock::new(),
+            seen: Mutex::new((0, 0)),
+            watch: Mutex::new(Watch::new()),
+            // The first transaction with an unknown name looks how many there are.
+            unknown_guesses: Mutex::new(UNKNOWN_GUESSES_SLACK),
+        }
+    }
+
+    pub(super) fn unseal(&self, sealing: Sealing) {
+        // A second one is of the same database and key.
+        let _ = self.sealing.set(sealing);
+    }
+
+    pub(super) fn sealing(&self) -> Result<&Sealing, StoreError> {
+        let sealed = || StoreError::Unavailable("it is sealed still".to_owned());
+        self.sealing.get().ok_or_else(sealed)
+    }
+
+    /// Opens the head row; refuses one that lies behind what this process has seen.
+    pub(super) fn head(&self, row: Option<&Row>) -> Result<HeadRow, StoreError> {
+        let head = match row {
+            Some(row) => HeadRow::from_row(row, self.sealing()?)?,
+            // `found` puts it.
+            None => return Err(StoreError::Corrupt(Table::Head)),
+        };
+        let found = (head.head.epoch, head.head.size);
+        let mut seen = lock(&self.seen);
+        if found < *seen {
+            return Err(StoreError::HeadWentBack {
+                seen_epoch: seen.0,
+                seen_size: seen.1,
+                found_epoch: found.0,
+                found_size: found.1,
+            });
+        }
+        *seen = found;
+        Ok(head)
+    }
+
+    /// Whether another process made or dropped data keys since ours were read. The count
+    /// stands open in the head row, and is checked by its seal when that opens.
+    pub(super) fn wants_keys(&self, head: Option<&Row>) -> Result<Option<u32>, StoreError> {
+        let counted = head.and_then(|row| row.number(DATA_KEYS_COLUMN));
+        let counted = counted.and_then(|it| u32::try_from(it).ok());
+        let known = self.sealing()?.keys_counted();
+        Ok(counted.filter(|counted| *counted != known))
+    }
+
+    /// The time by a clock that may be set, which says `clock_ms`.
+    pub(super) fn now(&self, clock_ms: u64, committed_ms: u64) -> Now {
+        let steady_ms = SystemClock.now().mono_ms;
+        lock(&self.watch).look(clock_ms, steady_ms, committed_ms)
+    }
+
+    /// The head row as it will be after the batch.
+    pub(super) fn next_head(
+        &self,
+        before: &HeadRow,
+        writes: &mut Writes,
+        now: Now,
+    ) -> Result<HeadRow, StoreError> {
+        let mut batch = [0; 16];
+        SystemRng.fill_bytes(&mut batch);
+        let mut head = writes.head.take().unwrap_or_else(|| before.head.clone());
+        head.batch = batch;
+        let row = HeadRow {
+            head,
+            time_ms: now.ms,
+            next_account: writes.next_account.unwrap_or(before.next_account),
+            data_keys: writes.data_keys.unwrap_or(before.data_keys),
+        };
+        writes.put(Table::Head, row.to_row(self.sealing()?));
+        Ok(row)
+    }
+
+    /// A batch is durable.
+    pub(super) fn committed(&self, head: &Head, now: Now) {
+        let mut seen = lock(&self.seen);
+        *seen = (*seen).max((head.epoch, head.size));
+        if now.jump.is_some() {
+            lock(&self.watch).told();
+        }
+    }
+
+    /// Whether the rows of unknown names are to be counted and the oldest dropped, now that
+    /// `new` more come.
+    pub(super) fn drops_guesses(&self, new: usize) -> bool {
+        let mut count = lock(&self.unknown_guesses);
+        *count = count.saturating_add(new);
+        if new > 0 && *count > UNKNOWN_GUESSES_SLACK {
+            *count = 0;
+            return true;
+        }
+        false
+    }
+}
+
+/// Rows by table, then key, as both databases read them.
+pub(super) fn keys_by_table(wanted: &Wanted) -> BTreeMap<Table, Vec<&Key>> {
+    let mut tables: BTreeMap<Table, Vec<&Key>> = BTreeMap::new();
+    for (table, key) in &wanted.keys {
+        tables.entry(*table).or_default().push(key);
+    }
+    tables
+}
+
+/// What the ledger put, as rows; its deletions are ranges and stay.
+pub(super) fn log_rows(writes: &mut Writes) {
+    for block in std::mem::take(&mut writes.blocks_put) {
+        writes.put(Table::Block, block.to_row());
+    }
+    for tile in std::mem::take(&mut writes.tiles_put) {
+        writes.put(Table::Tile, tile.to_row());
+    }
+    for index in std::mem::take(&mut writes.index_put) {
+        writes.put(Table::LeafIndex, index.to_row());
+    }
+}
+
+/// Takes a row into what was read.
+pub(super) fn take(loaded: &mut Loaded, table: Table, row: Row) {
+    loaded.rows.insert((table, row.key(table)), row);
+}
+
+/// Blocks of rows; one of another form is corrupt.
+pub(super) fn blocks(rows: &[Row]) -> Result<Vec<LogBlock>, StoreError> {
+    let blocks = rows.iter().map(LogBlock::from_row);
+    let corrupt = StoreError::Corrupt(Table::Block);
+    blocks.collect::<Option<Vec<_>>>().ok_or(corrupt)
+}
+
+/// The first leaves of the last tile that is not full, or of the one that was held if that
+/// comes later; and the growing tiles above, if another tile was held.
+pub(super) fn tail(held: u64, size: u64) -> (u64, Vec<(u8, u64)>) {
+    let first = held.max(size & !TILE_MASK);
+    let mut above = Vec::new();
+    if held >> TILE_BITS != size >> TILE_BITS {
+        for level in 1..LEVELS {
+            let bits = u32::from(level).saturating_add(1).saturating_mul(TILE_BITS);
+            above.push((level, size.checked_shr(bits).unwrap_or(0)));
+            if size.checked_shr(bits).unwrap_or(0) == 0 {
+                break;
+            }
+        }
+    }
+    (first, above)
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// 2^20 rows of names that no account has (`spec/session.md` section 4).
+pub(super) const UNKNOWN_GUESSES_MAX: usize = 1 << 20;
+
+/// So many may come before the oldest are dropped; each process counts for itself, and room
+/// for sixteen of them is kept free.
+pub(super) const UNKNOWN_GUESSES_SLACK: usize = 1_024;
+
+/// What stays when some are dropped.
+pub(super) const UNKNOWN_GUESSES_KEPT: usize = UNKNOWN_GUESSES_MAX - 16 * UNKNOWN_GUESSES_SLACK;
+
+/// Where `data_keys` is in the head row.
+pub(super) const DATA_KEYS_COLUMN: usize = 6;
+
+/// 256 hashes a tile (C2SP tlog-tiles).
+const TILE_BITS: u32 = 8;
+const TILE_MASK: u64 = (1 << TILE_BITS) - 1;
+
+/// 2^62 leaves: more than there will be.
+const LEVELS: u8 = 8;

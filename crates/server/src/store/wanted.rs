@@ -152,6 +152,8 @@ pub struct Loaded {
     pub(crate) rows: BTreeMap<(Table, Key), Row>,
     /// What was asked for.
     pub(crate) wanted: Wanted,
+    /// What was looked for beside: chains of accounts that were found by something else.
+    pub(crate) also: BTreeSet<(Table, Key)>,
     /// The number that the next account gets.
     pub(crate) next_account: i64,
 }
@@ -179,6 +181,8 @@ pub struct Writes {
     pub(crate) next_account: Option<i64>,
     /// Guess rows of unknown names that are new.
     pub(crate) unknown_guesses: usize,
+    /// How often data keys came or went, if they do now.
+    pub(crate) data_keys: Option<u32>,
     /// What has expired.
     pub(crate) sweep: Option<Sweep>,
 }
@@ -208,5 +212,7 @@ impl Writes {
             && self.puts.is_empty()
             && self.deletes.is_empty()
             && self.next_account.is_none()
+            && self.sweep.is_none()
+            && self.data_keys.is_none()
     }
 }

@@ -1,40 +1,123 @@
-//! SQLite: one file, one process.
+//! SQLite: one file, one process, one thread that writes.
+//!
+//! **Invariant**: only the writing thread's connection writes, and it alone holds the lock
+//! on the file for as long as the process lives; readers see the last commit. A commit is
+//! on the disk when it returns (write-ahead log, `synchronous=FULL`).
 
-use std::path::Path;
+mod connect;
+mod fault;
+mod row;
+mod writer;
 
-use crate::rows::{Head, Row};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use rusqlite::Connection;
+
+use crate::rows::{Cell, Head, Row};
 use crate::sealing::Sealing;
 
+use super::schema::Dialect;
+use super::shared::{self, Memory};
 use super::{Loaded, Now, Raw, Scan, StoreError, Wanted, Writes};
+use fault::Doing;
+use writer::Writer;
 
 /// A database in a file.
 #[derive(Clone)]
-pub struct Sqlite {}
+pub struct Sqlite(Arc<Inner>);
+
+struct Inner {
+    file: PathBuf,
+    memory: Arc<Memory>,
+    readers: Mutex<Vec<Connection>>,
+    writer: Writer,
+}
 
 impl Sqlite {
-    pub(super) fn open(_file: &Path, _folder: &Path) -> Result<Self, StoreError> {
-        Err(StoreError::Unavailable("in the making".to_owned()))
+    pub(super) fn open(file: &Path, folder: &Path) -> Result<Self, StoreError> {
+        let memory = Arc::new(Memory::new());
+        let writer = Writer::start(file, folder, Arc::clone(&memory))?;
+        Ok(Self(Arc::new(Inner {
+            file: file.to_owned(),
+            memory,
+            readers: Mutex::new(Vec::new()),
+            writer,
+        })))
     }
 
-    pub(super) fn read(&self, _wanted: Wanted) -> Result<Loaded, StoreError> {
-        Err(StoreError::Unavailable("in the making".to_owned()))
+    pub(super) fn unseal(&self, sealing: Sealing) {
+        self.0.memory.unseal(sealing);
+    }
+
+    /// On the caller's thread: a read is some microseconds of a cached page, less than it
+    /// would cost to hand it to another.
+    pub(super) fn read(&self, wanted: Wanted) -> Result<Loaded, StoreError> {
+        self.with_reader(|connection| {
+            let head = row::head(connection)?;
+            let head = self.0.memory.head(head.as_ref())?;
+            let now = self.0.writer.now(&self.0.memory, head.time_ms);
+            let mut loaded = row::load(connection, &wanted, &head)?;
+            loaded.now = now;
+            loaded.wanted = wanted;
+            Ok(loaded)
+        })
     }
 
     pub(super) async fn transact<T: Send + 'static>(
         &self,
-        _wanted: Wanted,
-        _decide: impl FnOnce(Now, Head, Loaded) -> (Writes, T) + Send + 'static,
+        wanted: Wanted,
+        decide: impl FnOnce(Now, Head, Loaded) -> (Writes, T) + Send + 'static,
     ) -> Result<T, StoreError> {
-        Err(StoreError::Unavailable("in the making".to_owned()))
+        self.0
+            .writer
+            .run(move |transaction| transaction.whole(wanted, decide))
+            .await
     }
 
-    pub(super) fn scan(&self, _scan: &Scan) -> Result<Vec<Row>, StoreError> {
-        Err(StoreError::Unavailable("in the making".to_owned()))
+    pub(super) fn scan(&self, scan: &Scan) -> Result<Vec<Row>, StoreError> {
+        self.with_reader(|connection| {
+            let mut values: Vec<_> = scan.prefix.cells.iter().map(row::value).collect();
+            if let Some(after) = &scan.after {
+                values.extend(after.cells.iter().map(row::value));
+            }
+            let limit = Cell::number(u64::try_from(scan.limit).unwrap_or(u64::MAX));
+            values.push(row::value(&limit));
+            let statement = Dialect::Sqlite.scan(scan);
+            row::select(connection, scan.table, &statement, &values)
+        })
     }
 
-    pub(super) async fn found(&self, _raw: Raw) -> Result<Raw, StoreError> {
-        Err(StoreError::Unavailable("in the making".to_owned()))
+    pub(super) async fn found(&self, raw: Raw) -> Result<Raw, StoreError> {
+        self.0
+            .writer
+            .run(move |transaction| transaction.found(raw))
+            .await
     }
 
-    pub(super) fn unseal(&self, _sealing: Sealing) {}
+    /// One snapshot of the last commit.
+    fn with_reader<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let reader = shared::lock(&self.0.readers).pop();
+        let reader = match reader {
+            Some(reader) => reader,
+            None => connect::reader(&self.0.file)?,
+        };
+        reader.execute_batch("BEGIN").doing("reading")?;
+        let outcome = read(&reader);
+        // Nothing was written: however it ends, it ends.
+        let ended = reader.execute_batch("COMMIT").doing("reading");
+        if ended.is_ok() {
+            let mut readers = shared::lock(&self.0.readers);
+            if readers.len() < IDLE_READERS_MAX {
+                readers.push(reader);
+            }
+        }
+        outcome
+    }
 }
+
+/// As many as threads that read at once on a large machine.
+const IDLE_READERS_MAX: usize = 16;

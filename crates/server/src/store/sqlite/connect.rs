@@ -1,0 +1,140 @@
+//! Connections, and the lock that keeps a second process away.
+//!
+//! **Invariant**: the database and the files beside it are readable for their owner alone.
+
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+use rustix::fs::{FlockOperation, flock};
+
+use super::super::StoreError;
+use super::super::schema;
+use super::fault::Doing;
+
+/// Takes the lock; it is held for as long as the file is.
+pub(super) fn lock(file: &Path) -> Result<File, StoreError> {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".lock");
+    let path = PathBuf::from(name);
+    let unavailable =
+        |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
+    let held = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(unavailable)?;
+    match flock(&held, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(held),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Locked(file.to_owned())),
+        Err(errno) => Err(unavailable(errno.into())),
+    }
+}
+
+/// The connection that writes, on a database of the present version.
+pub(super) fn writer(file: &Path) -> Result<Connection, StoreError> {
+    make(file)?;
+    let mut connection = open(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection
+        .execute_batch(WRITER_PRAGMAS)
+        .doing("opening the database")?;
+    let mode: String = connection
+        .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+        .doing("opening the database")?;
+    if mode != "wal" {
+        let told = format!("its file system allows no write-ahead log ({mode})");
+        return Err(StoreError::NotDurable(told));
+    }
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// A connection that reads.
+pub(super) fn reader(file: &Path) -> Result<Connection, StoreError> {
+    let connection = open(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection
+        .execute_batch(READER_PRAGMAS)
+        .doing("opening the database")?;
+    Ok(connection)
+}
+
+/// SQLite makes the files beside the database as open as the database is.
+fn make(file: &Path) -> Result<(), StoreError> {
+    let made = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(file);
+    match made {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let told = format!("{}: {error}", file.display());
+            Err(StoreError::Unavailable(told))
+        }
+    }
+}
+
+fn open(file: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    // Each connection is used by one thread at a time.
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags).doing("opening the database")?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    Ok(connection)
+}
+
+/// Brings the database to the present version, a transaction a version.
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let doing = "bringing the database to this version";
+    let found = version(connection).doing(doing)?;
+    for migration in schema::pending(found)? {
+        let transaction = connection.transaction().doing(doing)?;
+        transaction.execute_batch(migration.sqlite).doing(doing)?;
+        transaction
+            .execute(
+                "INSERT INTO schema (version) VALUES (?1)",
+                [migration.version],
+            )
+            .doing(doing)?;
+        transaction.commit().doing(doing)?;
+    }
+    Ok(())
+}
+
+/// 0: an empty database.
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.execute_batch("CREATE TABLE IF NOT EXISTS schema (version INTEGER NOT NULL)")?;
+    connection.query_row("SELECT coalesce(max(version), 0) FROM schema", [], |row| {
+        row.get(0)
+    })
+}
+
+/// What is deleted is overwritten; foreign software's triggers and views do nothing; the
+/// write-ahead log goes to the database when [`super::writer`] says so. 16 MiB of cache
+/// hold the pages that every batch touches, and the upper ones of all indexes.
+const WRITER_PRAGMAS: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA secure_delete = ON;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA wal_autocheckpoint = 0;
+    PRAGMA journal_size_limit = 67108864;
+    PRAGMA cache_size = -16384;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA busy_timeout = 2000;
+";
+
+/// A reader's cache is thrown away after each commit, so it is small.
+const READER_PRAGMAS: &str = "
+    PRAGMA query_only = ON;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA cache_size = -512;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA busy_timeout = 2000;
+";
+
+/// Three for each table and some more.
+const STATEMENTS_CACHED: usize = 96;

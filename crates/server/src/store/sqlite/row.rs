@@ -1,0 +1,263 @@
+//! Rows in and out of SQLite.
+//!
+//! **Invariant**: statements are made once a connection; what comes has the columns of its
+//! table in their order, or it is corrupt.
+
+use std::ops::Range;
+
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, params_from_iter};
+
+use crate::rows::{
+    AccountNo, Cell, CellKind, HEAD_ID, HeadRow, Key, LogIndex, LogTile, Row, Table,
+};
+
+use super::super::schema::Dialect;
+use super::super::shared::{self, UNKNOWN_GUESSES_KEPT};
+use super::super::{Loaded, StoreError, Sweep, Wanted, Writes};
+use super::fault::Doing;
+
+/// A cell as a parameter.
+pub(super) fn value(cell: &Cell) -> ToSqlOutput<'_> {
+    match cell {
+        Cell::Int(number) => ToSqlOutput::Owned(Value::Integer(*number)),
+        Cell::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+    }
+}
+
+/// Rows of `table` that `statement` says, which names its columns in order.
+pub(super) fn select(
+    connection: &Connection,
+    table: Table,
+    statement: &str,
+    values: &[ToSqlOutput<'_>],
+) -> Result<Vec<Row>, StoreError> {
+    let mut prepared = connection.prepare_cached(statement).doing("reading")?;
+    let mut rows = prepared.query(params_from_iter(values)).doing("reading")?;
+    let mut out = Vec::new();
+    while let Some(row) = rows.next().doing("reading")? {
+        let columns = table.shape().columns;
+        let mut cells = Vec::with_capacity(columns.len());
+        for (index, column) in columns.iter().enumerate() {
+            cells.push(match (row.get_ref(index).doing("reading")?, column.kind) {
+                (ValueRef::Integer(number), CellKind::Int) => Cell::Int(number),
+                (ValueRef::Blob(bytes), CellKind::Bytes) => Cell::bytes(bytes),
+                _ => return Err(StoreError::Corrupt(table)),
+            });
+        }
+        out.push(Row { cells });
+    }
+    Ok(out)
+}
+
+/// The head row.
+pub(super) fn head(connection: &Connection) -> Result<Option<Row>, StoreError> {
+    let statement = Dialect::Sqlite.select(Table::Head);
+    let rows = select(
+        connection,
+        Table::Head,
+        &statement,
+        &[value(&Cell::Int(HEAD_ID))],
+    )?;
+    Ok(rows.into_iter().next())
+}
+
+/// All that is wanted.
+pub(super) fn load(
+    connection: &Connection,
+    wanted: &Wanted,
+    head: &HeadRow,
+) -> Result<Loaded, StoreError> {
+    let mut loaded = Loaded {
+        head: head.head.clone(),
+        next_account: head.next_account,
+        ..Loaded::default()
+    };
+    for (table, keys) in shared::keys_by_table(wanted) {
+        let statement = Dialect::Sqlite.select(table);
+        for key in keys {
+            let values: Vec<_> = key.cells.iter().map(value).collect();
+            for row in select(connection, table, &statement, &values)? {
+                shared::take(&mut loaded, table, row);
+            }
+        }
+    }
+    by_others(connection, wanted, &mut loaded)?;
+    log(connection, wanted, head.head.size, &mut loaded)?;
+    Ok(loaded)
+}
+
+/// Rows that are found by something else than their key.
+fn by_others(
+    connection: &Connection,
+    wanted: &Wanted,
+    loaded: &mut Loaded,
+) -> Result<(), StoreError> {
+    let mut found = Vec::new();
+    let by_tag = "t.name_tag = ?1 AND t.state > 0";
+    for tag in &wanted.tags {
+        found.push((Table::Account, by_tag, Cell::bytes(&tag.0)));
+    }
+    let by_user = "substr(t.user_id, 1, 8) = substr(?1, 1, 8) AND t.user_id = ?1";
+    for user in &wanted.users {
+        found.push((Table::Account, by_user, Cell::bytes(&user.0)));
+    }
+    for (table, accounts) in [
+        (Table::Session, &wanted.sessions_of),
+        (Table::Pass, &wanted.passes_of),
+        (Table::Secret, &wanted.secrets_of),
+    ] {
+        for no in accounts {
+            found.push((table, "t.account = ?1", Cell::Int(no.0)));
+        }
+    }
+    for (table, condition, by) in found {
+        let statement = Dialect::select_where(table, condition);
+        for row in select(connection, table, &statement, &[value(&by)])? {
+            if table == Table::Account {
+                chain_of(connection, &row, loaded)?;
+            }
+            shared::take(loaded, table, row);
+        }
+    }
+    Ok(())
+}
+
+fn chain_of(connection: &Connection, account: &Row, loaded: &mut Loaded) -> Result<(), StoreError> {
+    let Some(no) = account.cells.first() else {
+        return Ok(());
+    };
+    let statement = Dialect::Sqlite.select(Table::Chain);
+    for row in select(connection, Table::Chain, &statement, &[value(no)])? {
+        shared::take(loaded, Table::Chain, row);
+    }
+    // It was looked for, even where there is none.
+    let key = Key {
+        cells: vec![no.clone()],
+    };
+    loaded.also.insert((Table::Chain, key));
+    Ok(())
+}
+
+/// What the ledger wants.
+fn log(
+    connection: &Connection,
+    wanted: &Wanted,
+    size: u64,
+    loaded: &mut Loaded,
+) -> Result<(), StoreError> {
+    let mut tiles = wanted.tiles.clone();
+    if let Some(held) = wanted.log_tail {
+        let (first, above) = shared::tail(held, size);
+        tiles.extend(above);
+        blocks(connection, first..size, loaded)?;
+    }
+    for range in &wanted.blocks {
+        blocks(connection, range.clone(), loaded)?;
+    }
+    let statement = Dialect::Sqlite.select(Table::Tile);
+    for (level, index) in tiles {
+        let key = [Cell::number(level.into()), Cell::number(index)];
+        let values = key.each_ref().map(value);
+        for row in select(connection, Table::Tile, &statement, &values)? {
+            let tile = LogTile::from_row(&row).ok_or(StoreError::Corrupt(Table::Tile))?;
+            loaded.tiles.push(tile);
+        }
+    }
+    let condition = "t.account = ?1 AND t.seq >= ?2 AND t.seq < ?3 ORDER BY t.seq";
+    let statement = Dialect::select_where(Table::LeafIndex, condition);
+    for (no, range) in &wanted.seqs {
+        let key = seqs(*no, range);
+        let values = key.each_ref().map(value);
+        for row in select(connection, Table::LeafIndex, &statement, &values)? {
+            let corrupt = StoreError::Corrupt(Table::LeafIndex);
+            loaded.seqs.push(LogIndex::from_row(&row).ok_or(corrupt)?);
+        }
+    }
+    Ok(())
+}
+
+/// Blocks that overlap a range: the last one that begins at or before it, and those in it.
+fn blocks(
+    connection: &Connection,
+    range: Range<u64>,
+    loaded: &mut Loaded,
+) -> Result<(), StoreError> {
+    let condition = "t.first >= coalesce((SELECT max(first) FROM block WHERE first <= ?1), ?1) \
+                     AND t.first < ?2 AND t.first + t.leaves > ?1 ORDER BY t.first";
+    let statement = Dialect::select_where(Table::Block, condition);
+    let key = [Cell::number(range.start), Cell::number(range.end)];
+    let values = key.each_ref().map(value);
+    let rows = select(connection, Table::Block, &statement, &values)?;
+    loaded.blocks.extend(shared::blocks(&rows)?);
+    Ok(())
+}
+
+/// Writes all of it.
+pub(super) fn write(connection: &Connection, mut writes: Writes) -> Result<(), StoreError> {
+    for range in &writes.blocks_delete {
+        let key = [Cell::number(range.start), Cell::number(range.end)];
+        run(
+            connection,
+            "DELETE FROM block WHERE first >= ?1 AND first < ?2",
+            &key,
+        )?;
+    }
+    for (no, range) in &writes.index_delete {
+        let statement = "DELETE FROM leaf_index WHERE account = ?1 AND seq >= ?2 AND seq < ?3";
+        run(connection, statement, &seqs(*no, range))?;
+    }
+    shared::log_rows(&mut writes);
+    for (table, keys) in &writes.deletes {
+        let statement = Dialect::Sqlite.delete(*table);
+        for key in keys {
+            run(connection, &statement, &key.cells)?;
+        }
+    }
+    for (table, rows) in &writes.puts {
+        let statement = Dialect::Sqlite.put(*table);
+        for row in rows {
+            run(connection, &statement, &row.cells)?;
+        }
+    }
+    if let Some(sweep) = &writes.sweep {
+        self::sweep(connection, sweep)?;
+    }
+    Ok(())
+}
+
+/// Drops the oldest rows of unknown names, down to what is kept.
+pub(super) fn drop_guesses(connection: &Connection) -> Result<(), StoreError> {
+    let kept = u64::try_from(UNKNOWN_GUESSES_KEPT).unwrap_or(u64::MAX);
+    let statement = "DELETE FROM guess WHERE tag IN (SELECT tag FROM guess WHERE known = 0 \
+                     ORDER BY last_ms LIMIT max(0, (SELECT count(*) FROM guess WHERE known = 0) \
+                     - ?1))";
+    run(connection, statement, &[Cell::number(kept)])
+}
+
+fn sweep(connection: &Connection, sweep: &Sweep) -> Result<(), StoreError> {
+    for (statement, before) in sweep.statements("?1") {
+        run(connection, &statement, &[Cell::number(before)])?;
+    }
+    Ok(())
+}
+
+pub(super) fn run(
+    connection: &Connection,
+    statement: &str,
+    cells: &[Cell],
+) -> Result<(), StoreError> {
+    let mut prepared = connection.prepare_cached(statement).doing("writing")?;
+    prepared
+        .execute(params_from_iter(cells.iter().map(value)))
+        .doing("writing")?;
+    Ok(())
+}
+
+fn seqs(no: AccountNo, range: &Range<u64>) -> [Cell; 3] {
+    [
+        Cell::Int(no.0),
+        Cell::number(range.start),
+        Cell::number(range.end),
+    ]
+}

@@ -1,0 +1,7 @@
+//! The same cases on SQLite and on a PostgreSQL of our own.
+
+mod cases;
+mod place;
+mod sqlite;
+
+use place::Place;

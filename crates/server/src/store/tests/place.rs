@@ -1,0 +1,117 @@
+//! A database for one test.
+
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use keystead_channel::session::{AccountName, KeyId, Profile, UserId};
+use keystead_core::SecretBytes;
+
+use crate::rows::{Account, AccountNo, HeldSecret, NameTag, Rows, SERVER_HELD, System};
+use crate::sealing::{MasterSource, Sealing};
+use crate::store::{Store, StoreError, Wanted};
+
+/// A folder with a master key, and a database.
+pub(super) struct Place {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) address: String,
+}
+
+impl Place {
+    pub(super) fn sqlite() -> Self {
+        Self::at("sqlite:server.db".to_owned())
+    }
+
+    pub(super) fn at(address: String) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Self { folder, address };
+        place.write_master(&[7; 32]);
+        place
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(super) fn master(&self) -> PathBuf {
+        self.path().join("master.key")
+    }
+
+    pub(super) fn write_master(&self, bytes: &[u8]) {
+        use std::io::Write as _;
+        let mut options = std::fs::OpenOptions::new();
+        options.create(true).truncate(true).write(true).mode(0o600);
+        let mut file = options.open(self.master()).unwrap();
+        file.write_all(bytes).unwrap();
+    }
+
+    pub(super) async fn store(&self) -> Result<Store, StoreError> {
+        Store::open(&self.address, self.path()).await
+    }
+
+    pub(super) async fn open(&self) -> (Store, Sealing, System) {
+        let store = self.store().await.unwrap();
+        let (sealing, system) = Sealing::begin(&store, MasterSource::File(self.master()))
+            .await
+            .unwrap();
+        (store, sealing, system)
+    }
+}
+
+/// A transaction of one act over `Rows`.
+pub(super) async fn act<T: Send + 'static>(
+    store: &Store,
+    sealing: &Sealing,
+    wanted: Wanted,
+    act: impl FnOnce(&mut Rows<'_>) -> T + Send + 'static,
+) -> Result<T, StoreError> {
+    let sealing = sealing.clone();
+    let decide = move |_, _, loaded| {
+        let mut rows = Rows::new(loaded, &sealing);
+        let answer = act(&mut rows);
+        (rows.into_writes(), answer)
+    };
+    store.transact(wanted, decide).await
+}
+
+/// Looks at rows outside the lock.
+pub(super) async fn look<T>(
+    store: &Store,
+    sealing: &Sealing,
+    wanted: Wanted,
+    look: impl FnOnce(&Rows<'_>) -> T,
+) -> Result<T, StoreError> {
+    let loaded = store.read(wanted).await?;
+    Ok(look(&Rows::new(loaded, sealing)))
+}
+
+pub(super) fn account(no: AccountNo, name: &str) -> Account {
+    let byte = u8::try_from(no.0 % 251).unwrap();
+    Account::pending(
+        no,
+        UserId([byte; 32]),
+        NameTag([byte; 16]),
+        AccountName::parse(name).unwrap(),
+        ([3; 192], [4; 32], Profile::Standard),
+        1_000,
+    )
+}
+
+pub(super) fn secret(account: AccountNo, byte: u8) -> HeldSecret {
+    HeldSecret {
+        account,
+        key: KeyId([byte; 16]),
+        kind: 2,
+        context: SERVER_HELD,
+        revision: 0,
+        version: 0,
+        made_ms: 5,
+        value: SecretBytes::take(&mut [byte; 32]),
+        public_key: vec![byte; 32],
+        label: b"mine".to_vec(),
+        purposes: 3,
+        policy: None,
+        replaces: None,
+        retrieved: 0,
+        made: [byte; 16],
+    }
+}
