@@ -30,12 +30,15 @@ mod watch;
 
 pub use book::{Authority, Book, BookError, Page, ServerName};
 pub use endpoint::{Binds, Endpoint};
-pub use error::ServerError;
+pub use error::{ServerError, said as refusal};
 pub use lasting::{Lasting, Waiting};
 pub use remote::{LoggedIn, Login, NotResumed, Register, Registered, Remote};
 pub use session::{Asked, Session};
 pub use watch::Watch;
 
-/// The protocol's own types, for who asks.
-pub use keystead_channel::session as protocol;
+/// The protocol's own types, for who asks, and the log's, for who reads it.
+pub use keystead_channel::{log, session as protocol};
+
+/// What a log's entries say.
+pub use keystead_channel::log;
 pub use keystead_transport::{Authorities, CertificateFault, SecureError, Trust, TrustError};
