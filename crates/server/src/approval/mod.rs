@@ -47,16 +47,17 @@ impl Approvals {
     /// there are enough.
     ///
     /// # Errors
-    /// [`Full`].
+    /// [`Full`]: `waiting_max` wait already.
     pub fn begin(
         &self,
         sub: u64,
         text: Vec<u8>,
         quorum: Quorum,
         expires_unix_ms: u64,
+        waiting_max: u32,
     ) -> Result<oneshot::Receiver<Granted>, Full> {
         let mut waiting = self.lock();
-        if waiting.len() >= WAITING_MAX {
+        if is_full(&waiting, waiting_max) {
             return Err(Full);
         }
         let (told, tells) = oneshot::channel();
@@ -75,8 +76,8 @@ impl Approvals {
 
     /// Whether there is room for one more.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.lock().len() < WAITING_MAX
+    pub fn has_room(&self, waiting_max: u32) -> bool {
+        !is_full(&self.lock(), waiting_max)
     }
 
     /// Checks an approver's signature and keeps its place.
@@ -207,8 +208,6 @@ pub struct Full;
 #[error("the approval does not count")]
 pub struct NotApproved;
 
-/// 60 s from the text to the last signature: a person with the authenticator at hand.
-pub const WAIT_MS: u64 = 60_000;
-
-/// 100 requests of one session that wait.
-pub const WAITING_MAX: usize = 100;
+fn is_full(waiting: &BTreeMap<u64, Waiting>, waiting_max: u32) -> bool {
+    u32::try_from(waiting.len()).unwrap_or(u32::MAX) >= waiting_max
+}

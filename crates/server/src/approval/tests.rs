@@ -4,6 +4,8 @@ use keystead_sodium::sign;
 
 use super::*;
 
+const MAX: u32 = 100;
+
 const TEXT: &[u8] = b"what is to be approved";
 
 struct Person {
@@ -47,7 +49,7 @@ fn quorum(people: &[&Person], count: usize) -> Quorum {
 
 fn waits(sub: u64, people: &[&Person], count: usize) -> (Approvals, oneshot::Receiver<Granted>) {
     let approvals = Approvals::new();
-    let told = approvals.begin(sub, TEXT.to_vec(), quorum(people, count), 1_000);
+    let told = approvals.begin(sub, TEXT.to_vec(), quorum(people, count), 1_000, MAX);
     (approvals, told.unwrap())
 }
 
@@ -87,7 +89,7 @@ fn an_approval_without_an_entry_was_never_given() {
 fn only_an_approver_of_this_request_approves_it() {
     let (anna, ben, eve) = (Person::new(1), Person::new(2), Person::new(3));
     let (approvals, _told) = waits(5, &[&anna, &ben], 2);
-    let other = approvals.begin(6, b"another".to_vec(), quorum(&[&anna], 1), 1_000);
+    let other = approvals.begin(6, b"another".to_vec(), quorum(&[&anna], 1), 1_000, MAX);
     let _other = other.unwrap();
     let check = |approve: Approve, expected: bool| {
         let reserved = approvals.reserve(&approve);
@@ -133,9 +135,9 @@ fn as_many_as_the_quorum_wants_must_be_different_people() {
 fn what_waits_is_bounded_and_dies_with_its_session() {
     let anna = Person::new(1);
     let approvals = Approvals::new();
-    let begin = |sub| approvals.begin(sub, TEXT.to_vec(), quorum(&[&anna], 1), 1_000);
+    let begin = |sub| approvals.begin(sub, TEXT.to_vec(), quorum(&[&anna], 1), 1_000, MAX);
     let mut told: Vec<_> = (0..100).map(|sub| begin(sub).unwrap()).collect();
-    assert!(!approvals.has_room());
+    assert!(!approvals.has_room(MAX));
     assert_eq!(begin(100).err(), Some(Full));
     approvals.forget(0);
     assert_eq!(approvals.reserve(&anna.approve(0, TEXT)), Err(NotApproved));

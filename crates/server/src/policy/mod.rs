@@ -44,7 +44,7 @@ pub enum Condition {
 impl Condition {
     /// Its number in the policy's map.
     #[must_use]
-    pub const fn number(self) -> u64 {
+    pub const fn number(self) -> u32 {
         match self {
             Self::Users => 1,
             Self::HostKeys => 2,
