@@ -5,6 +5,7 @@
 
 use std::sync::atomic::AtomicU64;
 
+use keystead_channel::session::Status;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -127,13 +128,15 @@ impl Metrics {
     }
 
     /// A request was answered.
-    pub fn answered(&self, method: u16, status: u16) {
+    pub fn answered(&self, method: u16, status: Status) {
+        let status = number(status);
         let labels = Request { method, status };
         self.requests.get_or_create(&labels).inc();
     }
 
     /// A set-up ended.
-    pub fn set_up(&self, kind: &'static str, status: u16) {
+    pub fn set_up(&self, kind: &'static str, status: Status) {
+        let status = number(status);
         self.set_ups.get_or_create(&SetUp { kind, status }).inc();
     }
 
@@ -151,6 +154,10 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn number(status: Status) -> u16 {
+    u16::try_from(status.number()).unwrap_or(u16::MAX)
 }
 
 fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {
@@ -182,10 +189,10 @@ mod tests {
     fn what_is_counted_is_told() {
         let metrics = Metrics::new();
         metrics.connections.inc();
-        metrics.answered(12, 0);
-        metrics.answered(12, 0);
-        metrics.answered(7, 10);
-        metrics.set_up("login", 4);
+        metrics.answered(12, Status::Done);
+        metrics.answered(12, Status::Done);
+        metrics.answered(7, Status::NotFound);
+        metrics.set_up("login", Status::Refused);
         metrics.turn_away("too many connections");
         metrics.commit_seconds.observe(0.001);
         let text = metrics.text();

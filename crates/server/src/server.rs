@@ -3,23 +3,37 @@
 //! **Invariant**: made once at start and never changed; what changes is in the store, in
 //! the ledger, or behind the few locks that are named here.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use keystead_channel::session::{Introduction, ServerId, ServerKeys};
 use keystead_core::Secret;
+use tokio::sync::Semaphore;
 
+use crate::conversation::{HalfOpen, Live};
 use crate::edge::{Buckets, Rates};
+use crate::ledger::Ledger;
+use crate::login::Decoy;
 use crate::metrics::Metrics;
+use crate::sealing::Sealing;
 use crate::settings::Settings;
+use crate::store::{Store, Wanted};
 
 /// A key server that runs; shared as `Arc<Server>`.
 pub struct Server {
     /// What the operator set.
     pub settings: Settings,
+    /// The database.
+    pub store: Store,
+    /// Opens and seals its rows.
+    pub sealing: Sealing,
+    /// The one way to change it.
+    pub ledger: Ledger,
     /// OPAQUE's seed and key pair.
     pub opaque: ServerKeys,
     /// What names are found and faked by.
     pub names: NameKeys,
-    /// The public half of what signs checkpoints; the ledger has the other.
-    pub log_key: [u8; 32],
     /// Made of the OPAQUE public key.
     pub server_id: ServerId,
     /// Numbers.
@@ -29,6 +43,16 @@ pub struct Server {
     pub guesses: Buckets,
     /// Open registrations, by source.
     pub registrations: Buckets,
+    /// What a name without an account costs.
+    pub decoy: Decoy,
+    /// Set-ups of all connections that wait for a frame.
+    pub half_open: HalfOpen,
+    /// Permits of OPAQUE's evaluations, so that sessions and resumption come first.
+    pub evaluations: Semaphore,
+    /// Sessions that are open on a connection of this process.
+    pub live: Arc<Live>,
+    /// It takes nothing new.
+    pub is_stopping: AtomicBool,
 }
 
 /// The keys of names.
@@ -45,10 +69,25 @@ impl Server {
     pub fn introduction(&self) -> Introduction {
         Introduction {
             opaque_key: self.opaque.public(),
-            log_key: self.log_key,
+            log_key: self.ledger.log_key(),
             lowest_binding: self.settings.lowest_binding(),
             registration: self.settings.registration(),
             limits: self.settings.limits(),
+        }
+    }
+
+    /// Whether a new session would be served now; else why not.
+    ///
+    /// # Errors
+    /// In a few words, for the operator.
+    pub async fn readiness(&self) -> Result<(), String> {
+        if self.is_stopping.load(Ordering::Relaxed) {
+            return Err("stopping".to_owned());
+        }
+        match tokio::time::timeout(READY_WAIT, self.store.read(Wanted::new())).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the database does not answer".to_owned()),
         }
     }
 
@@ -75,6 +114,9 @@ impl Server {
         })
     }
 }
+
+/// For the database to answer: who scrapes waits about as long.
+const READY_WAIT: Duration = Duration::from_secs(3);
 
 const S_MS: u32 = 1_000;
 

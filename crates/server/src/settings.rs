@@ -271,6 +271,21 @@ impl Settings {
         Ok(settings)
     }
 
+    /// The same again, after what was said on the command line took its place.
+    ///
+    /// # Errors
+    /// [`SettingsError::Wrong`].
+    pub fn checked(self, folder: &Path) -> Result<Self, SettingsError> {
+        let file = folder.join(FILE_NAME);
+        let wrong = |(_, why): (_, &str)| SettingsError::Wrong {
+            file,
+            line: None,
+            why: why.to_owned(),
+        };
+        self.check().map_err(wrong)?;
+        Ok(self)
+    }
+
     /// What no single number shows.
     fn check(&self) -> Result<(), (&'static str, &'static str)> {
         if self.profile_shares.iter().all(|share| *share == 0) {

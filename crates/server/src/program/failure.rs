@@ -6,9 +6,12 @@ use keystead_daemon::home::FolderError;
 use keystead_daemon::process::LockError;
 use keystead_daemon::socket::{ConnectError, ListenError};
 
+use crate::edge::ListenerError;
 use crate::edge::pki::PkiError;
 use crate::edge::tls::TlsError;
+use crate::sealing::{MasterKeyFault, SealingError};
 use crate::settings::SettingsError;
+use crate::store::StoreError;
 
 /// What is said, and the exit status.
 #[derive(Debug)]
@@ -33,6 +36,11 @@ impl Failure {
             status: STATUS_NOT_REACHED,
             ..Self::new(message, hint)
         }
+    }
+
+    /// Whether the server does not run or does not answer.
+    pub(crate) fn is_not_reached(&self) -> bool {
+        self.status == STATUS_NOT_REACHED
     }
 
     /// Whoever read standard output had enough: nothing is wrong, and nobody to be told.
@@ -77,6 +85,8 @@ macro_rules! from_error_with_hint {
 }
 
 from_error_with_hint!(
+    StoreError,
+    ListenerError,
     FolderError,
     LockError,
     ListenError,
@@ -84,6 +94,26 @@ from_error_with_hint!(
     TlsError,
     PkiError
 );
+
+impl From<SealingError> for Failure {
+    fn from(error: SealingError) -> Self {
+        let hint = match &error {
+            SealingError::MasterKey(MasterKeyFault::Unreadable { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                "make a server with `keystead-server init`, or name its folder with --dir"
+            }
+            SealingError::MasterKey(MasterKeyFault::Open { .. }) => "chmod 600 it",
+            SealingError::MasterKey(_) => "put it back from where you keep it",
+            SealingError::OtherMasterKey => {
+                "put back the master key that belongs to this database; without it all is lost"
+            }
+            SealingError::Store(error) => error.hint(),
+            _ => "restore a backup",
+        };
+        Self::of(&error, hint)
+    }
+}
 
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {

@@ -7,7 +7,10 @@ mod arguments;
 mod failure;
 mod files;
 mod init;
+mod operate;
 mod print;
+mod run;
+mod upkeep;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -48,20 +51,26 @@ fn perform(arguments: Arguments) -> Result<(), Failure> {
     let place = arguments.place;
     match arguments.command {
         Command::Init(init) => init::init(&folder(place)?, &init),
-        Command::RenewCertificate { host } => init::renew(&folder(place)?, &host),
+        Command::RenewCertificate { host } => {
+            let folder = folder(place)?;
+            init::renew(&folder, &host)?;
+            operate::reload(&folder)
+        }
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), PROGRAM, &mut text);
             Ok(std::io::stdout().write_all(&text)?)
         }
         Command::Man { dir } => man(&dir),
-        Command::Run(_)
-        | Command::User(_)
-        | Command::Invite { .. }
-        | Command::Backup { .. }
-        | Command::Restore(_)
-        | Command::RotateMasterKey
-        | Command::Audit(_) => Err(Failure::new("not built yet", "")),
+        Command::Run(asked) => run::run(&folder(place)?, &asked),
+        Command::User(user) => operate::user(&folder(place)?, user),
+        Command::Invite { name, form } => operate::invite(&folder(place)?, name, form),
+        Command::Backup { file } => operate::backup(&folder(place)?, &file),
+        Command::Restore(_) => Err(Failure::new("not built yet", "")),
+        Command::RotateMasterKey => operate::rotate(&folder(place)?),
+        Command::Audit(arguments::Audit::Export { user, output }) => {
+            operate::export(&folder(place)?, user, output.as_deref())
+        }
     }
 }
 

@@ -1,0 +1,123 @@
+//! What a running server does by itself: expired rows go, certificates are renewed.
+//!
+//! **Invariant**: none of it is needed for an answer to be right; what fails is said and
+//! tried again.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use keystead_daemon::{Clock, FolderDisk, SystemClock, utc};
+
+use super::failure::in_one_line;
+use super::init;
+use crate::edge::tls::{Certificate, TlsError};
+use crate::login;
+use crate::server::Server;
+use crate::settings::Settings;
+
+/// Deletes what has expired, every minute.
+pub(crate) async fn sweep(server: Arc<Server>) {
+    let mut turns = tokio::time::interval(SWEEP_PAUSE);
+    turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        turns.tick().await;
+        if let Err(error) = login::sweep(&server).await {
+            tracing::warn!(%error, "what has expired could not be deleted");
+        }
+        let size = i64::try_from(server.ledger.size()).unwrap_or(i64::MAX);
+        server.metrics.log_size.set(size);
+    }
+}
+
+/// Looks at the server's own certificate, every few hours.
+pub(crate) async fn watch(server: Arc<Server>, certificate: Arc<Certificate>, folder: PathBuf) {
+    let mut turns = tokio::time::interval(LOOK_PAUSE);
+    turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        turns.tick().await;
+        let now_unix_s = SystemClock.now().unix_s;
+        if let Ok(mut disk) = FolderDisk::open(&folder)
+            && renew_if_due(&mut disk, &folder, &server.settings, now_unix_s)
+        {
+            reload(&server, &certificate);
+        }
+        look(&server, &certificate, now_unix_s);
+    }
+}
+
+/// Reads the certificates again; what is wrong with them is said, and the old ones stay.
+pub(crate) fn reload(server: &Server, certificate: &Certificate) {
+    match try_reload(server, certificate) {
+        Ok(()) => tracing::info!("certificates were read again"),
+        Err(error) => tracing::error!("{}; the old ones stay", in_one_line(&error)),
+    }
+}
+
+/// The same for who asked and is told himself.
+pub(crate) fn try_reload(server: &Server, certificate: &Certificate) -> Result<(), TlsError> {
+    certificate.reload()?;
+    look(server, certificate, SystemClock.now().unix_s);
+    Ok(())
+}
+
+/// Renews the leaf where its end is near and the authority's key is here. Says whether.
+pub(crate) fn renew_if_due(
+    disk: &mut FolderDisk,
+    folder: &Path,
+    settings: &Settings,
+    now_unix_s: u64,
+) -> bool {
+    if settings.tls.names.is_empty() || settings.tls.authority.is_none() {
+        return false;
+    }
+    let Ok(shown) = Certificate::load(folder, &settings.tls) else {
+        // What is wrong with it is said by who needs it.
+        return false;
+    };
+    let is_due = shown
+        .validity()
+        .is_some_and(|it| it.until_unix_s < now_unix_s.saturating_add(RENEW_BEFORE_S));
+    if !is_due {
+        return false;
+    }
+    match init::sign(disk, &settings.tls.names) {
+        Ok(()) => true,
+        Err(failure) => {
+            tracing::warn!("the certificate is not renewed: {}", failure.message);
+            false
+        }
+    }
+}
+
+/// Says it loudly when clients will not take the certificate.
+fn look(server: &Server, certificate: &Certificate, now_unix_s: u64) {
+    let Some(validity) = certificate.validity() else {
+        return;
+    };
+    let until = validity.until_unix_s;
+    let ends = i64::try_from(until).unwrap_or(i64::MAX);
+    server.metrics.certificate_ends.set(ends);
+    let at = utc(until);
+    if now_unix_s >= until {
+        tracing::error!("the certificate has expired ({at}): no client can connect");
+    } else if now_unix_s < validity.from_unix_s {
+        tracing::error!("the certificate is not valid yet: no client can connect");
+    } else if now_unix_s >= until.saturating_sub(WARN_BEFORE_S) {
+        tracing::warn!("the certificate expires at {at}");
+    }
+}
+
+/// A minute: what has expired is refused anyway, and only takes room.
+const SWEEP_PAUSE: Duration = Duration::from_secs(60);
+
+/// Six hours: several looks before a warning is too late.
+const LOOK_PAUSE: Duration = Duration::from_secs(6 * 3_600);
+
+/// 30 of 90 days before its end, as the public authorities advise.
+const RENEW_BEFORE_S: u64 = 30 * DAY_S;
+
+/// 14 days before the end, whoever renews it should have.
+const WARN_BEFORE_S: u64 = 14 * DAY_S;
+
+const DAY_S: u64 = 86_400;

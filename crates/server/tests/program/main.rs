@@ -1,0 +1,18 @@
+//! The program itself: its files, its sockets, its operator, how it starts and stops.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the switches for tests do not reach their helpers"
+)]
+
+mod flood;
+mod init;
+mod metrics;
+mod operator;
+mod proxy;
+mod server;
+mod settings;
+mod stop;
+mod tls;
+mod websocket;
