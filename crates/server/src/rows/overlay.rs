@@ -86,6 +86,14 @@ impl<'a> Rows<'a> {
         self.system.find(&())
     }
 
+    /// The server's own keys, to be changed.
+    ///
+    /// # Errors
+    /// [`RowFault`].
+    pub fn system_mut(&mut self) -> Result<Option<&mut System>, RowFault> {
+        self.system.find_mut(&())
+    }
+
     /// Puts the server's own keys.
     pub fn put_system(&mut self, system: System) {
         self.system.put(system);
