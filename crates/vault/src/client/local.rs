@@ -151,7 +151,14 @@ impl AuthenticatorSlot {
     fn head(&self) -> Vec<u8> {
         let keeper = self.keeper.as_bytes();
         let length = length(keeper);
-        [LABEL.as_slice(), &[BY_AUTHENTICATOR], &length, keeper, &self.salt].concat()
+        [
+            LABEL.as_slice(),
+            &[BY_AUTHENTICATOR],
+            &length,
+            keeper,
+            &self.salt,
+        ]
+        .concat()
     }
 }
 
