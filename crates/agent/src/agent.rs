@@ -18,7 +18,7 @@ use crate::connection::Connection;
 use crate::control::{Failure, Reply};
 use crate::errand::Door;
 use crate::event::{Action, ClientId, ConnectionId, Event};
-use crate::keeps::Keeps;
+use crate::keeps::{Keeping, Keeps, Wants};
 use crate::listing::Habits;
 use crate::local::LocalLink;
 use crate::lock::Lock;
@@ -30,7 +30,7 @@ use crate::settings::Settings;
 /// The agent's whole state.
 pub struct Agent {
     pub(crate) setup: Setup,
-    pub(crate) keepers: Box<dyn Keeps>,
+    pub(crate) keepers: Keeping,
     pub(crate) book: Book,
     pub(crate) connections: BTreeMap<ConnectionId, Connection>,
     pub(crate) asks: BTreeMap<AskId, Ask>,
@@ -88,7 +88,7 @@ impl Agent {
         let is_relay_lost = remembered.is_some() && relay.is_none();
         let mut agent = Self {
             setup,
-            keepers,
+            keepers: Keeping::new(keepers),
             book,
             connections: BTreeMap::new(),
             asks: BTreeMap::new(),
@@ -145,6 +145,14 @@ impl Agent {
             },
             Event::Leave { client } => self.leave(&mut turn, client),
             Event::Net(event) => self.tell_keepers(&mut turn, keeper::Event::Net(event)),
+            Event::Server(came) => {
+                self.tell_servers(&mut turn, |servers, step| servers.came(step, came));
+            }
+            Event::ServerCommand {
+                client,
+                command,
+                behind,
+            } => self.server_command(&mut turn, client, command, behind),
             Event::Tick => {
                 self.tell_keepers(&mut turn, keeper::Event::Tick);
                 self.tick_local(&mut turn);
@@ -189,13 +197,21 @@ impl Agent {
         self.take_keepers(turn, actions);
     }
 
-    fn take_keepers(&mut self, turn: &mut Turn<'_, '_>, actions: Vec<keeper::Action>) {
-        for action in actions {
-            match action {
-                keeper::Action::Net(action) => turn.act(Action::Net(action)),
-                keeper::Action::Progress { ask, progress } => self.progress(turn, ask, progress),
-                keeper::Action::Pairing(progress) => self.pairing_progress(turn, progress),
-                keeper::Action::Notice(notice) => self.keepers_notice(turn, notice),
+    pub(crate) fn take_keepers(&mut self, turn: &mut Turn<'_, '_>, wants: Vec<Wants>) {
+        for want in wants {
+            match want {
+                Wants::Keeper(keeper::Action::Net(action)) => turn.act(Action::Net(action)),
+                Wants::Keeper(keeper::Action::Progress { ask, progress }) => {
+                    self.progress(turn, ask, progress);
+                }
+                Wants::Keeper(keeper::Action::Pairing(progress)) => {
+                    self.pairing_progress(turn, progress);
+                }
+                Wants::Keeper(keeper::Action::Notice(notice)) => self.keepers_notice(turn, notice),
+                Wants::Server(told) => self.take_server(turn, told),
+                Wants::Approval { by, pairing, end } => {
+                    self.note_approval(turn, &by, pairing, *end)
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use keystead_core::{Name, PairingId, Request, RequestBody, SignRequest};
 use keystead_formats::ssh::{PublicKey, SessionBind, ToBeSigned};
+use keystead_keeper::server::control;
 use keystead_keeper::{self as keeper, AskId, KeeperError, Progress, local};
 
 use crate::adding::{Bringing, Change};
@@ -16,6 +17,7 @@ use crate::event::{ClientId, ConnectionId};
 use crate::front::KeptKey;
 use crate::local::LOCAL_WAIT_S;
 use crate::log::{Entry, Hop, hex};
+use crate::server_commands;
 use crate::words::Words;
 
 /// One open question.
@@ -27,6 +29,8 @@ pub(crate) struct Ask {
     begun_ms: u64,
     pub(crate) wait_s: u16,
     pub(crate) said: Said,
+    /// Who is asked in a server's place: an authenticator that approves.
+    pub(crate) approver: Option<Name>,
     /// What the log will say of it, but how it ended.
     pub(crate) entry: Entry,
 }
@@ -57,6 +61,8 @@ pub(crate) enum Asker {
     Nobody,
     /// A command, for a key to be made or taken.
     Command { client: ClientId },
+    /// A command about key servers, for a key of an authenticator.
+    ServerCommand { client: ClientId },
 }
 
 impl Asker {
@@ -67,7 +73,7 @@ impl Asker {
             | Self::Local { connection }
             | Self::Import { connection, .. }
             | Self::Change { connection, .. } => Some(*connection),
-            Self::Nobody | Self::Command { .. } => None,
+            Self::Nobody | Self::Command { .. } | Self::ServerCommand { .. } => None,
         }
     }
 }
@@ -91,6 +97,11 @@ impl Ask {
     #[must_use]
     pub(crate) fn wake_ms(&self) -> Option<u64> {
         (self.said == Said::Nothing).then(|| self.begun_ms.saturating_add(REACHING_MS))
+    }
+
+    /// Who is being asked, for the person.
+    pub(crate) fn asked(&self) -> &Name {
+        self.approver.as_ref().unwrap_or(&self.keeper)
     }
 
     /// Whom to ask next, once.
@@ -133,7 +144,9 @@ impl Agent {
         let wait_s = match &asker {
             _ if is_local => LOCAL_WAIT_S,
             // Nobody's login hangs on it, so the person may take the time that a request can have.
-            Asker::Command { .. } => Request::WAIT_S_MAX.min(MAKE_KEY_WAIT_S),
+            Asker::Command { .. } | Asker::ServerCommand { .. } => {
+                Request::WAIT_S_MAX.min(MAKE_KEY_WAIT_S)
+            }
             Asker::Program { .. }
             | Asker::Local { .. }
             | Asker::Import { .. }
@@ -152,6 +165,7 @@ impl Agent {
             begun_ms: turn.now.mono_ms,
             wait_s,
             said: Said::Nothing,
+            approver: None,
             entry,
         };
         self.asks.insert(ask, open);
@@ -227,7 +241,14 @@ impl Agent {
                     open.entry.request_hash = Some(hex(hash.as_bytes()));
                 }
             }
-            Progress::Asking { .. } => self.tell_waiting(turn, ask, Said::Asking),
+            Progress::Asking { authenticator } => {
+                if let Some(open) = self.asks.get_mut(&ask)
+                    && self.keepers.servers.has(open.pairing)
+                {
+                    open.approver = Some(authenticator);
+                }
+                self.tell_waiting(turn, ask, Said::Asking);
+            }
             Progress::Done(end) => {
                 if let Some(open) = self.asks.remove(&ask) {
                     self.finish(turn, open, end);
@@ -260,7 +281,7 @@ impl Agent {
         }
         open.said = news;
         let left_s = open.left_s(turn.now.mono_ms);
-        let keeper = open.keeper.to_string();
+        let keeper = open.asked().to_string();
         let login = login(&open.entry);
         match open.asker {
             Asker::Nobody => {}
@@ -286,6 +307,13 @@ impl Agent {
                 };
                 turn.reply(client, reply);
             }
+            Asker::ServerCommand { client } => {
+                let reply = match news {
+                    Said::Asking => control::Reply::Waiting { keeper, left_s },
+                    Said::Reaching | Said::Nothing => control::Reply::Reaching { keeper, left_s },
+                };
+                turn.server_reply(client, reply, None);
+            }
         }
     }
 
@@ -309,7 +337,14 @@ impl Agent {
 
     /// Takes back what a command has asked.
     pub(crate) fn withdraw_of(&mut self, turn: &mut Turn<'_, '_>, gone: ClientId) {
-        let asked = |open: &Ask| matches!(open.asker, Asker::Command { client } if client == gone);
+        let asked = |open: &Ask| match open.asker {
+            Asker::Command { client } | Asker::ServerCommand { client } => client == gone,
+            Asker::Program { .. }
+            | Asker::Local { .. }
+            | Asker::Import { .. }
+            | Asker::Change { .. }
+            | Asker::Nobody => false,
+        };
         let asks: Vec<AskId> = self
             .asks
             .iter()
@@ -369,6 +404,7 @@ impl Agent {
                 let reply = self.finish_key(turn, &open, end);
                 turn.reply(client, reply);
             }
+            Asker::ServerCommand { client } => server_commands::finish(turn, client, &open, end),
         }
     }
 }

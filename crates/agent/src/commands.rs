@@ -95,6 +95,7 @@ impl Agent {
     pub(crate) fn leave(&mut self, turn: &mut Turn<'_, '_>, client: ClientId) {
         self.leave_pairing(turn, client);
         self.withdraw_of(turn, client);
+        self.tell_servers(turn, |servers, step| servers.leave(step, client));
         self.looking.remove(&client);
     }
 

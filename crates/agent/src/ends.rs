@@ -4,7 +4,7 @@ use keystead_core::{KeyEntry, Outcome, ResponseBody};
 use keystead_formats::ssh::PublicKey;
 use keystead_formats::ssh::agent::Response;
 use keystead_formats::ssh::key::fingerprint;
-use keystead_keeper::{Answer, KeeperError};
+use keystead_keeper::{Answer, KeeperError, condition_words};
 
 use crate::agent::{Agent, Turn};
 use crate::asks::{Ask, Asker, Said};
@@ -53,7 +53,7 @@ impl Agent {
         open: &Ask,
         end: &Result<End, String>,
     ) {
-        if let Some(words) = words_of(open, open.keeper.as_str(), end) {
+        if let Some(words) = words_of(open, end) {
             self.say(turn, id, &words);
         }
     }
@@ -171,14 +171,19 @@ pub(crate) fn note(entry: &mut Entry, end: &End) {
             }
         }
         Err(error) => {
-            NO_ANSWER.clone_into(&mut entry.decision);
+            let decision = match error {
+                KeeperError::Forbidden { .. } => Outcome::Refuse.as_str(),
+                _ => NO_ANSWER,
+            };
+            decision.clone_into(&mut entry.decision);
             entry.reason = Some(error.to_string());
         }
     }
 }
 
 /// What the person reads; nothing when the answer came before anybody was asked.
-fn words_of<'a>(open: &Ask, keeper: &'a str, end: &'a Result<End, String>) -> Option<Words<'a>> {
+fn words_of<'a>(open: &'a Ask, end: &'a Result<End, String>) -> Option<Words<'a>> {
+    let keeper = open.keeper.as_str();
     let answer = match end {
         Ok(Ok(answer)) => answer,
         Ok(Err(KeeperError::NoAnswer { wait_s, .. })) => {
@@ -206,6 +211,16 @@ fn words_of<'a>(open: &Ask, keeper: &'a str, end: &'a Result<End, String>) -> Op
             let why = "too many requests wait";
             return Some(Words::Failed { keeper, why });
         }
+        Ok(Err(KeeperError::LoginRequired { .. })) => {
+            return Some(Words::SessionEnded { keeper });
+        }
+        Ok(Err(KeeperError::Forbidden { condition, .. })) => {
+            let why = condition_words(*condition);
+            return Some(Words::Forbidden { keeper, why });
+        }
+        Ok(Err(KeeperError::NotApproved { why, .. } | KeeperError::Server { why, .. })) => {
+            return Some(Words::Failed { keeper, why });
+        }
         Ok(Err(_)) => {
             let why = "it is not paired any more";
             return Some(Words::Failed { keeper, why });
@@ -214,8 +229,12 @@ fn words_of<'a>(open: &Ask, keeper: &'a str, end: &'a Result<End, String>) -> Op
     };
     match answer.outcome {
         Outcome::Approve if open.said == Said::Nothing => None,
-        Outcome::Approve => Some(Words::Approved { keeper }),
+        Outcome::Approve => {
+            let keeper = open.asked().as_str();
+            Some(Words::Approved { keeper })
+        }
         Outcome::Refuse => {
+            let keeper = open.asked().as_str();
             let opaque = open.entry.purpose.as_deref() == Some("opaque");
             let why = opaque.then_some("nobody can read what was to be signed");
             Some(Words::Refused { keeper, why })
@@ -259,10 +278,15 @@ fn why_not(outcome: Outcome) -> &'static str {
     }
 }
 
-const fn kind_of_error(error: &KeeperError) -> FailureKind {
+pub(crate) const fn kind_of_error(error: &KeeperError) -> FailureKind {
     match error {
-        KeeperError::Unreachable { .. } | KeeperError::NoAnswer { .. } => FailureKind::NoAnswer,
+        KeeperError::Unreachable { .. }
+        | KeeperError::NoAnswer { .. }
+        | KeeperError::NotApproved { .. } => FailureKind::NoAnswer,
+        KeeperError::Forbidden { .. } => FailureKind::Policy,
         KeeperError::NoSuchKeeper
+        | KeeperError::LoginRequired { .. }
+        | KeeperError::Server { .. }
         | KeeperError::Unpaired { .. }
         | KeeperError::PeerMisbehaved { .. }
         | KeeperError::TooLong { .. }

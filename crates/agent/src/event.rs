@@ -4,6 +4,8 @@
 
 use std::net::SocketAddr;
 
+use keystead_core::SecretBytes;
+use keystead_keeper::server::control;
 use keystead_keeper::{NetAction, NetEvent};
 
 use crate::connection::Frame;
@@ -11,6 +13,7 @@ use crate::control::Reply;
 use crate::errand::Door;
 use crate::evidence::{Look, Seen};
 use crate::local::LocalDoor;
+use crate::servers::{Behind, Came, Do};
 
 /// A connection to the SSH agent socket; numbers are never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,6 +88,17 @@ pub enum Event {
     },
     /// The network says something.
     Net(NetEvent),
+    /// Something came of a key server.
+    Server(Came),
+    /// A command about key servers.
+    ServerCommand {
+        /// Whose.
+        client: ClientId,
+        /// What.
+        command: control::Command,
+        /// What follows its line.
+        behind: Vec<SecretBytes>,
+    },
     /// [`Agent::next_wake_ms`] has come.
     Tick,
 }
@@ -148,6 +162,17 @@ pub enum Action {
     Local(LocalDoor),
     /// For the network.
     Net(NetAction),
+    /// For a key server.
+    Server(Do),
+    /// Answer a command about key servers.
+    ServerReply {
+        /// Whom.
+        client: ClientId,
+        /// What.
+        reply: control::Reply,
+        /// What follows its line.
+        behind: Option<Behind>,
+    },
     /// End the agent, once the replies are out.
     Stop,
 }

@@ -1,8 +1,17 @@
 //! Who keeps keys, as the agent sees it: the one seam behind which kinds of keeper stand.
+//!
+//! **Invariant:** a question goes to the kind of keeper that its key names; what a server wants
+//! to have approved goes to the paired authenticators, and what they say goes back to it.
 
-use keystead_core::{KeyEntry, Name, PairingId};
+use std::collections::BTreeMap;
+
+use keystead_core::{
+    ApproveServerRequest, KeyEntry, Name, Outcome, PairingId, RequestBody, ResponseBody,
+};
 use keystead_daemon::{Io, Now};
-use keystead_keeper::{Action, Event, Keepers, PairingView};
+use keystead_keeper::{Action, AskId, Event, Keepers, PairingView, Progress};
+
+use crate::servers::{Approved, Servers, Step, Target, Told};
 
 /// Keepers that can be asked. Pure: what is to be done comes back as [`Action`]s.
 pub trait Keeps: Send {
@@ -71,3 +80,274 @@ impl Keeps for Keepers {
         Self::pairings(self)
     }
 }
+
+/// All who keep keys: paired authenticators and key servers.
+pub(crate) struct Keeping {
+    paired: Box<dyn Keeps>,
+    pub(crate) servers: Servers,
+    approvals: BTreeMap<AskId, Approval>,
+    last_approval: u64,
+}
+
+/// One authenticator that is asked for an approval.
+struct Approval {
+    target: Target,
+    by: Name,
+    pairing: PairingId,
+}
+
+/// What keepers of all kinds want done.
+pub(crate) enum Wants {
+    /// A paired keeper.
+    Keeper(Action),
+    /// A server.
+    Server(Told),
+    /// An authenticator has answered for a server: to be written down.
+    Approval {
+        by: Name,
+        pairing: PairingId,
+        end: Box<Result<keystead_keeper::Answer, keystead_keeper::KeeperError>>,
+    },
+}
+
+impl Keeping {
+    pub(crate) fn new(paired: Box<dyn Keeps>) -> Self {
+        Self {
+            paired,
+            servers: Servers::default(),
+            approvals: BTreeMap::new(),
+            last_approval: APPROVALS_FROM,
+        }
+    }
+
+    /// Takes one event.
+    pub(crate) fn step(&mut self, now: Now, event: Event, io: &mut Io<'_>) -> Vec<Wants> {
+        let mut wants = Vec::new();
+        match event {
+            Event::Ask {
+                ask,
+                pairing,
+                body,
+                wait_s,
+            } if self.servers.has(pairing) => {
+                let of = (ask, pairing);
+                let asks = |servers: &mut Servers, step: &mut Step<'_>| {
+                    servers.ask(step, of, &body, wait_s);
+                };
+                self.servers(now, io, &mut wants, asks);
+            }
+            Event::Withdraw { ask } => {
+                self.servers(now, io, &mut wants, |it, step| it.withdraw(step, ask));
+                let actions = self.paired.step(now, Event::Withdraw { ask }, io);
+                self.sort(now, io, &mut wants, actions);
+            }
+            Event::Tick => {
+                self.servers(now, io, &mut wants, |it, step| it.tick(step));
+                let actions = self.paired.step(now, Event::Tick, io);
+                self.sort(now, io, &mut wants, actions);
+            }
+            event => {
+                let actions = self.paired.step(now, event, io);
+                self.sort(now, io, &mut wants, actions);
+            }
+        }
+        wants
+    }
+
+    /// Lets the servers decide something.
+    pub(crate) fn decide(
+        &mut self,
+        now: Now,
+        io: &mut Io<'_>,
+        decide: impl FnOnce(&mut Servers, &mut Step<'_>),
+    ) -> Vec<Wants> {
+        let mut wants = Vec::new();
+        self.servers(now, io, &mut wants, decide);
+        wants
+    }
+
+    pub(crate) fn shut_down(&mut self, now: Now, io: &mut Io<'_>) -> Vec<Wants> {
+        let last = self.paired.shut_down(now, io);
+        last.into_iter().map(Wants::Keeper).collect()
+    }
+
+    pub(crate) fn next_wake_ms(&self) -> Option<u64> {
+        let both = [self.paired.next_wake_ms(), self.servers.next_wake_ms()];
+        both.into_iter().flatten().min()
+    }
+
+    /// Every key of every keeper, with its keeper's name.
+    pub(crate) fn keys(&self) -> Vec<(PairingId, Name, KeyEntry)> {
+        let mut keys = self.paired.keys();
+        let held = self.servers.keys();
+        keys.extend(held.map(|(id, name, key)| (id, name.clone(), key.clone())));
+        keys
+    }
+
+    /// Paired keepers, by name.
+    pub(crate) fn pairings(&self) -> Vec<PairingView> {
+        self.paired.pairings()
+    }
+
+    fn servers(
+        &mut self,
+        now: Now,
+        io: &mut Io<'_>,
+        wants: &mut Vec<Wants>,
+        decide: impl FnOnce(&mut Servers, &mut Step<'_>),
+    ) {
+        let mut step = Step::new(now, io.rng);
+        decide(&mut self.servers, &mut step);
+        for told in step.told {
+            match told {
+                Told::Approve {
+                    target,
+                    text,
+                    wait_s,
+                } => self.approve(now, io, wants, (target, &text, wait_s)),
+                Told::ApprovalOver(target) => self.approval_over(now, io, wants, target),
+                told => wants.push(Wants::Server(told)),
+            }
+        }
+    }
+
+    /// What paired keepers want: news of approvals stays here.
+    fn sort(&mut self, now: Now, io: &mut Io<'_>, wants: &mut Vec<Wants>, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Progress { ask, progress } if ask.0 > APPROVALS_FROM => {
+                    self.approval(now, io, wants, (ask, progress));
+                }
+                action => wants.push(Wants::Keeper(action)),
+            }
+        }
+    }
+
+    /// All paired authenticators are asked at once: those that have no key for this server say
+    /// so without asking anybody.
+    fn approve(
+        &mut self,
+        now: Now,
+        io: &mut Io<'_>,
+        wants: &mut Vec<Wants>,
+        (target, text, wait_s): (Target, &[u8], u16),
+    ) {
+        let mut views = self.paired.pairings();
+        views.retain(|view| !view.is_unpairing);
+        if views.is_empty() {
+            let why = "no authenticator is paired that could approve it".to_owned();
+            let end = Approved::Nobody { why };
+            return self.servers(now, io, wants, |it, step| it.approved(step, target, end));
+        }
+        let mut asks = Vec::new();
+        for view in views {
+            self.last_approval += 1;
+            let ask = AskId(self.last_approval);
+            let approval = Approval {
+                target,
+                by: view.name,
+                pairing: view.pairing,
+            };
+            self.approvals.insert(ask, approval);
+            asks.push((ask, view.pairing));
+        }
+        for (ask, pairing) in asks {
+            let text = text.to_vec();
+            let event = Event::Ask {
+                ask,
+                pairing,
+                body: RequestBody::ApproveServer(ApproveServerRequest { text }),
+                wait_s,
+            };
+            let actions = self.paired.step(now, event, io);
+            self.sort(now, io, wants, actions);
+        }
+    }
+
+    fn approval_over(&mut self, now: Now, io: &mut Io<'_>, wants: &mut Vec<Wants>, target: Target) {
+        let of_it = self.approvals.iter().filter(|(_, it)| it.target == target);
+        let asks: Vec<AskId> = of_it.map(|(ask, _)| *ask).collect();
+        for ask in asks {
+            self.approvals.remove(&ask);
+            let actions = self.paired.step(now, Event::Withdraw { ask }, io);
+            self.sort(now, io, wants, actions);
+        }
+    }
+
+    /// News of an approval.
+    fn approval(
+        &mut self,
+        now: Now,
+        io: &mut Io<'_>,
+        wants: &mut Vec<Wants>,
+        (ask, progress): (AskId, Progress),
+    ) {
+        let end = match progress {
+            Progress::Sent { .. } => return,
+            Progress::Asking { .. } => {
+                let Some(approval) = self.approvals.get(&ask) else {
+                    return;
+                };
+                let (target, by) = (approval.target, approval.by.clone());
+                return self.servers(now, io, wants, |it, step| it.asking(step, target, &by));
+            }
+            Progress::Done(end) => end,
+        };
+        let Some(Approval {
+            target,
+            by,
+            pairing,
+        }) = self.approvals.remove(&ask)
+        else {
+            return;
+        };
+        let others = self.approvals.values().any(|it| it.target == target);
+        let told = approved(&by, &end);
+        if !matches!(&end, Ok(answer) if answer.outcome == Outcome::UnknownKey) {
+            wants.push(Wants::Approval {
+                by,
+                pairing,
+                end: Box::new(end),
+            });
+        }
+        match told {
+            // Somebody else may still say yes, where nobody has said no.
+            Approved::Nobody { .. } if others => {}
+            told => self.servers(now, io, wants, |it, step| it.approved(step, target, told)),
+        }
+    }
+}
+
+/// What an authenticator's answer means for the approval.
+fn approved(
+    by: &Name,
+    end: &Result<keystead_keeper::Answer, keystead_keeper::KeeperError>,
+) -> Approved {
+    let answer = match end {
+        Ok(answer) => answer,
+        Err(error) => {
+            let why = error.to_string();
+            return Approved::Nobody { why };
+        }
+    };
+    match (answer.outcome, &answer.body) {
+        (Outcome::Approve, Some(ResponseBody::ServerApproval(approval))) => Approved::Yes {
+            approver: approval.approver,
+            signature: approval.signature,
+            by: by.clone(),
+        },
+        (Outcome::Refuse | Outcome::Block, _) => Approved::No { by: by.clone() },
+        (Outcome::UnknownKey | Outcome::Unsupported, _) => Approved::Nobody {
+            why: format!("{by} has no key that approves for this server"),
+        },
+        (Outcome::Expire, _) => Approved::Nobody {
+            why: format!("no answer from {by} in time"),
+        },
+        (outcome, _) => Approved::Nobody {
+            why: format!("{by} answers: {}", outcome.as_str()),
+        },
+    }
+}
+
+/// The agent counts its own questions from 0; those for approvals are above all of them.
+const APPROVALS_FROM: u64 = 1 << 63;

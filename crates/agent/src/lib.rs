@@ -33,6 +33,8 @@ pub mod peer;
 pub mod policy;
 mod rules;
 pub mod serve;
+mod server_commands;
+pub mod servers;
 pub mod settings;
 mod signing;
 mod upstream;

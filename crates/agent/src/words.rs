@@ -52,6 +52,18 @@ pub enum Words<'a> {
         /// Why.
         why: &'a str,
     },
+    /// A key server wants a login.
+    SessionEnded {
+        /// Where.
+        keeper: &'a str,
+    },
+    /// A key's policy at a server says no.
+    Forbidden {
+        /// Where.
+        keeper: &'a str,
+        /// Which condition, in brackets; may be nothing.
+        why: &'a str,
+    },
     /// Nobody was asked.
     RefusedHere {
         /// Why.
@@ -92,6 +104,17 @@ impl std::fmt::Display for Words<'_> {
                 write!(f, "keystead: {keeper} cannot be reached: {}", Plain(why))
             }
             Self::Failed { keeper, why } => write!(f, "keystead: {keeper}: {}", Plain(why)),
+            Self::SessionEnded { keeper } => write!(
+                f,
+                "keystead: the session at {keeper} has ended; \
+                 log in again: keystead server login {keeper}"
+            ),
+            Self::Forbidden { keeper, why } => {
+                write!(
+                    f,
+                    "keystead: forbidden by the key's policy at {keeper}{why}"
+                )
+            }
             Self::RefusedHere { why } => write!(f, "keystead: {}", Plain(why)),
         }
     }

@@ -52,6 +52,53 @@ pub enum KeeperError {
         /// Which.
         keeper: Name,
     },
+    /// The session of a key server has ended.
+    #[error("the session at {keeper} has ended; log in again: keystead server login {keeper}")]
+    LoginRequired {
+        /// Which.
+        keeper: Name,
+    },
+    /// The key's policy at a key server forbids it.
+    #[error("forbidden by the key's policy at {keeper}{}", condition_words(*.condition))]
+    Forbidden {
+        /// Which.
+        keeper: Name,
+        /// The number of the condition (`spec/session.md` section 10), if it was told.
+        condition: Option<u32>,
+    },
+    /// A key server wanted an approval, and none came.
+    #[error("{keeper} wants an approval: {why}")]
+    NotApproved {
+        /// Which.
+        keeper: Name,
+        /// Why none came.
+        why: String,
+    },
+    /// A key server could not do it.
+    #[error("{keeper}: {why}")]
+    Server {
+        /// Which.
+        keeper: Name,
+        /// In words.
+        why: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
+}
+
+/// A condition of a key's policy, in words.
+#[must_use]
+pub fn condition_words(condition: Option<u32>) -> &'static str {
+    match condition {
+        Some(1) => " (the user is not among those allowed)",
+        Some(2) => " (the host's key is not among those allowed)",
+        Some(3) => " (the namespace is not among those allowed)",
+        Some(4) => " (the login does not prove its destination)",
+        Some(5) => " (not at this hour)",
+        Some(6) => " (no more signatures this hour)",
+        Some(7) => " (it wants approvers that it has not got)",
+        _ => "",
+    }
 }
 
 impl KeeperError {
@@ -70,6 +117,10 @@ impl KeeperError {
             }
             Self::TooLong { .. } => "sign something shorter",
             Self::TooMany { .. } => "wait until the others are answered",
+            Self::LoginRequired { .. } => "log in again: `keystead server login`",
+            Self::Forbidden { .. } => "change the key's policy, if it is yours to change",
+            Self::NotApproved { .. } => "answer on the authenticator's screen, and try again",
+            Self::Server { hint, .. } => hint,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The workstation's side of `spec/pairing.md`: pairs with authenticators and asks them.
 //!
-//! **Invariant:** everything here decides and nothing carries. Time, randomness
-//! and the disk come in with each [`Keepers::step`]; what is to be done goes out
-//! as [`Action`]s. No private key is ever here: what is asked for comes back
+//! **Invariant:** everything here decides and nothing carries, [`server`] apart. Time,
+//! randomness and the disk come in with each [`Keepers::step`]; what is to be done goes
+//! out as [`Action`]s. No private key is ever here: what is asked for comes back
 //! signed, and every answer is checked against the request that it claims to answer.
 
 mod attempt;
@@ -22,7 +22,7 @@ mod route;
 pub mod server;
 mod step;
 
-pub use error::{KeeperError, LoadError, PairError};
+pub use error::{KeeperError, LoadError, PairError, condition_words};
 pub use event::{
     Action, Answer, AskId, Event, Notice, PairingProgress, PairingView, Progress, Refresh,
 };

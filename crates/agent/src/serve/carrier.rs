@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use keystead_daemon::socket::{Listener, PeerCred};
 use keystead_daemon::{Clock, Disk, Io, SystemClock, SystemRng};
+use keystead_keeper::server::Book;
 use keystead_keeper::{Net, NetEvent};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
@@ -15,10 +16,10 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::answers::Answers;
 use super::ends::{Ends, Word};
 use super::local_child::{LocalChild, LocalProgram};
-use super::programs;
+use super::programs::{self, Out};
+use super::servers::ServerTasks;
 use super::upstreams::Upstreams;
 use crate::agent::Agent;
-use crate::control::Reply;
 use crate::event::{Action, ClientId, ConnectionId, Event};
 use crate::evidence::Look;
 use crate::local::LocalDoor;
@@ -44,13 +45,14 @@ pub(super) struct Carrier {
     local_program: LocalProgram,
     local: Option<LocalChild>,
     upstreams: Upstreams,
+    servers: ServerTasks,
     /// For those who have no terminal.
     desktop: Option<Desktop>,
     events: mpsc::Sender<Event>,
     came: mpsc::Receiver<Event>,
     last_id: u64,
     programs: BTreeMap<ConnectionId, Program>,
-    clients: BTreeMap<ClientId, mpsc::UnboundedSender<Reply>>,
+    clients: BTreeMap<ClientId, mpsc::UnboundedSender<Out>>,
     client_tasks: JoinSet<()>,
     stop: bool,
 }
@@ -59,6 +61,7 @@ impl Carrier {
     pub(super) fn new(parts: Parts) -> Self {
         let (events, came) = mpsc::channel(EVENTS_MAX);
         let upstreams = Upstreams::new(parts.upstream, events.clone());
+        let servers = ServerTasks::new(parts.book, events.clone());
         Self {
             agent: parts.agent,
             net: parts.net,
@@ -68,6 +71,7 @@ impl Carrier {
             local_program: parts.local_program,
             local: None,
             upstreams,
+            servers,
             desktop: parts.desktop,
             events,
             came,
@@ -154,6 +158,7 @@ impl Carrier {
         for action in self.agent.close(SystemClock.now(), &mut io) {
             self.act(action);
         }
+        self.servers.close();
         self.clients.clear();
         self.local = None;
         let out = async { while self.client_tasks.join_next().await.is_some() {} };
@@ -249,11 +254,13 @@ impl Carrier {
                     desktop.show(SystemClock.now().mono_ms, &line);
                 }
             }
-            Action::Reply { client, reply } => {
-                if let Some(replies) = self.clients.get(&client) {
-                    let _ = replies.send(reply);
-                }
-            }
+            Action::Reply { client, reply } => self.reply(client, Out::Line(reply)),
+            Action::ServerReply {
+                client,
+                reply,
+                behind,
+            } => self.reply(client, Out::Server(reply, behind)),
+            Action::Server(act) => self.servers.act(act),
             Action::Upstream { connection, door } => self.upstreams.act(connection, door),
             Action::Local(door) => self.act_local(door),
             Action::Net(action) => {
@@ -262,6 +269,12 @@ impl Carrier {
                 }
             }
             Action::Stop => self.stop = true,
+        }
+    }
+
+    fn reply(&self, client: ClientId, out: Out) {
+        if let Some(replies) = self.clients.get(&client) {
+            let _ = replies.send(out);
         }
     }
 
@@ -331,6 +344,8 @@ pub(super) struct Parts {
     pub(super) upstream: Option<PathBuf>,
     pub(super) local_program: LocalProgram,
     pub(super) desktop: Option<Desktop>,
+    /// What is pinned of key servers, where sessions of them can be given.
+    pub(super) book: Option<Book>,
 }
 
 /// Waits for ever where there is none.

@@ -47,6 +47,9 @@ pub enum ServeError {
     /// The network cannot start.
     #[error(transparent)]
     Net(#[from] keystead_keeper::StartError),
+    /// What is pinned of key servers cannot be kept.
+    #[error(transparent)]
+    Book(#[from] keystead_keeper::server::BookError),
     /// The state cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -66,6 +69,7 @@ impl ServeError {
             }
             Self::Settings { path, .. } => format!("correct {}", path.display()),
             Self::Net(error) => error.hint().to_owned(),
+            Self::Book(error) => error.hint().to_owned(),
             Self::Load(error) => error.hint().to_owned(),
         }
     }

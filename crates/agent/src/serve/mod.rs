@@ -11,6 +11,7 @@ mod error;
 mod local_child;
 mod logs;
 mod programs;
+mod servers;
 mod upstreams;
 
 use std::io;
@@ -21,6 +22,7 @@ use keystead_daemon::home::Folders;
 use keystead_daemon::process::{self, Lock};
 use keystead_daemon::socket::Listener;
 use keystead_daemon::{Clock, FolderDisk, Io, SystemClock, SystemRng};
+use keystead_keeper::server::Book;
 use keystead_keeper::{Net, NetOptions};
 
 use crate::agent::{Agent, Here, Setup};
@@ -93,6 +95,7 @@ pub async fn serve(options: Options, ready: impl FnOnce(&Path)) -> Result<(), Se
     let mut rng = SystemRng;
     let upstream = upstream(&settings, programs.path());
     let desktop = settings.notifications.then(Desktop::of_session).flatten();
+    let book = Book::open(&folders.state)?;
     let setup = Setup {
         settings,
         host_name: host_name(),
@@ -124,6 +127,7 @@ pub async fn serve(options: Options, ready: impl FnOnce(&Path)) -> Result<(), Se
         upstream,
         local_program: LocalProgram::default(),
         desktop,
+        book: Some(book),
     };
     Carrier::new(parts).run(doors).await;
     Ok(())

@@ -1,8 +1,12 @@
 //! The tasks of single connections: bytes in, events out; messages in, bytes out.
 
+use std::io;
+
+use keystead_core::SecretBytes;
 use keystead_daemon::frame::{self, FrameReader};
 use keystead_daemon::line::{self, LineError, LineReader, write_line};
-use tokio::io::AsyncRead;
+use keystead_keeper::server::control;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::mpsc;
@@ -11,6 +15,7 @@ use super::answers::Flow;
 use crate::addresses;
 use crate::control::{Command, Reply};
 use crate::event::{Attached, ClientId, ConnectionId, Event};
+use crate::servers::Behind;
 
 /// Reads one program's requests at the SSH agent socket; answers go out elsewhere.
 pub(super) async fn program(
@@ -48,7 +53,7 @@ pub(super) async fn client(
     stream: UnixStream,
     client: ClientId,
     events: mpsc::Sender<Event>,
-    mut replies: mpsc::UnboundedReceiver<Reply>,
+    mut replies: mpsc::UnboundedReceiver<Out>,
 ) {
     let (reader, mut writer) = stream.into_split();
     let mut lines = LineReader::new(reader, line::Limits::CONTROL);
@@ -63,32 +68,72 @@ pub(super) async fn client(
                         break;
                     }
                 };
-                let attached = match attached(&mut lines, &line).await {
-                    Ok(attached) => attached,
+                let event = match event(&mut lines, client, line).await {
+                    Ok(event) => event,
                     Err(error) => {
                         tracing::warn!(%error, client = client.0, "closed");
                         break;
                     }
                 };
-                let addresses = addresses::own();
-                let event = Event::Command { client, line, attached, addresses };
                 if events.send(event).await.is_err() {
                     return;
                 }
             }
             reply = replies.recv() => {
                 let Some(reply) = reply else { return };
-                let written = match serde_json::to_vec(&reply) {
-                    Ok(line) => write_line(&mut writer, &line).await,
-                    Err(error) => Err(error.into()),
-                };
-                if written.is_err() {
+                if write(&mut writer, &reply).await.is_err() {
                     break;
                 }
             }
         }
     }
     let _ = events.send(Event::Leave { client }).await;
+}
+
+/// What goes back to a command.
+pub(super) enum Out {
+    /// A line.
+    Line(Reply),
+    /// A line about key servers, and what follows it.
+    Server(control::Reply, Option<Behind>),
+}
+
+async fn write<W: AsyncWrite + Unpin>(writer: &mut W, out: &Out) -> io::Result<()> {
+    let (line, behind) = match out {
+        Out::Line(reply) => (serde_json::to_vec(reply)?, None),
+        Out::Server(reply, behind) => (serde_json::to_vec(reply)?, behind.as_ref()),
+    };
+    write_line(writer, &line).await?;
+    if let Some(behind) = behind {
+        writer.write_all(behind.0.expose()).await?;
+        writer.flush().await?;
+    }
+    Ok(())
+}
+
+/// A command with what follows its line.
+async fn event<R: AsyncRead + Unpin>(
+    lines: &mut LineReader<R>,
+    client: ClientId,
+    line: Vec<u8>,
+) -> Result<Event, LineError> {
+    if let Some(Ok(command)) = control::Command::read(&line) {
+        let mut behind = Vec::new();
+        for count in command.bytes_behind() {
+            behind.push(SecretBytes::take(&mut lines.bytes(count).await?));
+        }
+        return Ok(Event::ServerCommand {
+            client,
+            command,
+            behind,
+        });
+    }
+    Ok(Event::Command {
+        client,
+        attached: attached(lines, &line).await?,
+        line,
+        addresses: addresses::own(),
+    })
 }
 
 /// The bytes that a line announces, and that come behind it.

@@ -192,6 +192,17 @@ impl Book {
         self.write_seen(name, seen)
     }
 
+    /// What another process has seen of the log beyond `ours`, or what the person has
+    /// accepted of it.
+    ///
+    /// # Errors
+    /// [`BookError`].
+    pub fn seen_beyond(&self, name: &ServerName, ours: &Seen) -> Result<Option<Seen>, BookError> {
+        let kept = self.seen(name)?;
+        let is_settled = ours.disputed().is_some() && kept.disputed().is_none();
+        Ok((is_settled || is_newer(&kept, ours)).then_some(kept))
+    }
+
     /// Goes on with the log that the server showed last, by the person's word: both heads
     /// stay in the file. Says whether there was a dispute.
     ///

@@ -168,8 +168,9 @@ impl From<AnswerError> for ServerError {
     }
 }
 
-/// A code in words (`spec/session.md` section 12).
-pub(super) const fn said(status: Status) -> &'static str {
+/// A code in words that follow "the server" (`spec/session.md` section 12).
+#[must_use]
+pub const fn said(status: Status) -> &'static str {
     match status {
         Status::Done => "is done",
         Status::Waiting => "waits for an approval",

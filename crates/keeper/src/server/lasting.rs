@@ -177,7 +177,7 @@ impl Lasting {
     }
 
     /// Takes the session away from here: the ticket resumes it elsewhere, and
-    /// [`Lasting::give_back`] brings it back.
+    /// [`Lasting::given_back`] brings it back.
     ///
     /// # Errors
     /// [`ServerError::LoginRequired`] if it is not here.
@@ -192,8 +192,13 @@ impl Lasting {
     }
 
     /// The session comes back, or a newer one comes in its place.
-    pub async fn give_back(&self, ticket: Ticket) {
-        *self.place.lock().await = Place::Resting(ticket);
+    #[must_use]
+    pub fn given_back(&self, ticket: Ticket) -> Self {
+        Self {
+            endpoint: Arc::clone(&self.endpoint),
+            watch: Arc::clone(&self.watch),
+            place: Arc::new(Mutex::new(Place::Resting(ticket))),
+        }
     }
 }
 

@@ -39,6 +39,4 @@ pub use watch::Watch;
 /// The protocol's own types, for who asks, and the log's, for who reads it.
 pub use keystead_channel::{log, session as protocol};
 
-/// What a log's entries say.
-pub use keystead_channel::log;
 pub use keystead_transport::{Authorities, CertificateFault, SecureError, Trust, TrustError};

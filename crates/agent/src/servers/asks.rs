@@ -1,0 +1,588 @@
+//! Requests at servers: from what a program wants signed to the answer, by an approval
+//! where one is wanted.
+//!
+//! **Invariant:** each request ends once, for whoever asked, at the latest when its time is
+//! over; a refusal says which condition of the key's policy it was, where the server told.
+
+use keystead_core::{
+    Name, Outcome, PairingId, RequestBody, RequestHash, ResponseBody, SecretBytes,
+};
+use keystead_formats::ssh::ToBeSigned;
+use keystead_keeper::server::control::State;
+use keystead_keeper::server::log::{Detail, Leaf};
+use keystead_keeper::server::protocol::requests::{
+    Answer, Entries, Method, Request, Sign, SignFields, Signed,
+};
+use keystead_keeper::server::protocol::{ApproverId, RequestId, Status, UserId, request_hash};
+use keystead_keeper::server::{ServerName, refusal};
+use keystead_keeper::{self as keeper, AskId, KeeperError, Progress};
+
+use super::event::{Approved, Do, Errand, Target, Told, Trouble, TroubleKind};
+use super::{Held, HeldKey, IN_FLIGHT_MAX, Servers, Step, commands};
+use crate::event::ClientId;
+
+/// A request that is open.
+pub(super) struct Open {
+    server: ServerName,
+    pub(super) asker: Asker,
+    /// Until it is sent.
+    request: Option<Box<Request>>,
+    id: RequestId,
+    hash: RequestHash,
+    pub(super) ends_ms: u64,
+    wait_s: u16,
+    /// It is on its way.
+    is_sent: bool,
+    /// Authenticators are being asked for it.
+    is_approving: bool,
+    /// Who said no to it.
+    refused_by: Option<Name>,
+}
+
+/// Who waits for the answer.
+pub(super) enum Asker {
+    /// The agent, for a program's signature.
+    Sign {
+        ask: AskId,
+        key: Box<HeldKey>,
+        fields: Box<SignFields>,
+    },
+    /// A command, which gets the answer as it is.
+    Command { client: ClientId, method: Method },
+    /// Ourselves, for the list of keys.
+    List,
+    /// A command, to end the session.
+    LogOut { client: ClientId },
+}
+
+impl Servers {
+    /// The agent asks for a signature.
+    pub(crate) fn ask(
+        &mut self,
+        step: &mut Step<'_>,
+        (ask, pairing): (AskId, PairingId),
+        body: &RequestBody,
+        wait_s: u16,
+    ) {
+        if let Err(error) = self.try_ask(step, (ask, pairing), body, wait_s) {
+            end(step, ask, Err(error));
+        }
+    }
+
+    fn try_ask(
+        &mut self,
+        step: &mut Step<'_>,
+        (ask, pairing): (AskId, PairingId),
+        body: &RequestBody,
+        wait_s: u16,
+    ) -> Result<(), KeeperError> {
+        let held = self.find(pairing).ok_or(KeeperError::NoSuchKeeper)?;
+        let keeper = held.shown.clone();
+        let failed = |why: String, hint| KeeperError::Server {
+            keeper: keeper.clone(),
+            why,
+            hint,
+        };
+        let RequestBody::Sign(wanted) = body else {
+            let why = "a key server is asked for that by other commands".to_owned();
+            return Err(failed(why, "see `keystead key --help`"));
+        };
+        held.can_ask()?;
+        let key = held.keys.iter().find(|key| key.entry.id == wanted.key);
+        let key = key.ok_or_else(|| {
+            failed(
+                "it has this key no more".to_owned(),
+                "see `keystead key list`",
+            )
+        })?;
+        let fields = key.fields(&ToBeSigned::parse(&wanted.content));
+        let fields =
+            fields.map_err(|error| failed(error.to_string(), "sign it with another key"))?;
+        let request = Request::Sign(Sign {
+            key: key.id,
+            fields: fields.clone(),
+        });
+        let asker = Asker::Sign {
+            ask,
+            key: Box::new(key.clone()),
+            fields: Box::new(fields),
+        };
+        let server = held.name.clone();
+        self.begin(step, &server, asker, request, wait_s);
+        Ok(())
+    }
+
+    /// Sends a request, or lets it wait for its turn.
+    pub(super) fn begin(
+        &mut self,
+        step: &mut Step<'_>,
+        server: &ServerName,
+        asker: Asker,
+        request: Request,
+        wait_s: u16,
+    ) {
+        let id = RequestId::draw(step.rng);
+        self.begin_as(step, server, asker, (request, id), wait_s);
+    }
+
+    /// As [`Servers::begin`], under an id that somebody drew before.
+    pub(super) fn begin_as(
+        &mut self,
+        step: &mut Step<'_>,
+        server: &ServerName,
+        asker: Asker,
+        (request, id): (Request, RequestId),
+        wait_s: u16,
+    ) {
+        let Some(held) = self.held.get_mut(server) else {
+            return;
+        };
+        self.last_errand += 1;
+        let errand = Errand(self.last_errand);
+        let user = held
+            .about
+            .as_ref()
+            .map_or(UserId([0; 32]), |about| about.user);
+        let hash = request_hash(&user, request.method().number(), &request.encode(id));
+        let ends_ms = u64::from(wait_s).saturating_mul(1_000);
+        let open = Open {
+            server: server.clone(),
+            asker,
+            request: Some(Box::new(request)),
+            id,
+            hash: RequestHash(hash),
+            ends_ms: step.now.mono_ms.saturating_add(ends_ms),
+            wait_s,
+            is_sent: false,
+            is_approving: false,
+            refused_by: None,
+        };
+        self.errands.insert(errand, open);
+        held.queue.push_back(errand);
+        self.send_waiting(step, server);
+    }
+
+    /// Sends what waits, as far as there is room and the session is here.
+    pub(super) fn send_waiting(&mut self, step: &mut Step<'_>, server: &ServerName) {
+        self.lend_if_free(step, server);
+        let Some(held) = self.held.get_mut(server).filter(|it| it.is_here()) else {
+            return;
+        };
+        while held.in_flight < IN_FLIGHT_MAX
+            && let Some(errand) = held.queue.pop_front()
+        {
+            let open = self.errands.get_mut(&errand);
+            let Some((open, request)) =
+                open.and_then(|open| open.request.take().map(|it| (open, it)))
+            else {
+                continue;
+            };
+            open.is_sent = true;
+            held.in_flight += 1;
+            let (server, id) = (held.name.clone(), open.id);
+            step.carry(Do::Ask {
+                server,
+                errand,
+                request,
+                id,
+            });
+        }
+    }
+
+    /// The last word on a request came.
+    pub(super) fn answered(
+        &mut self,
+        step: &mut Step<'_>,
+        errand: Errand,
+        answer: Result<Answer, Trouble>,
+    ) {
+        let Some(open) = self.errands.remove(&errand) else {
+            return;
+        };
+        let server = open.server.clone();
+        if let Some(held) = self.held.get_mut(&server) {
+            held.in_flight = held.in_flight.saturating_sub(usize::from(open.is_sent));
+            match &answer {
+                Err(trouble) => held.fall(trouble),
+                Ok(_) => held.trouble = None,
+            }
+        }
+        if open.is_approving {
+            step.told.push(Told::ApprovalOver(Target::Errand(errand)));
+        }
+        self.finish(step, open, answer);
+        self.send_waiting(step, &server);
+    }
+
+    fn finish(&mut self, step: &mut Step<'_>, open: Open, answer: Result<Answer, Trouble>) {
+        let server = open.server.clone();
+        match &open.asker {
+            Asker::Sign { ask, .. } => {
+                let ended = match self.held.get(&server) {
+                    Some(held) => ending(held, &open, answer),
+                    // Logged out meanwhile.
+                    None => Err(KeeperError::LoginRequired {
+                        keeper: super::shown(&server),
+                    }),
+                };
+                end(step, *ask, ended);
+            }
+            Asker::Command { client, method } => {
+                let (client, method) = (*client, *method);
+                let changes = matches!(
+                    answer,
+                    Ok(Answer {
+                        status: Status::Done,
+                        ..
+                    })
+                ) && changes_keys(method);
+                match answer {
+                    Ok(answer) => commands::answer(step, client, &answer),
+                    Err(trouble) => commands::fail(step, client, &super::failure(&trouble)),
+                }
+                if changes {
+                    self.list(step, &server);
+                }
+            }
+            Asker::List => self.take_page(step, &server, answer),
+            Asker::LogOut { client } => self.logged_out(step, &server, *client, answer),
+        }
+    }
+
+    fn take_page(
+        &mut self,
+        step: &mut Step<'_>,
+        server: &ServerName,
+        answer: Result<Answer, Trouble>,
+    ) {
+        let page = answer.ok().and_then(|answer| entries(&answer));
+        let Some(held) = self.held.get_mut(server) else {
+            return;
+        };
+        let Some(page) = page else {
+            return self.listed(step, server, None);
+        };
+        let listing = held.listing.get_or_insert_default();
+        listing.extend(page.entries.0.iter().filter_map(HeldKey::of));
+        let after = page.entries.0.last().map(|entry| entry.key);
+        let is_full = listing.len() >= KEYS_MAX;
+        match after.filter(|_| page.more && !is_full) {
+            Some(after) => self.list_page(step, server, Some(after)),
+            None => {
+                let mut keys = std::mem::take(listing);
+                keys.truncate(KEYS_MAX);
+                self.listed(step, server, Some(keys));
+            }
+        }
+    }
+
+    /// The asker is gone.
+    pub(crate) fn withdraw(&mut self, step: &mut Step<'_>, ask: AskId) {
+        let is_its = |open: &Open| matches!(open.asker, Asker::Sign { ask: its, .. } if its == ask);
+        let found = self.errands.iter().find(|(_, open)| is_its(open));
+        if let Some(errand) = found.map(|(errand, _)| *errand) {
+            self.forget(step, errand);
+        }
+    }
+
+    /// What a command has asked is not wanted any more.
+    pub(super) fn withdraw_of(&mut self, step: &mut Step<'_>, gone: ClientId) {
+        let is_its = |open: &Open| match open.asker {
+            Asker::Command { client, .. } => client == gone,
+            Asker::Sign { .. } | Asker::List | Asker::LogOut { .. } => false,
+        };
+        let found = self.errands.iter().filter(|(_, open)| is_its(open));
+        let errands: Vec<Errand> = found.map(|(errand, _)| *errand).collect();
+        for errand in errands {
+            self.forget(step, errand);
+        }
+    }
+
+    /// Drops a request; says what it was.
+    fn forget(&mut self, step: &mut Step<'_>, errand: Errand) -> Option<Open> {
+        let open = self.errands.remove(&errand)?;
+        if let Some(held) = self.held.get_mut(&open.server) {
+            held.queue.retain(|it| *it != errand);
+            held.in_flight = held.in_flight.saturating_sub(usize::from(open.is_sent));
+        }
+        if open.is_sent {
+            step.carry(Do::Forget(errand));
+        }
+        if open.is_approving {
+            step.told.push(Told::ApprovalOver(Target::Errand(errand)));
+        }
+        let server = open.server.clone();
+        self.send_waiting(step, &server);
+        Some(open)
+    }
+
+    /// Those whose time is over.
+    pub(crate) fn tick(&mut self, step: &mut Step<'_>) {
+        let now_ms = step.now.mono_ms;
+        let due = self
+            .errands
+            .iter()
+            .filter(|(_, open)| open.ends_ms <= now_ms);
+        let due: Vec<Errand> = due.map(|(errand, _)| *errand).collect();
+        for errand in due {
+            if let Some(open) = self.forget(step, errand) {
+                let trouble = Trouble {
+                    kind: TroubleKind::Late,
+                    message: format!("no answer from {} within {} s", open.server, open.wait_s),
+                    hint: "see that the network is up, and try again",
+                };
+                self.finish(step, open, Err(trouble));
+            }
+        }
+    }
+
+    /// A request waits for an approval: the paired authenticators are asked.
+    pub(super) fn wants_approval(&mut self, step: &mut Step<'_>, errand: Errand, text: Vec<u8>) {
+        let Some(open) = self.errands.get_mut(&errand) else {
+            return;
+        };
+        // The session went on elsewhere meanwhile: the text before is worth nothing.
+        if std::mem::replace(&mut open.is_approving, true) {
+            step.told.push(Told::ApprovalOver(Target::Errand(errand)));
+        }
+        let left_ms = open.ends_ms.saturating_sub(step.now.mono_ms);
+        let left_s = u16::try_from(left_ms.div_ceil(1_000)).unwrap_or(u16::MAX);
+        step.told.push(Told::Approve {
+            target: Target::Errand(errand),
+            text,
+            wait_s: left_s.min(APPROVAL_WAIT_S),
+        });
+    }
+
+    /// A person at an authenticator is being asked for it.
+    pub(crate) fn asking(&mut self, step: &mut Step<'_>, target: Target, by: &Name) {
+        match target {
+            Target::Errand(errand) => {
+                let Some(open) = self.errands.get(&errand) else {
+                    return;
+                };
+                let left_ms = open.ends_ms.saturating_sub(step.now.mono_ms);
+                match &open.asker {
+                    Asker::Sign { ask, .. } => step.told.push(Told::Progress {
+                        ask: *ask,
+                        progress: Progress::Asking {
+                            authenticator: by.clone(),
+                        },
+                    }),
+                    Asker::Command { client, .. } | Asker::LogOut { client } => {
+                        commands::waiting(step, *client, by, left_ms / 1_000);
+                    }
+                    Asker::List => {}
+                }
+            }
+            Target::Client(client) => {
+                commands::waiting(step, client, by, u64::from(APPROVAL_WAIT_S));
+            }
+        }
+    }
+
+    /// What became of an approval.
+    pub(crate) fn approved(&mut self, step: &mut Step<'_>, target: Target, end: Approved) {
+        let errand = match target {
+            Target::Errand(errand) => errand,
+            Target::Client(client) => return commands::approved(step, client, end),
+        };
+        match end {
+            Approved::Yes {
+                approver,
+                signature,
+                ..
+            } => step.carry(Do::Approve {
+                errand,
+                approver: ApproverId(approver),
+                signature,
+            }),
+            Approved::No { by } => {
+                if let Some(open) = self.errands.get_mut(&errand) {
+                    open.refused_by = Some(by);
+                }
+                self.give_up(step, errand, None);
+            }
+            Approved::Nobody { why } => self.give_up(step, errand, Some(why)),
+        }
+    }
+
+    /// No approval will come: whoever waits is told now, not when the server's time is over.
+    fn give_up(&mut self, step: &mut Step<'_>, errand: Errand, why: Option<String>) {
+        if let Some(open) = self.errands.get_mut(&errand) {
+            open.is_approving = false;
+        }
+        let Some(open) = self.forget(step, errand) else {
+            return;
+        };
+        let keeper = super::shown(&open.server);
+        let (message, kind) = match (&open.refused_by, why) {
+            (Some(by), _) => (format!("refused by {by}"), TroubleKind::Other),
+            (None, Some(why)) => (why, TroubleKind::Away),
+            (None, None) => (NO_APPROVAL.to_owned(), TroubleKind::Away),
+        };
+        match &open.asker {
+            Asker::Sign { ask, .. } => {
+                let ended = match open.refused_by.clone() {
+                    Some(by) => Ok(keeper_answer(Outcome::Refuse, None, open.hash, by)),
+                    None => Err(KeeperError::NotApproved {
+                        keeper,
+                        why: message,
+                    }),
+                };
+                end(step, *ask, ended);
+            }
+            Asker::Command { client, .. } => {
+                let is_no = open.refused_by.is_some();
+                commands::not_approved(step, *client, message, is_no);
+            }
+            Asker::List | Asker::LogOut { .. } => {
+                let hint = "approve it on the authenticator";
+                let trouble = Trouble {
+                    kind,
+                    message,
+                    hint,
+                };
+                self.finish(step, open, Err(trouble));
+            }
+        }
+    }
+}
+
+impl Held {
+    /// Whether requests can be sent now.
+    fn is_here(&self) -> bool {
+        self.state == State::Open && self.lent_to.is_none() && self.borrowers.is_empty()
+    }
+
+    /// Whether requests can be sent now or soon.
+    fn can_ask(&self) -> Result<(), KeeperError> {
+        let keeper = self.shown.clone();
+        match self.state {
+            State::Ended => Err(KeeperError::LoginRequired { keeper }),
+            State::Stopped => Err(KeeperError::Server {
+                keeper,
+                why: self.trouble.clone().unwrap_or_default(),
+                hint: "see `keystead server status` and `keystead audit head`",
+            }),
+            State::Opening | State::Open | State::Lent | _ => Ok(()),
+        }
+    }
+}
+
+/// How a signature ended, as the agent's router knows it.
+fn ending(held: &Held, open: &Open, answer: Result<Answer, Trouble>) -> End {
+    let keeper = held.shown.clone();
+    let Asker::Sign { key, fields, .. } = &open.asker else {
+        return Err(KeeperError::NoSuchKeeper);
+    };
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(trouble) => return Err(keeper_error(keeper, open, trouble)),
+    };
+    match answer.status {
+        Status::Done => {
+            let signed = answer.result.as_ref().map(SecretBytes::expose);
+            let signed = signed.and_then(|it| Signed::decode(it).ok());
+            let blob = signed.and_then(|it| key.signature(fields, &it.signature.0));
+            match blob {
+                Some(blob) => {
+                    let body = Some(ResponseBody::Signature(blob));
+                    Ok(keeper_answer(Outcome::Approve, body, open.hash, keeper))
+                }
+                None => Err(KeeperError::PeerMisbehaved {
+                    keeper,
+                    what: "its signature has the wrong length".to_owned(),
+                }),
+            }
+        }
+        Status::Policy => Err(KeeperError::Forbidden {
+            keeper,
+            condition: condition(&answer),
+        }),
+        Status::Approval => match open.refused_by.clone() {
+            Some(by) => Ok(keeper_answer(Outcome::Refuse, None, open.hash, by)),
+            None => Err(KeeperError::NotApproved {
+                keeper,
+                why: NO_APPROVAL.to_owned(),
+            }),
+        },
+        status => Err(KeeperError::Server {
+            keeper,
+            why: format!("the server {}", refusal(status)),
+            hint: status.hint(),
+        }),
+    }
+}
+
+fn keeper_error(keeper: Name, open: &Open, trouble: Trouble) -> KeeperError {
+    match trouble.kind {
+        TroubleKind::LoginRequired => KeeperError::LoginRequired { keeper },
+        TroubleKind::Away => KeeperError::Unreachable {
+            keeper,
+            reason: trouble.message,
+        },
+        TroubleKind::Late => KeeperError::NoAnswer {
+            keeper,
+            wait_s: open.wait_s,
+        },
+        TroubleKind::Stop | TroubleKind::Other => KeeperError::Server {
+            keeper,
+            why: trouble.message,
+            hint: trouble.hint,
+        },
+    }
+}
+
+type End = Result<keeper::Answer, KeeperError>;
+
+fn end(step: &mut Step<'_>, ask: AskId, end: End) {
+    let progress = Progress::Done(end);
+    step.told.push(Told::Progress { ask, progress });
+}
+
+fn keeper_answer(
+    outcome: Outcome,
+    body: Option<ResponseBody>,
+    request_hash: RequestHash,
+    authenticator: Name,
+) -> keeper::Answer {
+    keeper::Answer {
+        outcome,
+        body,
+        receipt: None,
+        request_hash,
+        authenticator,
+    }
+}
+
+/// The condition of the key's policy that was not met, if the entry says so.
+fn condition(answer: &Answer) -> Option<u32> {
+    let receipt = answer.receipt.as_ref()?;
+    let leaf = Leaf::decode(&receipt.leaf.0).ok()?;
+    let detail = Detail::decode(&leaf.detail).ok()?;
+    detail.condition
+}
+
+fn entries(answer: &Answer) -> Option<Entries> {
+    if answer.status != Status::Done {
+        return None;
+    }
+    Entries::decode(answer.result.as_ref()?.expose()).ok()
+}
+
+/// Whether the keys may be others after it.
+const fn changes_keys(method: Method) -> bool {
+    matches!(
+        method,
+        Method::Make | Method::Import | Method::Label | Method::Delete | Method::Policy
+    )
+}
+
+const NO_APPROVAL: &str = "no paired authenticator approved it in time";
+
+/// 60 s: the server's own wait for an approval (`spec/session.md` section 8).
+pub(super) const APPROVAL_WAIT_S: u16 = 60;
+
+/// 256 keys of one server are offered, as of any keeper.
+const KEYS_MAX: usize = 256;

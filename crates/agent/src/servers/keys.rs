@@ -1,0 +1,198 @@
+//! Keys of a key server as ssh knows them: blobs, what is asked of the server, and its
+//! signatures as ssh wants them (`spec/session.md` section 7).
+//!
+//! **Invariant:** the server gets fields and no bytes to be signed; what has no fields is
+//! not asked. A signature's name says the algorithm that the fields led to.
+
+use keystead_core::{KeyEntry, Name, Purpose};
+use keystead_formats::ssh::key::key_id;
+use keystead_formats::ssh::signature::{self, RsaHash};
+use keystead_formats::ssh::wire::Writer;
+use keystead_formats::ssh::{Curve, PublicKey, ToBeSigned};
+use keystead_keeper::server::protocol::requests::{
+    Entry, KeyPurpose, KeyType, Label, SignFields, SshLogin, SshSig,
+};
+use keystead_keeper::server::protocol::{KeyId, Octets, Text};
+
+/// A key of a server that signs for ssh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldKey {
+    /// As the server names it.
+    pub id: KeyId,
+    /// As programs and lists see it.
+    pub entry: KeyEntry,
+    kind: KeyType,
+}
+
+impl HeldKey {
+    /// The key of a list's entry; none where ssh cannot use it: a value that the client
+    /// sealed, another purpose, another kind.
+    #[must_use]
+    pub fn of(entry: &Entry) -> Option<Self> {
+        if entry.context.is_some() {
+            return None;
+        }
+        let raw = &entry.public_key.as_ref()?.0;
+        let key = match entry.kind {
+            KeyType::Ed25519 => PublicKey::ed25519(raw.as_slice().try_into().ok()?),
+            KeyType::P256 => PublicKey::ecdsa(Curve::P256, raw).ok()?,
+            KeyType::Rsa => rsa(raw)?,
+            KeyType::Arbitrary | KeyType::Secp256k1 => return None,
+        };
+        let is_for = |purpose| entry.purposes.0.contains(&purpose);
+        let mut purposes = Vec::new();
+        if is_for(KeyPurpose::SshLogin) {
+            purposes.push(Purpose::SshLogin);
+        }
+        if is_for(KeyPurpose::SshSig) {
+            purposes.extend([Purpose::SshSig, Purpose::GitCommit]);
+        }
+        if purposes.is_empty() {
+            return None;
+        }
+        Some(Self {
+            id: entry.key,
+            entry: KeyEntry {
+                id: key_id(key.blob()),
+                algorithm: key.type_name().to_owned(),
+                public_key: key.blob().to_vec(),
+                name: name_of(entry),
+                purposes,
+            },
+            kind: entry.kind,
+        })
+    }
+
+    /// What the server is asked to sign, for bytes that a program wants signed.
+    ///
+    /// # Errors
+    /// Why it cannot be asked.
+    pub fn fields(&self, content: &ToBeSigned) -> Result<SignFields, NoFields> {
+        match content {
+            ToBeSigned::UserAuth(login) => Ok(SignFields::SshLogin(SshLogin {
+                session: Octets(login.session_id.clone()),
+                user: Text(login.user.clone()),
+                algorithm: Text(login.algorithm.clone()),
+                public_key: Octets(login.key.blob().to_vec()),
+                host_key: login.host_key.as_ref().map(|it| Octets(it.blob().to_vec())),
+            })),
+            ToBeSigned::SshSig(signed) => Ok(SignFields::SshSig(SshSig {
+                namespace: Text(signed.namespace.clone()),
+                hash_name: Text(signed.hash_algorithm.name().to_owned()),
+                hash: Octets(signed.hash.clone()),
+            })),
+            ToBeSigned::Certificate(_) => Err(NoFields::Certificate),
+            ToBeSigned::Opaque => Err(NoFields::Opaque),
+        }
+    }
+
+    /// The server's signature as ssh wants it; none if it has another length than the key's
+    /// kind gives.
+    #[must_use]
+    pub fn signature(&self, fields: &SignFields, raw: &[u8]) -> Option<Vec<u8>> {
+        match self.kind {
+            KeyType::Ed25519 => Some(signature::ed25519(raw.try_into().ok()?)),
+            KeyType::P256 => {
+                let (r, s) = raw.split_at_checked(Curve::P256.scalar_bytes())?;
+                (s.len() == r.len()).then(|| signature::ecdsa(Curve::P256, r, s))
+            }
+            KeyType::Rsa => Some(signature::rsa(rsa_hash(fields), raw)),
+            KeyType::Arbitrary | KeyType::Secp256k1 => None,
+        }
+    }
+}
+
+/// Why a server cannot be asked to sign some bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoFields {
+    /// An SSH certificate.
+    #[error("a key server signs no certificates")]
+    Certificate,
+    /// Nobody can read it.
+    #[error("a key server signs only what it can put together itself, and nobody can read this")]
+    Opaque,
+}
+
+/// The label of a key that the server holds is open; one that is none can still be told apart.
+fn name_of(entry: &Entry) -> Name {
+    let label = match &entry.label {
+        Label::Open(text) => Name::of_text(text.0.as_bytes()),
+        Label::Sealed(_) => None,
+    };
+    let by_id = || Name::of_text(entry.key.to_string().as_bytes());
+    label.or_else(by_id).unwrap_or_else(unnamed)
+}
+
+fn unnamed() -> Name {
+    match Name::new("key") {
+        Ok(name) => name,
+        Err(_) => unreachable!("the word is a name"),
+    }
+}
+
+/// By which hash an RSA key signs: as the login's algorithm says, and an SSHSIG by SHA-512
+/// (OpenSSH `PROTOCOL.sshsig`).
+fn rsa_hash(fields: &SignFields) -> RsaHash {
+    match fields {
+        SignFields::SshLogin(login) if login.algorithm.0.starts_with("rsa-sha2-256") => {
+            RsaHash::Sha256
+        }
+        SignFields::SshLogin(_)
+        | SignFields::SshSig(_)
+        | SignFields::OpenPgp(_)
+        | SignFields::Message(..)
+        | SignFields::Digest(_) => RsaHash::Sha512,
+    }
+}
+
+/// The key of an `RSAPublicKey` (RFC 8017 A.1.1), DER, whole.
+fn rsa(der: &[u8]) -> Option<PublicKey> {
+    let (fields, rest) = element(der, SEQUENCE)?;
+    let (n, more) = element(fields, INTEGER)?;
+    let (e, end) = element(more, INTEGER)?;
+    if !(rest.is_empty() && end.is_empty()) {
+        return None;
+    }
+    let blob = Writer::new()
+        .string(b"ssh-rsa")
+        .positive_mpint(magnitude(e)?)
+        .positive_mpint(magnitude(n)?)
+        .into_bytes();
+    PublicKey::from_blob(&blob).ok()
+}
+
+/// An element of this tag, and what follows it (X.690 section 8.1; lengths by section 10.1).
+fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let (&found, rest) = der.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        0x81 => {
+            let (&length, rest) = rest.split_first()?;
+            // The shorter form is the only one for shorter elements.
+            (Some(usize::from(length)).filter(|it| *it >= 0x80)?, rest)
+        }
+        0x82 => {
+            let (length, rest) = rest.split_first_chunk()?;
+            let length = usize::from(u16::from_be_bytes(*length));
+            (Some(length).filter(|it| *it >= 0x100)?, rest)
+        }
+        _ => return None,
+    };
+    if found != tag {
+        return None;
+    }
+    rest.split_at_checked(length)
+}
+
+/// A positive INTEGER without its sign's zero.
+fn magnitude(integer: &[u8]) -> Option<&[u8]> {
+    match integer {
+        [0, rest @ ..] if rest.first().is_some_and(|it| it & 0x80 != 0) => Some(rest),
+        [first, ..] if (1..0x80).contains(first) => Some(integer),
+        _ => None,
+    }
+}
+
+const SEQUENCE: u8 = 0x30;
+const INTEGER: u8 = 0x02;
