@@ -62,8 +62,8 @@ pub use resume::{NotResumed, ResumeSent, Ticket};
 pub use row::{Resumption, SessionRow, Turn, Turned, Verdict};
 pub use sealed::Closed;
 pub use server::{
-    Account, AwaitFinish, AwaitUpload, Draft, HANDSHAKE_MS_MAX, Opening, PENDING_MS_MAX, Place,
-    Unopened, Uploaded,
+    Account, AwaitFinish, AwaitRecord, AwaitUpload, Draft, HANDSHAKE_MS_MAX, Opening,
+    PENDING_MS_MAX, Place, Unopened, Uploaded,
 };
 pub use server_session::{AnswerError, Incoming, ServerSession, SessionMark};
 pub use set_up::{LoginStart, RegisterStart, RegisterUpload, Resume, ResumeClaim, Unlock};

@@ -39,7 +39,9 @@ impl AccountName {
         if name.len() > NAME_BYTES_MAX {
             return Err(NameFault::Length);
         }
-        if folded(name) != name {
+        // What most names are is its own folding.
+        let is_plain = |it: u8| it.is_ascii_graphic() && !it.is_ascii_uppercase();
+        if !name.bytes().all(is_plain) && folded(name) != name {
             return Err(NameFault::Spelling);
         }
         Self::checked(name.to_owned())

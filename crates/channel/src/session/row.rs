@@ -76,6 +76,13 @@ impl SessionRow {
         Ok(())
     }
 
+    /// Whether it can be resumed no more.
+    #[must_use]
+    pub fn is_over(&self, now_ms: u64, limits: &Limits) -> bool {
+        passed(now_ms, self.last_ms, limits.resumable_s)
+            || passed(now_ms, self.login_ms, limits.life_s)
+    }
+
     /// Judges frame 30.
     ///
     /// The last generation is good until a frame of this one has opened: frame 31 may
@@ -97,9 +104,7 @@ impl SessionRow {
         };
         let expected = hmac_sha256(secret, &[&transcript]);
         let is_proved = memory::equal(&expected, &resume.proof);
-        let is_dead = claim.session != self.id
-            || passed(now_ms, self.last_ms, limits.resumable_s)
-            || passed(now_ms, self.login_ms, limits.life_s);
+        let is_dead = claim.session != self.id || self.is_over(now_ms, limits);
         let is_known = is_this || (is_last && self.former.is_some());
         if !is_proved || is_dead || !is_known {
             return Verdict::Refuse(Status::LoginRequired);

@@ -190,6 +190,40 @@ impl Uploaded {
     }
 }
 
+/// A new password that was evaluated: between methods 20 and 21.
+pub struct AwaitRecord {
+    seed: [u8; 32],
+}
+
+impl AwaitRecord {
+    /// Evaluates the new password under a new credential id; the response goes into
+    /// [`super::requests::PasswordResponse`].
+    ///
+    /// # Errors
+    /// The request is no point.
+    pub fn start(
+        keys: &ServerKeys,
+        request: &[u8; 32],
+        rng: &mut dyn CryptoRngCore,
+    ) -> Result<(Self, [u8; 64]), SetUpError> {
+        let mut seed = [0; 32];
+        rng.fill_bytes(&mut seed);
+        let response = keys.register(request, &seed)?;
+        Ok((Self { seed }, response))
+    }
+
+    /// The credential id that belongs to `record`.
+    ///
+    /// # Errors
+    /// The record is none.
+    pub fn finish(self, record: &[u8; RECORD_BYTES]) -> Result<[u8; 32], SetUpError> {
+        match is_record(record) {
+            true => Ok(self.seed),
+            false => Err(SetUpError::Refused),
+        }
+    }
+}
+
 /// A server that has sent KE2.
 pub struct AwaitFinish {
     place: Place,

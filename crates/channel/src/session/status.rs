@@ -97,6 +97,12 @@ message! {
     }
 }
 
+impl From<Status> for ErrorBody {
+    fn from(code: Status) -> Self {
+        Self { code, wait_s: None }
+    }
+}
+
 /// Why a set-up ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
