@@ -1,10 +1,6 @@
 //! What a client of a key server seals, before `spec/vectors/client.json`, which was made
 //! without this code; and that nothing else opens.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test; what its functions do fails it"
-)]
+#![expect(clippy::unwrap_used, reason = "a test; what its functions do fails it")]
 
 use keystead_core::{Secret, SecretBytes};
 use keystead_vault::Cost;

@@ -248,7 +248,12 @@ fn keys_of_openssl_and_ssh_keygen_come_in_and_leave_as_they_were() {
             Some(EncodingError::Import(ImportError::WrongPassphrase))
         );
     }
-    // SEC 1, with its parameters in a part of their own.
+}
+
+/// SEC 1 as openssl writes it, with its parameters in a part of their own; OpenSSH's own.
+#[test]
+fn keys_in_older_and_other_forms_come_in_and_leave_as_they_were() {
+    let folder = Folder::new();
     let file = folder.path("sec1");
     run(
         "openssl",

@@ -18,7 +18,9 @@ use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use keystead_core::{KeyType, Name, SecretBytes};
+use keystead_core::{KeyType, Name, Secret, SecretBytes};
+use keystead_vault::client::{Form, LocalCopy, LocalKey, MasterKey, Place, StorageKey, Value};
+use keystead_vault::held::{Kind, New};
 use keystead_vault::{Cost, Facts, RsaHash, SealedKey, SignOptions, SigningKey, StoreKey};
 use rand_core::{CryptoRng, RngCore};
 
@@ -161,6 +163,69 @@ fn nothing_is_left_of_dropped_keys_and_passphrases() {
     ] {
         assert_eq!(places(at, at + len), [""; 0], "{what}");
     }
+}
+
+/// What a client of a key server holds for one command: the keys that come of its password,
+/// and the secret that they open, in every form that it leaves in.
+#[test]
+fn nothing_is_left_of_what_a_client_held() {
+    let filled = |at: usize| Forgetful { at };
+    let export_key = Secret::fill(|out| filled(30_000).fill_bytes(out));
+    let master = MasterKey::derive(export_key);
+    let mut masked = Vec::new();
+    for window in master.to_keep().expose().windows(WINDOW_BYTES) {
+        masked.push(std::array::from_fn(|at| window[at] ^ MASK));
+    }
+    assert_ne!(places_of(&masked), [""; 0], "control: master key");
+
+    let (user, key) = ([1; 32], [2; 16]);
+    let place = Place {
+        user: &user,
+        key: &key,
+    };
+    let storage = StorageKey::draw(&mut filled(31_000));
+    let sealed_key = master.seal_storage_key(&user, &storage, &mut filled(1));
+    let value = Value::generate(New::Ed25519, &mut filled(32_000)).unwrap();
+    let sealed = storage.seal_value(place, "stored", &value, &mut filled(2));
+    let local = LocalKey::draw(&mut filled(33_000));
+    let passphrase = SecretBytes::fill(40, |out| filled(34_000).fill_bytes(out));
+    let cost = Cost::new(1024, 1, 1).unwrap();
+    let file = local.seal_by_passphrase(&passphrase, cost, &mut filled(3));
+    let copied = keystead_vault::client::Copied {
+        server: [3; 16],
+        user,
+        key,
+        context: "stored".into(),
+        kind: Kind::Ed25519,
+    };
+    let copy = LocalCopy::seal(&local, copied.clone(), &value, &mut filled(4));
+    drop((storage, value, local));
+
+    let storage = master.open_storage_key(&user, &sealed_key).ok().unwrap();
+    let value = storage.open_value(place, "stored", Kind::Ed25519, &sealed);
+    let value = value.ok().unwrap();
+    for form in [Form::Raw, Form::Pkcs8, Form::OpenSsh] {
+        drop(value.write(form, "comment", &mut filled(5)).ok().unwrap());
+    }
+    let local = LocalKey::open_by_passphrase(&passphrase, &file.unwrap())
+        .ok()
+        .unwrap();
+    let again = copy.open(&local, &copied).ok().unwrap();
+    let all = [
+        ("export key", 30_000, 64),
+        ("storage key", 31_000, 32),
+        ("secret", 32_000, 32),
+        ("local key", 33_000, 32),
+        ("passphrase", 34_000, 40),
+    ];
+    for (what, at, len) in all.into_iter().skip(1) {
+        assert_ne!(places(at, at + len), [""; 0], "control: {what}");
+    }
+    drop((master, storage, value, local, again, passphrase));
+    for (what, at, len) in all {
+        assert_eq!(places(at, at + len), [""; 0], "{what}");
+    }
+    assert_eq!(places_of(&masked), [""; 0], "master key");
 }
 
 /// A key that `ssh-keygen` made and encrypted: what was opened of it, the

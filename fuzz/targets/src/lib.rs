@@ -11,10 +11,12 @@
 
 mod answers;
 mod channel;
+mod client;
 mod formats;
 mod keys;
 mod local;
 mod random;
+mod server;
 mod session;
 
 /// A decoder to be fuzzed.
@@ -35,6 +37,8 @@ pub const TARGETS: &[Target] = &[
     target("channel_receipt", channel::receipt),
     target("channel_request", channel::request),
     target("channel_response", channel::response),
+    target("client_files", client::files),
+    target("client_forms", client::forms),
     target("key_agent_form", keys::agent_form),
     target("key_file", keys::file),
     target("key_sealed", keys::sealed),
@@ -42,11 +46,15 @@ pub const TARGETS: &[Target] = &[
     target("local_pair", local::pair),
     target("local_requests", local::requests),
     target("local_security_key", keys::security_key),
+    target("server_certificate", server::certificate),
+    target("server_proxy_header", server::proxy_header),
     target("session_answer", session::answer),
     target("session_frames", session::frames),
+    target("session_invitation", session::invitation),
     target("session_names", session::names),
     target("session_request", session::request),
     target("session_set_up", session::set_up),
+    target("session_ticket", session::ticket),
     target("ssh_agent", formats::agent),
     target("ssh_bind", formats::bind),
     target("ssh_certificate", formats::certificate),
