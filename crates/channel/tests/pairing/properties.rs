@@ -7,9 +7,10 @@ use keystead_channel::wire::{
     encode_response, fit_evidence, showable,
 };
 use keystead_core::{
-    Certificates, Constraints, Evidence, ImportRequest, Intent, KeyForm, KeyId, Kind, LockRequest,
-    MakeKeyRequest, Name, Request, RequestBody, RequestId, SecretBytes, SessionBind, SignForm,
-    SignRequest, is_unsafe_to_show,
+    ApproveServerRequest, Certificates, Constraints, Evidence, ImportRequest, Intent, KeyForm,
+    KeyId, Kind, LockRequest, MakeApprovalKeyRequest, MakeKeyRequest, Name, OpenLocalRequest,
+    Request, RequestBody, RequestId, SecretBytes, SessionBind, SignForm, SignRequest,
+    is_unsafe_to_show,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -103,6 +104,9 @@ enum Body {
     Import(usize, Vec<u8>, Option<Vec<u8>>, Option<Name>, Constraints),
     Remove(Vec<[u8; 32]>),
     Lock(bool, Vec<u8>),
+    ApproveServer(Vec<u8>),
+    MakeApprovalKey([u8; 16], Name),
+    OpenLocal([u8; 32], Name),
 }
 
 impl Body {
@@ -133,6 +137,11 @@ impl Body {
                 lock,
                 passphrase: opaque(passphrase),
             }),
+            Self::ApproveServer(text) => RequestBody::ApproveServer(ApproveServerRequest { text }),
+            Self::MakeApprovalKey(server_id, server) => {
+                RequestBody::MakeApprovalKey(MakeApprovalKeyRequest { server_id, server })
+            }
+            Self::OpenLocal(salt, what) => RequestBody::OpenLocal(OpenLocalRequest { salt, what }),
         }
     }
 }
@@ -175,6 +184,9 @@ fn body() -> impl Strategy<Value = Body> {
             }),
         vec(any::<[u8; 32]>(), 0..40).prop_map(Body::Remove),
         (any::<bool>(), vec(any::<u8>(), 0..100)).prop_map(|(lock, it)| Body::Lock(lock, it)),
+        vec(any::<u8>(), 0..3_000).prop_map(Body::ApproveServer),
+        (any::<[u8; 16]>(), name()).prop_map(|(id, name)| Body::MakeApprovalKey(id, name)),
+        (any::<[u8; 32]>(), name()).prop_map(|(salt, what)| Body::OpenLocal(salt, what)),
     ]
 }
 

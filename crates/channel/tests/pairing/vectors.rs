@@ -1,19 +1,28 @@
 //! `spec/vectors/pairing.json`: the check values of section 8 and the bytes of
 //! every message, made without this code.
 
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use keystead_channel::mailbox::{ConnId, Item, Mailbox, MailboxDirection};
 use keystead_channel::pairing::{Answered, LocalAddress, Offer, RelayUrl};
 use keystead_channel::pairing::{Hello, Offered, Receive, Scanned, open_hello, seal_hello};
+use keystead_channel::session::requests::{
+    Label, Method, Request as SessionRequest, Sign, SignFields, SshLogin,
+};
+use keystead_channel::session::{
+    self, Approval, ApprovalTag, ApproverId, KeyId as SessionKeyId, Octets,
+    RequestId as SessionRequestId, ServerId, SessionId, Text, UserId,
+};
 use keystead_channel::wire::{
     Fault, check_receipt, decode_local_response, decode_receipt, decode_request, decode_response,
     encode_body, encode_receipt, encode_request, encode_response, next_receipt, receive_response,
     request_hash,
 };
 use keystead_core::{
-    AckResponse, Certificates, Constraints, Evidence, Host, ImportRequest, Intent, KeyEntry,
-    KeyForm, KeyId, Kind, LockRequest, MakeKeyRequest, MeResponse, Outcome, Purpose, ReceiptChain,
-    Request, RequestBody, RequestHash, RequestId, Response, ResponseBody, SecretBytes, SessionBind,
-    SignForm, SignRequest, SignedReceipt, TransportAddress,
+    AckResponse, ApproveServerRequest, Certificates, Constraints, Evidence, Host, ImportRequest,
+    Intent, KeyEntry, KeyForm, KeyId, Kind, LocalKey, LockRequest, MakeApprovalKeyRequest,
+    MakeKeyRequest, MeResponse, OpenLocalRequest, Outcome, Purpose, ReceiptChain, Request,
+    RequestBody, RequestHash, RequestId, Response, ResponseBody, SecretBytes, ServerApproval,
+    SessionBind, SignForm, SignRequest, SignedReceipt, TransportAddress,
 };
 use serde_json::Value;
 
@@ -110,6 +119,25 @@ fn request(vectors: &Value, what: &str) -> Request {
             };
             (RequestBody::Lock(lock), 10, false)
         }
+        "approve a server" => {
+            let text = approval().encode();
+            let asked = ApproveServerRequest { text };
+            (RequestBody::ApproveServer(asked), 60, true)
+        }
+        "make an approval key" => {
+            let asked = MakeApprovalKeyRequest {
+                server_id: [0x51; 16],
+                server: name("work"),
+            };
+            (RequestBody::MakeApprovalKey(asked), 300, true)
+        }
+        "open local copies" => {
+            let asked = OpenLocalRequest {
+                salt: counting(0x30),
+                what: name("work"),
+            };
+            (RequestBody::OpenLocal(asked), 60, true)
+        }
         "import, limited" => (import(vectors, what), 300, true),
         _ => (import(vectors, what), 60, true),
     };
@@ -119,6 +147,36 @@ fn request(vectors: &Value, what: &str) -> Request {
         wait_s,
         want_ack,
         body,
+    }
+}
+
+/// The text of a key server that wants a login approved (`spec/session.md` section 8).
+fn approval() -> Approval {
+    let public_key = [ssh(b"ssh-ed25519"), ssh(&[0x56; 32])].concat();
+    let request = SessionRequest::Sign(Sign {
+        key: SessionKeyId([0x55; 16]),
+        fields: SignFields::SshLogin(SshLogin {
+            session: Octets(counting::<32>(0).to_vec()),
+            user: Text("alex".into()),
+            algorithm: Text("ssh-ed25519".into()),
+            public_key: Octets(public_key),
+            host_key: Some(Octets(host_blob())),
+        }),
+    });
+    let body = request.encode(SessionRequestId([0x57; 16]));
+    let user = UserId([0x52; 32]);
+    Approval {
+        tag: ApprovalTag,
+        server: ServerId([0x51; 16]),
+        user,
+        session: SessionId([0x53; 16]),
+        method: Method::Sign,
+        request_hash: session::request_hash(&user, Method::Sign.number(), &body),
+        body: Octets(body),
+        nonce: [0x54; 16],
+        expires_unix_ms: 1_700_000_060_000,
+        public_key: Some(Octets(vec![0x56; 32])),
+        label: Some(Label::Open(Text("deploy".into()))),
     }
 }
 
@@ -264,6 +322,20 @@ fn body(vectors: &Value, what: &str) -> Option<ResponseBody> {
         }]),
         "unpair" | "confirm" | "cancel" | "remove" | "lock" => ResponseBody::Empty,
         "make a key" => ResponseBody::Key(key(vectors, "work")),
+        "approve a server" => {
+            let text = approval().encode();
+            let key = Ed25519KeyPair::from_seed_unchecked(&counting::<32>(0xa0)).unwrap();
+            let public = key.public_key().as_ref().try_into().unwrap();
+            ResponseBody::ServerApproval(ServerApproval {
+                approver: ApproverId::of(public).0,
+                signature: key.sign(&text).as_ref().try_into().unwrap(),
+            })
+        }
+        "make an approval key" => {
+            let public = bytes(&vectors["approval"], "public");
+            ResponseBody::ApprovalKey(public.try_into().unwrap())
+        }
+        "open local copies" => ResponseBody::LocalKey(LocalKey::new(secret(counting(0x90)))),
         _ => return None,
     })
 }
@@ -286,6 +358,18 @@ fn every_request_has_its_bytes() {
     for kind in Kind::ALL {
         assert!(kinds.contains(&kind), "{kind:?} has no golden bytes");
     }
+}
+
+#[test]
+fn a_servers_text_reads_as_it_was_written() {
+    let vectors = vectors();
+    let of_text = &vectors["approval"];
+    let text = bytes(of_text, "text");
+    assert_eq!(hex(&approval().encode()), hex(&text));
+    let (read, request) = Approval::read(&text).unwrap();
+    assert_eq!(read, approval());
+    assert!(matches!(request, SessionRequest::Sign(_)));
+    assert_eq!(hex(&read.body.0), self::text(of_text, "body"));
 }
 
 #[test]
