@@ -10,29 +10,36 @@ use std::sync::Arc;
 use keystead_channel::session::{AccountName, Authority, InvitationLink, ServerAddress, Status};
 use keystead_core::Secret;
 use keystead_daemon::SystemRng;
+use keystead_daemon::home::FolderError;
 use keystead_daemon::line::{Limits, LineReader};
 use keystead_daemon::socket::Listener;
 use rand_core::RngCore;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::Mutex;
 
 use super::acts::{Invite, Note, OnAccount, Verb};
 use super::message::{Ask, Tell, User};
-use crate::edge::tls::Certificate;
+use crate::edge::tls::{Certificate, TlsError};
 use crate::ledger::ReadError;
 use crate::login;
+use crate::program::in_one_line;
 use crate::rows::{Account, AccountState, NameTag};
+use crate::sealing::MasterSource;
 use crate::server::Server;
 use crate::store::{StoreError, Wanted};
 
 /// What answers the operator.
 pub struct Desk {
-    server: Arc<Server>,
+    pub(super) server: Arc<Server>,
     certificate: Arc<Certificate>,
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
+    pub(super) master: MasterSource,
     /// Where sessions are taken.
     address: SocketAddr,
+    /// Held while the master key is replaced.
+    pub(super) rotation: Mutex<()>,
 }
 
 /// Why something was not done: for the operator.
@@ -41,22 +48,25 @@ pub(super) struct Refused {
     hint: String,
 }
 
-type Out = OwnedWriteHalf;
+pub(super) type Out = OwnedWriteHalf;
 
 impl Desk {
     /// For a server that listens at `address` and whose files are in `folder`.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         server: Arc<Server>,
         certificate: Arc<Certificate>,
         folder: PathBuf,
+        master: MasterSource,
         address: SocketAddr,
     ) -> Self {
         Self {
             server,
             certificate,
             folder,
+            master,
             address,
+            rotation: Mutex::new(()),
         }
     }
 
@@ -67,10 +77,7 @@ impl Desk {
             Ask::Unlock { name } => self.change(&name, Verb::Unlock).await,
             Ask::Delete { name } => self.change(&name, Verb::Delete).await,
             Ask::Invite { name } => self.invite(&name, out).await,
-            Ask::Backup | Ask::RotateMasterKey => Err(Refused {
-                message: "not built yet".to_owned(),
-                hint: String::new(),
-            }),
+            Ask::Backup | Ask::RotateMasterKey => Err(Refused::new("not in this build", "")),
             Ask::AuditExport { user } => self.export(user.as_deref(), out).await,
             Ask::Reload => self.reload(),
         }
@@ -83,10 +90,9 @@ impl Desk {
             let server = &self.server;
             let page = server.store.accounts(&server.sealing, after, PAGE).await?;
             for account in &page {
-                let account = account.as_ref().map_err(|fault| Refused {
-                    message: fault.to_string(),
-                    hint: "restore a backup, or find who changed the database".to_owned(),
-                })?;
+                let account = account
+                    .as_ref()
+                    .map_err(|fault| Refused::from(StoreError::from(*fault)))?;
                 after = Some(account.no);
                 let told = self.user(account).await?;
                 tell(out, &Tell::User(told)).await?;
@@ -143,7 +149,7 @@ impl Desk {
         let (name, tag) = self.named(name)?;
         let token = Secret::<16>::fill(|bytes| SystemRng.fill_bytes(bytes));
         let act = Invite {
-            hash: login::invitation_hash(&token),
+            hash: login::registration::invitation_hash(&token),
             name: name.clone(),
             tag,
         };
@@ -175,9 +181,11 @@ impl Desk {
             (None, Some(name)) => format!("{name}:{port}"),
             (None, None) => self.address.to_string(),
         };
-        ServerAddress::new(&text).map_err(|_| Refused {
-            message: format!("{text:?} is no address that a client can connect to"),
-            hint: "set address = \"HOST:PORT\" in config.toml".to_owned(),
+        ServerAddress::new(&text).map_err(|_| {
+            Refused::new(
+                format!("{text:?} is no address that a client can connect to"),
+                "set address = \"HOST:PORT\" in config.toml",
+            )
         })
     }
 
@@ -199,23 +207,22 @@ impl Desk {
     }
 
     fn reload(&self) -> Result<(), Refused> {
-        self.certificate.reload().map_err(|error| Refused {
-            message: error.to_string(),
-            hint: error.hint(),
-        })
+        Ok(self.certificate.reload()?)
     }
 
     /// Logged before it is done: an export that nobody knows of is none.
-    async fn note(&self, verb: &'static str, of: Option<Account>) -> Result<(), Refused> {
+    pub(super) async fn note(&self, verb: &'static str, of: Option<Account>) -> Result<(), Refused> {
         let act = Note { verb, of };
         self.server.ledger.commit(act).await?;
         Ok(())
     }
 
     fn named(&self, typed: &str) -> Result<(AccountName, NameTag), Refused> {
-        let name = AccountName::canonicalise(typed).map_err(|fault| Refused {
-            message: format!("{typed:?} is no account name: {fault}"),
-            hint: "names are 1 to 254 bytes without white space".to_owned(),
+        let name = AccountName::canonicalise(typed).map_err(|fault| {
+            Refused::new(
+                format!("{typed:?} is no account name: {fault}"),
+                "names are 1 to 254 bytes without white space",
+            )
         })?;
         let tag = NameTag(name.tag(&self.server.names.k_name));
         Ok((name, tag))
@@ -272,29 +279,37 @@ async fn converse(stream: UnixStream, desk: Arc<Desk>) {
 pub(super) async fn tell(out: &mut Out, tell: &Tell) -> Result<(), Refused> {
     let mut line = serde_json::to_vec(tell).unwrap_or_default();
     line.push(b'\n');
-    out.write_all(&line).await.map_err(|error| Refused {
-        message: error.to_string(),
-        hint: String::new(),
-    })
+    Ok(out.write_all(&line).await?)
 }
 
-impl From<StoreError> for Refused {
-    fn from(error: StoreError) -> Self {
+impl Refused {
+    pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
-            message: error.to_string(),
-            hint: error.hint().to_owned(),
+            message: message.into(),
+            hint: hint.into(),
         }
     }
 }
 
-impl From<ReadError> for Refused {
-    fn from(error: ReadError) -> Self {
-        Self {
-            message: error.to_string(),
-            hint: "what was printed is not the whole log".to_owned(),
-        }
-    }
+macro_rules! from_error_with_hint {
+    ($($error:ty => $hint:expr),*) => {
+        $(impl From<$error> for Refused {
+            fn from(error: $error) -> Self {
+                let hint: fn(&$error) -> String = $hint;
+                let hint = hint(&error);
+                Self::new(in_one_line(&error), hint)
+            }
+        })*
+    };
 }
+
+from_error_with_hint!(
+    StoreError => |error| error.hint().to_owned(),
+    ReadError => |_| "what was printed is not the whole log".to_owned(),
+    FolderError => FolderError::hint,
+    TlsError => TlsError::hint,
+    std::io::Error => |_| "see that the server's folder has room".to_owned()
+);
 
 fn refused(status: Status, name: &AccountName) -> Refused {
     let name = name.as_str();
@@ -309,10 +324,7 @@ fn refused(status: Status, name: &AccountName) -> Refused {
         Status::Corrupt => "restore a backup, or find who changed the database",
         other => other.hint(),
     };
-    Refused {
-        message,
-        hint: hint.to_owned(),
-    }
+    Refused::new(message, hint)
 }
 
 /// 100 accounts a page.

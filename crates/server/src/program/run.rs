@@ -17,6 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use super::failure::Failure;
+use super::known::Known;
 use super::{arguments, files, print, upkeep};
 use crate::conversation::{self, HalfOpen, Live};
 use crate::edge::tls::Certificate;
@@ -28,7 +29,7 @@ use crate::operator;
 use crate::sealing::Sealing;
 use crate::server::{NameKeys, Server};
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Store, Wanted};
 
 /// Serves from `folder` until a signal.
 pub(crate) fn run(folder: &Path, run: &arguments::Run) -> Result<(), Failure> {
@@ -77,12 +78,14 @@ async fn serve(folder: &Path, settings: Settings) -> Result<(), Failure> {
         server.clone(),
         certificate.clone(),
         folder.to_owned(),
+        files::master_source(folder),
         address,
     ));
 
     let mut tasks = JoinSet::new();
     tasks.spawn(operator::serve(admin, desk));
-    tasks.spawn(upkeep::sweep(server.clone()));
+    let memory = upkeep::Memory::new(folder)?;
+    tasks.spawn(upkeep::sweep(server.clone(), memory.clone()));
     tasks.spawn(upkeep::watch(
         server.clone(),
         certificate.clone(),
@@ -133,6 +136,7 @@ async fn serve(folder: &Path, settings: Settings) -> Result<(), Failure> {
         }
     }
     tasks.shutdown().await;
+    memory.keep(&server).await;
     Ok(())
 }
 
@@ -142,6 +146,9 @@ async fn open(folder: &Path, settings: Settings) -> Result<Server, Failure> {
     let source = files::master_source(folder);
     let (sealing, system) = Sealing::begin(&store, source).await?;
     let server_id = system.server_id();
+    let known = Known::load(&FolderDisk::open(folder)?)?;
+    let head = store.read(Wanted::new()).await?.head;
+    known.check(&settings.database, server_id, &head)?;
     let ledger = Ledger::start(store.clone(), sealing.clone()).await?;
     Ok(Server {
         server_id,

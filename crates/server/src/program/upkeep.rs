@@ -4,20 +4,49 @@
 //! tried again.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use keystead_daemon::{Clock, FolderDisk, SystemClock, utc};
 
-use super::failure::in_one_line;
+use super::failure::{Failure, in_one_line};
 use super::init;
+use super::known::Known;
 use crate::edge::tls::{Certificate, TlsError};
 use crate::login;
 use crate::server::Server;
 use crate::settings::Settings;
+use crate::store::{Loaded, Wanted};
 
-/// Deletes what has expired, every minute.
-pub(crate) async fn sweep(server: Arc<Server>) {
+/// What is remembered of the database, outside it.
+#[derive(Clone)]
+pub(crate) struct Memory(Arc<Mutex<(FolderDisk, Known)>>);
+
+impl Memory {
+    pub(crate) fn new(folder: &Path) -> Result<Self, Failure> {
+        let disk = FolderDisk::open(folder)?;
+        let known = Known::load(&disk)?;
+        Ok(Self(Arc::new(Mutex::new((disk, known)))))
+    }
+
+    /// Remembers where the log stands.
+    pub(crate) async fn keep(&self, server: &Server) {
+        // A database that is away is remembered as it was.
+        let Ok(Loaded { head, .. }) = server.store.read(Wanted::new()).await else {
+            return;
+        };
+        let place = (head.epoch, head.size);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (disk, known) = &mut *kept;
+        let database = &server.settings.database;
+        if let Err(error) = known.keep(disk, database, server.server_id, place) {
+            tracing::warn!(%error, "where the log stands cannot be remembered");
+        }
+    }
+}
+
+/// Deletes what has expired, every minute, and remembers where the log stands.
+pub(crate) async fn sweep(server: Arc<Server>, memory: Memory) {
     let mut turns = tokio::time::interval(SWEEP_PAUSE);
     turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -27,6 +56,7 @@ pub(crate) async fn sweep(server: Arc<Server>) {
         }
         let size = i64::try_from(server.ledger.size()).unwrap_or(i64::MAX);
         server.metrics.log_size.set(size);
+        memory.keep(&server).await;
     }
 }
 
