@@ -220,10 +220,10 @@ impl Access {
             answer = asked => answer.map_err(of_server)?,
             failed = approving => return Err(failed.err().unwrap_or_else(no_approval)),
         };
-        match answer.status {
-            Code::Done => Ok(answer),
-            code => Err(of_server(ServerError::Answered(code))),
+        if answer.status != Code::Done {
+            return Err(of_server(ServerError::Answered(answer.status)));
         }
+        Ok(answer)
     }
 
     /// Whether there is what opens the account's own secrets.
@@ -345,12 +345,15 @@ pub(crate) fn result<T, E>(
 
 /// A failure of the server's, with the exit status that tells it.
 pub(crate) fn of_server(error: ServerError) -> Failure {
-    let status = match &error {
-        ServerError::Answered(Code::Policy) => Status::Forbidden,
-        ServerError::Answered(Code::Approval) => Status::Refused,
-        it if it.is_passing() => Status::NotReached,
-        ServerError::Secure(_) => Status::NotReached,
-        _ => Status::Error,
+    let is_away = error.is_passing() || matches!(error, ServerError::Secure(_));
+    let status = if is_away {
+        Status::NotReached
+    } else if matches!(error, ServerError::Answered(Code::Policy)) {
+        Status::Forbidden
+    } else if matches!(error, ServerError::Answered(Code::Approval)) {
+        Status::Refused
+    } else {
+        Status::Error
     };
     Failure::of(&error).status(status).hint(error.hint())
 }

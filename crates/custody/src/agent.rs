@@ -166,16 +166,16 @@ impl Link {
         said.map_err(|error| of_door(&error))?;
         loop {
             let (reply, bytes) = self.door.next().await.map_err(|error| of_door(&error))?;
-            match &reply {
-                Reply::Reaching { keeper, left_s } => say(format_args!(
-                    "reaching {}, {left_s} s left",
-                    harmless(keeper)
-                )),
-                Reply::Waiting { keeper, left_s } => say(format_args!(
-                    "waiting for the holder at {}, {left_s} s left",
-                    harmless(keeper)
-                )),
-                _ => return Ok((reply, bytes)),
+            if let Reply::Reaching { keeper, left_s } = &reply {
+                let keeper = harmless(keeper);
+                say(format_args!("reaching {keeper}, {left_s} s left"));
+            } else if let Reply::Waiting { keeper, left_s } = &reply {
+                let keeper = harmless(keeper);
+                say(format_args!(
+                    "waiting for the holder at {keeper}, {left_s} s left"
+                ));
+            } else {
+                return Ok((reply, bytes));
             }
         }
     }

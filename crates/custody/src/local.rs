@@ -14,7 +14,7 @@ use keystead_vault::Cost;
 use keystead_vault::client::{AuthenticatorSlot, Copied, LocalCopy, LocalError, LocalKey, Value};
 
 use crate::agent;
-use crate::failure::{Failure, Status};
+use crate::failure::Failure;
 use crate::names::Known;
 use crate::prompt::Given;
 use crate::talk::say;
@@ -158,12 +158,11 @@ fn of_disk(error: io::Error) -> Failure {
 }
 
 fn of_local(error: LocalError) -> Failure {
-    match error {
-        LocalError::WrongKey => Failure::of(&error)
-            .status(Status::Refused)
-            .hint("try again; there is no way around a forgotten passphrase"),
-        _ => Failure::of(&error).hint("bring custody/state back from a copy"),
-    }
+    let hint = match error {
+        LocalError::WrongKey => "try again; there is no way around a forgotten passphrase",
+        LocalError::Damaged | LocalError::Cost(_) | _ => "bring custody/state back from a copy",
+    };
+    Failure::of(&error).hint(hint)
 }
 
 /// What a person is asked the passphrase of.
@@ -171,3 +170,124 @@ const STORE: &str = "the local store";
 
 const BY_PASSPHRASE: &str = "local.passphrase";
 const BY_AUTHENTICATOR: &str = "local.authenticator";
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use keystead_channel::session::{ServerId, UserId};
+    use keystead_core::SecretBytes;
+    use keystead_vault::held::{Kind, New};
+
+    use super::*;
+    use crate::names::Home;
+
+    fn known(context: Option<&str>) -> Known {
+        Known {
+            home: Some(Home {
+                server: ServerId([1; 16]),
+                user: UserId([2; 32]),
+            }),
+            key: KeyId([3; 16]),
+            name: "mail".to_owned(),
+            kind: Kind::Ed25519,
+            context: context.map(str::to_owned),
+            revision: 0,
+            created_unix_ms: 0,
+            replaces: None,
+            signs: false,
+        }
+    }
+
+    fn passphrase(text: &str) -> SecretBytes {
+        SecretBytes::take(&mut text.as_bytes().to_vec())
+    }
+
+    /// A store with one copy, opened by "sesame" at the least cost.
+    fn with_copy(folder: PathBuf) -> (LocalStore, LocalKey, Value) {
+        let store = LocalStore::at(folder);
+        assert!(!store.is_set_up().unwrap());
+        let key = LocalKey::draw(&mut SystemRng);
+        store
+            .set_passphrase(&key, &passphrase("sesame"), Cost::LEAST)
+            .unwrap();
+        assert!(store.is_set_up().unwrap());
+        let value = Value::generate(New::Ed25519, &mut SystemRng).ok().unwrap();
+        store.put(&key, &known(Some("stored")), &value).unwrap();
+        (store, key, value)
+    }
+
+    #[test]
+    fn a_copy_is_read_as_what_it_was_made_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, key, value) = with_copy(folder.path().join("state"));
+        let of = known(Some("stored"));
+        assert!(store.has(of.key).unwrap());
+        let read = store.read(&key, &of).unwrap();
+        assert!(read.bytes().ct_eq(value.bytes()));
+        // Under another name it is the same secret; in another role it is none.
+        let renamed = Known {
+            name: "other".to_owned(),
+            ..of.clone()
+        };
+        assert!(store.read(&key, &renamed).is_ok());
+        for other in [
+            known(None),
+            known(Some("imported key")),
+            Known {
+                home: None,
+                ..of.clone()
+            },
+            Known {
+                kind: Kind::P256,
+                ..of.clone()
+            },
+        ] {
+            assert!(store.read(&key, &other).is_err(), "{other:?}");
+        }
+        assert!(store.read(&LocalKey::draw(&mut SystemRng), &of).is_err());
+        for path in ["local.passphrase", &format!("copies/{}", of.key)] {
+            let path = folder.path().join("state").join(path);
+            let mode = path.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        store.remove(of.key).unwrap();
+        store.remove(of.key).unwrap();
+        assert!(!store.has(of.key).unwrap());
+    }
+
+    /// A file that was cut anywhere is told, never read as another one.
+    #[test]
+    fn a_cut_file_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, key, _) = with_copy(folder.path().to_owned());
+        let of = known(Some("stored"));
+        let path = folder.path().join(name_of(of.key));
+        let whole = std::fs::read(&path).unwrap();
+        for len in 0..whole.len() {
+            std::fs::write(&path, &whole[..len]).unwrap();
+            let failure = store.read(&key, &of).err().unwrap();
+            assert!(failure.message.contains("damaged"), "{len}");
+        }
+        let path = folder.path().join(BY_PASSPHRASE);
+        let whole = std::fs::read(&path).unwrap();
+        for len in 0..whole.len() {
+            let opened = LocalKey::open_by_passphrase(&passphrase("sesame"), &whole[..len]);
+            assert_eq!(opened.err(), Some(LocalError::Damaged), "{len}");
+        }
+    }
+
+    /// A write that was ended before its rename leaves the old file, and the next one succeeds.
+    #[test]
+    fn a_write_that_was_ended_half_way_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, key, value) = with_copy(folder.path().to_owned());
+        let of = known(Some("stored"));
+        let half = folder.path().join(format!("{}.tmp~", name_of(of.key)));
+        std::fs::write(&half, b"half").unwrap();
+        let read = store.read(&key, &of).unwrap();
+        assert!(read.bytes().ct_eq(value.bytes()));
+        store.put(&key, &of, &value).unwrap();
+        assert!(!half.exists());
+    }
+}

@@ -5,7 +5,7 @@
 /// What to say of it, if anything.
 pub(crate) fn advice(password: &[u8]) -> Option<&'static str> {
     let is_common = |common: &&str| password.eq_ignore_ascii_case(common.as_bytes());
-    if COMMON.iter().any(|it| is_common(it)) {
+    if COMMON.iter().any(is_common) {
         return Some("this one is among the first that are guessed");
     }
     match bits_at_most(password) {
@@ -20,15 +20,21 @@ pub(crate) fn advice(password: &[u8]) -> Option<&'static str> {
 /// bit.
 fn bits_at_most(password: &[u8]) -> u32 {
     let has = |is: fn(&u8) -> bool| password.iter().any(is);
-    let tenths = 10
-        + if has(u8::is_ascii_digit) { 23 } else { 0 }
-        + if has(u8::is_ascii_lowercase) { 25 } else { 0 }
-        + if has(u8::is_ascii_uppercase) { 10 } else { 0 }
-        + if has(|it| !it.is_ascii_alphanumeric()) {
-            8
-        } else {
-            0
-        };
+    let classes = [
+        (has(u8::is_ascii_digit), 10),
+        (has(u8::is_ascii_lowercase), 26),
+        (has(u8::is_ascii_uppercase), 26),
+        (has(|it| !it.is_ascii_alphanumeric()), 33),
+    ];
+    let pool: u32 = classes.iter().filter(|it| it.0).map(|it| it.1).sum();
+    // Ten times the binary logarithm, rounded up to the next pool there is.
+    let tenths = match pool {
+        0..=10 => 34,
+        11..=26 => 48,
+        27..=36 => 52,
+        37..=62 => 60,
+        _ => 66,
+    };
     let mut before = None;
     let mut sum_tenths = 0_u32;
     for byte in password {
