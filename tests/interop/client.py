@@ -9,6 +9,7 @@ import sys
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+import audit
 import session as wire
 from ristretto import open_sealed, random_bytes, seal
 
@@ -108,6 +109,37 @@ def check_login(session, key_id, public):
     )
     public.verify(result[0], signed)
     say("an SSH login signed")
+
+
+def verify_audit(session, user_id, keys):
+    """All pages with proofs: signed, in the tree, one chain, and what was made is listed."""
+    connection, leaves, cursor = session.connection, [], None
+    while True:
+        fields = {1: 2, 6: True} if cursor is None else {1: 2, 5: cursor, 6: True}
+        page, _ = session.ask(wire.AUDIT, fields)
+        head = checkpoint_of(connection, page[3])
+        for encoded, proof in zip(page[0], page[2], strict=True):
+            leaf = audit.decode_leaf(encoded)
+            audit.verify_inclusion(proof[0], head["size"], leaf["hash"], proof[1], head["root"])
+            leaves.append(leaf)
+        cursor = page.get(1)
+        if cursor is None:
+            break
+    audit.verify_leaf_chain(leaves, audit.log_of(user_id))
+    made = {leaf["key"] for leaf in leaves if leaf["action"] in (wire.PUT, wire.MAKE)}
+    listed = {entry[0] for entry in session.ask(wire.LIST, {2: 100})[0][0]}
+    assert made == listed == keys
+    before, _ = session.ask(wire.HEAD, {1: head["size"], 2: [0]})
+    after = checkpoint_of(connection, before[0])
+    audit.verify_consistency(
+        head["size"], after["size"], head["root"], after["root"], before.get(1, [])
+    )
+    actions = sorted({leaf["action"] for leaf in leaves})
+    say("audit verified:", len(leaves), "entries, actions", *(f"{it:#x}" for it in actions))
+
+
+def checkpoint_of(connection, note):
+    return audit.parse_checkpoint(note, connection.log_key, connection.server_id)
 
 
 def ssh_string(value):
