@@ -36,6 +36,18 @@ pub(crate) enum Status {
 }
 
 impl Status {
+    /// The one of this number, where another program gave it.
+    pub(crate) fn of_code(code: u8) -> Self {
+        let known = [
+            Self::Usage,
+            Self::Refused,
+            Self::NotReached,
+            Self::Forbidden,
+        ];
+        let mut known = known.into_iter();
+        known.find(|it| it.code() == code).unwrap_or(Self::Error)
+    }
+
     /// The number.
     pub(crate) fn code(self) -> u8 {
         match self {

@@ -10,6 +10,7 @@ mod failure;
 mod git_keygen;
 mod passphrase;
 mod qr;
+mod server_link;
 mod ssh_agent;
 mod terminal;
 
@@ -20,7 +21,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use arguments::{Agent, Arguments, Audit, Certificate, Command, Git, Keeper, Key, Policy, Ssh};
+use arguments::{
+    Agent, Approver, Arguments, Audit, Certificate, Command, Git, Keeper, Key, Policy, Server, Ssh,
+};
 use failure::{Failure, Status};
 
 fn main() -> ExitCode {
@@ -59,12 +62,15 @@ fn run(command: Command) -> Result<(), Failure> {
             Keeper::Rename { name, to } => commands::keeper::rename(&name, &to),
             Keeper::Unpair { name } => commands::keeper::unpair(&name),
         },
-        Command::Key(key) => match key {
-            Key::New(wanted) => commands::key::new(&wanted),
-            Key::Import(import) => commands::import::run(&import),
-            Key::List(reading) => commands::key::list(&reading),
-            Key::Show(wanted) => commands::key::show(&wanted),
+        Command::Key(key) => run_key(key),
+        Command::Server(server) => run_server(server),
+        Command::Approver(approver) => match approver {
+            Approver::Add(add) => commands::approver::add(&add),
+            Approver::List(reading) => commands::approver::list(&reading),
+            Approver::Remove(remove) => commands::approver::remove(&remove),
+            Approver::Cancel(which) => commands::approver::cancel(&which),
         },
+        Command::Secret(_) => commands::custody::secret(),
         Command::Ssh(ssh) => match ssh {
             Ssh::Setup(setup) => commands::ssh::setup(&setup),
             Ssh::Publish(publish) => commands::publish::run(&publish),
@@ -78,15 +84,51 @@ fn run(command: Command) -> Result<(), Failure> {
             Git::Setup(setup) => commands::git::setup(&setup),
             Git::Test(test) => commands::git::test(&test),
         },
-        Command::Policy(policy) => match policy {
-            Policy::Show(reading) => commands::policy::show(&reading),
-            Policy::Set { rule, value } => commands::policy::set(&rule, &value),
-            Policy::Unset(rule) => commands::policy::unset(&rule),
-        },
+        Command::Policy(policy) => run_policy(policy),
         Command::Agent(agent) => run_agent(agent),
-        Command::Audit(Audit::Verify(reading)) => commands::audit::verify(&reading),
+        Command::Audit(audit) => match audit {
+            Audit::Verify(verify) => commands::audit::verify(&verify),
+            Audit::Show(show) => commands::server_audit::show(&show),
+            Audit::Export(export) => commands::server_audit::export(&export),
+            Audit::Head(head) => commands::server_audit::head(&head.reading),
+        },
         Command::Completions { shell } => commands::shell::completions(shell),
         Command::Man { folder } => commands::shell::man_pages(&folder),
+    }
+}
+
+fn run_key(key: Key) -> Result<(), Failure> {
+    match key {
+        Key::New(wanted) => commands::key::new(&wanted),
+        Key::Import(import) => commands::import::run(&import),
+        Key::List(wanted) => commands::key::list(&wanted),
+        Key::Show(wanted) => commands::key::show(&wanted),
+        Key::Rotate(wanted) => commands::server_key::rotate(&wanted),
+        Key::Rename(wanted) => commands::server_key::rename(&wanted),
+        Key::Delete(wanted) => commands::server_key::delete(&wanted),
+    }
+}
+
+fn run_server(server: Server) -> Result<(), Failure> {
+    match server {
+        Server::Register(_)
+        | Server::Login(_)
+        | Server::Unlock(_)
+        | Server::Password(_)
+        | Server::RecoveryCode(_) => commands::custody::server(),
+        Server::Status(reading) => commands::server::status(&reading),
+        Server::Logout(logout) => commands::server::logout(&logout),
+        Server::Sessions(wanted) => commands::server::sessions(&wanted),
+        Server::Accept(wanted) => commands::server::accept(&wanted),
+        Server::Forget(wanted) => commands::server::forget(&wanted),
+    }
+}
+
+fn run_policy(policy: Policy) -> Result<(), Failure> {
+    match policy {
+        Policy::Show(wanted) => commands::policy::show(&wanted),
+        Policy::Set { rule, value } => commands::policy::set(&rule, &value),
+        Policy::Unset(rule) => commands::policy::unset(&rule),
     }
 }
 

@@ -3,32 +3,90 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use keystead_core::{KeyType, Name};
-
-use super::Reading;
+use keystead_core::Name;
 
 #[derive(Subcommand)]
 pub(crate) enum Key {
     New(NewKey),
     Import(Import),
     /// List them.
-    List(Reading),
+    List(ListKeys),
     Show(ShowKey),
+    Rotate(RotateKey),
+    Rename(RenameKey),
+    Delete(DeleteKey),
 }
 
-/// Have a keeper make a key; its holder is asked.
+/// Have a keeper make a key. The holder of an authenticator is asked; a key server needs a login.
 #[derive(Args)]
 pub(crate) struct NewKey {
     /// What to call it.
     #[arg(long)]
     pub(crate) name: Name,
     /// Which kind: ed25519, p256, p384, rsa3072, rsa4096; ed25519-sk and p256-sk, whose
-    /// signatures state that the holder said yes to each one.
+    /// signatures state that the holder said yes to each one. At a key server ed25519, p256,
+    /// secp256k1, rsa3072 or rsa4096.
     #[arg(long = "type", value_name = "TYPE", default_value = "ed25519")]
-    pub(crate) key_type: KeyType,
-    /// Which keeper; needed when there are several.
+    pub(crate) key_type: String,
+    /// At a key server: what it may sign, several by commas: ssh (logins and SSHSIG), ssh-login,
+    /// sshsig, openpgp, message, digest.
+    #[arg(
+        long,
+        value_name = "PURPOSE",
+        value_delimiter = ',',
+        default_value = "ssh",
+        requires = "keeper"
+    )]
+    pub(crate) purpose: Vec<String>,
+    /// Which keeper: an authenticator, or a key server; needed when there are several.
     #[arg(long)]
     pub(crate) keeper: Option<Name>,
+}
+
+/// List them.
+#[derive(Args)]
+pub(crate) struct ListKeys {
+    /// All that this key server holds, whatever it signs.
+    #[arg(long, value_name = "SERVER")]
+    pub(crate) keeper: Option<Name>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Have a key server make a new key like this one; the old one stays until it is deleted.
+#[derive(Args)]
+pub(crate) struct RotateKey {
+    /// Its name or id.
+    pub(crate) key: String,
+    /// Which key server.
+    #[arg(long, value_name = "SERVER")]
+    pub(crate) keeper: Name,
+}
+
+/// Give a key of a key server another name.
+#[derive(Args)]
+pub(crate) struct RenameKey {
+    /// Its name now, or its id.
+    pub(crate) key: String,
+    /// Its name from now on.
+    pub(crate) to: Name,
+    /// Which key server.
+    #[arg(long, value_name = "SERVER")]
+    pub(crate) keeper: Name,
+}
+
+/// Delete a key that a key server holds.
+#[derive(Args)]
+pub(crate) struct DeleteKey {
+    /// Its name or id.
+    pub(crate) key: String,
+    /// Which key server.
+    #[arg(long, value_name = "SERVER")]
+    pub(crate) keeper: Name,
+    /// Do not ask.
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 /// Give a private key into the custody of a keeper; its holder is asked.
@@ -42,9 +100,13 @@ pub(crate) struct Import {
     /// What to call it there [default: the key's comment, as the keeper finds it].
     #[arg(long)]
     pub(crate) name: Option<Name>,
-    /// Which keeper; needed when there are several.
+    /// Which keeper: an authenticator, or a key server, which can use it from then on; needed
+    /// when there are several.
     #[arg(long)]
     pub(crate) keeper: Option<Name>,
+    /// At a key server: what it may sign, as `key new` takes it.
+    #[arg(long, value_name = "PURPOSE", requires = "keeper")]
+    pub(crate) purpose: Option<String>,
     /// Read the file's passphrase from this descriptor instead of the terminal: one line.
     #[arg(long, value_name = "N")]
     pub(crate) passphrase_fd: Option<u32>,
@@ -59,9 +121,19 @@ pub(crate) struct Import {
 /// Print one as a line for authorized_keys.
 #[derive(Args)]
 pub(crate) struct ShowKey {
-    /// Its name or fingerprint.
+    /// Its name or fingerprint; at a key server its name or id.
     pub(crate) key: String,
+    /// All that this key server says of it.
+    #[arg(long, value_name = "SERVER")]
+    pub(crate) keeper: Option<Name>,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What is asked of a key server that makes a key.
+pub(crate) struct ServerKeyNew<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) key_type: &'a str,
+    pub(crate) purposes: &'a [String],
 }

@@ -2,9 +2,16 @@
 //! pages.
 
 mod agent;
+mod audit;
+// One source for both programs: help, completions and man pages cannot differ from what
+// `keystead-custody` takes.
+#[path = "../../../custody/src/arguments/mod.rs"]
+#[expect(unused_imports, reason = "what only the other program calls by name")]
+mod custody;
 mod git;
 mod key;
 mod policy;
+mod server;
 mod ssh;
 
 use std::ffi::OsString;
@@ -15,9 +22,16 @@ use clap_complete::Shell;
 use keystead_core::Name;
 
 pub(crate) use agent::{Agent, DropIn, EnvShell};
+pub(crate) use audit::{Audit, Export, Show as ShowAudit, Verify};
 pub(crate) use git::{Git, GitSetup, GitTest, Signer};
-pub(crate) use key::{Import, Key, NewKey, ShowKey};
-pub(crate) use policy::{Policy, Rule};
+pub(crate) use key::{
+    DeleteKey, Import, Key, ListKeys, NewKey, RenameKey, RotateKey, ServerKeyNew, ShowKey,
+};
+pub(crate) use policy::{Policy, Rule, ShowPolicy};
+pub(crate) use server::{
+    Accept, AddApprover, Approver, Forget, Logout, RemoveApprover, Server, ServerReading, Sessions,
+    Which,
+};
 pub(crate) use ssh::{Certificate, Publish, PublishTo, Ssh, SshSetup};
 
 /// Use keys that live elsewhere: on a phone, a spare machine, a key server.
@@ -51,13 +65,24 @@ pub(crate) enum Command {
     /// Keys that live with a keeper.
     #[command(subcommand)]
     Key(Key),
+    /// Accounts at key servers.
+    #[command(subcommand)]
+    Server(Server),
+    /// Authenticators whose approval a key server may want.
+    #[command(subcommand)]
+    Approver(Approver),
+    /// Secrets that a key server keeps, sealed on this machine.
+    #[command(subcommand)]
+    Secret(custody::Secret),
     /// Make ssh ask the agent, and hosts know its keys.
     #[command(subcommand)]
     Ssh(Ssh),
     /// Make git sign commits and tags with a key that lives elsewhere.
     #[command(subcommand)]
     Git(Git),
-    /// Rules of this machine: what they forbid, no keeper is asked for. They never allow.
+    /// Rules: what they forbid, no keeper is asked for. They never allow.
+    ///
+    /// Those of this machine, or with --server those that a key server keeps for a key.
     #[command(subcommand)]
     Policy(Policy),
     /// The agent that ssh and git speak to.
@@ -66,7 +91,7 @@ pub(crate) enum Command {
     /// options, the same output, nothing paired, and a local authenticator for added keys.
     #[command(subcommand)]
     Agent(Agent),
-    /// Proof of what was asked and answered.
+    /// Proof of what was asked and answered: this machine's log, and those of key servers.
     #[command(subcommand)]
     Audit(Audit),
     /// Print completions for a shell.
@@ -139,12 +164,6 @@ pub(crate) enum Keeper {
         /// Its name.
         name: Name,
     },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum Audit {
-    /// Check the agent's log and the receipts that keepers signed.
-    Verify(Reading),
 }
 
 /// Check that everything works, and say what to do where it does not.

@@ -4,13 +4,17 @@ use keystead_agent::audit::{self, KeeperReport, Report};
 use keystead_core::LogTail;
 use serde_json::json;
 
-use crate::arguments::Reading;
-use crate::commands::log;
+use crate::arguments::Verify;
+use crate::commands::{log, server_audit};
 use crate::failure::Failure;
 use crate::terminal::{print, print_json};
 
 /// `audit verify [--json]`
-pub(crate) fn verify(reading: &Reading) -> Result<(), Failure> {
+pub(crate) fn verify(verify: &Verify) -> Result<(), Failure> {
+    let reading = &verify.reading;
+    if reading.which.server.is_some() {
+        return server_audit::verify(reading);
+    }
     let report = audit::verify(&log::read()?);
     if reading.json {
         print_json(&json!({

@@ -1,21 +1,37 @@
 //! `key …`: keys that live with a keeper.
 
 use keystead_agent::control::{Command, Key, Reply};
-use keystead_core::Name;
+use keystead_core::{KeyType, Name, UnknownKeyType};
 use serde_json::json;
 
 use crate::agent_link::{self, AgentLink, block_on, unexpected};
-use crate::arguments::{NewKey, Reading, ShowKey};
+use crate::arguments::{ListKeys, NewKey, ServerKeyNew, ShowKey};
+use crate::commands::server_key;
 use crate::commands::status::print_keys;
 use crate::failure::{Failure, Status};
+use crate::server_link;
 use crate::terminal::{Countdown, print, print_json, say};
 
 /// `key new --name NAME [--type TYPE] [--keeper NAME]`
 pub(crate) fn new(wanted: &NewKey) -> Result<(), Failure> {
+    let name = wanted.name.to_string();
+    if let Some(server) = server_of(wanted.keeper.as_ref())? {
+        let wanted = ServerKeyNew {
+            name: &name,
+            key_type: &wanted.key_type,
+            purposes: &wanted.purpose,
+        };
+        return server_key::new(server, &wanted);
+    }
+    let key_type: KeyType = wanted.key_type.parse().map_err(|error: UnknownKeyType| {
+        Failure::new(error.to_string())
+            .hint("--type ed25519, for example")
+            .status(Status::Usage)
+    })?;
     let command = Command::NewKey {
         keeper: wanted.keeper.as_ref().map(Name::to_string),
-        name: wanted.name.to_string(),
-        algorithm: wanted.key_type.as_str().to_owned(),
+        name,
+        algorithm: key_type.as_str().to_owned(),
     };
     let key = block_on(async {
         let mut link = AgentLink::open().await?;
@@ -30,6 +46,14 @@ pub(crate) fn new(wanted: &NewKey) -> Result<(), Failure> {
         key.keeper, key.name
     ));
     print(&key.public_key)
+}
+
+/// The key server of this name, if one has it here.
+pub(crate) fn server_of(keeper: Option<&Name>) -> Result<Option<&str>, Failure> {
+    match keeper {
+        Some(name) if server_link::is_server(name.as_str())? => Ok(Some(name.as_str())),
+        Some(_) | None => Ok(None),
+    }
 }
 
 /// Waits for the holder; returns the reply that ends the command.
@@ -55,9 +79,12 @@ pub(crate) async fn held(link: &mut AgentLink) -> Result<Reply, Failure> {
 }
 
 /// `key list [--json]`
-pub(crate) fn list(reading: &Reading) -> Result<(), Failure> {
+pub(crate) fn list(wanted: &ListKeys) -> Result<(), Failure> {
+    if let Some(server) = &wanted.keeper {
+        return server_key::list(server.as_str(), wanted.json);
+    }
     let status = agent_link::fresh_status()?;
-    if reading.json {
+    if wanted.json {
         let silent = status.keepers.iter().filter(|it| it.silent);
         let silent: Vec<&str> = silent.map(|it| it.name.as_str()).collect();
         return print_json(&json!({ "version": 1, "keys": status.keys, "silent": silent }));
@@ -67,6 +94,9 @@ pub(crate) fn list(reading: &Reading) -> Result<(), Failure> {
 
 /// `key show KEY [--json]`
 pub(crate) fn show(wanted: &ShowKey) -> Result<(), Failure> {
+    if let Some(server) = &wanted.keeper {
+        return server_key::show(server.as_str(), &wanted.key, wanted.json);
+    }
     let status = agent_link::fresh_status()?;
     let key = one_of(&status.keys, Some(&wanted.key))?;
     if wanted.json {

@@ -6,17 +6,24 @@ use keystead_agent::control::{Command, PolicyRule, Reply};
 use serde_json::json;
 
 use crate::agent_link::{self, unexpected};
-use crate::arguments::{Reading, Rule};
+use crate::arguments::{Rule, ShowPolicy};
+use crate::commands::server_policy;
 use crate::failure::Failure;
 use crate::terminal::{Table, print_json, say};
 
 /// `policy show [--json]`
-pub(crate) fn show(reading: &Reading) -> Result<(), Failure> {
-    ask(&Command::Policy {}, reading.json)
+pub(crate) fn show(wanted: &ShowPolicy) -> Result<(), Failure> {
+    if let (server @ Some(_), Some(key)) = (wanted.server.as_deref(), &wanted.key) {
+        return server_policy::show(server, key, wanted.json);
+    }
+    ask(&Command::Policy {}, wanted.json)
 }
 
 /// `policy set [--key KEY] RULE VALUE…`
 pub(crate) fn set(rule: &Rule, value: &[String]) -> Result<(), Failure> {
+    if let (server @ Some(_), Some(key)) = (rule.server.as_deref(), &rule.key) {
+        return server_policy::set(server, key, &rule.name, value);
+    }
     let command = Command::SetPolicy {
         key: rule.key.clone(),
         rule: rule.name.clone(),
@@ -27,6 +34,9 @@ pub(crate) fn set(rule: &Rule, value: &[String]) -> Result<(), Failure> {
 
 /// `policy unset [--key KEY] RULE`
 pub(crate) fn unset(rule: &Rule) -> Result<(), Failure> {
+    if let (server @ Some(_), Some(key)) = (rule.server.as_deref(), &rule.key) {
+        return server_policy::unset(server, key, &rule.name);
+    }
     let command = Command::UnsetPolicy {
         key: rule.key.clone(),
         rule: rule.name.clone(),

@@ -1,0 +1,56 @@
+//! `audit …`
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::ServerReading;
+
+#[derive(Subcommand)]
+pub(crate) enum Audit {
+    Verify(Verify),
+    Show(Show),
+    Export(Export),
+    Head(Head),
+}
+
+/// Check this machine's log and the receipts that keepers signed; with --server the log that a
+/// key server keeps of the account.
+#[derive(Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) reading: ServerReading,
+}
+
+/// Show what a key server has logged of the account.
+#[derive(Args)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    pub(crate) reading: ServerReading,
+    /// How many entries, the newest last; 0 for all.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = ENTRIES_SHOWN)]
+    pub(crate) last: usize,
+    /// Of this key alone, by its id.
+    #[arg(long, value_name = "ID")]
+    pub(crate) key: Option<String>,
+}
+
+/// Write the account's log with all its proofs, for an auditor: no key and no program of ours is
+/// needed to check it (`spec/audit.md`).
+#[derive(Args)]
+pub(crate) struct Export {
+    /// The file; `-` is standard output.
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) which: super::Which,
+}
+
+/// Print the signed head of a key server's log, to be compared with what others were told.
+#[derive(Args)]
+pub(crate) struct Head {
+    #[command(flatten)]
+    pub(crate) reading: ServerReading,
+}
+
+/// Entries that `audit show` shows unless told otherwise. Why: a screenful.
+const ENTRIES_SHOWN: usize = 20;

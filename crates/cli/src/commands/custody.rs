@@ -1,0 +1,53 @@
+//! What touches a password or a secret: `keystead-custody` does it, in this process's place.
+//!
+//! **Invariant:** nothing secret passes this program: terminal, descriptors and words go on as they
+//! are, and the exit status is the other program's.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::agent_link;
+use crate::failure::{Failure, Status};
+
+/// `secret …`
+pub(crate) fn secret() -> Result<(), Failure> {
+    become_custody("keystead", std::env::args_os().skip(1))
+}
+
+/// `server register|login|unlock|password|recovery-code …`
+pub(crate) fn server() -> Result<(), Failure> {
+    become_custody("keystead server", std::env::args_os().skip(2))
+}
+
+/// Only comes back when it could not be done. `called` is how the other program names itself in
+/// its help; `words` were checked by its own rules.
+pub(crate) fn become_custody(
+    called: &str,
+    words: impl Iterator<Item = OsString>,
+) -> Result<(), Failure> {
+    // It asks the agent, and cannot start it.
+    agent_link::status()?;
+    let beside = beside();
+    let program = beside
+        .as_deref()
+        .map_or(OsStr::new(PROGRAM), |it| it.as_os_str());
+    let error = Command::new(program).arg0(called).args(words).exec();
+    if error.kind() == io::ErrorKind::NotFound {
+        return Err(Failure::new(format!("{PROGRAM} is not installed"))
+            .hint("put it beside keystead, or into the PATH")
+            .status(Status::NotFound));
+    }
+    Err(Failure::new(format!("{}: {error}", program.display())).status(Status::NotRun))
+}
+
+/// The one of this installation, where it is beside this program.
+fn beside() -> Option<PathBuf> {
+    let own = std::env::current_exe().ok()?;
+    let path = own.parent()?.join(PROGRAM);
+    path.exists().then_some(path)
+}
+
+const PROGRAM: &str = "keystead-custody";
