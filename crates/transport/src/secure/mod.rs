@@ -32,6 +32,7 @@ pub struct SecureConnector {
     tls: TlsConnector,
     host: String,
     port: u16,
+    wait: Duration,
 }
 
 impl SecureConnector {
@@ -55,7 +56,19 @@ impl SecureConnector {
         // A ticket of TLS would skip the certificate, and sessions resume by themselves.
         config.resumption = rustls::client::Resumption::disabled();
         let tls = TlsConnector::from(Arc::new(config));
-        Ok(Self { tls, host, port })
+        let wait = STEP_WAIT;
+        Ok(Self {
+            tls,
+            host,
+            port,
+            wait,
+        })
+    }
+
+    /// With another time for each step.
+    #[must_use]
+    pub fn waiting(self, wait: Duration) -> Self {
+        Self { wait, ..self }
     }
 
     /// Opens a stream: TCP, then TLS, each within its time.
@@ -64,12 +77,12 @@ impl SecureConnector {
     /// What is in the way.
     pub async fn connect(&self) -> Result<SecureStream, SecureError> {
         let address = (self.host.as_str(), self.port);
-        let tcp = tokio::time::timeout(TCP_WAIT, connect_tcp(address)).await;
+        let tcp = tokio::time::timeout(self.wait, connect_tcp(address)).await;
         let tcp = tcp.map_err(|_| SecureError::Late)?;
         let tcp = tcp.map_err(SecureError::Unreachable)?;
         let name = ServerName::try_from(self.host.clone());
         let name = name.map_err(|_| SecureError::Name(self.host.clone()))?;
-        let tls = tokio::time::timeout(TLS_WAIT, self.tls.connect(name, tcp)).await;
+        let tls = tokio::time::timeout(self.wait, self.tls.connect(name, tcp)).await;
         let tls = tls.map_err(|_| SecureError::Late)?;
         let stream = tls.map_err(|error| SecureError::of(error, &self.host))?;
         let (_, connection) = stream.get_ref();
@@ -157,11 +170,9 @@ pub const PORT: u16 = 443;
 /// RFC 9266 section 4.2.
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 
-/// TCP. Why: two tries of the system's own on a network that is of use.
-const TCP_WAIT: Duration = Duration::from_secs(10);
-
-/// TLS. Why: two round trips and a certificate; a server that stays silent is no server.
-const TLS_WAIT: Duration = Duration::from_secs(10);
+/// TCP, and TLS after it, each. Why: two tries of the system's own on a network that is of
+/// use; a server that stays silent for longer is no server.
+const STEP_WAIT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
