@@ -307,6 +307,20 @@ const NEEDS: &[Need] = &[
         unpacks: true,
         test_only: true,
     },
+    // A database server that several key servers share; each test starts one of its own, and
+    // the package's service is not started.
+    Need {
+        program: "psql",
+        packages: &["postgresql", "postgresql-client"],
+        unpacks: false,
+        test_only: true,
+    },
+    Need {
+        program: "/usr/lib/postgresql",
+        packages: &["postgresql", "postgresql-client"],
+        unpacks: false,
+        test_only: true,
+    },
     // The systemd units are tried with its own tools; it need not run.
     Need {
         program: "systemd-socket-activate",

@@ -3,7 +3,7 @@
 //! **Invariant**: nothing here is trusted as it stands: whoever reads leaves or hashes
 //! checks them against the head, and a block's leaves open only under its place.
 
-use super::{AccountNo, Cell, Row, Table, account_no, narrow};
+use super::{AccountNo, Cell, Row, account_no, narrow};
 
 /// Leaves of one commit, or of a full tile; sealed by the ledger under table `block`,
 /// bound to `first` and `count` ([`LogBlock::bound`]).
@@ -120,6 +120,3 @@ impl LogIndex {
         })
     }
 }
-
-/// The tables of these rows, in the order in which they are written.
-pub(crate) const LOG_TABLES: [Table; 3] = [Table::Block, Table::Tile, Table::LeafIndex];

@@ -24,7 +24,6 @@ pub use account::{Account, AccountState, Approver, Chain, Gone};
 pub use guess::{Count, Guess, Invitation, Pass};
 pub use head::Head;
 pub(crate) use head::{HEAD_ID, HeadRow};
-pub(crate) use log::LOG_TABLES;
 pub use log::{LogBlock, LogIndex, LogTile};
 pub use overlay::Rows;
 pub use plain::{PlainReader, PlainWriter};

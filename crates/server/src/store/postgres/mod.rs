@@ -1,40 +1,273 @@
-//! PostgreSQL: any number of processes.
+//! PostgreSQL: any number of processes on one database.
+//!
+//! **Invariant**: the head row is locked first, so that transactions of all processes are
+//! in one order and none waits for another that waits for it. A batch is two round trips:
+//! what is read goes out at once behind the lock, what is written at once before COMMIT.
+
+mod address;
+mod fault;
+mod link;
+mod pool;
+mod read;
+mod write;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::rows::{Head, Row};
+use crate::rows::{Cell, Head, HeadRow, Row, Table};
 use crate::sealing::Sealing;
 
+use super::schema::{self, Dialect};
+use super::shared::Memory;
 use super::{Loaded, Now, Raw, Scan, StoreError, Wanted, Writes};
+use link::{Link, Query};
+use pool::Pool;
 
 /// A database server.
 #[derive(Clone)]
-pub struct Postgres {}
+pub struct Postgres(Arc<Inner>);
+
+struct Inner {
+    memory: Memory,
+    pool: Pool,
+}
 
 impl Postgres {
-    pub(super) async fn open(_address: &str, _folder: &Path) -> Result<Self, StoreError> {
-        Err(StoreError::Unavailable("in the making".to_owned()))
+    pub(super) async fn open(address: &str, _folder: &Path) -> Result<Self, StoreError> {
+        let pool = Pool::new(address::parse(address)?);
+        let postgres = Self(Arc::new(Inner {
+            memory: Memory::new(),
+            pool,
+        }));
+        postgres.migrate().await?;
+        Ok(postgres)
     }
 
-    pub(super) async fn read(&self, _wanted: Wanted) -> Result<Loaded, StoreError> {
-        Err(StoreError::Unavailable("in the making".to_owned()))
+    pub(super) fn unseal(&self, sealing: Sealing) {
+        self.0.memory.unseal(sealing);
+    }
+
+    pub(super) async fn read(&self, wanted: Wanted) -> Result<Loaded, StoreError> {
+        let mut link = self.0.pool.take().await?;
+        let (head, mut loaded, clock_ms) = in_time(async {
+            let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+            let read = read::whole(&mut link, begin, "", &wanted, Some("COMMIT")).await?;
+            self.renew(&mut link, read.head.as_ref()).await?;
+            read.into_loaded(&self.0.memory)
+        })
+        .await?;
+        self.0.pool.give_back(link);
+        loaded.now = self.0.memory.now(clock_ms, head.time_ms);
+        loaded.wanted = wanted;
+        Ok(loaded)
     }
 
     pub(super) async fn transact<T: Send + 'static>(
         &self,
-        _wanted: Wanted,
-        _decide: impl FnOnce(Now, Head, Loaded) -> (Writes, T) + Send + 'static,
+        wanted: Wanted,
+        decide: impl FnOnce(Now, Head, Loaded) -> (Writes, T) + Send + 'static,
     ) -> Result<T, StoreError> {
-        Err(StoreError::Unavailable("in the making".to_owned()))
+        let mut link = self.0.pool.take().await?;
+        let read = in_time(async {
+            let read = read::whole(&mut link, "BEGIN", "FOR UPDATE", &wanted, None).await?;
+            self.renew(&mut link, read.head.as_ref()).await?;
+            read.into_loaded(&self.0.memory)
+        })
+        .await;
+        let (head, mut loaded, clock_ms) = match read {
+            Ok(read) => read,
+            Err(error) => return Err(self.undo(link, error).await),
+        };
+        let now = self.0.memory.now(clock_ms, head.time_ms);
+        loaded.now = now;
+        loaded.wanted = wanted;
+        let before = head.head.clone();
+        let decided = tokio::task::spawn_blocking(move || decide(now, before, loaded)).await;
+        let (mut writes, answer) =
+            decided.map_err(|_| StoreError::Unavailable("the batch was given up".to_owned()))?;
+        if writes.is_empty() {
+            self.undo(link, nothing()).await;
+            return Ok(answer);
+        }
+        let drops = self.0.memory.drops_guesses(writes.unknown_guesses);
+        let next = self.0.memory.next_head(&head, &mut writes, now)?;
+        self.commit(link, writes, drops, &next, now).await?;
+        self.0.memory.committed(&next.head, now);
+        Ok(answer)
     }
 
-    pub(super) async fn scan(&self, _scan: &Scan) -> Result<Vec<Row>, StoreError> {
-        Err(StoreError::Unavailable("in the making".to_owned()))
+    pub(super) async fn scan(&self, scan: &Scan) -> Result<Vec<Row>, StoreError> {
+        let mut link = self.0.pool.take().await?;
+        let mut values = scan.prefix.cells.clone();
+        if let Some(after) = &scan.after {
+            values.extend(after.cells.iter().cloned());
+        }
+        values.push(Cell::number(u64::try_from(scan.limit).unwrap_or(u64::MAX)));
+        let query = Query::cells(Dialect::Postgres.scan(scan), values);
+        let rows = in_time(link.rows(scan.table, query)).await?;
+        self.0.pool.give_back(link);
+        Ok(rows)
     }
 
-    pub(super) async fn found(&self, _raw: Raw) -> Result<Raw, StoreError> {
-        Err(StoreError::Unavailable("in the making".to_owned()))
+    pub(super) async fn found(&self, raw: Raw) -> Result<Raw, StoreError> {
+        let mut link = self.0.pool.take().await?;
+        let raw = in_time(found(&mut link, raw)).await?;
+        self.0.pool.give_back(link);
+        Ok(raw)
     }
 
-    pub(super) fn unseal(&self, _sealing: Sealing) {}
+    /// Writes, and commits. A COMMIT without an answer is settled by the process's row.
+    async fn commit(
+        &self,
+        mut link: Link,
+        writes: Writes,
+        drops: bool,
+        next: &HeadRow,
+        now: Now,
+    ) -> Result<(), StoreError> {
+        let batch = next.head.batch;
+        let process = link.id;
+        let written = in_time(write::whole(&mut link, writes, drops, batch, now)).await;
+        match written {
+            Ok(()) => {
+                self.0.pool.give_back(link);
+                Ok(())
+            }
+            Err(error) if link.is_in_doubt() => {
+                drop(link);
+                if self.was_committed(process, batch).await? {
+                    Ok(())
+                } else {
+                    Err(error)
+                }
+            }
+            Err(error) => Err(self.undo(link, error).await),
+        }
+    }
+
+    /// Whether `batch` was committed by `process`, once whatever it left behind has ended:
+    /// until then it holds the head row.
+    async fn was_committed(&self, process: [u8; 16], batch: [u8; 16]) -> Result<bool, StoreError> {
+        let mut last = StoreError::Unavailable(UNSETTLED.to_owned());
+        for _ in 0..SETTLE_TRIES {
+            let asked = in_time(async {
+                let mut link = self.0.pool.fresh().await?;
+                settle(&mut link, process, batch).await
+            });
+            match asked.await {
+                Ok(was) => return Ok(was),
+                Err(error) => last = error,
+            }
+            tokio::time::sleep(SETTLE_PAUSE).await;
+        }
+        tracing::error!("{UNSETTLED}: {last}");
+        Err(StoreError::Unavailable(UNSETTLED.to_owned()))
+    }
+
+    /// Ends a transaction that failed, and keeps the connection if that works.
+    async fn undo(&self, link: Link, error: StoreError) -> StoreError {
+        if in_time(link.run("ROLLBACK")).await.is_ok() {
+            self.0.pool.give_back(link);
+        }
+        error
+    }
+
+    /// Another process may have made or dropped data keys: they are read again.
+    async fn renew(&self, link: &mut Link, head: Option<&Row>) -> Result<(), StoreError> {
+        let Some(counted) = self.0.memory.wants_keys(head)? else {
+            return Ok(());
+        };
+        let statement = Dialect::select_where(Table::DataKey, "true ORDER BY 1");
+        let query = Query::cells(statement, Vec::new());
+        let rows = link.rows(Table::DataKey, query).await?;
+        self.0.memory.sealing()?.renew(&rows, counted)
+    }
+
+    /// Brings the database to the present version, one process at a time.
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let mut link = self.0.pool.take().await?;
+        link.run("BEGIN").await?;
+        link.run(LOCK_FOR_SETTING_UP).await?;
+        link.run("CREATE TABLE IF NOT EXISTS schema (version bigint NOT NULL)")
+            .await?;
+        let query = Query::cells(
+            "SELECT coalesce(max(version), 0) FROM schema".to_owned(),
+            Vec::new(),
+        );
+        let found = link.number(query).await?;
+        for migration in schema::pending(found)? {
+            link.run(migration.postgres).await?;
+            let version = vec![Cell::Int(migration.version)];
+            let put = "INSERT INTO schema (version) VALUES ($1)".to_owned();
+            link.execute(Query::cells(put, version)).await?;
+        }
+        link.run("COMMIT").await?;
+        self.0.pool.give_back(link);
+        Ok(())
+    }
 }
+
+/// Puts the server's own rows if there are none.
+async fn found(link: &mut Link, raw: Raw) -> Result<Raw, StoreError> {
+    link.run("BEGIN").await?;
+    link.run(LOCK_FOR_SETTING_UP).await?;
+    let mut all = Vec::new();
+    for table in [Table::DataKey, Table::System, Table::Head] {
+        let statement = Dialect::select_where(table, "true ORDER BY 1");
+        all.push(
+            link.rows(table, Query::cells(statement, Vec::new()))
+                .await?,
+        );
+    }
+    let mut all = all.into_iter();
+    let mut next = || all.next().unwrap_or_default();
+    let raw = match Raw::of((next(), next(), next())) {
+        Some(found) => found,
+        None => {
+            for (table, rows) in [
+                (Table::DataKey, raw.data_keys.clone()),
+                (Table::System, vec![raw.system.clone()]),
+                (Table::Head, vec![raw.head.clone()]),
+            ] {
+                link.execute(write::put(table, rows)).await?;
+            }
+            raw
+        }
+    };
+    link.run("COMMIT").await?;
+    Ok(raw)
+}
+
+async fn settle(link: &mut Link, process: [u8; 16], batch: [u8; 16]) -> Result<bool, StoreError> {
+    link.run("BEGIN").await?;
+    link.run("SELECT 1 FROM head FOR UPDATE").await?;
+    let statement = Dialect::select_where(Table::Writer, "t.id = $1");
+    let query = Query::cells(statement, vec![Cell::bytes(&process)]);
+    let rows = link.rows(Table::Writer, query).await?;
+    link.run("ROLLBACK").await?;
+    Ok(rows.iter().any(|row| row.array(1) == Some(batch)))
+}
+
+/// Runs `work` for no longer than a database may take that is there.
+async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(ANSWER_MAX, work)
+        .await
+        .unwrap_or_else(|_| Err(StoreError::Unavailable("it does not answer".to_owned())))
+}
+
+fn nothing() -> StoreError {
+    StoreError::Unavailable("nothing to write".to_owned())
+}
+
+/// 8 s: longer than the server's own limits on a statement and on waiting for a lock.
+const ANSWER_MAX: Duration = Duration::from_secs(8);
+
+/// 40 × 250 ms: a server that restarts is up again within ten seconds.
+const SETTLE_TRIES: u32 = 40;
+const SETTLE_PAUSE: Duration = Duration::from_millis(250);
+
+const UNSETTLED: &str = "whether the last batch was committed is not known";
+
+/// Of the transactions that set up a database: any number that nobody else takes.
+const LOCK_FOR_SETTING_UP: &str = "SELECT pg_advisory_xact_lock(7308332046133625188)";

@@ -13,7 +13,7 @@ use keystead_daemon::clock::{Clock, SystemClock};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::rows::{Head, HeadRow, Record, Table};
+use crate::rows::{Head, HeadRow, Table};
 
 use super::super::schema::Dialect;
 use super::super::shared::Memory;

@@ -2,6 +2,7 @@
 
 mod cases;
 mod place;
+mod postgres;
 mod sqlite;
 
 use place::Place;

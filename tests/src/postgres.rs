@@ -1,0 +1,237 @@
+//! A private PostgreSQL for one test: real, in a throw-away folder, on a port of its own.
+//!
+//! Invariants: it syncs as a real one does; it listens on this machine alone; it is ended
+//! by its id with the value, and dies with the thread that started it.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::failure::{About, Failure, Result};
+use crate::place::find;
+
+/// A database server; up while this lives.
+pub struct Postgres {
+    folder: PathBuf,
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Postgres {
+    /// Makes a new cluster and starts it.
+    ///
+    /// # Errors
+    /// PostgreSQL is missing, or does not start.
+    pub fn start() -> Result<Self> {
+        let folder = folder()?;
+        let mut this = Self {
+            folder,
+            port: free_port()?,
+            child: None,
+        };
+        let words = ["--username=keystead", "--auth=trust", "--encoding=UTF8"];
+        let output = this
+            .command("initdb")?
+            .args(words)
+            .args(["--no-locale", "--no-sync", "--pgdata"])
+            .arg(this.cluster())
+            .output()
+            .about("initdb")?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(Failure::new(format!("initdb: {said}")));
+        }
+        this.start_again()?;
+        this.sql("postgres", "CREATE DATABASE keys")?;
+        Ok(this)
+    }
+
+    /// Starts it after [`Postgres::stop`] or [`Postgres::kill`].
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_again(&mut self) -> Result<()> {
+        let mut child = self
+            .command("postgres")?
+            .arg("-D")
+            .arg(self.cluster())
+            .arg("-k")
+            .arg(&self.folder)
+            .args(["-p", &self.port.to_string()])
+            .args(["-c", "listen_addresses=127.0.0.1"])
+            .args(["-c", "log_min_messages=warning", "-c", "max_connections=60"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .about("postgres")?;
+        let stderr = child.stderr.take();
+        let mut lines = BufReader::new(stderr.about_some("postgres")?).lines();
+        self.child = Some(child);
+        let mut said = String::new();
+        for line in lines.by_ref() {
+            let line = line.about("postgres")?;
+            said.push_str(&line);
+            said.push('\n');
+            if line.contains("ready to accept connections") {
+                // Its pipe must not fill up.
+                std::thread::spawn(move || lines.for_each(drop));
+                return Ok(());
+            }
+        }
+        Err(Failure::new(format!("postgres ended: {said}")))
+    }
+
+    /// Where the database is, over TCP.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!(
+            "postgres://keystead@127.0.0.1:{}/keys?sslmode=disable",
+            self.port
+        )
+    }
+
+    /// A new database in the same cluster, and where it is.
+    ///
+    /// # Errors
+    /// It exists.
+    pub fn database(&self, name: &str) -> Result<String> {
+        self.sql("postgres", &format!("CREATE DATABASE {name}"))?;
+        Ok(self.address().replace("/keys?", &format!("/{name}?")))
+    }
+
+    /// The port that it listens at.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process's id, for signals.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Stops it in order.
+    ///
+    /// # Errors
+    /// It does not stop.
+    pub fn stop(&mut self) -> Result<()> {
+        self.end(Signal::INT)
+    }
+
+    /// Ends it at once, as a machine that loses its power.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub fn kill(&mut self) -> Result<()> {
+        self.end(Signal::QUIT)
+    }
+
+    /// Runs statements by `psql`, and gives what it prints: bare values, a row a line.
+    ///
+    /// # Errors
+    /// They fail.
+    pub fn sql(&self, database: &str, statements: &str) -> Result<String> {
+        let output = Command::new(find_here("psql")?)
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"])
+            .args(["-h", "127.0.0.1", "-U", "keystead", "-d", database])
+            .args(["-p", &self.port.to_string(), "-c", statements])
+            .output()
+            .about("psql")?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        Err(Failure::new(format!("psql: {said}")))
+    }
+
+    fn end(&mut self, signal: Signal) -> Result<()> {
+        let Some(mut child) = self.child.take() else {
+            return Ok(());
+        };
+        let id = i32::try_from(child.id()).about("postgres")?;
+        let pid = Pid::from_raw(id).about_some("postgres")?;
+        kill_process(pid, signal).about("postgres")?;
+        child.wait().about("postgres").map(drop)
+    }
+
+    fn cluster(&self) -> PathBuf {
+        self.folder.join("cluster")
+    }
+
+    /// One of PostgreSQL's programs, which refuse to run as root.
+    fn command(&self, program: &str) -> Result<Command> {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "INT"]);
+        if rustix::process::geteuid().is_root() {
+            command.args(["--reuid", "postgres", "--regid", "postgres"]);
+            command.arg("--clear-groups");
+        }
+        command.arg("--").arg(find_here(program)?);
+        command.current_dir(&self.folder).stdin(Stdio::null());
+        command.stdout(Stdio::null()).env("LC_ALL", "C");
+        Ok(command)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let _ = self.end(Signal::QUIT);
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A folder that PostgreSQL's own user may write to.
+fn folder() -> Result<PathBuf> {
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("keystead-postgres-{}-{number}", std::process::id());
+    let folder = std::env::temp_dir().join(name);
+    std::fs::create_dir(&folder).about(folder.display())?;
+    if rustix::process::geteuid().is_root() {
+        let status = Command::new("chown")
+            .args(["postgres:", "--"])
+            .arg(&folder)
+            .status()
+            .about("chown")?;
+        if !status.success() {
+            return Err(Failure::new("there is no user postgres"));
+        }
+    }
+    Ok(folder)
+}
+
+/// On the path, or where Debian keeps the newest version.
+fn find_here(program: &str) -> Result<PathBuf> {
+    let mut versions: Vec<PathBuf> = std::fs::read_dir(DEBIANS)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin").join(program)))
+        .filter(|path| Path::new(path).is_file())
+        .collect();
+    versions.sort();
+    versions.pop().map_or_else(|| find(program), Ok)
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).about("a port")?;
+    Ok(listener.local_addr().about("a port")?.port())
+}
+
+trait AboutSome<T> {
+    fn about_some(self, what: &str) -> Result<T>;
+}
+
+impl<T> AboutSome<T> for Option<T> {
+    fn about_some(self, what: &str) -> Result<T> {
+        self.ok_or_else(|| Failure::new(format!("{what}: nothing")))
+    }
+}
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// A folder a version.
+const DEBIANS: &str = "/usr/lib/postgresql";
