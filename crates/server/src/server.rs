@@ -3,6 +3,7 @@
 //! **Invariant**: made once at start and never changed; what changes is in the store, in
 //! the ledger, or behind the few locks that are named here.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,12 +12,12 @@ use keystead_channel::session::{Introduction, ServerId, ServerKeys};
 use keystead_core::Secret;
 use tokio::sync::Semaphore;
 
-use crate::conversation::{HalfOpen, Live};
+use crate::conversation::{self, HalfOpen, Live};
 use crate::edge::{Buckets, Rates};
 use crate::ledger::Ledger;
 use crate::login::Decoy;
 use crate::metrics::Metrics;
-use crate::sealing::Sealing;
+use crate::sealing::{MasterSource, Sealing, SealingError};
 use crate::settings::Settings;
 use crate::store::{Store, Wanted};
 
@@ -64,6 +65,41 @@ pub struct NameKeys {
 }
 
 impl Server {
+    /// Opens the database, draws the server's own keys if it is empty, and starts the
+    /// ledger, on the runtime that this runs on. `folder` is the server's own.
+    ///
+    /// # Errors
+    /// [`SealingError`].
+    pub async fn open(
+        folder: &Path,
+        settings: Settings,
+        master: MasterSource,
+    ) -> Result<Self, SealingError> {
+        let store = Store::open(&settings.database, folder).await?;
+        let (sealing, system) = Sealing::begin(&store, master).await?;
+        let ledger = Ledger::start(store.clone(), sealing.clone()).await?;
+        Ok(Self {
+            server_id: system.server_id(),
+            decoy: Decoy::new(&sealing),
+            names: NameKeys {
+                k_name: system.k_name,
+                k_fake: system.k_fake,
+            },
+            opaque: system.opaque,
+            metrics: Metrics::new(),
+            guesses: Self::guess_buckets(&settings),
+            registrations: Self::registration_buckets(&settings),
+            half_open: HalfOpen::new(settings.connections.half_open_max),
+            evaluations: conversation::evaluations(),
+            live: Arc::<Live>::default(),
+            is_stopping: AtomicBool::new(false),
+            settings,
+            store,
+            sealing,
+            ledger,
+        })
+    }
+
     /// What the server says of itself on every connection.
     #[must_use]
     pub fn introduction(&self) -> Introduction {
@@ -92,8 +128,7 @@ impl Server {
     }
 
     /// The buckets of frames 10 and 20.
-    #[must_use]
-    pub fn guess_buckets(settings: &Settings) -> Buckets {
+    fn guess_buckets(settings: &Settings) -> Buckets {
         Buckets::new(Rates {
             per_source: settings.guesses.per_source_s,
             in_all: settings.guesses.per_s,
@@ -104,8 +139,7 @@ impl Server {
     }
 
     /// The buckets of open registration.
-    #[must_use]
-    pub fn registration_buckets(settings: &Settings) -> Buckets {
+    fn registration_buckets(settings: &Settings) -> Buckets {
         Buckets::new(Rates {
             per_source: settings.registrations.per_source_hour,
             in_all: 0,

@@ -494,7 +494,7 @@ impl SettingsError {
         match self {
             Self::Unreadable { .. } => "check its owner and permissions".to_owned(),
             Self::Wrong { .. } => {
-                "see keystead-server(1) for every setting and its range".to_owned()
+                "`keystead-server run --help` lists every setting and its range".to_owned()
             }
         }
     }
@@ -517,6 +517,9 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
     };
     text.lines().position(sets).map(|line| line + 1)
 }
+
+/// Every setting at its default, as the manual shows it.
+pub const EXAMPLE: &str = include_str!("settings/example.toml");
 
 /// In the server's folder.
 pub const FILE_NAME: &str = "config.toml";

@@ -14,20 +14,20 @@ use super::Source;
 
 /// The places for connections.
 #[derive(Debug)]
-pub struct Admission {
+pub(super) struct Admission {
     limits: Places,
     inner: Mutex<Inner>,
 }
 
 /// How many there are.
 #[derive(Clone, Copy, Debug)]
-pub struct Places {
+pub(super) struct Places {
     /// In all.
-    pub max: usize,
+    pub(super) max: usize,
     /// Of one source.
-    pub per_source_max: usize,
+    pub(super) per_source_max: usize,
     /// In all, before hello.
-    pub half_open_max: usize,
+    pub(super) half_open_max: usize,
 }
 
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ struct OfSource {
 
 /// A connection's place, until it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub(super) struct Place {
     admission: Arc<Admission>,
     id: u64,
     source: Source,
@@ -59,7 +59,7 @@ pub struct Place {
 impl Admission {
     /// All places are free.
     #[must_use]
-    pub fn new(limits: Places) -> Arc<Self> {
+    pub(super) fn new(limits: Places) -> Arc<Self> {
         Arc::new(Self {
             limits,
             inner: Mutex::default(),
@@ -68,7 +68,7 @@ impl Admission {
 
     /// A place for a connection of `address`, or none.
     #[must_use]
-    pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let source = Source::of(address);
         let mut inner = self.lock();
         let of_source = inner.sources.get(&source).map_or(0, |it| it.open);
@@ -100,7 +100,7 @@ impl Admission {
 
     /// Connections, and those of them before hello.
     #[must_use]
-    pub fn counts(&self) -> (usize, usize) {
+    pub(super) fn counts(&self) -> (usize, usize) {
         let inner = self.lock();
         (inner.open, inner.half_open.len())
     }
@@ -134,7 +134,7 @@ impl Inner {
 
 impl Place {
     /// Hello was said: from now on it makes room for nobody. False if it has already.
-    pub fn settle(&mut self) -> bool {
+    pub(super) fn settle(&mut self) -> bool {
         let mut inner = self.admission.lock();
         if inner.half_open.remove(&self.id).is_none() {
             return self.is_settled;
@@ -148,7 +148,7 @@ impl Place {
     }
 
     /// Waits until the place is given to another.
-    pub async fn evicted(&self) {
+    pub(super) async fn evicted(&self) {
         self.evicted.notified().await;
     }
 }

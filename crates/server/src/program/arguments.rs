@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::settings::{EXAMPLE, FILE_NAME};
+
 /// A key server: password login that never shows the password, secrets, signing, audit.
 #[derive(Debug, Parser)]
 #[command(
@@ -90,6 +92,7 @@ pub(crate) struct Init {
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = format!("Settings in {FILE_NAME}:\n\n{EXAMPLE}"))]
 pub(crate) struct Run {
     /// Where to listen; port 0 takes a free one [default: as configured, 127.0.0.1:7443]
     #[arg(long, value_name = "ADDR:PORT")]

@@ -128,7 +128,7 @@ fn configuration(names: &[String]) -> String {
     let names = names.join(", ");
     format!(
         "\
-# keystead-server's settings; keystead-server(1) lists all, with their ranges.
+# keystead-server's settings; `keystead-server run --help` lists all, with their ranges.
 # Read at start; certificates again at SIGHUP.
 
 # listen = \"127.0.0.1:7443\"

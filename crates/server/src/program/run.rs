@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use keystead_daemon::process::{self, Lock, Notice};
@@ -19,17 +19,12 @@ use tokio::task::JoinSet;
 use super::failure::Failure;
 use super::known::Known;
 use super::{arguments, files, print, upkeep};
-use crate::conversation::{self, HalfOpen, Live};
 use crate::edge::tls::Certificate;
 use crate::edge::{self, Listener};
-use crate::ledger::Ledger;
-use crate::login::Decoy;
-use crate::metrics::Metrics;
 use crate::operator;
-use crate::sealing::Sealing;
-use crate::server::{NameKeys, Server};
+use crate::server::Server;
 use crate::settings::Settings;
-use crate::store::{Store, Wanted};
+use crate::store::Wanted;
 
 /// Serves from `folder` until a signal.
 pub(crate) fn run(folder: &Path, run: &arguments::Run) -> Result<(), Failure> {
@@ -70,7 +65,11 @@ async fn serve(folder: &Path, settings: Settings) -> Result<(), Failure> {
         Some(address) => Some(edge::listen(address)?),
         None => None,
     };
-    let server = Arc::new(open(folder, settings).await?);
+    let server = Server::open(folder, settings, files::master_source(folder)).await?;
+    let head = server.store.read(Wanted::new()).await?.head;
+    let known = Known::load(&FolderDisk::open(folder)?)?;
+    known.check(&server.settings.database, server.server_id, &head)?;
+    let server = Arc::new(server);
     let listener = Listener::new(socket, server.clone(), folder, certificate.clone())?;
     let address = listener.address();
     let admin = socket::Listener::bind(&folder.join(operator::SOCKET))?;
@@ -138,38 +137,6 @@ async fn serve(folder: &Path, settings: Settings) -> Result<(), Failure> {
     tasks.shutdown().await;
     memory.keep(&server).await;
     Ok(())
-}
-
-/// The database, the keys in it, and what is made of both.
-async fn open(folder: &Path, settings: Settings) -> Result<Server, Failure> {
-    let store = Store::open(&settings.database, folder).await?;
-    let source = files::master_source(folder);
-    let (sealing, system) = Sealing::begin(&store, source).await?;
-    let server_id = system.server_id();
-    let known = Known::load(&FolderDisk::open(folder)?)?;
-    let head = store.read(Wanted::new()).await?.head;
-    known.check(&settings.database, server_id, &head)?;
-    let ledger = Ledger::start(store.clone(), sealing.clone()).await?;
-    Ok(Server {
-        server_id,
-        decoy: Decoy::new(&sealing),
-        names: NameKeys {
-            k_name: system.k_name,
-            k_fake: system.k_fake,
-        },
-        opaque: system.opaque,
-        metrics: Metrics::new(),
-        guesses: Server::guess_buckets(&settings),
-        registrations: Server::registration_buckets(&settings),
-        half_open: HalfOpen::new(settings.connections.half_open_max),
-        evaluations: conversation::evaluations(),
-        live: Arc::<Live>::default(),
-        is_stopping: AtomicBool::new(false),
-        settings,
-        store,
-        sealing,
-        ledger,
-    })
 }
 
 /// The service manager's socket, or one of our own.

@@ -101,3 +101,33 @@ fn what_is_no_setting_is_refused() {
         assert_eq!(said.lines().count(), 1, "{said}");
     }
 }
+
+/// What the manual shows is every setting there is, at its default.
+#[test]
+fn the_manual_shows_all_of_them() {
+    let shown = Settings::parse(EXAMPLE, Path::new(FILE)).unwrap();
+    assert_eq!(shown, Settings::default());
+    let with_all = EXAMPLE
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(set) if !set.starts_with(' ') => set,
+            _ => line,
+        })
+        .collect::<Vec<_>>()
+        .join("\n");
+    let all = Settings::parse(&with_all, Path::new(FILE)).unwrap();
+    assert!(all.metrics.is_some() && all.address.is_some() && all.tls.authority.is_some());
+    // No field is left out: each name of the types stands in the text.
+    let names = include_str!("../settings.rs").lines().filter_map(|line| {
+        let field = line.strip_prefix("    pub ")?;
+        let (name, _) = field.split_once(": ")?;
+        name.chars().all(|it| it.is_ascii_lowercase() || it == '_').then_some(name)
+    });
+    let mut count = 0;
+    for name in names {
+        let sets = |line: &str| line.starts_with(&format!("{name} = ")) || line == format!("[{name}]");
+        assert!(with_all.lines().any(sets), "{name} is not shown");
+        count += 1;
+    }
+    assert!(count > 40, "{count}");
+}
