@@ -13,5 +13,6 @@ mod commands;
 mod fixture;
 mod programs;
 mod rules;
+mod servers;
 mod signatures;
 mod upstream;
