@@ -11,14 +11,17 @@ use rustix::fd::AsFd;
 
 use crate::arguments::Input;
 use crate::failure::Failure;
-use crate::prompt;
+use crate::prompt::{self, Given};
 
 /// Reads what the options name; a line of the terminal without one, if `typed` names what it is.
-pub(crate) fn read(input: &Input, typed: Option<&str>) -> Result<SecretBytes, Failure> {
+pub(crate) fn read(
+    input: &Input,
+    given: &mut Given,
+    typed: Option<&str>,
+) -> Result<SecretBytes, Failure> {
     match (&input.from_file, input.from_fd) {
         (Some(file), _) => of_file(file),
-        (None, Some(0)) => to_end(rustix::stdio::stdin(), "standard input"),
-        (None, Some(fd)) => to_end(prompt::descriptor(fd)?, &format!("descriptor {fd}")),
+        (None, Some(fd)) => to_end(given.rest_of(fd)?, &format!("descriptor {fd}")),
         (None, None) => match typed {
             Some(what) => prompt::typed_secret(what),
             None => Err(Failure::usage("which file?")
@@ -75,7 +78,7 @@ mod tests {
             from_file: Some(path),
             from_fd: None,
         };
-        match (read(&input, None), expected) {
+        match (read(&input, &mut Given::default(), None), expected) {
             (Ok(bytes), Ok(len)) => {
                 assert_eq!(bytes.len(), len);
                 assert_eq!(bytes.expose(), content);

@@ -38,7 +38,7 @@ fn import(wanted: &ImportKey) -> Result<(), Failure> {
         check_free(&names, Some(home), &wanted.name)?;
     }
     let purposes = purposes(&wanted.purpose)?;
-    let bytes = input::read(&wanted.input, None)?;
+    let bytes = input::read(&wanted.input, &mut given, None)?;
     let value = brought(&bytes, wanted.kind.map(kind_of), &mut given)?;
     drop(bytes);
     if value.kind() == Kind::Arbitrary {

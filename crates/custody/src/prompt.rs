@@ -5,6 +5,8 @@
 //! argument or a variable of the environment; the terminal does not show it, and echoes again
 //! however the typing ends.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 
@@ -21,6 +23,7 @@ use crate::talk::say;
 /// What the descriptors gave; what they did not give is typed when it is needed.
 #[derive(Default)]
 pub(crate) struct Given {
+    descriptors: Descriptors,
     password: Option<SecretBytes>,
     new_password: Option<SecretBytes>,
     passphrase: Option<SecretBytes>,
@@ -32,13 +35,14 @@ impl Given {
     /// Reads all descriptors that were named, in the one order: password, new password,
     /// passphrase, recovery code. A command reads them before it does anything else.
     pub(crate) fn read(answers: Answers, recovery_code_fd: Option<u32>) -> Result<Self, Failure> {
-        let line = |fd: Option<u32>, what| fd.map(|fd| of_descriptor(fd, what)).transpose();
+        let mut open = Descriptors::default();
         Ok(Self {
-            password: line(answers.password_fd, "password")?,
-            new_password: line(answers.new_password_fd, "new password")?,
-            passphrase: line(answers.passphrase_fd, "passphrase")?,
-            recovery_code: line(recovery_code_fd, "recovery code")?,
+            password: open.line(answers.password_fd, "password")?,
+            new_password: open.line(answers.new_password_fd, "new password")?,
+            passphrase: open.line(answers.passphrase_fd, "passphrase")?,
+            recovery_code: open.line(recovery_code_fd, "recovery code")?,
             new_passphrase: None,
+            descriptors: open,
         })
     }
 
@@ -47,12 +51,18 @@ impl Given {
         passphrase_fd: Option<u32>,
         new_passphrase_fd: Option<u32>,
     ) -> Result<Self, Failure> {
-        let line = |fd: Option<u32>, what| fd.map(|fd| of_descriptor(fd, what)).transpose();
+        let mut open = Descriptors::default();
         Ok(Self {
-            passphrase: line(passphrase_fd, "passphrase")?,
-            new_passphrase: line(new_passphrase_fd, "new passphrase")?,
+            passphrase: open.line(passphrase_fd, "passphrase")?,
+            new_passphrase: open.line(new_passphrase_fd, "new passphrase")?,
+            descriptors: open,
             ..Self::default()
         })
+    }
+
+    /// What stands in a descriptor behind the lines that were read from it.
+    pub(crate) fn rest_of(&mut self, fd: u32) -> Result<&File, Failure> {
+        self.descriptors.open(fd)
     }
 
     /// The password of an account that there is.
@@ -170,23 +180,40 @@ fn chosen(given: Option<SecretBytes>, what: &str, option: &str) -> Result<Secret
     )))
 }
 
-fn of_descriptor(fd: u32, what: &str) -> Result<SecretBytes, Failure> {
-    let line = match fd {
-        0 => read_line(rustix::stdio::stdin(), what)?,
-        _ => read_line(&descriptor(fd)?, what)?,
-    };
-    if line.is_empty() {
-        return Err(Failure::usage(format!("descriptor {fd} gives no {what}")));
-    }
-    Ok(line)
-}
+/// Descriptors that were named, each opened once: two that read from one go on where the other
+/// stopped.
+#[derive(Default)]
+struct Descriptors(BTreeMap<u32, File>);
 
-/// Opens a descriptor by its name in the file system: its number alone cannot be read safely.
-pub(crate) fn descriptor(fd: u32) -> Result<File, Failure> {
-    File::open(format!("/proc/self/fd/{fd}")).map_err(|error| {
-        Failure::usage(format!("descriptor {fd} cannot be read: {error}"))
-            .hint(format!("open it for the command: {fd}<FILE"))
-    })
+impl Descriptors {
+    /// The next line of the one that is named, if one is.
+    fn line(&mut self, fd: Option<u32>, what: &str) -> Result<Option<SecretBytes>, Failure> {
+        let Some(fd) = fd else {
+            return Ok(None);
+        };
+        let line = read_line(self.open(fd)?, what)?;
+        match line.is_empty() {
+            true => Err(Failure::usage(format!("descriptor {fd} gives no {what}"))),
+            false => Ok(Some(line)),
+        }
+    }
+
+    /// Opens one by its name in the file system: its number alone cannot be read safely.
+    fn open(&mut self, fd: u32) -> Result<&File, Failure> {
+        let file = match self.0.entry(fd) {
+            Entry::Occupied(there) => return Ok(there.into_mut()),
+            Entry::Vacant(room) => match fd {
+                0 => rustix::io::dup(rustix::stdio::stdin())
+                    .map(|own| room.insert(File::from(own)))
+                    .map_err(io::Error::from),
+                _ => File::open(format!("/proc/self/fd/{fd}")).map(|file| room.insert(file)),
+            },
+        };
+        file.map(|file| &*file).map_err(|error| {
+            Failure::usage(format!("descriptor {fd} cannot be read: {error}"))
+                .hint(format!("open it for the command: {fd}<FILE"))
+        })
+    }
 }
 
 fn typed(question: &str, option: &str) -> Result<SecretBytes, Failure> {

@@ -66,7 +66,7 @@ pub(crate) fn import(wanted: &Import) -> Result<(), Failure> {
         &wanted.name,
         wanted.replaces.as_deref(),
     )?;
-    let bytes = input::read(&wanted.input, None)?;
+    let bytes = input::read(&wanted.input, &mut given, None)?;
     let kind = wanted.kind.map(kind_of);
     let value = match wanted.portable {
         true => of_portable(&bytes, kind)?,
@@ -102,7 +102,7 @@ pub(crate) fn store(wanted: &Store) -> Result<(), Failure> {
     if wanted.local_only {
         let names = Names::open()?;
         check_free(&names, None, &wanted.name)?;
-        let value = arbitrary(input::read(&wanted.input, Some("secret"))?)?;
+        let value = arbitrary(input::read(&wanted.input, &mut given, Some("secret"))?)?;
         return keep_here_alone(&names, &mut given, &wanted.name, &value);
     }
     let plan = Plan::new(
@@ -110,7 +110,7 @@ pub(crate) fn store(wanted: &Store) -> Result<(), Failure> {
         &wanted.name,
         wanted.replaces.as_deref(),
     )?;
-    let value = arbitrary(input::read(&wanted.input, Some("secret"))?)?;
+    let value = arbitrary(input::read(&wanted.input, &mut given, Some("secret"))?)?;
     plan.seal(&mut given, Context::Stored, &value, wanted.keep.local_copy)
 }
 
