@@ -3,6 +3,7 @@
 //! **Invariant:** the key and its passphrase are opaque bytes in locked memory from the first to
 //! the last; only whether the file is sealed is looked at, by its first line.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -14,13 +15,27 @@ use rustix::fd::AsFd;
 
 use crate::agent_link::{AgentLink, block_on, unexpected};
 use crate::arguments::Import;
-use crate::commands::{file, key};
+use crate::commands::{custody, file, key};
 use crate::failure::{Failure, Status};
 use crate::passphrase;
 use crate::terminal::{print, say};
 
 /// `key import FILE|- [--name NAME] [--keeper NAME] [--passphrase-fd N] …`
 pub(crate) fn run(import: &Import) -> Result<(), Failure> {
+    if let Some(server) = key::server_of(import.keeper.as_ref())? {
+        return to_server(import, server);
+    }
+    if import.purpose.is_some() {
+        return Err(
+            Failure::new("an authenticator shows each signature: it takes no purpose")
+                .hint("leave --purpose out")
+                .status(Status::Usage),
+        );
+    }
+    to_authenticator(import)
+}
+
+fn to_authenticator(import: &Import) -> Result<(), Failure> {
     process::harden()?;
     let is_stdin = import.file == Path::new("-");
     if is_stdin && import.passphrase_fd == Some(0) {
@@ -89,6 +104,35 @@ pub(crate) fn run(import: &Import) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// A key server gets it from `keystead-custody`, which reads its encoding.
+fn to_server(import: &Import, server: &str) -> Result<(), Failure> {
+    if import.confirm || import.lifetime_s.is_some() {
+        return Err(
+            Failure::new("a key server keeps rules, not limits of a key")
+                .hint("`keystead policy set --server` sets them")
+                .status(Status::Usage),
+        );
+    }
+    let Some(name) = &import.name else {
+        return Err(Failure::new("what shall it be called there?")
+            .hint("give it --name NAME")
+            .status(Status::Usage));
+    };
+    let named = ["key", "import", "--keeper", server, "--name", name.as_str()];
+    let mut words = named.map(OsString::from).to_vec();
+    match import.file == Path::new("-") {
+        true => words.extend(["--from-fd", "0"].map(OsString::from)),
+        false => words.extend(["--from-file".into(), import.file.clone().into_os_string()]),
+    }
+    if let Some(purpose) = &import.purpose {
+        words.extend(["--purpose".into(), OsString::from(purpose)]);
+    }
+    if let Some(fd) = import.passphrase_fd {
+        words.extend(["--passphrase-fd".into(), OsString::from(fd.to_string())]);
+    }
+    custody::become_custody("keystead", words.into_iter())
 }
 
 async fn taken(link: &mut AgentLink) -> Result<Vec<Key>, Failure> {

@@ -6,6 +6,7 @@
 mod agent;
 mod git;
 mod key_files;
+mod servers;
 mod ssh;
 mod ssh_view;
 mod system;
@@ -39,6 +40,7 @@ pub(crate) fn run(doctor: &Doctor) -> Result<(), Failure> {
         checks.push(system::relay(status));
         checks.extend(git::checks(status));
     }
+    checks.extend(servers::checks(matches!(&status, Ok(Some(_))))?);
     let entries = agent::log_entries()?;
     checks.extend([
         ssh::version(),
