@@ -3,7 +3,7 @@
 
 use keystead_authenticator::local::{SecurityKey, SkReply};
 use keystead_core::SecretBytes;
-use keystead_vault::{SealedKey, SignOptions, SigningKey};
+use keystead_vault::{SealedApprovalKey, SealedKey, SignOptions, SigningKey};
 
 /// A key that comes in signs, and its signature is of the algorithm that its public half names.
 pub(crate) fn agent_form(bytes: &[u8]) {
@@ -23,6 +23,14 @@ pub(crate) fn file(bytes: &[u8]) {
 pub(crate) fn sealed(bytes: &[u8]) {
     if let Ok(sealed) = SealedKey::decode(bytes) {
         assert_eq!(sealed.encode(), bytes);
+    }
+}
+
+/// The same of a key that approves for a key server; it is never one of the others.
+pub(crate) fn approval(bytes: &[u8]) {
+    if let Ok(sealed) = SealedApprovalKey::decode(bytes) {
+        assert_eq!(sealed.encode(), bytes);
+        assert!(SealedKey::decode(bytes).is_err());
     }
 }
 

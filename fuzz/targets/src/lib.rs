@@ -10,6 +10,7 @@
 //! in `fuzz/libfuzzer/Cargo.toml`, and a corpus of at least one file.
 
 mod answers;
+mod approval;
 mod channel;
 mod client;
 mod formats;
@@ -30,6 +31,7 @@ pub struct Target {
 /// Every one, by name.
 pub const TARGETS: &[Target] = &[
     target("answers", answers::answers),
+    target("approval_text", approval::text),
     target("channel_items", channel::items),
     target("channel_link", channel::link),
     target("channel_messages", channel::messages),
@@ -40,6 +42,7 @@ pub const TARGETS: &[Target] = &[
     target("client_files", client::files),
     target("client_forms", client::forms),
     target("key_agent_form", keys::agent_form),
+    target("key_approval", keys::approval),
     target("key_file", keys::file),
     target("key_sealed", keys::sealed),
     target("local_link", local::link),

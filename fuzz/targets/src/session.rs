@@ -2,8 +2,9 @@
 
 use keystead_channel::session::requests::{Answer, Method, Receipt, Request};
 use keystead_channel::session::{
-    AccountName, ClientHello, Deframer, ErrorBody, Frame, LoginStart, Notice, Password,
-    REST_BYTES_MAX_BEFORE_LOGIN, RegisterStart, RegisterUpload, Resume, ServerHello,
+    AccountName, ClientHello, Deframer, ErrorBody, Frame, InvitationLink, LoginStart, Notice,
+    Password, REST_BYTES_MAX_BEFORE_LOGIN, RegisterStart, RegisterUpload, Resume, ServerHello,
+    Ticket,
 };
 
 /// A stream before login: what is read is written back, and nothing long is taken.
@@ -59,6 +60,24 @@ pub(crate) fn answer(bytes: &[u8]) {
     };
     if let Ok(answer) = Answer::decode(method, plain) {
         assert_eq!(answer.encode(), plain);
+    }
+}
+
+/// What a person pastes: what is read is written as the link that is read again.
+pub(crate) fn invitation(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(link) = InvitationLink::parse(&text) {
+        assert!(InvitationLink::is_one(&text));
+        let written = link.encode();
+        let again = InvitationLink::parse(&written).map(|it| it.encode());
+        assert_eq!(again, Ok(written));
+    }
+}
+
+/// The bytes of a ticket, and of nothing else.
+pub(crate) fn ticket(bytes: &[u8]) {
+    if let Ok(ticket) = Ticket::decode(bytes) {
+        assert_eq!(ticket.encode().expose(), bytes);
     }
 }
 

@@ -61,7 +61,6 @@ pub(crate) async fn attempt(
     let tag = NameTag(start.name.tag(&server.names.k_name));
     let tried = Try {
         server: Arc::clone(server),
-        name: start.name.clone(),
         tag,
         pass: start.pass.as_ref().map(pass::hash),
         lifts: Lifts {
@@ -133,7 +132,6 @@ pub(super) fn wait(wait_s: u32) -> ErrorBody {
 /// The transaction.
 struct Try {
     server: Arc<Server>,
-    name: AccountName,
     tag: NameTag,
     pass: Option<[u8; 32]>,
     lifts: Lifts,

@@ -1,0 +1,227 @@
+//! Guesses: counted before they are evaluated, on however many processes.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::join_all;
+use keystead_channel::session::requests::Open;
+use keystead_channel::session::{Extras, LoginSent, Status};
+use keystead_core::Secret;
+use keystead_daemon::SystemRng;
+use keystead_server::server::Server;
+
+use crate::common::{Person, Place, Wire, error, frame, open, recovery_code, settings};
+
+/// A thousand at once over two processes: never a sixth before the first wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long the guesses took decides how many may be looked at"
+)]
+async fn a_thousand_parallel_guesses_are_five() {
+    let place = Place::sqlite().await;
+    let here = place.server(settings()).await;
+    let there = place.server(settings()).await;
+    let alex = Person::new("alex", "secret");
+    alex.register(&here).await.unwrap();
+    for name in ["alex", "nobody"] {
+        let started = Instant::now();
+        let guesses = (0..1_000).map(|number| {
+            let server = if number % 2 == 0 { &here } else { &there };
+            let (server, guesser) = (Arc::clone(server), Person::new(name, "wrong"));
+            async move {
+                let guessed = tokio::spawn(async move { guesser.guess(&server).await });
+                guessed.await.unwrap()
+            }
+        });
+        let statuses = join_all(guesses).await;
+        let evaluated = statuses.iter().filter(|it| **it == Status::Done).count();
+        assert!(
+            statuses
+                .iter()
+                .all(|it| matches!(it, Status::Done | Status::Wait))
+        );
+        // Five, and one at the end of each wait of 1, 2, 4 … s that is over by now.
+        let elapsed_s = started.elapsed().as_secs();
+        let waits = (0..12)
+            .take_while(|it| (1_u64 << (it + 1)) - 1 <= elapsed_s)
+            .count();
+        assert!(evaluated >= 5, "{name}: {evaluated}");
+        assert!(
+            evaluated <= 5 + waits,
+            "{name}: {evaluated} in {elapsed_s} s"
+        );
+    }
+}
+
+/// Few free ones and short waits, so that a test need not wait.
+fn strict() -> keystead_server::settings::Settings {
+    let mut settings = settings();
+    settings.guesses.free = 2;
+    settings.guesses.lock_after = 3;
+    settings
+}
+
+async fn guess(server: &Arc<Server>, name: &'static str) -> Status {
+    Person::new(name, "wrong").guess(server).await
+}
+
+/// Guesses until the name is locked: two free ones, and one after a wait of a second.
+async fn lock(server: &Arc<Server>, name: &'static str) {
+    assert_eq!(guess(server, name).await, Status::Done);
+    assert_eq!(guess(server, name).await, Status::Done);
+    assert_eq!(guess(server, name).await, Status::Wait);
+    loop {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        match guess(server, name).await {
+            Status::Wait => {}
+            status => break assert_eq!(status, Status::Done),
+        }
+    }
+    assert_eq!(guess(server, name).await, Status::Locked);
+}
+
+fn code(byte: u8) -> Extras {
+    Extras {
+        recovery_code: Some(Secret::fill(|bytes| bytes.fill(byte))),
+        ..Extras::default()
+    }
+}
+
+async fn tried(
+    person: &Person,
+    server: &Arc<Server>,
+    extras: Extras,
+) -> Result<Option<u32>, Status> {
+    let logged_in = person.log_in_with(server, extras, open()).await;
+    logged_in
+        .map(|(_, it)| it.opened.failed_logins)
+        .map_err(|it| it.code)
+}
+
+#[tokio::test]
+async fn a_locked_name_is_opened_by_its_recovery_code_once() {
+    let place = Place::sqlite().await;
+    let server = place.server(strict()).await;
+    let alex = Person::new("alex", "secret");
+    alex.register(&server).await.unwrap();
+    lock(&server, "alex").await;
+    assert_eq!(
+        tried(&alex, &server, Extras::default()).await,
+        Err(Status::Locked)
+    );
+    assert_eq!(tried(&alex, &server, code(5)).await, Err(Status::Refused));
+    let _ = recovery_code();
+    assert_eq!(tried(&alex, &server, code(4)).await, Ok(Some(3)));
+    assert_eq!(tried(&alex, &server, Extras::default()).await, Ok(Some(0)));
+    lock(&server, "alex").await;
+    assert_eq!(
+        tried(&alex, &server, code(4)).await,
+        Err(Status::Refused),
+        "once"
+    );
+    // A name that nobody has is locked as well.
+    lock(&server, "nobody").await;
+    let nobody = Person::new("nobody", "secret");
+    assert_eq!(tried(&nobody, &server, code(4)).await, Err(Status::Refused));
+}
+
+#[tokio::test]
+async fn a_stranger_does_not_keep_the_owner_out() {
+    let place = Place::sqlite().await;
+    let server = place.server(strict()).await;
+    let alex = Person::new("alex", "secret");
+    alex.register(&server).await.unwrap();
+    let wants = Open {
+        pass_wanted: true,
+        ..open()
+    };
+    let logged_in = alex.log_in_with(&server, Extras::default(), wants).await;
+    let pass = logged_in.unwrap().1.opened.pass.unwrap();
+    let with_pass = || Extras {
+        pass: Some(Secret::fill(|bytes| *bytes = *pass.expose())),
+        ..Extras::default()
+    };
+    lock(&server, "alex").await;
+    assert_eq!(tried(&alex, &server, with_pass()).await, Ok(Some(3)));
+    // The name stays locked: the pass counts for itself.
+    assert_eq!(
+        tried(&alex, &server, Extras::default()).await,
+        Err(Status::Locked)
+    );
+    // Another's pass is none.
+    Person::new("kim", "secret")
+        .register(&server)
+        .await
+        .unwrap();
+    lock(&server, "kim").await;
+    let kim = Person::new("kim", "secret");
+    assert_eq!(tried(&kim, &server, with_pass()).await, Err(Status::Locked));
+    // Ten wrong ones make it void.
+    let wrong = Person::new("alex", "wrong");
+    for _ in 0..10 {
+        assert_eq!(
+            tried(&wrong, &server, with_pass()).await,
+            Err(Status::Refused)
+        );
+    }
+    assert_eq!(
+        tried(&alex, &server, with_pass()).await,
+        Err(Status::Locked)
+    );
+}
+
+/// A name with an account and one without: the same frames, lengths and codes.
+#[tokio::test]
+async fn an_unknown_name_looks_like_a_known_one() {
+    let place = Place::sqlite().await;
+    let server = place.server(strict()).await;
+    Person::new("alex", "secret")
+        .register(&server)
+        .await
+        .unwrap();
+    let mut seen = Vec::new();
+    for name in ["alex", "nobody"] {
+        let mut lengths = Vec::new();
+        let guesser = Person::new(name, "wrong");
+        for _ in 0..3 {
+            let (mut wire, mut greeted) = Wire::greeted(&server).await;
+            let handle = greeted.handle().unwrap();
+            let (credentials, binding) = (guesser.credentials(), wire.binding);
+            let extras = Extras::default();
+            let started = LoginSent::start(handle, credentials, binding, extras, &mut SystemRng);
+            let answer = wire.exchange(&started.unwrap().1).await;
+            lengths.push((frame(&answer).kind, answer.len()));
+            if lengths.len() < 3 {
+                let mut finish = vec![0, 0, 0, 149, 0x22, 0, 0, 0, 1];
+                finish.resize(4 + 149, 7);
+                let answer = wire.exchange(&finish).await;
+                assert_eq!(error(&answer).code, Status::Refused);
+                lengths.push((frame(&answer).kind, answer.len()));
+            }
+        }
+        seen.push(lengths);
+    }
+    assert_eq!(seen[0], seen[1]);
+}
+
+/// The two that one name tried with are told to the owner, and then forgotten.
+#[tokio::test]
+async fn failed_logins_are_told() {
+    let place = Place::sqlite().await;
+    let server = place.server(settings()).await;
+    let alex = Person::new("alex", "secret");
+    alex.register(&server).await.unwrap();
+    let wrong = Person::new("alex", "wrong");
+    assert_eq!(
+        tried(&wrong, &server, Extras::default()).await,
+        Err(Status::Refused)
+    );
+    assert_eq!(
+        guess(&server, "alex").await,
+        Status::Done,
+        "one that stops after KE2"
+    );
+    assert_eq!(tried(&alex, &server, Extras::default()).await, Ok(Some(2)));
+    assert_eq!(tried(&alex, &server, Extras::default()).await, Ok(Some(0)));
+}
