@@ -17,7 +17,7 @@ pub use trouble::{Missing, SeenError};
 use std::collections::VecDeque;
 
 use keystead_channel::log::proof::{check_consistency, check_inclusion};
-use keystead_channel::log::{Checkpoint, Hash, Leaf, LogId, key_notice};
+use keystead_channel::log::{Action, Checkpoint, Hash, Leaf, LogId, key_notice};
 use keystead_channel::session::requests::{
     Head, HeadPage, Known, Method, OpenedResult, Receipt, SeenLog,
 };
@@ -181,7 +181,12 @@ impl Seen {
         self.undisputed()?;
         let told = self.open(&receipt.checkpoint.0)?;
         let (leaf, own) = self.own_entry(expected.user, receipt, &told.checkpoint)?;
-        let is_asked = leaf.action == expected.method.number()
+        // What completes a registration is logged as what it is.
+        let action = match expected.method {
+            Method::Complete => Action::Registered.number(),
+            method => method.number(),
+        };
+        let is_asked = leaf.action == action
             && leaf.outcome == expected.status.number()
             && leaf.request_hash == *expected.request_hash;
         if !is_asked {
