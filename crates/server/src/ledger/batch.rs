@@ -63,11 +63,11 @@ pub(super) fn decide<M: Member + ?Sized>(
     key: &NumberedKey,
     tools: &Tools,
 ) -> Result<Decision, StoreError> {
-    let held = match held.filter(|it| it.is_of(&head)) {
-        Some(held) => held,
-        None => read_edge(&head, &loaded, &tools.sealing)?,
-    };
+    let held = up_to_date(held, &head, &loaded, &tools.sealing)?;
     let mut rows = Rows::new(loaded, &tools.sealing);
+    if rows.chain(AccountNo::SYSTEM)?.is_none() {
+        rows.new_chain(AccountNo::SYSTEM);
+    }
     let mut leaves = Leaves::new(now, head.size);
     if let Some(jump) = now.jump {
         let detail = Detail {
@@ -265,40 +265,66 @@ impl Held {
     }
 }
 
-/// The edge as the database has it.
-fn read_edge(head: &Head, loaded: &Loaded, sealing: &Sealing) -> Result<Held, StoreError> {
+/// The edge of the head that was found: the one in memory, if nobody else wrote since.
+fn up_to_date(
+    held: Option<Held>,
+    head: &Head,
+    loaded: &Loaded,
+    sealing: &Sealing,
+) -> Result<Held, StoreError> {
     let corrupt = |table| StoreError::Corrupt(table);
+    let held = held.filter(|it| it.epoch == head.epoch);
+    if let Some(held) = held.as_ref().filter(|it| it.is_of(head)) {
+        return Ok(held.clone());
+    }
     let frontier = Frontier::new(head.size, head.frontier.clone());
     let frontier = frontier.ok_or(corrupt(Table::Head))?;
     let tail = head.size - head.size % tile::WIDTH;
-    let mut next = tail;
-    let (mut leaves, mut hashes) = (Vec::new(), Vec::new());
-    for block in loaded.blocks.iter().filter(|it| it.first >= tail) {
-        let is_next = block.first == next;
-        let opened = open_block(block, sealing).filter(|_| is_next);
-        leaves.extend(opened.ok_or(corrupt(Table::Block))?);
-        hashes.extend(tile::hashes_of(&block.hashes).ok_or(corrupt(Table::Block))?);
-        next = next.saturating_add(block.count.into());
-    }
-    let mut above = Vec::new();
-    for level in 1..=u8::MAX {
-        let nodes = head.size.unbounded_shr(tile::HEIGHT * u32::from(level));
-        if nodes == 0 {
-            break;
-        }
-        let index = nodes / tile::WIDTH;
-        let found = loaded
-            .tiles
-            .iter()
-            .find(|it| (it.level, it.index) == (level, index));
-        let hashes = found
-            .map(|it| tile::hashes_of(&it.hashes))
-            .unwrap_or_default();
-        above.push(hashes.unwrap_or_default());
-    }
-    let edge = Edge::new(frontier, leaves, hashes, above).ok_or(corrupt(Table::Tile))?;
+    // Only what is behind the size that was held was read, unless that is of another tile.
+    let held = held.filter(|it| (tail..=head.size).contains(&it.edge.size()));
+    let first = held.as_ref().map_or(tail, |it| it.edge.size());
+    let (leaves, hashes) = read_behind(first, loaded, sealing)?;
+    let edge = match held {
+        Some(held) => held.edge.extended(frontier, leaves, hashes),
+        None => Edge::new(frontier, leaves, hashes, read_above(head, loaded)),
+    };
     Ok(Held {
         epoch: head.epoch,
-        edge,
+        edge: edge.ok_or(corrupt(Table::Tile))?,
     })
+}
+
+/// The leaves from `first` on, and their hashes.
+fn read_behind(
+    first: u64,
+    loaded: &Loaded,
+    sealing: &Sealing,
+) -> Result<(Vec<Option<Kept>>, Vec<Hash>), StoreError> {
+    let corrupt = StoreError::Corrupt(Table::Block);
+    let (mut leaves, mut hashes) = (Vec::new(), Vec::new());
+    let mut next = first;
+    for block in loaded.blocks.iter().filter(|it| it.first >= first) {
+        let opened = open_block(block, sealing).filter(|_| block.first == next);
+        leaves.extend(opened.ok_or_else(|| corrupt.clone())?);
+        let of_block = tile::hashes_of(&block.hashes);
+        hashes.extend(of_block.ok_or_else(|| corrupt.clone())?);
+        next = next.saturating_add(block.count.into());
+    }
+    Ok((leaves, hashes))
+}
+
+/// The growing tiles above the leaves.
+fn read_above(head: &Head, loaded: &Loaded) -> Vec<Vec<Hash>> {
+    let levels = (1..=u8::MAX).map_while(|level| {
+        let bits = tile::HEIGHT.saturating_mul(level.into());
+        let nodes = head.size.unbounded_shr(bits);
+        (nodes > 0).then_some((level, nodes / tile::WIDTH))
+    });
+    let tiles = levels.map(|place| {
+        let found = loaded.tiles.iter().find(|it| (it.level, it.index) == place);
+        found
+            .and_then(|it| tile::hashes_of(&it.hashes))
+            .unwrap_or_default()
+    });
+    tiles.collect()
 }

@@ -65,6 +65,18 @@ impl Edge {
         edge.is_whole().then_some(edge)
     }
 
+    /// The edge with more leaves of the same tile, which another process wrote.
+    pub(super) fn extended(
+        &self,
+        frontier: Frontier,
+        leaves: Vec<Option<Kept>>,
+        hashes: Vec<Hash>,
+    ) -> Option<Self> {
+        let leaves = [self.leaves.as_slice(), &leaves].concat();
+        let hashes = [self.hashes.as_slice(), &hashes].concat();
+        Self::new(frontier, leaves, hashes, self.above.clone())
+    }
+
     pub(super) fn size(&self) -> u64 {
         self.frontier.size()
     }

@@ -91,9 +91,18 @@ impl Ledger {
     pub async fn commit<A: Act>(&self, act: A) -> Result<Committed<A::Answer>, StoreError> {
         let (asked, answer) = Asked::new(act);
         let away = || StoreError::Unavailable("the batch was not written".to_owned());
-        let sent = self.queue.send(Box::new(asked)).await;
+        let sent = self.queue.send(Some(Box::new(asked))).await;
         sent.map_err(|_| away())?;
         answer.await.map_err(|_| away())
+    }
+
+    /// Writes what waits, and nothing that comes later; comes back when the writer has let
+    /// go of the database.
+    pub async fn stop(&self) {
+        // When it has ended already there is nobody to tell.
+        let _ = self.queue.send(None).await;
+        let mut size = self.size.clone();
+        while size.changed().await.is_ok() {}
     }
 
     /// What checks the log's heads.
@@ -122,3 +131,6 @@ impl Ledger {
         *self.size.borrow()
     }
 }
+
+#[cfg(test)]
+mod tests;

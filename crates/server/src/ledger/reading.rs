@@ -270,7 +270,10 @@ impl Reader<'_> {
                 }
             }
         }
-        let next = next.or(self.behind(&before)?);
+        let next = match next {
+            Some(next) => Some(next),
+            None => self.behind(&before)?,
+        };
         Ok(AuditPage {
             leaves: List(leaves),
             next,

@@ -15,8 +15,10 @@ use super::key;
 use crate::rows::{AccountNo, Rows, Table};
 use crate::store::{Now, Store, StoreError, Wanted, Writes};
 
-/// What waits for the next commit.
-pub(super) type Waiting = Box<dyn Job>;
+/// What waits for the next commit; none ends the writer.
+pub(super) type Waiting = Option<Box<dyn Job>>;
+
+type Jobs = Vec<Box<dyn Job>>;
 
 /// An act that waits, whatever its answer is.
 pub(super) trait Job: Member + Send {
@@ -42,20 +44,27 @@ impl Writer {
     /// Writes until nobody can ask any more, or going on could lose what was promised.
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Waiting>) {
         let mut waiting = Vec::new();
-        while queue.recv_many(&mut waiting, BATCH_MAX).await > 0 {
-            let jobs = std::mem::take(&mut waiting);
-            if let Err(error) = self.commit(jobs).await {
+        loop {
+            let count = queue.recv_many(&mut waiting, BATCH_MAX).await;
+            let jobs: Vec<_> = waiting.drain(..).map_while(|it| it).collect();
+            let is_last = jobs.len() < count || count == 0;
+            if !jobs.is_empty()
+                && let Err(error) = self.commit(jobs).await
+            {
                 tracing::error!(%error, "a batch was not written");
                 if error.ends_the_process() {
                     self.fault.send_replace(Some(error));
                     return;
                 }
             }
+            if is_last {
+                return;
+            }
         }
     }
 
     /// One batch. Jobs that are dropped are told so by their channel.
-    async fn commit(&mut self, jobs: Vec<Waiting>) -> Result<(), StoreError> {
+    async fn commit(&mut self, jobs: Jobs) -> Result<(), StoreError> {
         let Tried::Stale(jobs) = self.attempt(jobs).await? else {
             return Ok(());
         };
@@ -68,7 +77,7 @@ impl Writer {
     }
 
     /// One transaction.
-    async fn attempt(&mut self, mut jobs: Vec<Waiting>) -> Result<Tried, StoreError> {
+    async fn attempt(&mut self, mut jobs: Jobs) -> Result<Tried, StoreError> {
         let mut wanted = Wanted::new();
         wanted.chain(AccountNo::SYSTEM);
         wanted.log_tail = Some(self.held.as_ref().map_or(0, |it| it.edge.size()));
@@ -118,18 +127,18 @@ impl Writer {
 enum Tried {
     Done,
     /// Nothing was decided: the log has another key than ours.
-    Stale(Vec<Waiting>),
+    Stale(Jobs),
 }
 
 /// What comes out of a transaction.
 enum Decided {
     Done(Done),
-    Stale(Vec<Waiting>),
+    Stale(Jobs),
 }
 
 /// A batch that is durable.
 struct Done {
-    jobs: Vec<Waiting>,
+    jobs: Jobs,
     batch: Batch,
     held: Held,
     seen: (u32, u64),

@@ -1,0 +1,186 @@
+//! Commits: receipts, chains, restarts, two processes, refusals.
+
+use keystead_channel::log::{Action, Checkpoint, Leaf, LogId};
+use keystead_channel::session::Status;
+use keystead_channel::session::requests::{Method, Receipt};
+use keystead_keeper::server::seen::Expected;
+
+use super::place::{Entries, Holder, Place, Register, Sign, note, register, seen, sign};
+use crate::ledger::{Act, Decided, Ledger, Log, NewEntry};
+use crate::rows::{AccountNo, Rows};
+use crate::store::{Now, StoreError, Wanted};
+
+/// Checks a receipt as a client does, with nothing known before.
+fn check(ledger: &Ledger, holder: Holder, receipt: &Receipt) -> Leaf {
+    let leaf = Leaf::decode(&receipt.leaf.0).unwrap();
+    let expected = Expected {
+        user: &holder.user,
+        method: Method::Sign,
+        status: Status::Done,
+        request_hash: &leaf.request_hash,
+    };
+    seen(ledger).receipt(&expected, receipt, 0).unwrap();
+    leaf
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_act_gets_a_receipt_that_leads_to_a_signed_head() {
+    let place = Place::sqlite();
+    let ledger = place.ledger().await;
+    let holder = register(&ledger, 1).await;
+    let mut numbers = Vec::new();
+    for committed in sign(&ledger, holder, 700).await {
+        let receipts = committed.receipts();
+        assert_eq!(receipts.len(), 1);
+        assert_eq!(committed.receipt().as_ref(), receipts.first());
+        let leaf = check(&ledger, holder, &receipts[0]);
+        assert_eq!(leaf.log, LogId::of(&holder.user));
+        numbers.push(leaf.user_seq);
+    }
+    numbers.sort_unstable();
+    let expected: Vec<u64> = (1..=700).collect();
+    assert_eq!(numbers, expected);
+    assert_eq!(ledger.size(), 701);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_holds_many_acts_and_one_head() {
+    let place = Place::sqlite();
+    let ledger = place.ledger().await;
+    let holder = register(&ledger, 1).await;
+    let mut heads: Vec<Vec<u8>> = Vec::new();
+    for committed in sign(&ledger, holder, 600).await {
+        heads.push(committed.receipt().unwrap().checkpoint.0);
+    }
+    heads.dedup();
+    assert!(heads.len() < 100, "{} commits for 600 acts", heads.len());
+    let sizes = heads
+        .iter()
+        .map(|head| Checkpoint::read(head).unwrap().size);
+    assert!(sizes.is_sorted());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_are_numbered_each_for_itself() {
+    let place = Place::sqlite();
+    let ledger = place.ledger().await;
+    let (one, two) = (register(&ledger, 1).await, register(&ledger, 2).await);
+    ledger.commit(note("first")).await.unwrap();
+    sign(&ledger, one, 3).await;
+    let both = Entries {
+        holder: one,
+        entries: vec![
+            Sign {
+                holder: one,
+                request: [9; 32],
+            }
+            .entry(),
+            NewEntry {
+                log: Log::System,
+                action: Action::Waits,
+                ..Sign {
+                    holder: one,
+                    request: [9; 32],
+                }
+                .entry()
+            },
+        ],
+    };
+    let receipts = ledger.commit(both).await.unwrap().receipts();
+    let leaf = |at: usize| Leaf::decode(&receipts[at].leaf.0).unwrap();
+    assert_eq!((leaf(0).log, leaf(0).user_seq), (LogId::of(&one.user), 4));
+    assert_eq!((leaf(1).log, leaf(1).user_seq), (LogId::SYSTEM, 1));
+    let last = sign(&ledger, two, 1).await[0].receipt().unwrap();
+    assert_eq!(check(&ledger, two, &last).user_seq, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_restart_the_log_goes_on() {
+    let place = Place::sqlite();
+    let mut size = 0;
+    let mut known = None;
+    // Sizes before, at and behind the end of a tile.
+    for (round, count) in [250, 4, 1, 2, 256, 300, 1].into_iter().enumerate() {
+        let ledger = place.ledger().await;
+        assert_eq!(ledger.size(), size);
+        let holder = match round {
+            0 => register(&ledger, 1).await,
+            _ => Holder {
+                no: AccountNo(1),
+                ..register_again()
+            },
+        };
+        let seen = known.get_or_insert_with(|| seen(&ledger));
+        let last = sign(&ledger, holder, count).await.pop().unwrap();
+        size = ledger.size();
+        let opened = ledger.opened(&last, seen.known()).await.unwrap();
+        let result = super::reading::opened(holder, opened);
+        seen.opened(&holder.user, &result).unwrap();
+        ledger.stop().await;
+    }
+    assert_eq!(size, 1 + 250 + 4 + 1 + 2 + 256 + 300 + 1);
+}
+
+fn register_again() -> Holder {
+    Holder {
+        no: AccountNo(1),
+        user: keystead_channel::session::UserId([1; 32]),
+    }
+}
+
+/// Decides an entry in a log whose chain it did not ask for.
+struct Careless(Holder);
+
+impl Act for Careless {
+    type Answer = ();
+
+    fn wanted(&self, _wanted: &mut Wanted) {}
+
+    fn decide(self, _now: Now, rows: &mut Rows<'_>) -> Decided<()> {
+        rows.new_account_no();
+        Decided {
+            entries: vec![
+                Sign {
+                    holder: self.0,
+                    request: [1; 32],
+                }
+                .entry(),
+            ],
+            answer: (),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_fails_changes_nothing_and_the_next_one_is_written() {
+    let place = Place::sqlite();
+    let ledger = place.ledger().await;
+    let holder = register(&ledger, 1).await;
+    let before = ledger.head(&super::reading::no_paths()).await.unwrap();
+    let refused = ledger.commit(Careless(holder)).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))));
+    assert_eq!(
+        ledger.head(&super::reading::no_paths()).await.unwrap(),
+        before
+    );
+    assert_eq!(*ledger.fault().borrow(), None);
+    let next = ledger.commit(Register(2)).await.unwrap().answer;
+    assert_eq!(next.no, AccountNo(2), "the number was not used up");
+    let last = sign(&ledger, holder, 1).await[0].receipt().unwrap();
+    assert_eq!(check(&ledger, holder, &last).user_seq, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_entry_is_written_without_one() {
+    let place = Place::sqlite();
+    let ledger = place.ledger().await;
+    let holder = register(&ledger, 1).await;
+    let nothing = Entries {
+        holder,
+        entries: Vec::new(),
+    };
+    let committed = ledger.commit(nothing).await.unwrap();
+    assert!(committed.receipts().is_empty());
+    assert_eq!(committed.receipt(), None);
+    assert_eq!(ledger.size(), 1);
+}
