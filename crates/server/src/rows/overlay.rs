@@ -141,11 +141,11 @@ impl<'a> Rows<'a> {
         if let Some(chain) = self.chains.find_mut(&no)? {
             chain.account_version = chain.account_version.wrapping_add(1);
         }
-        let account = self.accounts.find_mut(&no)?;
-        Ok(account.map(|account| {
-            account.version = account.version.wrapping_add(1);
-            account
-        }))
+        let Some(account) = self.accounts.find_mut(&no)? else {
+            return Ok(None);
+        };
+        account.version = account.version.wrapping_add(1);
+        Ok(Some(account))
     }
 
     /// Puts a new account; [`Rows::new_chain`] gives it a chain.
@@ -215,11 +215,11 @@ impl<'a> Rows<'a> {
         no: AccountNo,
         key: KeyId,
     ) -> Result<Option<&mut HeldSecret>, RowFault> {
-        let secret = self.secrets.find_mut(&(no, key))?;
-        Ok(secret.map(|secret| {
-            secret.version = secret.version.wrapping_add(1);
-            secret
-        }))
+        let Some(secret) = self.secrets.find_mut(&(no, key))? else {
+            return Ok(None);
+        };
+        secret.version = secret.version.wrapping_add(1);
+        Ok(Some(secret))
     }
 
     /// All of an account that were asked for.

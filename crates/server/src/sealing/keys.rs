@@ -109,13 +109,6 @@ impl Keys {
             .collect()
     }
 
-    /// Both sets as one.
-    pub(crate) fn with(self, newer: Self) -> Option<Self> {
-        let mut keys = self.by_id;
-        keys.extend(newer.by_id);
-        Self::of(keys, newer.counted)
-    }
-
     /// The highest id.
     pub(crate) fn last(&self) -> u32 {
         self.by_id.keys().next_back().copied().unwrap_or(0)

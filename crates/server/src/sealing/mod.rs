@@ -16,7 +16,7 @@ use keystead_sodium::memory::Locked;
 use keystead_sodium::xchacha::{self, NONCE_BYTES};
 use rand_core::RngCore;
 
-use crate::rows::{Cell, Row, RowFault, Table};
+use crate::rows::{Cell, Key, Row, RowFault, Table};
 
 pub(crate) use keys::Keys;
 pub use keys::Purpose;
@@ -106,6 +106,22 @@ impl Sealing {
     pub(crate) fn keys_counted(&self) -> u32 {
         let keys = self.0.keys.read().unwrap_or_else(PoisonError::into_inner);
         keys.counted
+    }
+
+    /// New data keys, one of each purpose, and all that there are, sealed under `master`.
+    pub(crate) fn with_new_keys(&self, master: &MasterKey) -> Option<Vec<Row>> {
+        let keys = self.0.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let (_, mut rows) = Keys::draw(keys.last(), 0, master)?;
+        rows.extend(keys.rows_under(master));
+        Some(rows)
+    }
+
+    /// The keys of rows of data keys that seal no more.
+    pub(crate) fn stale_keys(&self) -> Vec<Key> {
+        let keys = self.0.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let cells = |id: u32| vec![Cell::number(id.into())];
+        let ids = keys.stale().into_iter();
+        ids.map(|id| Key { cells: cells(id) }).collect()
     }
 
     pub(crate) fn source(&self) -> &MasterSource {

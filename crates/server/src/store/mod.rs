@@ -7,15 +7,18 @@
 //! SQLite: one process, one writing thread, readers beside it. PostgreSQL: any number of
 //! processes, ordered by the head row.
 
+mod backup;
 mod clock;
 mod fault;
 mod postgres;
 mod ranges;
+mod rotation;
 mod schema;
 mod shared;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod tombstones;
 mod wanted;
 
 use std::path::Path;
@@ -45,11 +48,15 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn open(address: &str, folder: &Path) -> Result<Self, StoreError> {
-        if let Some(file) = address.strip_prefix("sqlite:") {
-            return sqlite::Sqlite::open(&folder.join(file), folder).map(Self::Sqlite);
-        }
-        let postgres = postgres::Postgres::open(address, folder).await?;
-        Ok(Self::Postgres(postgres))
+        let store = match address.strip_prefix("sqlite:") {
+            Some(file) => {
+                let sqlite = sqlite::Sqlite::open(&folder.join(file), folder);
+                Self::Sqlite(sqlite?)
+            }
+            None => Self::Postgres(postgres::Postgres::open(address, folder).await?),
+        };
+        store.settle_tombstones().await?;
+        Ok(store)
     }
 
     /// Reads, in one snapshot and outside the lock.
@@ -96,6 +103,44 @@ impl Store {
         match self {
             Self::Sqlite(sqlite) => sqlite.found(raw).await,
             Self::Postgres(postgres) => postgres.found(raw).await,
+        }
+    }
+
+    /// Takes back tombstones of what is there: their transactions were not committed.
+    async fn settle_tombstones(&self) -> Result<(), StoreError> {
+        let memory = match self {
+            Self::Sqlite(sqlite) => sqlite.memory(),
+            Self::Postgres(postgres) => postgres.memory(),
+        };
+        for buried in memory.last_buried() {
+            let (table, key) = buried.row();
+            let prefix = key.clone();
+            let scan = Scan {
+                table,
+                prefix,
+                after: None,
+                limit: 1,
+            };
+            if !self.scan(scan).await?.is_empty() {
+                memory.take_back(&[buried])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts rows into a database that nobody serves yet.
+    async fn put_raw(&self, writes: Writes) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.put_raw(writes).await,
+            Self::Postgres(postgres) => postgres.put_raw(writes).await,
+        }
+    }
+
+    /// What the tombstones in the server's folder name.
+    fn buried(&self) -> Vec<tombstones::Buried> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.memory().buried(),
+            Self::Postgres(postgres) => postgres.memory().buried(),
         }
     }
 

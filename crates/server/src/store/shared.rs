@@ -5,6 +5,7 @@
 //! outside the database before the batch that deletes it can be durable.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use keystead_daemon::clock::{Clock, SystemClock};
@@ -15,6 +16,7 @@ use crate::rows::{HeadRow, Key, LogBlock, Record, Row, Table};
 use crate::sealing::Sealing;
 
 use super::clock::Watch;
+use super::tombstones::{Buried, Tombstones};
 use super::{Head, Loaded, Now, StoreError, Wanted, Writes};
 
 /// What a process remembers between transactions.
@@ -23,17 +25,50 @@ pub(super) struct Memory {
     seen: Mutex<(u32, u64)>,
     watch: Mutex<Watch>,
     unknown_guesses: Mutex<usize>,
+    tombstones: Mutex<Tombstones>,
 }
 
 impl Memory {
-    pub(super) fn new() -> Self {
-        Self {
+    /// Of the process whose folder this is.
+    pub(super) fn new(folder: &Path) -> Result<Self, StoreError> {
+        Ok(Self {
             sealing: OnceLock::new(),
             seen: Mutex::new((0, 0)),
             watch: Mutex::new(Watch::new()),
             // The first transaction with an unknown name looks how many there are.
             unknown_guesses: Mutex::new(UNKNOWN_GUESSES_SLACK),
+            tombstones: Mutex::new(Tombstones::open(folder)?),
+        })
+    }
+
+    /// Remembers what a batch is about to delete, outside the database.
+    pub(super) fn bury(&self, writes: &Writes) -> Result<Vec<Buried>, StoreError> {
+        let buried = Tombstones::of(writes);
+        if !buried.is_empty() {
+            let mut tombstones = lock(&self.tombstones);
+            // Applied from here after a restoration, it is here.
+            let new = buried.iter().filter(|it| !tombstones.buried().contains(it));
+            let new: Vec<Buried> = new.copied().collect();
+            tombstones.bury(&new)?;
+            return Ok(new);
         }
+        Ok(buried)
+    }
+
+    /// The batch was not committed.
+    pub(super) fn take_back(&self, buried: &[Buried]) -> Result<(), StoreError> {
+        lock(&self.tombstones).take_back(buried)
+    }
+
+    /// All that was deleted.
+    pub(super) fn buried(&self) -> Vec<Buried> {
+        let tombstones = lock(&self.tombstones);
+        tombstones.buried().iter().copied().collect()
+    }
+
+    /// What the last batches before the start were to delete.
+    pub(super) fn last_buried(&self) -> Vec<Buried> {
+        lock(&self.tombstones).last()
     }
 
     pub(super) fn unseal(&self, sealing: Sealing) {
@@ -112,16 +147,16 @@ impl Memory {
         }
     }
 
-    /// Whether the rows of unknown names are to be counted and the oldest dropped, now that
-    /// `new` more come.
-    pub(super) fn drops_guesses(&self, new: usize) -> bool {
+    /// Has the rows of unknown names counted and the oldest dropped, when enough new ones
+    /// have come.
+    pub(super) fn drop_guesses(&self, writes: &mut Writes) {
+        let new = writes.unknown_guesses;
         let mut count = lock(&self.unknown_guesses);
         *count = count.saturating_add(new);
         if new > 0 && *count > UNKNOWN_GUESSES_SLACK {
             *count = 0;
-            return true;
+            writes.unknown_guesses_kept = Some(UNKNOWN_GUESSES_KEPT);
         }
-        false
     }
 }
 
@@ -181,14 +216,14 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// 2^20 rows of names that no account has (`spec/session.md` section 4).
-pub(super) const UNKNOWN_GUESSES_MAX: usize = 1 << 20;
+const UNKNOWN_GUESSES_MAX: usize = 1 << 20;
 
 /// So many may come before the oldest are dropped; each process counts for itself, and room
 /// for sixteen of them is kept free.
-pub(super) const UNKNOWN_GUESSES_SLACK: usize = 1_024;
+const UNKNOWN_GUESSES_SLACK: usize = 1_024;
 
 /// What stays when some are dropped.
-pub(super) const UNKNOWN_GUESSES_KEPT: usize = UNKNOWN_GUESSES_MAX - 16 * UNKNOWN_GUESSES_SLACK;
+const UNKNOWN_GUESSES_KEPT: usize = UNKNOWN_GUESSES_MAX - 16 * UNKNOWN_GUESSES_SLACK;
 
 /// Where `data_keys` is in the head row.
 pub(super) const DATA_KEYS_COLUMN: usize = 6;

@@ -181,6 +181,8 @@ pub struct Writes {
     pub(crate) next_account: Option<i64>,
     /// Guess rows of unknown names that are new.
     pub(crate) unknown_guesses: usize,
+    /// How many such rows stay, the newest, when the others are dropped.
+    pub(crate) unknown_guesses_kept: Option<usize>,
     /// How often data keys came or went, if they do now.
     pub(crate) data_keys: Option<u32>,
     /// What has expired.
@@ -214,5 +216,6 @@ impl Writes {
             && self.next_account.is_none()
             && self.sweep.is_none()
             && self.data_keys.is_none()
+            && self.unknown_guesses_kept.is_none()
     }
 }

@@ -15,11 +15,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::rows::{Cell, Head, HeadRow, Row, Table};
+use crate::rows::{Cell, Head, HeadRow, Key, Row, Table};
 use crate::sealing::Sealing;
 
 use super::schema::{self, Dialect};
 use super::shared::Memory;
+use super::sqlite::Copy;
 use super::{Loaded, Now, Raw, Scan, StoreError, Wanted, Writes};
 use link::{Link, Query};
 use pool::Pool;
@@ -29,15 +30,15 @@ use pool::Pool;
 pub struct Postgres(Arc<Inner>);
 
 struct Inner {
-    memory: Memory,
+    memory: Arc<Memory>,
     pool: Pool,
 }
 
 impl Postgres {
-    pub(super) async fn open(address: &str, _folder: &Path) -> Result<Self, StoreError> {
+    pub(super) async fn open(address: &str, folder: &Path) -> Result<Self, StoreError> {
         let pool = Pool::new(address::parse(address)?);
         let postgres = Self(Arc::new(Inner {
-            memory: Memory::new(),
+            memory: Arc::new(Memory::new(folder)?),
             pool,
         }));
         postgres.migrate().await?;
@@ -83,29 +84,37 @@ impl Postgres {
         loaded.now = now;
         loaded.wanted = wanted;
         let before = head.head.clone();
-        let decided = tokio::task::spawn_blocking(move || decide(now, before, loaded)).await;
-        let (mut writes, answer) =
-            decided.map_err(|_| StoreError::Unavailable("the batch was given up".to_owned()))?;
+        let memory = Arc::clone(&self.0.memory);
+        let decided = tokio::task::spawn_blocking(move || {
+            let (writes, answer) = decide(now, before, loaded);
+            let buried = memory.bury(&writes)?;
+            Ok((writes, answer, buried))
+        });
+        let given_up = |_| Err(StoreError::Unavailable("the batch was given up".to_owned()));
+        let (mut writes, answer, buried) = match decided.await.unwrap_or_else(given_up) {
+            Ok(decided) => decided,
+            Err(error) => return Err(self.undo(link, error).await),
+        };
         if writes.is_empty() {
             self.undo(link, nothing()).await;
             return Ok(answer);
         }
-        let drops = self.0.memory.drops_guesses(writes.unknown_guesses);
+        self.0.memory.drop_guesses(&mut writes);
         let next = self.0.memory.next_head(&head, &mut writes, now)?;
-        self.commit(link, writes, drops, &next, now).await?;
+        if let Err(error) = self.commit(link, writes, &next, now).await {
+            // In doubt, it is left to the next start, which looks whether the rows are there.
+            if error != unsettled() {
+                self.0.memory.take_back(&buried)?;
+            }
+            return Err(error);
+        }
         self.0.memory.committed(&next.head, now);
         Ok(answer)
     }
 
     pub(super) async fn scan(&self, scan: &Scan) -> Result<Vec<Row>, StoreError> {
         let mut link = self.0.pool.take().await?;
-        let mut values = scan.prefix.cells.clone();
-        if let Some(after) = &scan.after {
-            values.extend(after.cells.iter().cloned());
-        }
-        values.push(Cell::number(u64::try_from(scan.limit).unwrap_or(u64::MAX)));
-        let query = Query::cells(Dialect::Postgres.scan(scan), values);
-        let rows = in_time(link.rows(scan.table, query)).await?;
+        let rows = in_time(scanned(&mut link, scan)).await?;
         self.0.pool.give_back(link);
         Ok(rows)
     }
@@ -117,18 +126,58 @@ impl Postgres {
         Ok(raw)
     }
 
+    /// One snapshot of all tables.
+    pub(super) async fn copy_to(&self, copy: &Copy) -> Result<(), StoreError> {
+        let mut link = self.0.pool.take().await?;
+        link.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .await?;
+        for table in Table::ALL {
+            let mut scan = Scan {
+                table,
+                prefix: Key { cells: Vec::new() },
+                after: None,
+                limit: COPIED_AT_ONCE,
+            };
+            loop {
+                let rows = in_time(scanned(&mut link, &scan)).await?;
+                let Some(last) = rows.last() else {
+                    break;
+                };
+                scan.after = Some(last.key(table));
+                let mut writes = Writes::new();
+                rows.into_iter().for_each(|row| writes.put(table, row));
+                copy.put(writes)?;
+            }
+        }
+        link.run("COMMIT").await?;
+        self.0.pool.give_back(link);
+        Ok(())
+    }
+
+    pub(super) async fn put_raw(&self, mut writes: Writes) -> Result<(), StoreError> {
+        let mut link = self.0.pool.take().await?;
+        let steps = std::mem::take(&mut writes.puts).into_iter();
+        let steps = steps.map(|(table, rows)| link::Step::Execute(write::put(table, rows)));
+        link.together(steps.collect()).await?;
+        self.0.pool.give_back(link);
+        Ok(())
+    }
+
+    pub(super) fn memory(&self) -> &Memory {
+        &self.0.memory
+    }
+
     /// Writes, and commits. A COMMIT without an answer is settled by the process's row.
     async fn commit(
         &self,
         mut link: Link,
         writes: Writes,
-        drops: bool,
         next: &HeadRow,
         now: Now,
     ) -> Result<(), StoreError> {
         let batch = next.head.batch;
         let process = link.id;
-        let written = in_time(write::whole(&mut link, writes, drops, batch, now)).await;
+        let written = in_time(write::whole(&mut link, writes, batch, now)).await;
         match written {
             Ok(()) => {
                 self.0.pool.give_back(link);
@@ -149,7 +198,7 @@ impl Postgres {
     /// Whether `batch` was committed by `process`, once whatever it left behind has ended:
     /// until then it holds the head row.
     async fn was_committed(&self, process: [u8; 16], batch: [u8; 16]) -> Result<bool, StoreError> {
-        let mut last = StoreError::Unavailable(UNSETTLED.to_owned());
+        let mut last = unsettled();
         for _ in 0..SETTLE_TRIES {
             let asked = in_time(async {
                 let mut link = self.0.pool.fresh().await?;
@@ -162,7 +211,7 @@ impl Postgres {
             tokio::time::sleep(SETTLE_PAUSE).await;
         }
         tracing::error!("{UNSETTLED}: {last}");
-        Err(StoreError::Unavailable(UNSETTLED.to_owned()))
+        Err(unsettled())
     }
 
     /// Ends a transaction that failed, and keeps the connection if that works.
@@ -206,6 +255,16 @@ impl Postgres {
         self.0.pool.give_back(link);
         Ok(())
     }
+}
+
+async fn scanned(link: &mut Link, scan: &Scan) -> Result<Vec<Row>, StoreError> {
+    let mut values = scan.prefix.cells.clone();
+    if let Some(after) = &scan.after {
+        values.extend(after.cells.iter().cloned());
+    }
+    values.push(Cell::number(u64::try_from(scan.limit).unwrap_or(u64::MAX)));
+    let query = Query::cells(Dialect::Postgres.scan(scan), values);
+    link.rows(scan.table, query).await
 }
 
 /// Puts the server's own rows if there are none.
@@ -256,6 +315,10 @@ async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result
         .unwrap_or_else(|_| Err(StoreError::Unavailable("it does not answer".to_owned())))
 }
 
+fn unsettled() -> StoreError {
+    StoreError::Unavailable(UNSETTLED.to_owned())
+}
+
 fn nothing() -> StoreError {
     StoreError::Unavailable("nothing to write".to_owned())
 }
@@ -266,6 +329,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(8);
 /// 40 × 250 ms: a server that restarts is up again within ten seconds.
 const SETTLE_TRIES: u32 = 40;
 const SETTLE_PAUSE: Duration = Duration::from_millis(250);
+
+/// Rows of a page of a copy.
+const COPIED_AT_ONCE: usize = 1_000;
 
 const UNSETTLED: &str = "whether the last batch was committed is not known";
 

@@ -22,10 +22,10 @@ pub(super) struct Read {
 /// Why rows were asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum What {
-    /// By their keys, or in a range.
-    Themselves,
-    /// As chains of accounts that were looked for by something else.
-    Chains,
+    /// As rows.
+    Rows,
+    /// For the ledger.
+    Log,
 }
 
 /// Begins a transaction by `begin` and reads; `lock` stands behind the head's statement.
@@ -73,22 +73,22 @@ impl Read {
         };
         for (table, what, rows) in self.rows {
             match (table, what) {
-                (Table::Block, _) => loaded.blocks.extend(shared::blocks(&rows)?),
-                (Table::Tile, _) => {
+                (Table::Block, What::Log) => loaded.blocks.extend(shared::blocks(&rows)?),
+                (Table::Tile, What::Log) => {
                     let tiles = rows.iter().map(LogTile::from_row);
                     let tiles: Option<Vec<_>> = tiles.collect();
                     loaded
                         .tiles
                         .extend(tiles.ok_or(StoreError::Corrupt(table))?);
                 }
-                (Table::LeafIndex, _) => {
+                (Table::LeafIndex, What::Log) => {
                     let indices = rows.iter().map(LogIndex::from_row);
                     let indices: Option<Vec<_>> = indices.collect();
                     loaded
                         .seqs
                         .extend(indices.ok_or(StoreError::Corrupt(table))?);
                 }
-                (_, What::Themselves | What::Chains) => {
+                (_, What::Rows | What::Log) => {
                     for row in rows {
                         shared::take(&mut loaded, table, row);
                     }
@@ -112,7 +112,7 @@ fn queries(wanted: &Wanted) -> Vec<(Table, What, Query)> {
         let statement = Dialect::Postgres.select(table);
         let keys = keys.into_iter().map(|key: &Key| key.cells.clone());
         let query = Query::arrays(statement, table, table.shape().key, keys);
-        out.push((table, What::Themselves, query));
+        out.push((table, What::Rows, query));
     }
     by_others(wanted, &mut out);
     log(wanted, &mut out);
@@ -128,12 +128,12 @@ fn by_others(wanted: &Wanted, out: &mut Vec<(Table, What, Query)>) {
         let statement = Dialect::select_where(Table::Account, condition);
         out.push((
             Table::Account,
-            What::Themselves,
+            What::Rows,
             Query::bytes(statement, by.clone()),
         ));
         let condition = format!("t.account IN (SELECT no FROM account t WHERE {condition})");
         let statement = Dialect::select_where(Table::Chain, &condition);
-        out.push((Table::Chain, What::Chains, Query::bytes(statement, by)));
+        out.push((Table::Chain, What::Rows, Query::bytes(statement, by)));
     };
     accounts(
         "t.name_tag = ANY($1) AND t.state > 0",
@@ -153,7 +153,7 @@ fn by_others(wanted: &Wanted, out: &mut Vec<(Table, What, Query)>) {
         if !accounts.is_empty() {
             let statement = Dialect::select_where(table, "t.account = ANY($1)");
             let numbers = accounts.iter().map(|no| no.0).collect();
-            out.push((table, What::Themselves, Query::numbers(statement, numbers)));
+            out.push((table, What::Rows, Query::numbers(statement, numbers)));
         }
     }
 }
@@ -163,7 +163,7 @@ fn by_others(wanted: &Wanted, out: &mut Vec<(Table, What, Query)>) {
 fn log(wanted: &Wanted, out: &mut Vec<(Table, What, Query)>) {
     let mut push = |table, condition: &str, cells: Vec<Cell>| {
         let statement = Dialect::select_where(table, condition);
-        out.push((table, What::Themselves, Query::cells(statement, cells)));
+        out.push((table, What::Log, Query::cells(statement, cells)));
     };
     if let Some(held) = wanted.log_tail {
         let held = vec![Cell::number(held)];
@@ -190,11 +190,7 @@ fn log(wanted: &Wanted, out: &mut Vec<(Table, What, Query)>) {
     for (level, indices) in levels {
         let condition = format!("t.level = {level} AND t.idx = ANY($1)");
         let statement = Dialect::select_where(Table::Tile, &condition);
-        out.push((
-            Table::Tile,
-            What::Themselves,
-            Query::numbers(statement, indices),
-        ));
+        out.push((Table::Tile, What::Log, Query::numbers(statement, indices)));
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::rows::{Cell, Row, Table};
 
 use super::super::schema::Dialect;
-use super::super::shared::{self, UNKNOWN_GUESSES_KEPT};
+use super::super::shared;
 use super::super::{Now, StoreError, Writes};
 use super::link::{Link, Query, Step};
 
@@ -14,7 +14,6 @@ use super::link::{Link, Query, Step};
 pub(super) async fn whole(
     link: &mut Link,
     mut writes: Writes,
-    drops_guesses: bool,
     batch: [u8; 16],
     now: Now,
 ) -> Result<(), StoreError> {
@@ -40,10 +39,8 @@ pub(super) async fn whole(
             steps.push(Step::Execute(Query::cells(statement, before)));
         }
     }
-    if drops_guesses {
-        let kept = vec![Cell::number(
-            u64::try_from(UNKNOWN_GUESSES_KEPT).unwrap_or(u64::MAX),
-        )];
+    if let Some(kept) = writes.unknown_guesses_kept {
+        let kept = vec![Cell::number(u64::try_from(kept).unwrap_or(u64::MAX))];
         steps.push(Step::Execute(Query::cells(DROP_GUESSES.to_owned(), kept)));
     }
     link.commit(steps).await

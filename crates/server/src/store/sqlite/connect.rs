@@ -78,7 +78,7 @@ fn make(file: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn open(file: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+pub(super) fn open(file: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     // Each connection is used by one thread at a time.
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags).doing("opening the database")?;
@@ -87,7 +87,7 @@ fn open(file: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
 }
 
 /// Brings the database to the present version, a transaction a version.
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let doing = "bringing the database to this version";
     let found = version(connection).doing(doing)?;
     for migration in schema::pending(found)? {

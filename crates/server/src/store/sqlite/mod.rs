@@ -5,6 +5,7 @@
 //! on the disk when it returns (write-ahead log, `synchronous=FULL`).
 
 mod connect;
+mod copy;
 mod fault;
 mod row;
 mod writer;
@@ -14,14 +15,15 @@ use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
 
-use crate::rows::{Cell, Head, Row};
+use crate::rows::{Head, Row};
 use crate::sealing::Sealing;
 
-use super::schema::Dialect;
 use super::shared::{self, Memory};
 use super::{Loaded, Now, Raw, Scan, StoreError, Wanted, Writes};
 use fault::Doing;
 use writer::Writer;
+
+pub(super) use copy::Copy;
 
 /// A database in a file.
 #[derive(Clone)]
@@ -36,8 +38,8 @@ struct Inner {
 
 impl Sqlite {
     pub(super) fn open(file: &Path, folder: &Path) -> Result<Self, StoreError> {
-        let memory = Arc::new(Memory::new());
-        let writer = Writer::start(file, folder, Arc::clone(&memory))?;
+        let memory = Arc::new(Memory::new(folder)?);
+        let writer = Writer::start(file, Arc::clone(&memory))?;
         Ok(Self(Arc::new(Inner {
             file: file.to_owned(),
             memory,
@@ -55,6 +57,7 @@ impl Sqlite {
     pub(super) fn read(&self, wanted: Wanted) -> Result<Loaded, StoreError> {
         self.with_reader(|connection| {
             let head = row::head(connection)?;
+            row::renew(connection, &self.0.memory, head.as_ref())?;
             let head = self.0.memory.head(head.as_ref())?;
             let now = self.0.writer.now(&self.0.memory, head.time_ms);
             let mut loaded = row::load(connection, &wanted, &head)?;
@@ -76,16 +79,23 @@ impl Sqlite {
     }
 
     pub(super) fn scan(&self, scan: &Scan) -> Result<Vec<Row>, StoreError> {
-        self.with_reader(|connection| {
-            let mut values: Vec<_> = scan.prefix.cells.iter().map(row::value).collect();
-            if let Some(after) = &scan.after {
-                values.extend(after.cells.iter().map(row::value));
-            }
-            let limit = Cell::number(u64::try_from(scan.limit).unwrap_or(u64::MAX));
-            values.push(row::value(&limit));
-            let statement = Dialect::Sqlite.scan(scan);
-            row::select(connection, scan.table, &statement, &values)
-        })
+        self.with_reader(|connection| row::scan(connection, scan))
+    }
+
+    /// Into an empty file, on the caller's thread.
+    pub(super) fn copy_to(&self, file: &Path) -> Result<(), StoreError> {
+        self.with_reader(|connection| copy::whole(connection, file))
+    }
+
+    pub(super) async fn put_raw(&self, writes: Writes) -> Result<(), StoreError> {
+        self.0
+            .writer
+            .run(move |transaction| transaction.put_raw(writes))
+            .await
+    }
+
+    pub(super) fn memory(&self) -> &Memory {
+        &self.0.memory
     }
 
     pub(super) async fn found(&self, raw: Raw) -> Result<Raw, StoreError> {

@@ -13,8 +13,8 @@ use crate::rows::{
 };
 
 use super::super::schema::Dialect;
-use super::super::shared::{self, UNKNOWN_GUESSES_KEPT};
-use super::super::{Loaded, StoreError, Sweep, Wanted, Writes};
+use super::super::shared::{self, Memory};
+use super::super::{Loaded, Scan, StoreError, Sweep, Wanted, Writes};
 use super::fault::Doing;
 
 /// A cell as a parameter.
@@ -48,6 +48,29 @@ pub(super) fn select(
         out.push(Row { cells });
     }
     Ok(out)
+}
+
+/// Rows in the order of their keys.
+pub(super) fn scan(connection: &Connection, scan: &Scan) -> Result<Vec<Row>, StoreError> {
+    let after = scan.after.iter().flat_map(|after| &after.cells);
+    let limit = Cell::number(u64::try_from(scan.limit).unwrap_or(u64::MAX));
+    let cells = scan.prefix.cells.iter().chain(after).chain([&limit]);
+    let values: Vec<_> = cells.map(value).collect();
+    select(connection, scan.table, &Dialect::Sqlite.scan(scan), &values)
+}
+
+/// Reads the data keys again when some came or went.
+pub(super) fn renew(
+    connection: &Connection,
+    memory: &Memory,
+    head: Option<&Row>,
+) -> Result<(), StoreError> {
+    let Some(counted) = memory.wants_keys(head)? else {
+        return Ok(());
+    };
+    let statement = Dialect::select_where(Table::DataKey, "true ORDER BY 1");
+    let rows = select(connection, Table::DataKey, &statement, &[])?;
+    memory.sealing()?.renew(&rows, counted)
 }
 
 /// The head row.
@@ -220,6 +243,9 @@ pub(super) fn write(connection: &Connection, mut writes: Writes) -> Result<(), S
             run(connection, &statement, &row.cells)?;
         }
     }
+    if let Some(kept) = writes.unknown_guesses_kept {
+        drop_guesses(connection, kept)?;
+    }
     if let Some(sweep) = &writes.sweep {
         self::sweep(connection, sweep)?;
     }
@@ -227,8 +253,8 @@ pub(super) fn write(connection: &Connection, mut writes: Writes) -> Result<(), S
 }
 
 /// Drops the oldest rows of unknown names, down to what is kept.
-pub(super) fn drop_guesses(connection: &Connection) -> Result<(), StoreError> {
-    let kept = u64::try_from(UNKNOWN_GUESSES_KEPT).unwrap_or(u64::MAX);
+fn drop_guesses(connection: &Connection, kept: usize) -> Result<(), StoreError> {
+    let kept = u64::try_from(kept).unwrap_or(u64::MAX);
     let statement = "DELETE FROM guess WHERE tag IN (SELECT tag FROM guess WHERE known = 0 \
                      ORDER BY last_ms LIMIT max(0, (SELECT count(*) FROM guess WHERE known = 0) \
                      - ?1))";

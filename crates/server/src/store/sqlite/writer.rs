@@ -17,6 +17,7 @@ use crate::rows::{Head, HeadRow, Table};
 
 use super::super::schema::Dialect;
 use super::super::shared::Memory;
+use super::super::tombstones::Buried;
 use super::super::{Loaded, Now, Raw, StoreError, Wanted, Writes};
 use super::fault::Doing;
 use super::{connect, row};
@@ -32,15 +33,11 @@ type Job = Box<dyn FnOnce(&mut Transaction) + Send>;
 
 impl Writer {
     /// Opens the database and waits for jobs.
-    pub(super) fn start(
-        file: &Path,
-        folder: &Path,
-        memory: Arc<Memory>,
-    ) -> Result<Self, StoreError> {
+    pub(super) fn start(file: &Path, memory: Arc<Memory>) -> Result<Self, StoreError> {
         let lock = connect::lock(file)?;
         let connection = connect::writer(file)?;
         let anchor = Anchor::now();
-        let mut transaction = Transaction::new(connection, lock, memory, anchor, folder)?;
+        let mut transaction = Transaction::new(connection, lock, memory, anchor)?;
         let (jobs, waiting) = mpsc::channel::<Job>();
         let run = move || {
             while let Ok(job) = waiting.recv() {
@@ -129,6 +126,8 @@ pub(super) struct Transaction {
     memory: Arc<Memory>,
     anchor: Anchor,
     wal_pages: Arc<AtomicI32>,
+    /// What this transaction deletes for good.
+    buried: Vec<Buried>,
     /// What the failed fsync was.
     failed: Option<StoreError>,
     _lock: File,
@@ -140,7 +139,6 @@ impl Transaction {
         lock: File,
         memory: Arc<Memory>,
         anchor: Anchor,
-        _folder: &Path,
     ) -> Result<Self, StoreError> {
         let wal_pages = Arc::new(AtomicI32::new(0));
         let counted = Arc::clone(&wal_pages);
@@ -156,6 +154,7 @@ impl Transaction {
             memory,
             anchor,
             wal_pages,
+            buried: Vec::new(),
             failed: None,
             _lock: lock,
         })
@@ -169,6 +168,7 @@ impl Transaction {
     ) -> Result<T, StoreError> {
         self.within(|it| {
             let head = row::head(&it.connection)?;
+            row::renew(&it.connection, &it.memory, head.as_ref())?;
             let head = it.memory.head(head.as_ref())?;
             let now = it.anchor.now_by(&it.memory, head.time_ms);
             let mut loaded = row::load(&it.connection, &wanted, &head)?;
@@ -178,12 +178,19 @@ impl Transaction {
             if writes.is_empty() {
                 return Ok((answer, None));
             }
-            if it.memory.drops_guesses(writes.unknown_guesses) {
-                row::drop_guesses(&it.connection)?;
-            }
+            it.memory.drop_guesses(&mut writes);
             let next = it.memory.next_head(&head, &mut writes, now)?;
+            it.buried = it.memory.bury(&writes)?;
             row::write(&it.connection, writes)?;
             Ok((answer, Some((next, now))))
+        })
+    }
+
+    /// Puts rows into a database that nobody serves yet.
+    pub(super) fn put_raw(&mut self, writes: Writes) -> Result<(), StoreError> {
+        self.within(|it| {
+            row::write(&it.connection, writes)?;
+            Ok(((), None))
         })
     }
 
@@ -234,16 +241,26 @@ impl Transaction {
                 if let Some((next, now)) = next {
                     self.memory.committed(&next.head, now);
                 }
+                self.buried.clear();
                 self.checkpoint();
                 Ok(answer)
             }
             Err(error) => {
                 self.undo();
-                if matches!(error, StoreError::SyncFailed(_)) {
-                    self.failed = Some(error.clone());
-                }
+                self.fail(&error);
                 Err(error)
             }
+        }
+    }
+
+    /// What it was to delete is there still, unless nobody knows.
+    fn fail(&mut self, error: &StoreError) {
+        let buried = std::mem::take(&mut self.buried);
+        if matches!(error, StoreError::SyncFailed(_)) {
+            self.failed = Some(error.clone());
+        } else if let Err(error) = self.memory.take_back(&buried) {
+            // The next start takes it back.
+            tracing::warn!("{error}");
         }
     }
 
