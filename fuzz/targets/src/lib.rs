@@ -16,6 +16,7 @@ mod client;
 mod formats;
 mod keys;
 mod local;
+mod log;
 mod random;
 mod server;
 mod session;
@@ -49,6 +50,9 @@ pub const TARGETS: &[Target] = &[
     target("local_pair", local::pair),
     target("local_requests", local::requests),
     target("local_security_key", keys::security_key),
+    target("log_checkpoint", log::checkpoint),
+    target("log_export", log::export),
+    target("log_leaf", log::leaf),
     target("server_certificate", server::certificate),
     target("server_proxy_header", server::proxy_header),
     target("session_answer", session::answer),
