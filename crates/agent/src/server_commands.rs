@@ -104,7 +104,7 @@ impl Agent {
             .ok_or_else(|| Failure {
                 kind: FailureKind::Error,
                 message: format!("there is no open session at {server}"),
-                hint: Some(format!("log in: keystead server login {server}")),
+                hint: Some(format!("log in: keystead server login --server {server}")),
             })?;
         let server = name(server.to_owned())?;
         let body = RequestBody::MakeApprovalKey(MakeApprovalKeyRequest { server_id, server });

@@ -107,7 +107,7 @@ impl std::fmt::Display for Words<'_> {
             Self::SessionEnded { keeper } => write!(
                 f,
                 "keystead: the session at {keeper} has ended; \
-                 log in again: keystead server login {keeper}"
+                 log in again: keystead server login --server {keeper}"
             ),
             Self::Forbidden { keeper, why } => {
                 write!(

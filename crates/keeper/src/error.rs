@@ -53,7 +53,9 @@ pub enum KeeperError {
         keeper: Name,
     },
     /// The session of a key server has ended.
-    #[error("the session at {keeper} has ended; log in again: keystead server login {keeper}")]
+    #[error(
+        "the session at {keeper} has ended; log in again: keystead server login --server {keeper}"
+    )]
     LoginRequired {
         /// Which.
         keeper: Name,

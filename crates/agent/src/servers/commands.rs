@@ -425,7 +425,7 @@ fn ended(server: &ServerName) -> Failure {
     Failure {
         status: STATUS_ERROR,
         message: format!("there is no open session at {server}"),
-        hint: Some(format!("log in: keystead server login {server}")),
+        hint: Some(format!("log in: keystead server login --server {server}")),
     }
 }
 

@@ -179,12 +179,22 @@ impl From<&ServerError> for Trouble {
             error if error.is_passing() => TroubleKind::Away,
             _ => TroubleKind::Other,
         };
+        // What is said of a server that is away begins with its being away.
+        let cause = innermost(error).filter(|_| kind == TroubleKind::Away);
         Self {
             kind,
-            message: error.to_string(),
+            message: cause.unwrap_or_else(|| error.to_string()),
             hint: error.hint(),
         }
     }
+}
+
+fn innermost(error: &ServerError) -> Option<String> {
+    let mut source = std::error::Error::source(error)?;
+    while let Some(deeper) = source.source() {
+        source = deeper;
+    }
+    Some(source.to_string())
 }
 
 /// What deciding about servers gives the agent.

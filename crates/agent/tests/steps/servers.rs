@@ -372,7 +372,7 @@ fn what_the_server_says_no_to_is_told_with_its_reason() {
     );
     check(
         Err(trouble(TroubleKind::LoginRequired)),
-        "keystead: the session at lab has ended; log in again: keystead server login lab",
+        "keystead: the session at lab has ended; log in again: keystead server login --server lab",
         "no-answer",
     );
     check(
@@ -390,7 +390,8 @@ fn after_its_end_a_session_is_asked_nothing_and_its_keys_say_why() {
     assert_eq!(state(&mut bench), State::Ended);
     let actions = ask_login(&mut bench, LOGIN);
     assert!(asks(&actions).is_empty());
-    let line = "keystead: the session at lab has ended; log in again: keystead server login lab";
+    let line =
+        "keystead: the session at lab has ended; log in again: keystead server login --server lab";
     assert_eq!(lines(&actions), [line]);
     // A new login, and the same key works again.
     give(&mut bench, None);
@@ -617,7 +618,8 @@ fn a_borrower_that_ends_has_it_for_good() {
     ask_login(&mut bench, LOGIN);
     let actions = bench.step(Event::Leave { client: CLIENT });
     assert!(matches!(&doings(&actions)[..], [Do::Close(_)]));
-    let line = "keystead: the session at lab has ended; log in again: keystead server login lab";
+    let line =
+        "keystead: the session at lab has ended; log in again: keystead server login --server lab";
     assert_eq!(lines(&actions), [line]);
     assert_eq!(state(&mut bench), State::Ended);
     // One that left before it had the session leaves it here.

@@ -538,3 +538,6 @@ const OWN_MAX: usize = 256;
 
 /// 16 heads that do not fit: evidence, not a second log.
 const OTHERS_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests;

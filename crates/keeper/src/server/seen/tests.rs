@@ -1,0 +1,526 @@
+//! What a client believes of a log, told by a server that can lie.
+
+use super::*;
+use keystead_channel::log::proof::View;
+use keystead_channel::log::tree::{Frontier, Growth};
+use keystead_channel::log::{Action, Detail};
+use keystead_channel::session::requests::{Audit, AuditPage, Proof, Scope};
+use keystead_channel::session::{List, NoticeKind, Octets};
+use keystead_core::Secret;
+use keystead_vault::LogKey;
+
+const SERVER: ServerId = ServerId([3; 16]);
+const US: UserId = UserId([1; 32]);
+const OTHER: UserId = UserId([2; 32]);
+
+/// A log in memory; a copy of it is a fork.
+#[derive(Clone)]
+struct Log {
+    epoch: u64,
+    leaves: Vec<Leaf>,
+    seed: u8,
+}
+
+impl Log {
+    fn new() -> Self {
+        Self {
+            epoch: 0,
+            leaves: Vec::new(),
+            seed: 7,
+        }
+    }
+
+    fn key(&self) -> LogKey {
+        LogKey::from_seed(Secret::fill(|it| it.fill(self.seed))).unwrap()
+    }
+
+    fn seen(&self) -> Seen {
+        Seen::new(SERVER, *self.key().public())
+    }
+
+    /// Adds an entry; its index.
+    fn add(&mut self, user: &UserId, request: u8) -> u64 {
+        let log = LogId::of(user);
+        let mut own = self.leaves.iter().filter(|it| it.log == log);
+        let last = own.next_back();
+        let leaf = Leaf {
+            log,
+            user_seq: last.map_or(0, |it| it.user_seq + 1),
+            before: last.map_or([0; 32], Leaf::hash),
+            time_unix_ms: 1,
+            action: Action::Method(Method::Sign).number(),
+            outcome: Status::Done.number(),
+            actor: [1; 8],
+            key: [2; 16],
+            request_hash: [request; 32],
+            detail: Detail::NONE.encode(),
+        };
+        self.leaves.push(leaf);
+        self.leaves.len() as u64 - 1
+    }
+
+    fn tree(&self, size: usize) -> View<Growth> {
+        let mut growth = Growth::new(&Frontier::default());
+        for leaf in &self.leaves[..size] {
+            growth.push(leaf.hash());
+        }
+        View::new(growth, size as u64).unwrap()
+    }
+
+    fn note(&self, size: usize) -> Octets<4_096> {
+        let checkpoint = Checkpoint {
+            server: SERVER,
+            epoch: self.epoch,
+            size: size as u64,
+            root: self.tree(size).root(),
+        };
+        let key = self.key();
+        let signature = key.sign(checkpoint.text().as_bytes()).unwrap();
+        Octets(checkpoint.note(key.public(), &signature))
+    }
+
+    /// The receipt of an entry in the tree of all.
+    fn receipt(&self, index: u64) -> Receipt {
+        let size = self.leaves.len();
+        Receipt {
+            index,
+            leaf: Octets(self.leaves[index as usize].encode()),
+            path: List(self.tree(size).inclusion(index).unwrap()),
+            checkpoint: self.note(size),
+        }
+    }
+
+    /// A login: its own entry is the chain head.
+    fn opened(&mut self, seen: &Seen) -> OpenedResult {
+        let index = self.add(&US, 0xff);
+        self.told(seen, index)
+    }
+
+    fn told(&self, seen: &Seen, index: u64) -> OpenedResult {
+        let size = self.leaves.len();
+        let known = seen.known().0.filter(|it| it.size <= size as u64);
+        let proof = known.map(|it| self.tree(size).consistency(it.size).unwrap());
+        OpenedResult {
+            user: US,
+            checkpoint: Some(self.note(size)),
+            consistency: proof.map(List),
+            chain_head: Some(self.receipt(index)),
+            limits: keystead_channel::session::Limits {
+                requests: 0,
+                idle_s: 1,
+                resumable_s: 1,
+                session_s: 1,
+                sessions: 1,
+                value_bytes: 1,
+                label_bytes: 1,
+                secrets: 1,
+            },
+            pass: None,
+            failed_logins: None,
+        }
+    }
+
+    fn head(&self, asked: &Head) -> HeadPage {
+        let size = self.leaves.len();
+        let tree = self.tree(size);
+        let proofs = asked.indices.0.iter().map(|index| Proof {
+            index: *index,
+            path: List(tree.inclusion(*index).unwrap()),
+        });
+        HeadPage {
+            checkpoint: self.note(size),
+            consistency: asked
+                .from_size
+                .and_then(|it| tree.consistency(it))
+                .map(List),
+            proofs: List(proofs.collect()),
+        }
+    }
+
+    /// One page with all of our entries.
+    fn page(&self) -> AuditPage {
+        let ours = LogId::of(&US);
+        let own = (0..self.leaves.len()).filter(|at| self.leaves[*at].log == ours);
+        let receipts: Vec<Receipt> = own.map(|at| self.receipt(at as u64)).collect();
+        let proofs = receipts.iter().map(|it| Proof {
+            index: it.index,
+            path: it.path.clone(),
+        });
+        AuditPage {
+            proofs: Some(List(proofs.collect())),
+            leaves: List(receipts.into_iter().map(|it| it.leaf).collect()),
+            next: None,
+            checkpoint: self.note(self.leaves.len()),
+        }
+    }
+}
+
+fn expected(request: &Hash) -> Expected<'_> {
+    Expected {
+        user: &US,
+        method: Method::Sign,
+        status: Status::Done,
+        request_hash: request,
+    }
+}
+
+/// A log with some entries and a client that knows it.
+fn known() -> (Log, Seen) {
+    let mut log = Log::new();
+    log.add(&OTHER, 0);
+    log.add(&US, 1);
+    log.add(&OTHER, 2);
+    let mut seen = log.seen();
+    let opened = log.opened(&seen);
+    assert_eq!(seen.opened(&US, &opened), Ok(()));
+    (log, seen)
+}
+
+/// Asks for a signature and takes its receipt.
+fn sign(log: &mut Log, seen: &mut Seen, request: u8, now_ms: u64) -> Result<(), SeenError> {
+    let index = log.add(&US, request);
+    seen.receipt(&expected(&[request; 32]), &log.receipt(index), now_ms)
+}
+
+#[test]
+fn a_log_that_goes_on_is_believed() {
+    let (mut log, mut seen) = known();
+    for request in 0..20 {
+        log.add(&OTHER, request);
+        assert_eq!(sign(&mut log, &mut seen, request, 5), Ok(()));
+        let asked = seen.head_request();
+        assert_eq!(asked.indices.0.len(), 1, "each entry proves the one before");
+        assert_eq!(seen.take_head(&log.head(&asked)), Ok(()));
+    }
+    let opened = log.opened(&seen);
+    assert_eq!(seen.opened(&US, &opened), Ok(()));
+    assert_eq!(seen.last_own().unwrap().0, 22);
+}
+
+#[test]
+fn receipts_of_other_requests_and_users_are_refused() {
+    let (mut log, mut seen) = known();
+    let index = log.add(&US, 9);
+    let receipt = log.receipt(index);
+    let before = seen.clone();
+    let mut check = |expected: Expected<'_>, receipt: &Receipt, error: SeenError| {
+        assert_eq!(seen.receipt(&expected, receipt, 0), Err(error));
+        assert_eq!(seen, before, "nothing is kept of it");
+    };
+    check(expected(&[8; 32]), &receipt, SeenError::OtherRequest);
+    let other = Expected {
+        method: Method::Delete,
+        ..expected(&[9; 32])
+    };
+    check(other, &receipt, SeenError::OtherRequest);
+    let other = Expected {
+        status: Status::Policy,
+        ..expected(&[9; 32])
+    };
+    check(other, &receipt, SeenError::OtherRequest);
+    let other = Expected {
+        user: &OTHER,
+        ..expected(&[9; 32])
+    };
+    check(other, &receipt, SeenError::OtherLog { index });
+    let mut unproved = receipt.clone();
+    unproved.path.0[0][0] ^= 1;
+    check(expected(&[9; 32]), &unproved, SeenError::Unproved { index });
+    let mut cut = receipt.clone();
+    cut.leaf.0.pop();
+    let error = SeenError::Leaf(keystead_channel::log::LeafFault::Truncated);
+    check(expected(&[9; 32]), &cut, error);
+    let mut stranger = log.clone();
+    stranger.seed = 8;
+    let error = SeenError::Checkpoint(keystead_channel::log::CheckpointFault::NotSigned);
+    check(expected(&[9; 32]), &stranger.receipt(index), error);
+}
+
+/// What a lying server told stops the client, with both heads, until it is told to go on.
+fn stops(mut seen: Seen, told: Result<(), SeenError>, log: &mut Log) {
+    let error = told.unwrap_err();
+    assert_eq!(seen.disputed(), Some(&error));
+    assert_eq!(seen.others().len(), 1);
+    let ours = seen.head().unwrap().clone();
+    let opened = log.opened(&seen);
+    assert_eq!(seen.opened(&US, &opened), Err(error.clone()));
+    let receipt = log.receipt(log.leaves.len() as u64 - 1);
+    assert_eq!(
+        seen.receipt(&expected(&[0xff; 32]), &receipt, 0),
+        Err(error.clone())
+    );
+    let again = Seen::from_json(&seen.to_json()).unwrap();
+    assert_eq!(again, seen);
+    seen.accept();
+    assert_eq!(seen.disputed(), None);
+    assert!(seen.others().contains(&ours), "{error}");
+    let opened = log.opened(&seen);
+    assert_eq!(seen.opened(&US, &opened), Ok(()), "{error}");
+}
+
+#[test]
+fn a_log_that_went_back_stops_the_client_and_names_what_is_missing() {
+    let (mut log, mut seen) = known();
+    let mut older = log.clone();
+    for _ in 0..3 {
+        let opened = log.opened(&seen);
+        seen.opened(&US, &opened).unwrap();
+    }
+    let opened = older.opened(&seen);
+    let told = seen.opened(&US, &opened);
+    let Err(SeenError::WentBack { missing, .. }) = told else {
+        panic!("{told:?}");
+    };
+    assert_eq!((missing.first, missing.last), (Some(2), Some(4)));
+    stops(seen, told, &mut older);
+}
+
+#[test]
+fn a_fork_stops_the_client_at_the_next_session() {
+    let (mut log, mut seen) = known();
+    let mut fork = log.clone();
+    let opened = log.opened(&seen);
+    seen.opened(&US, &opened).unwrap();
+    fork.add(&OTHER, 7);
+    for request in 0..4 {
+        fork.add(&US, request);
+    }
+    let opened = fork.opened(&seen);
+    let told = seen.opened(&US, &opened);
+    assert!(matches!(told, Err(SeenError::Forked { .. })), "{told:?}");
+    stops(seen, told, &mut fork);
+}
+
+#[test]
+fn an_epoch_that_holds_all_we_saw_is_believed_and_another_is_not() {
+    let (mut log, mut seen) = known();
+    let mut older = log.clone();
+    log.epoch = 1;
+    let opened = log.opened(&seen);
+    assert_eq!(seen.opened(&US, &opened), Ok(()));
+    older.epoch = 2;
+    older.add(&OTHER, 1);
+    let opened = older.opened(&seen);
+    let told = seen.opened(&US, &opened);
+    assert!(matches!(told, Err(SeenError::Restored { .. })), "{told:?}");
+    stops(seen, told, &mut older);
+    let (mut log, mut seen) = known();
+    log.epoch = 1;
+    let opened = log.opened(&seen);
+    seen.opened(&US, &opened).unwrap();
+    log.epoch = 0;
+    let opened = log.opened(&seen);
+    let told = seen.opened(&US, &opened);
+    assert!(
+        matches!(told, Err(SeenError::WentBack { .. })),
+        "an epoch never goes back"
+    );
+}
+
+#[test]
+fn an_entry_that_contradicts_ours_stops_the_client() {
+    let (mut log, mut seen) = known();
+    sign(&mut log, &mut seen, 1, 0).unwrap();
+    let mut fork = log.clone();
+    // Our last entry is another one there.
+    fork.leaves.pop();
+    let index = fork.add(&US, 2);
+    fork.add(&OTHER, 3);
+    let told = seen.receipt(&expected(&[2; 32]), &fork.receipt(index), 0);
+    assert_eq!(told, Err(SeenError::OtherChain { user_seq: 2 }));
+    stops(seen, told, &mut fork);
+}
+
+#[test]
+fn receipts_that_come_in_another_order_are_one_chain() {
+    let (mut log, mut seen) = known();
+    let first = log.add(&US, 1);
+    let early = log.receipt(first);
+    let second = log.add(&US, 2);
+    let late = log.receipt(second);
+    assert_eq!(seen.receipt(&expected(&[2; 32]), &late, 0), Ok(()));
+    assert_eq!(seen.receipt(&expected(&[1; 32]), &early, 0), Ok(()));
+    assert_eq!(
+        seen.receipt(&expected(&[1; 32]), &early, 0),
+        Ok(()),
+        "twice is the same"
+    );
+    assert_eq!(seen.last_own().unwrap().0, 3);
+    let asked = seen.head_request();
+    assert_eq!(asked.indices.0, [second], "the later one proves both");
+    assert_eq!(seen.take_head(&log.head(&asked)), Ok(()));
+}
+
+#[test]
+fn a_head_is_due_after_a_thousand_receipts_or_ten_minutes() {
+    let (mut log, mut seen) = known();
+    assert!(!seen.is_due(u64::MAX), "nothing is to be proved");
+    let index = log.add(&US, 1);
+    let receipt = log.receipt(index);
+    let mut take = |seen: &mut Seen| seen.receipt(&expected(&[1; 32]), &receipt, 1_000).unwrap();
+    take(&mut seen);
+    assert!(!seen.is_due(600_999));
+    assert!(seen.is_due(601_000));
+    for _ in 1..999 {
+        take(&mut seen);
+    }
+    assert!(!seen.is_due(1_000));
+    take(&mut seen);
+    assert!(seen.is_due(1_000));
+    let asked = seen.head_request();
+    seen.take_head(&log.head(&asked)).unwrap();
+    assert!(!seen.is_due(u64::MAX));
+}
+
+#[test]
+fn a_head_that_lacks_what_receipts_showed_stops_the_client() {
+    let (mut log, mut seen) = known();
+    let mut fork = log.clone();
+    sign(&mut log, &mut seen, 1, 0).unwrap();
+    fork.add(&OTHER, 1);
+    fork.add(&OTHER, 2);
+    let asked = seen.head_request();
+    let told = seen.take_head(&fork.head(&asked));
+    assert_eq!(told, Err(SeenError::Unproved { index: 4 }));
+    assert!(seen.disputed().is_some());
+    let (mut log, mut seen) = known();
+    sign(&mut log, &mut seen, 1, 0).unwrap();
+    let asked = seen.head_request();
+    let mut page = log.head(&asked);
+    page.proofs.0.clear();
+    assert_eq!(seen.take_head(&page), Err(SeenError::Incomplete));
+}
+
+#[test]
+fn what_an_opening_leaves_out_is_missed() {
+    let (mut log, seen) = known();
+    let whole = log.opened(&seen);
+    let check = |change: &dyn Fn(&mut OpenedResult)| {
+        let mut seen = seen.clone();
+        let mut told = log.told(&seen, log.leaves.len() as u64 - 1);
+        change(&mut told);
+        assert!(seen.opened(&US, &told).is_err());
+    };
+    assert_eq!(seen.clone().opened(&US, &whole), Ok(()));
+    check(&|it| it.checkpoint = None);
+    check(&|it| it.chain_head = None);
+    check(&|it| it.consistency = None);
+    check(&|it| it.consistency = Some(List(Vec::new())));
+    check(&|it| it.chain_head.as_mut().unwrap().path.0.clear());
+    check(&|it| {
+        it.chain_head
+            .as_mut()
+            .unwrap()
+            .checkpoint
+            .0
+            .pop()
+            .map_or((), |_| ())
+    });
+}
+
+#[test]
+fn a_new_key_is_taken_from_the_old_one_alone() {
+    let (mut log, mut seen) = known();
+    let old = log.key();
+    log.seed = 9;
+    let new = *log.key().public();
+    let signature = old.sign(&key_notice(&SERVER, &new)).unwrap();
+    let notice = |log_key, signature| Notice {
+        kind: NoticeKind::LogKey,
+        code: None,
+        log_key,
+        signature,
+    };
+    for bad in [
+        notice(None, Some(signature)),
+        notice(Some(new), None),
+        notice(Some([1; 32]), Some(signature)),
+        notice(Some(new), Some([0; 64])),
+    ] {
+        assert_eq!(seen.take_key(&bad), Err(SeenError::Key));
+    }
+    assert_eq!(seen.take_key(&notice(Some(new), Some(signature))), Ok(()));
+    let opened = log.opened(&seen);
+    assert_eq!(seen.opened(&US, &opened), Ok(()));
+}
+
+fn audit(seen: &mut Seen, page: AuditPage) -> Result<Audited, AuditFault> {
+    let listed = Listed {
+        entries: &[],
+        request_hash: None,
+    };
+    seen.audit(&US, &[page], listed)
+}
+
+#[test]
+fn an_audit_names_the_first_bad_entry() {
+    let (mut log, mut seen) = known();
+    for request in 0..6 {
+        log.add(&OTHER, request);
+        sign(&mut log, &mut seen, request, 0).unwrap();
+    }
+    assert_eq!(
+        audit(&mut seen.clone(), log.page()).unwrap().leaves.len(),
+        8
+    );
+    let check = |change: &dyn Fn(&mut AuditPage), at: u64| {
+        let mut page = log.page();
+        change(&mut page);
+        let fault = audit(&mut seen.clone(), page).unwrap_err();
+        assert_eq!(fault.subject, Subject::Entry(at), "{fault}");
+    };
+    fn proofs(page: &mut AuditPage) -> &mut Vec<Proof> {
+        &mut page.proofs.as_mut().unwrap().0
+    }
+    check(&|it| it.leaves.0[3].0[60] ^= 1, 3);
+    check(&|it| drop((it.leaves.0.remove(4), proofs(it).remove(4))), 4);
+    check(&|it| it.leaves.0.swap(2, 3), 2);
+    check(&|it| proofs(it)[5].path.0[1][0] ^= 1, 5);
+    check(&|it| proofs(it).swap(6, 7), 6);
+    check(&|it| drop((it.leaves.0.pop(), proofs(it).pop())), 7);
+    check(&|it| drop(proofs(it).pop()), 0);
+    check(&|it| it.checkpoint.0[40] ^= 1, 0);
+    // The same server with another entry of ours: whole in itself, but not what we saw.
+    let mut fork = log.clone();
+    fork.leaves.truncate(fork.leaves.len() - 1);
+    fork.add(&US, 77);
+    let fault = audit(&mut seen.clone(), fork.page()).unwrap_err();
+    assert_eq!(
+        (fault.subject, fault.error),
+        (Subject::Entry(7), AuditError::Changed)
+    );
+    let _ = Audit {
+        scope: Scope::All,
+        keys: None,
+        after_unix_ms: None,
+        before_unix_ms: None,
+        cursor: None,
+        proofs: true,
+    };
+}
+
+#[test]
+fn what_is_kept_reads_back_and_nothing_else_does() {
+    let (mut log, mut seen) = known();
+    for request in 0..3 {
+        log.add(&OTHER, request);
+        sign(&mut log, &mut seen, request, 17).unwrap();
+    }
+    let json = seen.to_json();
+    assert_eq!(Seen::from_json(&json), Ok(seen));
+    let changed = [
+        json.replace("\"version\":1", "\"version\":2"),
+        json.replace("\"server\":\"03", "\"server\":\"0"),
+        json.replace("\"receipts\"", "\"received\""),
+        json.replace("epoch 0", "epoch x"),
+        json.replace("\"own\":[", "\"own\":[{},"),
+    ];
+    for other in changed {
+        assert_ne!(other, json);
+        assert_eq!(Seen::from_json(&other), Err(UnreadableSeen));
+    }
+    for len in 0..json.len() {
+        assert!(Seen::from_json(&json[..len]).is_err(), "{len}");
+    }
+    assert_eq!(Seen::from_json(&log.seen().to_json()), Ok(log.seen()));
+}
