@@ -76,6 +76,18 @@ impl Server {
         master: MasterSource,
     ) -> Result<Self, SealingError> {
         let store = Store::open(&settings.database, folder).await?;
+        Self::over(store, settings, master).await
+    }
+
+    /// As [`Server::open`], over a database that is open: others may share it.
+    ///
+    /// # Errors
+    /// [`SealingError`].
+    pub async fn over(
+        store: Store,
+        settings: Settings,
+        master: MasterSource,
+    ) -> Result<Self, SealingError> {
         let (sealing, system) = Sealing::begin(&store, master).await?;
         let ledger = Ledger::start(store.clone(), sealing.clone()).await?;
         Ok(Self {

@@ -211,7 +211,11 @@ impl Desk {
     }
 
     /// Logged before it is done: an export that nobody knows of is none.
-    pub(super) async fn note(&self, verb: &'static str, of: Option<Account>) -> Result<(), Refused> {
+    pub(super) async fn note(
+        &self,
+        verb: &'static str,
+        of: Option<Account>,
+    ) -> Result<(), Refused> {
         let act = Note { verb, of };
         self.server.ledger.commit(act).await?;
         Ok(())

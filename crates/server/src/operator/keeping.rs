@@ -45,7 +45,10 @@ impl Desk {
         self.note("rotate-master-key", None).await?;
         let mut disk = FolderDisk::open(&self.folder)?;
         let keys = self.master.read().map_err(|error| {
-            Refused::new(error.to_string(), "put the file back from where you keep it")
+            Refused::new(
+                error.to_string(),
+                "put the file back from where you keep it",
+            )
         })?;
         // With two in the file, a rotation was cut short: it goes on.
         if let [old] = keys.as_slice() {
@@ -53,9 +56,12 @@ impl Desk {
             disk.replace(name, both(&new, old).expose())?;
         }
         let (told, mut progress) = mpsc::unbounded_channel();
-        let rotating = self.server.store.rotate(&self.server.sealing, move |done: u64| {
-            let _ = told.send(done);
-        });
+        let rotating = self
+            .server
+            .store
+            .rotate(&self.server.sealing, move |done: u64| {
+                let _ = told.send(done);
+            });
         let telling = async {
             while let Some(done) = progress.recv().await {
                 // Whoever went away does not stop it.
@@ -64,7 +70,12 @@ impl Desk {
         };
         let (rotated, ()) = tokio::join!(rotating, telling);
         rotated?;
-        if let Some(new) = self.master.read().ok().and_then(|keys| keys.into_iter().next()) {
+        if let Some(new) = self
+            .master
+            .read()
+            .ok()
+            .and_then(|keys| keys.into_iter().next())
+        {
             disk.replace(name, new.key().expose())?;
         }
         Ok(())

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::failure::Failure;
 use crate::sealing::MasterSource;
 
 /// The private authority's certificate: given to clients.
@@ -20,6 +21,19 @@ pub(crate) const CERTIFICATE_KEY: &str = "server.key";
 
 /// 32 bytes: opens the data keys.
 pub(crate) const MASTER_KEY: &str = "master.key";
+
+/// Whether `folder` is a server's.
+pub(crate) fn check(folder: &Path) -> Result<(), Failure> {
+    if master_source(folder).path().exists() {
+        return Ok(());
+    }
+    let message = format!(
+        "there is no key server in {}: no {MASTER_KEY}",
+        folder.display()
+    );
+    let hint = "make one with `keystead-server init`, or name its folder with --dir";
+    Err(Failure::new(message, hint))
+}
 
 /// Where the master key is: the service manager's credential, or the folder's file.
 pub(crate) fn master_source(folder: &Path) -> MasterSource {

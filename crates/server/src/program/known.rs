@@ -53,7 +53,9 @@ impl Known {
             let was = &known.server_id;
             return Err(Failure::new(
                 format!("the database is not that of server {was} any more"),
-                format!("restore a backup; to begin anew remove {FILE}, and every client must register again"),
+                format!(
+                    "restore a backup; to begin anew remove {FILE}, and every client must register again"
+                ),
             ));
         }
         if (head.epoch, head.size) < (known.epoch, known.size) {
@@ -144,11 +146,13 @@ mod tests {
         let known = Known::load(&disk).unwrap();
         assert_eq!(known.epoch("postgres://keys@db/keys"), Some(1));
         assert_eq!(known.epoch("sqlite:x"), None);
-        let says = |server, epoch, size, part: &str| {
-            match known.check(ADDRESS, server, &head(epoch, size)) {
-                Ok(()) => assert_eq!(part, "", "{epoch} {size}"),
-                Err(failure) => assert!(failure.message.contains(part), "{failure:?}"),
-            }
+        let says = |server, epoch, size, part: &str| match known.check(
+            ADDRESS,
+            server,
+            &head(epoch, size),
+        ) {
+            Ok(()) => assert_eq!(part, "", "{epoch} {size}"),
+            Err(failure) => assert!(failure.message.contains(part), "{failure:?}"),
         };
         says(server, 1, 50, "");
         says(server, 1, 51, "");

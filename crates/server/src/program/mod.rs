@@ -68,7 +68,10 @@ fn perform(arguments: Arguments) -> Result<(), Failure> {
         Command::User(user) => operate::user(&folder(place)?, user),
         Command::Invite { name, form } => operate::invite(&folder(place)?, name, form),
         Command::Backup { file } => operate::backup(&folder(place)?, &file),
-        Command::Restore(asked) => Err(Failure::new(format!("{} is not restored", asked.file.display()), "not in this build")),
+        Command::Restore(asked) => Err(Failure::new(
+            format!("{} is not restored", asked.file.display()),
+            "not in this build",
+        )),
         Command::RotateMasterKey => operate::rotate(&folder(place)?),
         Command::Audit(arguments::Audit::Export { user, output }) => {
             operate::export(&folder(place)?, user, output.as_deref())

@@ -25,6 +25,7 @@ pub(crate) fn restore(folder: &Path, asked: &arguments::Restore) -> Result<(), F
         settings.database = database.clone();
     }
     let settings = settings.checked(folder)?;
+    files::check(folder)?;
     if !asked.file.exists() {
         let message = format!("{} is not there", asked.file.display());
         return Err(Failure::new(message, "name a file that `backup` made"));

@@ -39,6 +39,7 @@ pub(crate) fn run(folder: &Path, run: &arguments::Run) -> Result<(), Failure> {
         settings.database = database.clone();
     }
     let settings = settings.checked(folder)?;
+    files::check(folder)?;
     upkeep::renew_if_due(&mut disk, folder, &settings, SystemClock.now().unix_s);
     let descriptors = process::raise_descriptor_limit();
     if descriptors < u64::from(settings.connections.max) {
@@ -90,6 +91,7 @@ async fn serve(folder: &Path, settings: Settings) -> Result<(), Failure> {
         certificate.clone(),
         folder.to_owned(),
     ));
+    upkeep::look(&server, &certificate, SystemClock.now().unix_s);
     let told = metrics.as_ref().map(TcpListener::local_addr).transpose()?;
     if let Some(metrics) = metrics {
         tasks.spawn(edge::tell(metrics, server.clone()));

@@ -62,10 +62,8 @@ pub(crate) async fn sweep(server: Arc<Server>, memory: Memory) {
 
 /// Looks at the server's own certificate, every few hours.
 pub(crate) async fn watch(server: Arc<Server>, certificate: Arc<Certificate>, folder: PathBuf) {
-    let mut turns = tokio::time::interval(LOOK_PAUSE);
-    turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        turns.tick().await;
+        tokio::time::sleep(LOOK_PAUSE).await;
         let now_unix_s = SystemClock.now().unix_s;
         if let Ok(mut disk) = FolderDisk::open(&folder)
             && renew_if_due(&mut disk, &folder, &server.settings, now_unix_s)
@@ -121,7 +119,7 @@ pub(crate) fn renew_if_due(
 }
 
 /// Says it loudly when clients will not take the certificate.
-fn look(server: &Server, certificate: &Certificate, now_unix_s: u64) {
+pub(crate) fn look(server: &Server, certificate: &Certificate, now_unix_s: u64) {
     let Some(validity) = certificate.validity() else {
         return;
     };

@@ -62,7 +62,8 @@ async fn who_speaks_tls_and_then_nothing_is_hung_up_on() {
     folder.configure_tables("[connections]\nhello_s = 1");
     let server = folder.run();
     let mut stream = server.connect(&["keystead/1"]).await.unwrap();
-    let end = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut [0]));
+    let mut byte = [0];
+    let end = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut byte));
     assert_eq!(end.await.unwrap().unwrap_or(0), 0);
 }
 

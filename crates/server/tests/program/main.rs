@@ -10,6 +10,7 @@ mod flood;
 mod init;
 mod metrics;
 mod operator;
+mod person;
 mod proxy;
 mod server;
 mod settings;

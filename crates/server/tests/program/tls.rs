@@ -86,7 +86,8 @@ async fn clients_refuse_another_authority_another_name_and_an_expired_certificat
     assert!(error.unwrap_err().to_string().contains("UnknownIssuer"));
     let config = client(&server.folder.file("ca.pem"), FRAMES);
     let error = connect(server.address, config, "other.example.org").await;
-    assert!(error.unwrap_err().to_string().contains("NotValidForName"));
+    let said = error.unwrap_err().to_string();
+    assert!(said.contains("not valid for name"), "{said}");
 }
 
 #[tokio::test]
