@@ -1,12 +1,15 @@
 """Registers, logs in, resumes, stores, retrieves, signs and verifies the audit at a key server.
 
-Usage: client.py HOST PORT CA_FILE NAME INVITATION < PASSWORD
+Usage: client.py LINK CA_FILE < PASSWORD
 
 Each step prints one line; the first that fails ends the program with status 1.
 """
 
+import base64
 import sys
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 import audit
@@ -18,11 +21,12 @@ PURPOSE_LOGIN, PURPOSE_MESSAGE = 1, 4
 SECRET = bytes(range(32))
 
 
-def main(host, port, ca_file, name, invitation):
+def main(link, ca_file):
     password = sys.stdin.readline().rstrip("\n")
-    reach = lambda: wire.Connection(host, int(port), ca_file)
+    host, port, server_id, token, name = read_link(link, ca_file)
+    reach = lambda: wire.Connection(host, port, ca_file, server_id=server_id)
 
-    user_id, key, _, _ = wire.register(reach(), name, password, bytes.fromhex(invitation))
+    user_id, key, _, _ = wire.register(reach(), name, password, token)
     say("registered", user_id.hex())
 
     connection = reach()
@@ -53,6 +57,18 @@ def main(host, port, ca_file, name, invitation):
     session.ask(wire.LOG_OUT, {1: False})
     expect_refusal("a session that was left", lambda: wire.resume(reach(), session))
     say("all done")
+
+
+def read_link(link, ca_file):
+    """An invitation link (section 4): where, which server, whose certificate authority."""
+    scheme, _, encoded = link.partition("#")
+    assert scheme == "keystead:invite"
+    said = wire.decode(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+    with open(ca_file, "rb") as file:
+        authority = x509.load_pem_x509_certificate(file.read())
+    assert authority.fingerprint(hashes.SHA256()) == said[5]
+    host, _, port = said[1].rpartition(":")
+    return host, int(port), said[2], said[3], said[4]
 
 
 def store(session, user_id, key, secret):

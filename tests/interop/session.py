@@ -69,7 +69,7 @@ def key_id_of(user_id, nonce):
 class Connection:
     """TLS 1.3 with the binding, both hellos, and frames by handle."""
 
-    def __init__(self, host, port, ca_file, bound=True):
+    def __init__(self, host, port, ca_file, bound=True, server_id=None):
         context = SSL.Context(SSL.TLS_METHOD)
         context.set_min_proto_version(SSL.TLS1_3_VERSION)
         context.load_verify_locations(ca_file)
@@ -88,6 +88,8 @@ class Connection:
         self.next_handle = 1
         self.buffer = b""
         self.greet()
+        if server_id not in (None, self.server_id):
+            raise ValueError("another server than the link names")
 
     def greet(self):
         hello = encode({0: VERSION, 1: [SUITE], 2: random_bytes(16)})
