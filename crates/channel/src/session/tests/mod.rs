@@ -1,5 +1,6 @@
 //! What needs the inside: derivations against the vectors, frames out of turn.
 
+mod login;
 mod order;
 mod vectors;
 

@@ -28,17 +28,17 @@ use crate::session::status::{ErrorBody, Status};
 const EXPORTER: [u8; 32] = [0x31; 32];
 const HANDLE: Handle = Handle(7);
 
-fn vectors() -> Value {
+pub(super) fn vectors() -> Value {
     serde_json::from_str(include_str!("../../../../../spec/vectors/session.json")).unwrap()
 }
 
-fn bytes(value: &Value, key: &str) -> Vec<u8> {
+pub(super) fn bytes(value: &Value, key: &str) -> Vec<u8> {
     let text = value[key].as_str().unwrap_or_else(|| panic!("{key}"));
     let pair = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
     (0..text.len()).step_by(2).map(pair).collect()
 }
 
-fn array<const N: usize>(value: &Value, key: &str) -> [u8; N] {
+pub(super) fn array<const N: usize>(value: &Value, key: &str) -> [u8; N] {
     bytes(value, key).try_into().unwrap()
 }
 
@@ -251,7 +251,7 @@ impl CipherSuite for Unstretched {
 
 /// A random scalar is drawn from 64 bytes and reduced: a scalar of 32 bytes with as
 /// many zeros behind it stays what it is.
-fn blind(inputs: &Value, key: &str) -> Vec<u8> {
+pub(super) fn blind(inputs: &Value, key: &str) -> Vec<u8> {
     let mut wide = bytes(inputs, key);
     wide.resize(64, 0);
     wide
