@@ -17,10 +17,7 @@ use crate::terminal::{
 
 /// `server status [--server NAME] [--json]`
 pub(crate) fn status(reading: &ServerReading) -> Result<(), Failure> {
-    let book = server_link::book()?;
-    let pages = pages(&book, reading.which.server.as_deref())?;
-    let live = block_on(async { ServerLink::open().await?.servers().await })?;
-    let lines: Vec<Line> = pages.iter().map(|it| Line::of(&book, it, &live)).collect();
+    let lines = lines(reading.which.server.as_deref())?;
     if reading.json {
         let servers: Vec<_> = lines.iter().map(Line::json).collect();
         return print_json(&json!({ "version": 1, "servers": servers }));
@@ -199,6 +196,33 @@ pub(crate) fn pages(book: &Book, wanted: Option<&str>) -> Result<Vec<Page>, Fail
     names.iter().map(page).collect()
 }
 
+/// All servers that this machine knows, or the one that is named, with their sessions.
+pub(crate) fn lines(wanted: Option<&str>) -> Result<Vec<Line>, Failure> {
+    let book = server_link::book()?;
+    let pages = pages(&book, wanted)?;
+    if pages.is_empty() {
+        return Ok(Vec::new());
+    }
+    let live = block_on(async { ServerLink::open().await?.servers().await })?;
+    Ok(pages.iter().map(|it| Line::of(&book, it, &live)).collect())
+}
+
+/// A line for each server.
+pub(crate) fn print_lines(lines: &[Line]) -> Result<(), Failure> {
+    let mut table = Table::default();
+    table.row(["KEY SERVER", "ACCOUNT", "SESSION"]);
+    for line in lines {
+        let left = line.left_s().map(|it| format!(", {} left", span(it)));
+        let session = format!("{}{}", line.session().0, left.unwrap_or_default());
+        table.row([
+            line.page.name.as_str(),
+            line.page.account.as_str(),
+            &session,
+        ]);
+    }
+    table.print()
+}
+
 /// One server, as this machine has it.
 pub(crate) struct Line {
     page: Page,
@@ -282,7 +306,7 @@ impl Line {
         Ok(())
     }
 
-    fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         let (state, next) = self.session();
         let live = self.live.as_ref();
         json!({

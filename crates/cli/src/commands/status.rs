@@ -1,16 +1,18 @@
-//! `status`: the agent, its keepers, their keys.
+//! `status`: the agent, its keepers, their keys; accounts at key servers.
 
 use keystead_agent::control::{Keeper, KeeperState, Key, Status};
 use serde_json::json;
 
 use crate::agent_link;
 use crate::arguments::Reading;
+use crate::commands::server;
 use crate::failure::Failure;
 use crate::terminal::{Table, harmless, print, print_json, say};
 
 /// `status [--json]`
 pub(crate) fn run(reading: &Reading) -> Result<(), Failure> {
     let status = agent_link::fresh_status()?;
+    let servers = server::lines(None)?;
     if reading.json {
         return print_json(&json!({
             "version": 1,
@@ -23,15 +25,24 @@ pub(crate) fn run(reading: &Reading) -> Result<(), Failure> {
                 "relay": status.relay,
             },
             "keepers": status.keepers,
+            "servers": servers.iter().map(server::Line::json).collect::<Vec<_>>(),
             "keys": status.keys,
             "notices": status.notices,
         }));
     }
     print_agent(&status)?;
     print("")?;
-    print_keepers(&status.keepers)?;
+    if !servers.is_empty() {
+        server::print_lines(&servers)?;
+        print("")?;
+    }
+    if servers.is_empty() || !status.keepers.is_empty() {
+        print_keepers(&status.keepers)?;
+    }
     if !status.keepers.is_empty() {
         print("")?;
+    }
+    if !status.keepers.is_empty() || !servers.is_empty() {
         print_keys(&status.keys)?;
     }
     for notice in &status.notices {

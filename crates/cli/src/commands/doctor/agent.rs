@@ -49,11 +49,14 @@ pub(super) fn runs(
 }
 
 /// What it says of itself.
-pub(super) fn checks(status: &Status) -> Vec<Check> {
-    let mut checks = vec![keepers(status)];
+pub(super) fn checks(status: &Status, knows_servers: bool) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if !knows_servers || !status.keepers.is_empty() {
+        checks.push(keepers(status));
+    }
     let asleep = status.keepers.iter().filter_map(asleep);
     checks.extend(asleep);
-    checks.push(keys(status));
+    checks.push(keys(status, knows_servers));
     checks.extend(hidden(status));
     let notices = status.notices.iter().filter(|it| !is_of_clock(it));
     checks.extend(
@@ -95,9 +98,9 @@ fn asleep(keeper: &Keeper) -> Option<Check> {
     }
 }
 
-fn keys(status: &Status) -> Check {
+fn keys(status: &Status, knows_servers: bool) -> Check {
     match status.keys.len() {
-        0 if status.keepers.is_empty() => {
+        0 if status.keepers.is_empty() && !knows_servers => {
             Check::bad("keys", "none", "an authenticator brings its own")
         }
         0 => Check::bad("keys", "none", "`keystead key new` has a keeper make one"),

@@ -33,7 +33,7 @@ pub(crate) fn run(doctor: &Doctor) -> Result<(), Failure> {
     let mut checks = vec![agent::runs(&status, &settings)];
     if let Ok(Some(status)) = &status {
         checks.extend(system::settings(&settings));
-        checks.extend(agent::checks(status));
+        checks.extend(agent::checks(status, servers::are_known()?));
         let on_refusal = settings.as_ref().map(|it| it.on_refusal);
         let on_refusal = on_refusal.unwrap_or_default();
         checks.extend(ssh::checks(status, on_refusal, doctor.host.as_deref()));

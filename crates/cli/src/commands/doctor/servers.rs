@@ -9,7 +9,7 @@ use super::Check;
 use crate::agent_link::block_on;
 use crate::commands::server::{Line, pages};
 use crate::failure::Failure;
-use crate::server_link::{self, ServerLink};
+use crate::server_link::{self, ServerLink, of_book};
 
 /// A few lines for each server that this machine knows; none without any.
 pub(super) fn checks(agent_runs: bool) -> Result<Vec<Check>, Failure> {
@@ -26,6 +26,12 @@ pub(super) fn checks(agent_runs: bool) -> Result<Vec<Check>, Failure> {
         checks.push(session(&book, page, &live));
     }
     Ok(checks)
+}
+
+/// Whether keys may come from a server.
+pub(super) fn are_known() -> Result<bool, Failure> {
+    let names = server_link::book()?.names();
+    names.map(|it| !it.is_empty()).map_err(|it| of_book(&it))
 }
 
 fn reached(page: &Page) -> Result<Check, Failure> {
