@@ -26,23 +26,41 @@ pub(crate) const EXPORTER: [u8; 32] = [9; 32];
 
 /// A database, and servers on it.
 pub(crate) struct Place {
-    pub(crate) store: Store,
+    address: String,
+    /// One process has a database of SQLite; its servers share it.
+    shared: Option<Store>,
     folder: tempfile::TempDir,
 }
 
 impl Place {
     /// SQLite in a folder of its own.
     pub(crate) async fn sqlite() -> Self {
+        let mut place = Self::at("sqlite:test.db".to_owned());
+        let store = Store::open(&place.address, place.folder.path()).await;
+        place.shared = Some(store.unwrap());
+        place
+    }
+
+    /// PostgreSQL, where each server has connections of its own.
+    pub(crate) fn at(address: String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         write_master_key(folder.path());
-        let store = Store::open("sqlite:test.db", folder.path()).await.unwrap();
-        Self { store, folder }
+        Self {
+            address,
+            shared: None,
+            folder,
+        }
     }
 
     /// Another process, as far as sessions go: nothing is shared but the database.
     pub(crate) async fn server(&self, settings: Settings) -> Arc<Server> {
-        let source = MasterSource::File(self.folder.path().join("master.key"));
-        let server = Server::over(self.store.clone(), settings, source).await;
+        let folder = self.folder.path();
+        let source = MasterSource::File(folder.join("master.key"));
+        let store = match &self.shared {
+            Some(store) => store.clone(),
+            None => Store::open(&self.address, folder).await.unwrap(),
+        };
+        let server = Server::over(store, settings, source).await;
         Arc::new(server.unwrap())
     }
 }

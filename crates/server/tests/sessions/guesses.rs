@@ -12,14 +12,20 @@ use keystead_server::server::Server;
 
 use crate::common::{Person, Place, Wire, error, frame, open, recovery_code, settings};
 
+crate::on_both! {
+    a_thousand_parallel_guesses_are_five,
+    a_locked_name_is_opened_by_its_recovery_code_once,
+    a_stranger_does_not_keep_the_owner_out,
+    an_unknown_name_looks_like_a_known_one,
+    failed_logins_are_told,
+}
+
 /// A thousand at once over two processes: never a sixth before the first wait.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[expect(
     clippy::disallowed_methods,
     reason = "how long the guesses took decides how many may be looked at"
 )]
-async fn a_thousand_parallel_guesses_are_five() {
-    let place = Place::sqlite().await;
+async fn a_thousand_parallel_guesses_are_five(place: Place) {
     let here = place.server(settings()).await;
     let there = place.server(settings()).await;
     let alex = Person::new("alex", "secret");
@@ -99,9 +105,7 @@ async fn tried(
         .map_err(|it| it.code)
 }
 
-#[tokio::test]
-async fn a_locked_name_is_opened_by_its_recovery_code_once() {
-    let place = Place::sqlite().await;
+async fn a_locked_name_is_opened_by_its_recovery_code_once(place: Place) {
     let server = place.server(strict()).await;
     let alex = Person::new("alex", "secret");
     alex.register(&server).await.unwrap();
@@ -126,9 +130,7 @@ async fn a_locked_name_is_opened_by_its_recovery_code_once() {
     assert_eq!(tried(&nobody, &server, code(4)).await, Err(Status::Refused));
 }
 
-#[tokio::test]
-async fn a_stranger_does_not_keep_the_owner_out() {
-    let place = Place::sqlite().await;
+async fn a_stranger_does_not_keep_the_owner_out(place: Place) {
     let server = place.server(strict()).await;
     let alex = Person::new("alex", "secret");
     alex.register(&server).await.unwrap();
@@ -172,9 +174,7 @@ async fn a_stranger_does_not_keep_the_owner_out() {
 }
 
 /// A name with an account and one without: the same frames, lengths and codes.
-#[tokio::test]
-async fn an_unknown_name_looks_like_a_known_one() {
-    let place = Place::sqlite().await;
+async fn an_unknown_name_looks_like_a_known_one(place: Place) {
     let server = place.server(strict()).await;
     Person::new("alex", "secret")
         .register(&server)
@@ -206,9 +206,7 @@ async fn an_unknown_name_looks_like_a_known_one() {
 }
 
 /// The two that one name tried with are told to the owner, and then forgotten.
-#[tokio::test]
-async fn failed_logins_are_told() {
-    let place = Place::sqlite().await;
+async fn failed_logins_are_told(place: Place) {
     let server = place.server(settings()).await;
     let alex = Person::new("alex", "secret");
     alex.register(&server).await.unwrap();

@@ -15,9 +15,17 @@ use keystead_server::store::{Now, Wanted};
 
 use crate::common::{EXPORTER, Person, Place, Wire, complete, error, frame, open, settings};
 
-#[tokio::test]
-async fn a_name_belongs_to_who_completes_first() {
-    let place = Place::sqlite().await;
+crate::on_both! {
+    a_name_belongs_to_who_completes_first,
+    a_registration_that_stops_leaves_nothing,
+    a_registration_session_completes_and_nothing_else,
+    a_taken_name_tells_nothing_about_its_password,
+    an_invitation_is_for_one_name_and_once,
+    nobody_registers_where_it_is_closed_or_unbound,
+    ten_open_registrations_an_hour_from_one_source,
+}
+
+async fn a_name_belongs_to_who_completes_first(place: Place) {
     let here = place.server(settings()).await;
     let there = place.server(settings()).await;
     let one = Person::new("alex", "first");
@@ -42,9 +50,7 @@ async fn a_name_belongs_to_who_completes_first() {
 }
 
 /// A pending account cannot be logged in to, and reserves nothing.
-#[tokio::test]
-async fn a_registration_that_stops_leaves_nothing() {
-    let place = Place::sqlite().await;
+async fn a_registration_that_stops_leaves_nothing(place: Place) {
     let server = place.server(settings()).await;
     let alex = Person::new("alex", "secret");
     let (wire, _) = alex.confirm(&server, None).await.unwrap();
@@ -58,9 +64,7 @@ async fn a_registration_that_stops_leaves_nothing() {
     assert!(alex.log_in(&server).await.is_ok());
 }
 
-#[tokio::test]
-async fn a_registration_session_completes_and_nothing_else() {
-    let place = Place::sqlite().await;
+async fn a_registration_session_completes_and_nothing_else(place: Place) {
     let server = place.server(settings()).await;
     let alex = Person::new("alex", "secret");
     // Another's user_id.
@@ -84,9 +88,7 @@ async fn a_registration_session_completes_and_nothing_else() {
 
 /// The element that a taken name's registration evaluates is not the account's: nothing of
 /// it helps to guess.
-#[tokio::test]
-async fn a_taken_name_tells_nothing_about_its_password() {
-    let place = Place::sqlite().await;
+async fn a_taken_name_tells_nothing_about_its_password(place: Place) {
     let server = place.server(settings()).await;
     Person::new("alex", "secret")
         .register(&server)
@@ -181,9 +183,7 @@ async fn code(
     begun.map(drop).map_err(|body: ErrorBody| body.code)
 }
 
-#[tokio::test]
-async fn an_invitation_is_for_one_name_and_once() {
-    let place = Place::sqlite().await;
+async fn an_invitation_is_for_one_name_and_once(place: Place) {
     let mut by_invitation = settings();
     by_invitation.registration = Register::Invitation;
     let server = place.server(by_invitation).await;
@@ -237,9 +237,7 @@ async fn an_invitation_is_for_one_name_and_once() {
     );
 }
 
-#[tokio::test]
-async fn nobody_registers_where_it_is_closed_or_unbound() {
-    let place = Place::sqlite().await;
+async fn nobody_registers_where_it_is_closed_or_unbound(place: Place) {
     let mut closed = settings();
     closed.registration = Register::Closed;
     let server = place.server(closed).await;
@@ -268,9 +266,7 @@ async fn nobody_registers_where_it_is_closed_or_unbound() {
     assert_eq!(error(&answer).code, Status::Binding);
 }
 
-#[tokio::test]
-async fn ten_open_registrations_an_hour_from_one_source() {
-    let place = Place::sqlite().await;
+async fn ten_open_registrations_an_hour_from_one_source(place: Place) {
     let mut few = settings();
     few.registrations.per_source_hour = 10;
     let server = place.server(few).await;

@@ -6,6 +6,15 @@ use keystead_daemon::SystemRng;
 
 use crate::common::{Person, Place, Wire, ask, error, frame, resume, settings};
 
+crate::on_both! {
+    a_session_goes_on_at_another_process,
+    a_lost_answer_is_asked_for_again,
+    an_old_secret_that_is_used_again_is_theft,
+    a_proof_that_is_none_changes_nothing,
+    a_session_that_nobody_knows_is_as_a_bad_proof,
+    of_two_resumptions_at_once_one_lives,
+}
+
 /// A ticket twice: what a thief has.
 fn copy(ticket: &Ticket) -> Ticket {
     Ticket::decode(ticket.encode().expose()).unwrap()
@@ -18,9 +27,7 @@ async fn ticket(place: &Place, person: &Person) -> Ticket {
     logged_in.session.into_ticket()
 }
 
-#[tokio::test]
-async fn a_session_goes_on_at_another_process() {
-    let place = Place::sqlite().await;
+async fn a_session_goes_on_at_another_process(place: Place) {
     let mut ticket = ticket(&place, &Person::new("alex", "secret")).await;
     // Each time a server that knows nothing but the database: as after a restart.
     for generation in 1..4 {
@@ -34,9 +41,7 @@ async fn a_session_goes_on_at_another_process() {
     }
 }
 
-#[tokio::test]
-async fn a_lost_answer_is_asked_for_again() {
-    let place = Place::sqlite().await;
+async fn a_lost_answer_is_asked_for_again(place: Place) {
     let mut ticket = ticket(&place, &Person::new("alex", "secret")).await;
     let server = place.server(settings()).await;
     for _ in 0..3 {
@@ -55,9 +60,7 @@ async fn a_lost_answer_is_asked_for_again() {
     }
 }
 
-#[tokio::test]
-async fn an_old_secret_that_is_used_again_is_theft() {
-    let place = Place::sqlite().await;
+async fn an_old_secret_that_is_used_again_is_theft(place: Place) {
     let ticket = ticket(&place, &Person::new("alex", "secret")).await;
     let server = place.server(settings()).await;
     let stolen = copy(&ticket);
@@ -76,9 +79,7 @@ async fn an_old_secret_that_is_used_again_is_theft() {
 }
 
 /// Who replays a recorded frame 30, or changes one, ends nothing.
-#[tokio::test]
-async fn a_proof_that_is_none_changes_nothing() {
-    let place = Place::sqlite().await;
+async fn a_proof_that_is_none_changes_nothing(place: Place) {
     let ticket = ticket(&place, &Person::new("alex", "secret")).await;
     let server = place.server(settings()).await;
     let (mut wire, mut greeted) = Wire::greeted(&server).await;
@@ -115,9 +116,7 @@ async fn a_proof_that_is_none_changes_nothing() {
     );
 }
 
-#[tokio::test]
-async fn a_session_that_nobody_knows_is_as_a_bad_proof() {
-    let place = Place::sqlite().await;
+async fn a_session_that_nobody_knows_is_as_a_bad_proof(place: Place) {
     let server = place.server(settings()).await;
     let mut bytes = [5; 68];
     bytes[20..36].copy_from_slice(&server.server_id.0);
@@ -130,9 +129,7 @@ async fn a_session_that_nobody_knows_is_as_a_bad_proof() {
 }
 
 /// Two that resume at once with one secret: at the end one session is alive.
-#[tokio::test]
-async fn of_two_resumptions_at_once_one_lives() {
-    let place = Place::sqlite().await;
+async fn of_two_resumptions_at_once_one_lives(place: Place) {
     let ticket = ticket(&place, &Person::new("alex", "secret")).await;
     let here = place.server(settings()).await;
     let there = place.server(settings()).await;

@@ -14,6 +14,21 @@ use keystead_server::server::Server;
 
 use crate::common::{Person, Place, Wire, ask, error, frame, open, resume, settings};
 
+crate::on_both! {
+    a_session_asks_about_its_account,
+    many_sessions_share_a_connection,
+    log_out_binds_every_process,
+    a_session_is_closed_from_another_one,
+    the_seventeenth_session_closes_the_longest_idle_one,
+    a_login_serves_as_many_requests_as_are_set,
+    an_idle_session_loses_its_keys_and_is_resumed,
+    a_server_that_stops_says_so,
+    a_new_password_ends_all_that_the_old_one_opened,
+    what_needs_a_fresh_login_is_refused_to_a_resumed_one,
+    an_account_that_is_deleted_leaves_its_name,
+    what_comes_out_of_turn_ends_its_handle_alone,
+}
+
 async fn status(wire: &mut Wire, session: &mut ClientSession, request: Request) -> Status {
     ask(wire, session, &request).await.status
 }
@@ -31,9 +46,7 @@ async fn ending(wire: &mut Wire, session: &mut ClientSession) -> Status {
     }
 }
 
-#[tokio::test]
-async fn a_session_asks_about_its_account() {
-    let place = Place::sqlite().await;
+async fn a_session_asks_about_its_account(place: Place) {
     let server = place.server(settings()).await;
     let alex = Person::new("alex", "secret");
     let user = alex.register(&server).await.unwrap();
@@ -79,9 +92,7 @@ fn complete(user: keystead_channel::session::UserId) -> Complete {
     }
 }
 
-#[tokio::test]
-async fn many_sessions_share_a_connection() {
-    let place = Place::sqlite().await;
+async fn many_sessions_share_a_connection(place: Place) {
     let server = place.server(settings()).await;
     let alex = Person::new("alex", "secret");
     alex.register(&server).await.unwrap();
@@ -144,9 +155,7 @@ async fn two(place: &Place) -> [Arc<Server>; 2] {
     ]
 }
 
-#[tokio::test]
-async fn log_out_binds_every_process() {
-    let place = Place::sqlite().await;
+async fn log_out_binds_every_process(place: Place) {
     let [here, there] = two(&place).await;
     let alex = Person::new("alex", "secret");
     alex.register(&here).await.unwrap();
@@ -174,9 +183,7 @@ async fn open_session(person: &Person, server: &Arc<Server>) -> (Wire, ClientSes
     (wire, logged_in.session)
 }
 
-#[tokio::test]
-async fn a_session_is_closed_from_another_one() {
-    let place = Place::sqlite().await;
+async fn a_session_is_closed_from_another_one(place: Place) {
     let server = place.server(settings()).await;
     let alex = Person::new("alex", "secret");
     let kim = Person::new("kim", "other");
@@ -203,9 +210,7 @@ async fn a_session_is_closed_from_another_one() {
     );
 }
 
-#[tokio::test]
-async fn the_seventeenth_session_closes_the_longest_idle_one() {
-    let place = Place::sqlite().await;
+async fn the_seventeenth_session_closes_the_longest_idle_one(place: Place) {
     let mut settings = settings();
     settings.sessions.per_user_max = 2;
     let server = place.server(settings).await;
@@ -234,9 +239,7 @@ async fn the_seventeenth_session_closes_the_longest_idle_one() {
     );
 }
 
-#[tokio::test]
-async fn a_login_serves_as_many_requests_as_are_set() {
-    let place = Place::sqlite().await;
+async fn a_login_serves_as_many_requests_as_are_set(place: Place) {
     let mut settings = settings();
     settings.sessions.requests_max = 1;
     let server = place.server(settings).await;
@@ -250,9 +253,7 @@ async fn a_login_serves_as_many_requests_as_are_set() {
     assert_eq!(ending(&mut wire, &mut session).await, Status::LoginRequired);
 }
 
-#[tokio::test]
-async fn an_idle_session_loses_its_keys_and_is_resumed() {
-    let place = Place::sqlite().await;
+async fn an_idle_session_loses_its_keys_and_is_resumed(place: Place) {
     let server = place.server(settings()).await;
     let alex = Person::new("alex", "secret");
     alex.register(&server).await.unwrap();
@@ -269,9 +270,7 @@ async fn an_idle_session_loses_its_keys_and_is_resumed() {
     assert!(resume(&server, session.into_ticket()).await.is_ok());
 }
 
-#[tokio::test]
-async fn a_server_that_stops_says_so() {
-    let place = Place::sqlite().await;
+async fn a_server_that_stops_says_so(place: Place) {
     let server = place.server(settings()).await;
     let alex = Person::new("alex", "secret");
     alex.register(&server).await.unwrap();
@@ -294,9 +293,7 @@ async fn a_server_that_stops_says_so() {
     assert!(wire.is_closed);
 }
 
-#[tokio::test]
-async fn a_new_password_ends_all_that_the_old_one_opened() {
-    let place = Place::sqlite().await;
+async fn a_new_password_ends_all_that_the_old_one_opened(place: Place) {
     let [server, there] = two(&place).await;
     let alex = Person::new("alex", "secret");
     alex.register(&server).await.unwrap();
@@ -361,9 +358,7 @@ async fn change(wire: &mut Wire, greeted: &Greeted, session: &mut ClientSession,
     assert!(answer.receipt.is_some());
 }
 
-#[tokio::test]
-async fn what_needs_a_fresh_login_is_refused_to_a_resumed_one() {
-    let place = Place::sqlite().await;
+async fn what_needs_a_fresh_login_is_refused_to_a_resumed_one(place: Place) {
     let server = place.server(settings()).await;
     let alex = Person::new("alex", "secret");
     alex.register(&server).await.unwrap();
@@ -387,9 +382,7 @@ async fn what_needs_a_fresh_login_is_refused_to_a_resumed_one() {
     );
 }
 
-#[tokio::test]
-async fn an_account_that_is_deleted_leaves_its_name() {
-    let place = Place::sqlite().await;
+async fn an_account_that_is_deleted_leaves_its_name(place: Place) {
     let [server, there] = two(&place).await;
     let alex = Person::new("alex", "secret");
     let user = alex.register(&server).await.unwrap();
@@ -407,9 +400,7 @@ async fn an_account_that_is_deleted_leaves_its_name() {
     assert_ne!(again.register(&there).await.unwrap(), user);
 }
 
-#[tokio::test]
-async fn what_comes_out_of_turn_ends_its_handle_alone() {
-    let place = Place::sqlite().await;
+async fn what_comes_out_of_turn_ends_its_handle_alone(place: Place) {
     let server = place.server(settings()).await;
     let alex = Person::new("alex", "secret");
     alex.register(&server).await.unwrap();
