@@ -503,7 +503,8 @@ impl Seen {
     fn not_yet_proven(&mut self, own: &Own) {
         let follows = |it: &Unproven| it.hash == own.before && !it.is_asked;
         let is_proved_with = self.own.iter().any(|ours| ours.before == own.hash);
-        if is_proved_with {
+        let is_known = self.unproven.iter().any(|it| it.hash == own.hash);
+        if is_proved_with || is_known {
             return;
         }
         self.unproven.retain(|it| !follows(it));
