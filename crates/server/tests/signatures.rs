@@ -11,7 +11,8 @@ use keystead_channel::session::requests::{
 };
 use keystead_channel::session::{Octets, Text};
 use keystead_formats::ssh::sshsig::{Detached, HashAlgorithm};
-use keystead_formats::ssh::{PublicKey, UserAuth, signature};
+use keystead_formats::ssh::userauth::UserAuth;
+use keystead_formats::ssh::{PublicKey, signature};
 use keystead_server::signing::sign;
 use keystead_vault::held::{HeldKey, Kind, New, RsaSize};
 use rand_chacha::ChaCha20Rng;

