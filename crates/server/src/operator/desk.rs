@@ -24,9 +24,9 @@ use super::message::{Ask, Tell, User};
 use crate::edge::tls::{Certificate, TlsError};
 use crate::ledger::ReadError;
 use crate::login;
-use crate::program::in_one_line;
+use crate::program::{in_one_line, sealing_hint};
 use crate::rows::{Account, AccountState, NameTag};
-use crate::sealing::MasterSource;
+use crate::sealing::{MasterSource, SealingError};
 use crate::server::Server;
 use crate::store::{StoreError, Wanted};
 
@@ -77,7 +77,8 @@ impl Desk {
             Ask::Unlock { name } => self.change(&name, Verb::Unlock).await,
             Ask::Delete { name } => self.change(&name, Verb::Delete).await,
             Ask::Invite { name } => self.invite(&name, out).await,
-            Ask::Backup | Ask::RotateMasterKey => Err(Refused::new("not in this build", "")),
+            Ask::Backup => self.backup(out).await,
+            Ask::RotateMasterKey => self.rotate(out).await,
             Ask::AuditExport { user } => self.export(user.as_deref(), out).await,
             Ask::Reload => self.reload(),
         }
@@ -309,6 +310,7 @@ macro_rules! from_error_with_hint {
 
 from_error_with_hint!(
     StoreError => |error| error.hint().to_owned(),
+    SealingError => |error| sealing_hint(error).to_owned(),
     ReadError => |_| "what was printed is not the whole log".to_owned(),
     FolderError => FolderError::hint,
     TlsError => TlsError::hint,

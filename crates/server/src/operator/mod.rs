@@ -5,6 +5,7 @@
 
 mod acts;
 mod desk;
+mod keeping;
 mod message;
 
 pub use desk::{Desk, serve};

@@ -97,21 +97,21 @@ from_error_with_hint!(
 
 impl From<SealingError> for Failure {
     fn from(error: SealingError) -> Self {
-        let hint = match &error {
-            SealingError::MasterKey(MasterKeyFault::Unreadable { source, .. })
-                if source.kind() == std::io::ErrorKind::NotFound =>
-            {
-                "make a server with `keystead-server init`, or name its folder with --dir"
-            }
-            SealingError::MasterKey(MasterKeyFault::Open { .. }) => "chmod 600 it",
-            SealingError::MasterKey(_) => "put it back from where you keep it",
-            SealingError::OtherMasterKey => {
-                "put back the master key that belongs to this database; without it all is lost"
-            }
-            SealingError::Store(error) => error.hint(),
-            _ => "restore a backup",
-        };
+        let hint = sealing_hint(&error);
         Self::of(&error, hint)
+    }
+}
+
+/// What the operator can do when rows do not open.
+pub(crate) fn sealing_hint(error: &SealingError) -> &'static str {
+    match error {
+        SealingError::MasterKey(MasterKeyFault::Open { .. }) => "chmod 600 it",
+        SealingError::MasterKey(_) => "put it back from where you keep it",
+        SealingError::OtherMasterKey => {
+            "put back the master key that belongs to this database; without it all is lost"
+        }
+        SealingError::Store(error) => error.hint(),
+        _ => "restore a backup",
     }
 }
 

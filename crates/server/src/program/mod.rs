@@ -10,6 +10,7 @@ mod init;
 mod known;
 mod operate;
 mod print;
+mod restore;
 mod run;
 mod upkeep;
 
@@ -24,7 +25,7 @@ use tracing_subscriber::EnvFilter;
 
 use arguments::{Arguments, Command, Place};
 use failure::Failure;
-pub(crate) use failure::in_one_line;
+pub(crate) use failure::{in_one_line, sealing_hint};
 
 /// Runs the program; the exit status is STYLE's: 0 done, 1 error, 2 usage, 4 not reached.
 #[must_use]
@@ -68,10 +69,7 @@ fn perform(arguments: Arguments) -> Result<(), Failure> {
         Command::User(user) => operate::user(&folder(place)?, user),
         Command::Invite { name, form } => operate::invite(&folder(place)?, name, form),
         Command::Backup { file } => operate::backup(&folder(place)?, &file),
-        Command::Restore(asked) => Err(Failure::new(
-            format!("{} is not restored", asked.file.display()),
-            "not in this build",
-        )),
+        Command::Restore(asked) => restore::restore(&folder(place)?, &asked),
         Command::RotateMasterKey => operate::rotate(&folder(place)?),
         Command::Audit(arguments::Audit::Export { user, output }) => {
             operate::export(&folder(place)?, user, output.as_deref())

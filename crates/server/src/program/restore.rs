@@ -12,7 +12,6 @@ use super::failure::Failure;
 use super::known::Known;
 use super::{arguments, files, operate, print};
 use crate::ledger;
-use crate::sealing::Sealing;
 use crate::settings::Settings;
 use crate::store::{Store, Wanted};
 
@@ -68,16 +67,17 @@ async fn put_in_place(
     let at_least = known
         .epoch(&settings.database)
         .map_or(0, |epoch| epoch.saturating_add(1));
-    let store = Store::restore(&settings.database, folder, from).await?;
     let source = files::master_source(folder);
-    let (sealing, system) = Sealing::begin(&store, source).await?;
+    let restored = Store::restore(&settings.database, folder, from, source).await?;
+    let (store, sealing, system, deleted) = restored;
     let raised = ledger::raise_epoch(&store, &sealing, at_least).await?;
     let loaded = store.read(Wanted::new()).await?;
     let (epoch, size) = (loaded.head.epoch, loaded.head.size);
     let server = system.server_id();
     known.keep(disk, &settings.database, server, (epoch, size))?;
     Ok(format!(
-        "restored {} log entries; the log goes on in epoch {}",
+        "restored {} log entries; the log goes on in epoch {}; {deleted} deletions since the \
+         backup are deleted again",
         raised.size, raised.epoch
     ))
 }

@@ -8,6 +8,7 @@
 
 mod flood;
 mod init;
+mod keeping;
 mod metrics;
 mod operator;
 mod person;

@@ -1,6 +1,7 @@
 //! Somebody who registers, logs in and asks, by the client library.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use keystead_channel::session::requests::{
     Answer, Bytes, Complete, DigestName, Generate, KeyPurpose, KeyType, Label, Request, Sign,
@@ -66,6 +67,18 @@ impl Person {
         Ok(person)
     }
 
+    /// Waits as long as the server says.
+    pub(crate) async fn log_in_patiently(&self, server: &Server) -> Result<Session, ServerError> {
+        loop {
+            match self.log_in(server).await {
+                Err(ServerError::Wait { wait_s }) => {
+                    tokio::time::sleep(Duration::from_secs(wait_s.into())).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
     pub(crate) async fn log_in(&self, server: &Server) -> Result<Session, ServerError> {
         let remote = remote(server, self.pin).await?;
         let who = Login {
@@ -77,6 +90,13 @@ impl Person {
             keeping: Some(self.stretched.clone()),
         };
         Ok(remote.login(who, self.watch.clone()).await?.session)
+    }
+}
+
+impl Person {
+    /// Goes on with a log that went back, as a person may say.
+    pub(crate) fn accept(&self) {
+        self.watch.with(|seen| seen.accept());
     }
 }
 

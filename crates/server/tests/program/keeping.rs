@@ -1,0 +1,123 @@
+//! Backup, restoration, and a new master key, on both databases.
+
+use keystead_keeper::server::ServerError;
+use keystead_tests::Postgres;
+
+use crate::person::{Person, make_key, sign};
+use crate::server::Folder;
+
+/// A server's folder with its database.
+fn sqlite() -> Folder {
+    Folder::new()
+}
+
+fn postgres(postgres: &Postgres, name: &str) -> Folder {
+    let folder = Folder::new();
+    let address = postgres.database(name).unwrap();
+    folder.configure(&format!("database = \"{address}\""));
+    folder
+}
+
+/// What came after the backup is gone, and clients that saw it stop; what was deleted
+/// stays deleted; the log goes on in a new epoch.
+async fn a_backup_is_restored(folder: Folder, empty: Option<String>) {
+    let server = folder.run();
+    let alex = Person::register(&server, "alex").await;
+    let session = alex.log_in(&server).await.unwrap();
+    let key = make_key(&session, 1).await.unwrap();
+    let file = server.folder.file("the.backup");
+    let path = file.to_str().unwrap().to_owned();
+    server.folder.must(&["backup", &path]);
+    server.folder.fails(&["backup", &path], 1);
+    let backup = std::fs::read(&file).unwrap();
+    let master = std::fs::read(server.folder.file("master.key")).unwrap();
+    assert!(
+        !backup.windows(32).any(|bytes| bytes == master),
+        "the master key is in it"
+    );
+    // Seen by its client, by the receipt of a signature, and not in the backup.
+    let later = make_key(&session, 2).await.unwrap();
+    sign(&session, later).await.unwrap();
+    let said = server.folder.fails(&["restore", &path, "--yes"], 1);
+    assert!(said.contains("is in use by process"), "{said}");
+    let (folder, _) = server.stop();
+    if let Some(empty) = empty {
+        // PostgreSQL's own folder is not ours to put aside.
+        let text = folder.read("config.toml");
+        let rest = text.split_once('\n').unwrap().1;
+        std::fs::write(
+            folder.file("config.toml"),
+            format!("database = \"{empty}\"\n{rest}"),
+        )
+        .unwrap();
+    }
+    folder.must(&["restore", &path, "--yes"]);
+    let server = folder.run();
+    // Everyone's free guesses are used up: the first try waits.
+    let waits = alex.log_in(&server).await.err().unwrap();
+    assert!(matches!(waits, ServerError::Wait { wait_s: 1 }), "{waits}");
+    let refused = alex.log_in_patiently(&server).await.err().unwrap();
+    assert!(matches!(refused, ServerError::Log(_)), "{refused}");
+    alex.accept();
+    let session = alex.log_in_patiently(&server).await.unwrap();
+    sign(&session, key).await.unwrap();
+    assert!(sign(&session, later).await.is_err());
+}
+
+#[tokio::test]
+async fn a_backup_is_restored_on_sqlite() {
+    a_backup_is_restored(sqlite(), None).await;
+}
+
+#[tokio::test]
+async fn a_backup_is_restored_on_postgres() {
+    let database = Postgres::start().unwrap();
+    let empty = database.database("empty").unwrap();
+    a_backup_is_restored(postgres(&database, "first"), Some(empty)).await;
+}
+
+async fn a_new_master_key_opens_everything(folder: Folder) {
+    let server = folder.run();
+    let alex = Person::register(&server, "alex").await;
+    let session = alex.log_in(&server).await.unwrap();
+    let key = make_key(&session, 1).await.unwrap();
+    let before = std::fs::read(server.folder.file("master.key")).unwrap();
+    server.folder.must(&["rotate-master-key"]);
+    let after = std::fs::read(server.folder.file("master.key")).unwrap();
+    assert_eq!((before.len(), after.len()), (32, 32));
+    assert_ne!(before, after);
+    // The open session goes on, and so does a server that starts anew.
+    sign(&session, key).await.unwrap();
+    let (folder, _) = server.stop();
+    let server = folder.run();
+    let session = alex.log_in(&server).await.unwrap();
+    sign(&session, key).await.unwrap();
+    // The old key opens nothing any more.
+    let (folder, _) = server.stop();
+    std::fs::write(folder.file("master.key"), before).unwrap();
+    let said = folder.fails(&["run", "--listen", "127.0.0.1:0"], 1);
+    assert!(said.contains("master key is not the one"), "{said}");
+}
+
+#[tokio::test]
+async fn a_new_master_key_opens_everything_on_sqlite() {
+    a_new_master_key_opens_everything(sqlite()).await;
+}
+
+#[tokio::test]
+async fn a_new_master_key_opens_everything_on_postgres() {
+    let database = Postgres::start().unwrap();
+    a_new_master_key_opens_everything(postgres(&database, "first")).await;
+}
+
+#[test]
+fn a_file_that_is_no_backup_leaves_all_as_it_was() {
+    let folder = sqlite();
+    let (folder, _) = folder.run().stop();
+    std::fs::write(folder.file("other"), "no backup").unwrap();
+    let other = folder.file("other");
+    let before = std::fs::read(folder.file("keystead.db")).unwrap();
+    folder.fails(&["restore", other.to_str().unwrap(), "--yes"], 1);
+    assert_eq!(std::fs::read(folder.file("keystead.db")).unwrap(), before);
+    folder.run().stop();
+}
