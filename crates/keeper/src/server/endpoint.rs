@@ -1,7 +1,11 @@
 //! Where a server is, whom to believe that it is it, and what is pinned of it.
 
+use std::time::Duration;
+
 use keystead_channel::session::{Binding, Pin};
 use keystead_transport::{SecureConnector, Trust, TrustError};
+
+use super::plan::ANSWER_WAIT;
 
 /// A server as a client reaches it.
 #[derive(Clone, Debug)]
@@ -9,6 +13,7 @@ pub struct Endpoint {
     pub(super) connector: SecureConnector,
     pub(super) pin: Pin,
     pub(super) binds: Binds,
+    pub(super) answer_wait: Duration,
 }
 
 impl Endpoint {
@@ -22,7 +27,18 @@ impl Endpoint {
             connector,
             pin,
             binds,
+            answer_wait: ANSWER_WAIT,
         })
+    }
+
+    /// With another time for an answer, and for each step of connecting.
+    #[must_use]
+    pub fn waiting(self, answer_wait: Duration) -> Self {
+        Self {
+            connector: self.connector.waiting(answer_wait),
+            answer_wait,
+            ..self
+        }
     }
 
     /// What a connection must prove beside its certificate.

@@ -107,16 +107,6 @@ impl ServerError {
         }
     }
 
-    /// An error frame or a notice that ends an open session.
-    pub(super) fn of_end(code: Status) -> Self {
-        match code {
-            // A server that stops or is full: another connection may go on.
-            Status::Unavailable | Status::Busy | Status::Done => Self::Broken,
-            Status::LoginRequired | Status::FreshLogin | Status::Refused => Self::LoginRequired,
-            code => Self::Answered(code),
-        }
-    }
-
     /// Whether another try, on another connection, may get an answer.
     #[must_use]
     pub fn is_passing(&self) -> bool {
@@ -135,7 +125,10 @@ impl ServerError {
             Self::Trust(error) => error.hint(),
             Self::Secure(error) => error.hint(),
             Self::Broken | Self::Late { .. } => "see that the network is up, and try again",
-            Self::WrongPassword => "check the account's name and the password",
+            // One proof covers both: who ends TLS in between fails it as a wrong password does.
+            Self::WrongPassword => {
+                "check both; if they are right, somebody may end TLS between here and the server"
+            }
             Self::Wait { .. } => {
                 "wait as long as it says; this machine's device pass skips the wait"
             }

@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use super::endpoint::{Binds, Endpoint};
 use super::error::{ServerError, Step};
 use super::line::Line;
+use super::plan::ANSWER_WAIT;
 use super::session::{Core, Session};
 use super::watch::Watch;
 
@@ -31,6 +32,7 @@ pub struct Remote {
     greeted: Arc<Greeted>,
     exporter: [u8; 32],
     binds: Binds,
+    answer_wait: Duration,
 }
 
 /// Who registers.
@@ -100,7 +102,12 @@ impl Remote {
     pub async fn connect(to: &Endpoint) -> Result<Self, ServerError> {
         let stream = to.connector.connect().await?;
         let exporter = stream.exporter();
-        Self::over(stream, exporter, to.pin, to.binds).await
+        let remote = Self::over(stream, exporter, to.pin, to.binds).await?;
+        let answer_wait = to.answer_wait;
+        Ok(Self {
+            answer_wait,
+            ..remote
+        })
     }
 
     /// Over a stream that is there, whose exporter is known.
@@ -129,6 +136,7 @@ impl Remote {
             greeted: Arc::new(greeted),
             exporter,
             binds,
+            answer_wait: ANSWER_WAIT,
         })
     }
 
@@ -287,7 +295,12 @@ impl Remote {
         if let Err(error) = seen {
             return Err(NotResumed::again(error.into(), session.into_ticket()));
         }
-        let core = Core::new(session, opened.user, opened.limits, watch);
+        let core = Core::new(
+            session,
+            opened.user,
+            opened.limits,
+            (watch, self.answer_wait),
+        );
         Ok((self.route(handle, core, frames), opened))
     }
 
@@ -332,7 +345,8 @@ impl Remote {
             watch.with(|seen| seen.opened(&opened.user, &opened))?;
         }
         let handle = session.handle();
-        let core = Core::new(session, opened.user, opened.limits, Arc::clone(watch));
+        let shared = (Arc::clone(watch), self.answer_wait);
+        let core = Core::new(session, opened.user, opened.limits, shared);
         Ok(LoggedIn {
             session: self.route(handle, core, frames),
             export_key: logged_in.export_key,

@@ -113,7 +113,8 @@ impl Session {
         room.send(sent.frame);
         state.waiting.insert(sent.sub, sender);
         let now_ms = SystemClock.now().mono_ms;
-        let wait = plan::first_wait(now_ms.saturating_sub(state.heard_ms));
+        let silent_ms = now_ms.saturating_sub(state.heard_ms);
+        let wait = plan::first_wait(silent_ms).min(self.core.answer_wait);
         drop(state);
         Ok(Asked {
             core: Arc::clone(&self.core),
@@ -247,6 +248,7 @@ pub(super) struct Core {
     user: UserId,
     limits: Limits,
     watch: Arc<Watch>,
+    answer_wait: Duration,
     state: Mutex<State>,
 }
 
@@ -263,13 +265,14 @@ impl Core {
         session: ClientSession,
         user: UserId,
         limits: Limits,
-        watch: Arc<Watch>,
+        (watch, answer_wait): (Arc<Watch>, Duration),
     ) -> Self {
         Self {
             id: session.id(),
             user,
             limits,
             watch,
+            answer_wait,
             state: Mutex::new(State {
                 session: Some(session),
                 waiting: HashMap::new(),
@@ -366,8 +369,9 @@ pub(super) enum End {
 impl End {
     pub(super) fn error(self) -> ServerError {
         match self {
-            Self::Broken => ServerError::Broken,
-            Self::Closed(code) => ServerError::of_end(code),
+            // Whatever the server says of it: whether the session can go on, only a resumption
+            // tells. Keys that were idle are dropped while the session lives.
+            Self::Broken | Self::Closed(_) => ServerError::Broken,
             Self::Misbehaved(what) => ServerError::Misbehaved(what),
         }
     }
