@@ -46,7 +46,7 @@ pub struct Ledger {
     log_key: [u8; 32],
     key_notices: Arc<[Notice]>,
     fault: watch::Receiver<Option<StoreError>>,
-    size: watch::Receiver<u64>,
+    place: watch::Receiver<(u32, u64)>,
 }
 
 impl Ledger {
@@ -59,7 +59,7 @@ impl Ledger {
         let server = sealing.server();
         let tools = Arc::new(Tools { server, sealing });
         let (fault_from, fault) = watch::channel(None);
-        let (size_from, size) = watch::channel(head.size);
+        let (place_from, place) = watch::channel((head.epoch, head.size));
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let log_key = *key.key.public();
         let key_notices = key.notices(server);
@@ -70,7 +70,7 @@ impl Ledger {
             held: None,
             seen: (head.epoch, head.size),
             fault: fault_from,
-            size: size_from,
+            place: place_from,
         };
         tokio::spawn(writer.run(waiting));
         Ok(Self {
@@ -80,7 +80,7 @@ impl Ledger {
             log_key,
             key_notices,
             fault,
-            size,
+            place,
         })
     }
 
@@ -101,8 +101,8 @@ impl Ledger {
     pub async fn stop(&self) {
         // When it has ended already there is nobody to tell.
         let _ = self.queue.send(None).await;
-        let mut size = self.size.clone();
-        while size.changed().await.is_ok() {}
+        let mut place = self.place.clone();
+        while place.changed().await.is_ok() {}
     }
 
     /// What checks the log's heads.
@@ -128,7 +128,13 @@ impl Ledger {
     /// How many entries there are.
     #[must_use]
     pub fn size(&self) -> u64 {
-        *self.size.borrow()
+        self.place.borrow().1
+    }
+
+    /// The log's epoch and how many entries there are.
+    #[must_use]
+    pub fn head_place(&self) -> (u32, u64) {
+        *self.place.borrow()
     }
 }
 

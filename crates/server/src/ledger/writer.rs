@@ -37,7 +37,7 @@ pub(super) struct Writer {
     /// Epoch and size at the last commit.
     pub(super) seen: (u32, u64),
     pub(super) fault: watch::Sender<Option<StoreError>>,
-    pub(super) size: watch::Sender<u64>,
+    pub(super) place: watch::Sender<(u32, u64)>,
 }
 
 impl Writer {
@@ -114,7 +114,7 @@ impl Writer {
         };
         self.held = Some(done.held);
         self.seen = done.seen;
-        self.size.send_replace(done.seen.1);
+        self.place.send_replace(done.seen);
         let batch = Arc::new(done.batch);
         for job in done.jobs {
             job.done(batch.clone());

@@ -3,11 +3,18 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::NAME_BYTES_MAX;
 use super::place::{Delete, Place, note, register, sign};
 use crate::ledger::Ledger;
 use crate::rows::AccountNo;
 use keystead_channel::log::export::Line;
 use keystead_channel::session::UserId;
+
+on_both_databases! {
+    the_auditor_finds_a_real_export_good,
+    the_auditor_names_the_line_of_whatever_is_tampered_with,
+    an_export_says_which_entries_were_erased,
+}
 
 async fn export(ledger: &Ledger, of: Option<(AccountNo, UserId)>) -> String {
     let mut export = ledger.export(of);
@@ -46,10 +53,8 @@ async fn filled(place: &Place) -> (Ledger, super::place::Holder) {
     (ledger, one)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_auditor_finds_a_real_export_good() {
-    let place = Place::sqlite();
-    let (ledger, one) = filled(&place).await;
+async fn the_auditor_finds_a_real_export_good(place: &Place) {
+    let (ledger, one) = filled(place).await;
     let whole = export(&ledger, None).await;
     let (is_good, said) = audit(place.folder.path(), &whole);
     assert!(is_good, "{said}");
@@ -60,10 +65,8 @@ async fn the_auditor_finds_a_real_export_good() {
     assert_eq!(said, "good: 181 entries, 0 erased, tree of 455, epoch 0\n");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_auditor_names_the_line_of_whatever_is_tampered_with() {
-    let place = Place::sqlite();
-    let (ledger, one) = filled(&place).await;
+async fn the_auditor_names_the_line_of_whatever_is_tampered_with(place: &Place) {
+    let (ledger, one) = filled(place).await;
     let own = export(&ledger, Some((one.no, one.user))).await;
     let whole = export(&ledger, None).await;
     for (text, path_follows) in [(&own, true), (&whole, false)] {
@@ -140,10 +143,8 @@ async fn the_auditor_names_the_line_of_whatever_is_tampered_with() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_export_says_which_entries_were_erased() {
-    let place = Place::sqlite();
-    let (ledger, one) = filled(&place).await;
+async fn an_export_says_which_entries_were_erased(place: &Place) {
+    let (ledger, one) = filled(place).await;
     ledger.commit(Delete(one)).await.unwrap();
     assert!(!ledger.erase(one.no).await.unwrap());
     let whole = export(&ledger, None).await;

@@ -9,10 +9,26 @@ use keystead_daemon::rng::SystemRng;
 use keystead_keeper::server::seen::{AuditError, Listed, Seen, SeenError, Subject};
 use keystead_vault::LogKey;
 
+use crate::sealing::MasterSource;
+use crate::store::Store;
+
+use super::NAME_BYTES_MAX;
 use super::place::{
     Delete, Entries, Holder, Place, Sign, asked, note, pages, register, seen, sign,
 };
 use crate::ledger::{Detail, Ledger, NO_KEY, NewEntry, NewKey, Opened, raise_epoch};
+
+on_both_databases! {
+    sessions_open_on_a_log_that_continues_the_one_before,
+    all_pages_are_proved_and_whole,
+    scopes_keys_and_times_choose,
+    heads_prove_what_is_asked_and_pass_over_what_is_not_there,
+    a_list_is_what_the_log_says_was_made_renamed_and_deleted,
+    leaves_that_are_erased_leave_every_proof,
+    an_epoch_is_raised_with_what_the_backup_held,
+    who_saw_more_than_the_backup_held_stops_and_names_what_is_missing,
+    a_new_key_is_signed_by_the_old_one_and_used_after_the_next_start,
+}
 
 pub(super) fn no_paths() -> Head {
     Head {
@@ -77,9 +93,7 @@ pub(super) async fn verify(
     Ok(audited.leaves.len())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sessions_open_on_a_log_that_continues_the_one_before() {
-    let place = Place::sqlite();
+async fn sessions_open_on_a_log_that_continues_the_one_before(place: &Place) {
     let ledger = place.ledger().await;
     let holder = register(&ledger, 1).await;
     let other = register(&ledger, 2).await;
@@ -92,9 +106,7 @@ async fn sessions_open_on_a_log_that_continues_the_one_before() {
     assert_eq!(last, 6);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn all_pages_are_proved_and_whole() {
-    let place = Place::sqlite();
+async fn all_pages_are_proved_and_whole(place: &Place) {
     let ledger = place.ledger().await;
     let (one, two) = (register(&ledger, 1).await, register(&ledger, 2).await);
     let mut seen = seen(&ledger);
@@ -108,9 +120,7 @@ async fn all_pages_are_proved_and_whole() {
     assert_eq!(pages.len(), 3, "256 entries a page");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn scopes_keys_and_times_choose() {
-    let place = Place::sqlite();
+async fn scopes_keys_and_times_choose(place: &Place) {
     let ledger = place.ledger().await;
     let holder = register(&ledger, 1).await;
     let login = NewEntry {
@@ -156,9 +166,7 @@ async fn scopes_keys_and_times_choose() {
     check(&|it| it.cursor = None, &[0, 1, 2, 3, 4]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn heads_prove_what_is_asked_and_pass_over_what_is_not_there() {
-    let place = Place::sqlite();
+async fn heads_prove_what_is_asked_and_pass_over_what_is_not_there(place: &Place) {
     let ledger = place.ledger().await;
     let holder = register(&ledger, 1).await;
     sign(&ledger, holder, 600).await;
@@ -205,9 +213,7 @@ fn entry(key: u8, revision: u32) -> Entry {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_list_is_what_the_log_says_was_made_renamed_and_deleted() {
-    let place = Place::sqlite();
+async fn a_list_is_what_the_log_says_was_made_renamed_and_deleted(place: &Place) {
     let ledger = place.ledger().await;
     let holder = register(&ledger, 1).await;
     let of_type = Detail {
@@ -257,9 +263,7 @@ async fn a_list_is_what_the_log_says_was_made_renamed_and_deleted() {
     check(&[entry(1, 2), other], Some((2, AuditError::OtherKey))).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn leaves_that_are_erased_leave_every_proof() {
-    let place = Place::sqlite();
+async fn leaves_that_are_erased_leave_every_proof(place: &Place) {
     let ledger = place.ledger().await;
     let (gone, stays) = (register(&ledger, 1).await, register(&ledger, 2).await);
     let mut seen = seen(&ledger);
@@ -283,9 +287,7 @@ async fn leaves_that_are_erased_leave_every_proof() {
     assert!(ledger.audit(gone.no, &gone.user, &asked(0)).await.is_err());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_epoch_is_raised_with_what_the_backup_held() {
-    let place = Place::sqlite();
+async fn an_epoch_is_raised_with_what_the_backup_held(place: &Place) {
     let holder = {
         let ledger = place.ledger().await;
         let holder = register(&ledger, 1).await;
@@ -304,27 +306,23 @@ async fn an_epoch_is_raised_with_what_the_backup_held() {
     let restored = raise_epoch(&store, &sealing, 0).await.unwrap();
     assert_eq!((restored.epoch, restored.size), (1, 302));
     assert_eq!(raise_epoch(&store, &sealing, 7).await.unwrap().epoch, 7);
-    let ledger = crate::ledger::Ledger::start(store, sealing).await.unwrap();
+    let ledger = Ledger::start(store, sealing).await.unwrap();
     // Nothing is missing: this client's tree is the beginning of the new one.
     open(&ledger, holder, &mut ahead).await.unwrap();
     assert_eq!(ahead.head().unwrap().checkpoint.epoch, 7);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn who_saw_more_than_the_backup_held_stops_and_names_what_is_missing() {
-    let place = Place::sqlite();
-    let backup = tempfile::tempdir().unwrap();
-    let copy = backup.path().join("server.db");
+async fn who_saw_more_than_the_backup_held_stops_and_names_what_is_missing(place: &Place) {
+    let restored = Place::sqlite();
+    let copy = restored.folder.path().join("backup");
     let (holder, mut seen) = {
-        let ledger = place.ledger().await;
+        let (store, sealing) = place.store().await;
+        let ledger = Ledger::start(store.clone(), sealing).await.unwrap();
         let holder = register(&ledger, 1).await;
         let mut seen = seen(&ledger);
         open(&ledger, holder, &mut seen).await.unwrap();
         sign(&ledger, holder, 10).await;
-        place
-            .file()
-            .execute("VACUUM INTO ?1", [copy.to_str().unwrap()])
-            .unwrap();
+        store.backup(&copy).await.unwrap();
         for _ in 0..3 {
             open(&ledger, holder, &mut seen).await.unwrap();
         }
@@ -332,13 +330,13 @@ async fn who_saw_more_than_the_backup_held_stops_and_names_what_is_missing() {
         (holder, seen)
     };
     assert_eq!(seen.last_own().unwrap().0, 14);
-    for name in ["server.db", "server.db-wal", "server.db-shm"] {
-        let _ = std::fs::remove_file(place.folder.path().join(name));
-    }
-    std::fs::copy(&copy, place.folder.path().join("server.db")).unwrap();
-    let (store, sealing) = place.store().await;
+    let folder = restored.folder.path();
+    let source = MasterSource::File(folder.join("master.key"));
+    let (store, sealing, _, _) = Store::restore(&restored.address, folder, &copy, source)
+        .await
+        .unwrap();
     raise_epoch(&store, &sealing, 0).await.unwrap();
-    let ledger = crate::ledger::Ledger::start(store, sealing).await.unwrap();
+    let ledger = Ledger::start(store, sealing).await.unwrap();
     let stopped = open(&ledger, holder, &mut seen).await.unwrap_err();
     let SeenError::Restored {
         seen: (0, 15),
@@ -364,9 +362,7 @@ async fn who_saw_more_than_the_backup_held_stops_and_names_what_is_missing() {
     open(&ledger, holder, &mut again).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_new_key_is_signed_by_the_old_one_and_used_after_the_next_start() {
-    let place = Place::sqlite();
+async fn a_new_key_is_signed_by_the_old_one_and_used_after_the_next_start(place: &Place) {
     let (holder, mut seen) = {
         let ledger = place.ledger().await;
         let holder = register(&ledger, 1).await;

@@ -7,10 +7,20 @@ use keystead_channel::session::Status;
 use keystead_channel::session::requests::{Method, Receipt};
 use keystead_keeper::server::seen::Expected;
 
+use super::NAME_BYTES_MAX;
 use super::place::{Entries, Holder, Place, Register, Sign, note, register, seen, sign};
 use crate::ledger::{Act, Decided, Ledger, Log, NewEntry};
 use crate::rows::{AccountNo, Rows};
 use crate::store::{Now, StoreError, Wanted};
+
+on_both_databases! {
+    every_act_gets_a_receipt_that_leads_to_a_signed_head,
+    a_batch_holds_many_acts_and_one_head,
+    logs_are_numbered_each_for_itself,
+    after_a_restart_the_log_goes_on,
+    a_batch_that_fails_changes_nothing_and_the_next_one_is_written,
+    what_has_no_entry_is_written_without_one,
+}
 
 /// Checks a receipt as a client does, with nothing known before.
 fn check(ledger: &Ledger, holder: Holder, receipt: &Receipt) -> Leaf {
@@ -25,9 +35,7 @@ fn check(ledger: &Ledger, holder: Holder, receipt: &Receipt) -> Leaf {
     leaf
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_act_gets_a_receipt_that_leads_to_a_signed_head() {
-    let place = Place::sqlite();
+async fn every_act_gets_a_receipt_that_leads_to_a_signed_head(place: &Place) {
     let ledger = place.ledger().await;
     let holder = register(&ledger, 1).await;
     let mut numbers = Vec::new();
@@ -45,9 +53,7 @@ async fn every_act_gets_a_receipt_that_leads_to_a_signed_head() {
     assert_eq!(ledger.size(), 701);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_batch_holds_many_acts_and_one_head() {
-    let place = Place::sqlite();
+async fn a_batch_holds_many_acts_and_one_head(place: &Place) {
     let ledger = place.ledger().await;
     let holder = register(&ledger, 1).await;
     let mut heads = BTreeSet::new();
@@ -57,9 +63,7 @@ async fn a_batch_holds_many_acts_and_one_head() {
     assert!(heads.len() < 100, "{} commits for 600 acts", heads.len());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn logs_are_numbered_each_for_itself() {
-    let place = Place::sqlite();
+async fn logs_are_numbered_each_for_itself(place: &Place) {
     let ledger = place.ledger().await;
     let (one, two) = (register(&ledger, 1).await, register(&ledger, 2).await);
     ledger.commit(note("first")).await.unwrap();
@@ -91,9 +95,7 @@ async fn logs_are_numbered_each_for_itself() {
     assert_eq!(check(&ledger, two, &last).user_seq, 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn after_a_restart_the_log_goes_on() {
-    let place = Place::sqlite();
+async fn after_a_restart_the_log_goes_on(place: &Place) {
     let mut size = 0;
     let mut known = None;
     // Sizes before, at and behind the end of a tile.
@@ -148,9 +150,7 @@ impl Act for Careless {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_batch_that_fails_changes_nothing_and_the_next_one_is_written() {
-    let place = Place::sqlite();
+async fn a_batch_that_fails_changes_nothing_and_the_next_one_is_written(place: &Place) {
     let ledger = place.ledger().await;
     let holder = register(&ledger, 1).await;
     let before = ledger.head(&super::reading::no_paths()).await.unwrap();
@@ -167,9 +167,7 @@ async fn a_batch_that_fails_changes_nothing_and_the_next_one_is_written() {
     assert_eq!(check(&ledger, holder, &last).user_seq, 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_has_no_entry_is_written_without_one() {
-    let place = Place::sqlite();
+async fn what_has_no_entry_is_written_without_one(place: &Place) {
     let ledger = place.ledger().await;
     let holder = register(&ledger, 1).await;
     let nothing = Entries {
