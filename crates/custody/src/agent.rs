@@ -223,6 +223,15 @@ fn derive(keeper: Option<String>, salt: &[u8; 32]) -> Result<Derived, Failure> {
     })
 }
 
+/// Has an agent that runs look at a server again: keys or sessions there have changed. One that
+/// does not run looks when it starts.
+pub(crate) fn look_again(server: &str) -> Result<(), Failure> {
+    crate::access::run(async |_| match Link::to_running().await? {
+        Some(mut agent) => agent.refresh(server).await,
+        None => Ok(()),
+    })
+}
+
 /// Nobody reaches authenticators or keeps sessions.
 pub(crate) fn not_running() -> Failure {
     Failure::new("the agent does not run")

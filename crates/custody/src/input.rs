@@ -11,7 +11,8 @@ use rustix::fd::AsFd;
 
 use crate::arguments::Input;
 use crate::failure::Failure;
-use crate::prompt::{self, Given};
+use crate::prompt::Given;
+use crate::terminal;
 
 /// Reads what the options name; a line of the terminal without one, if `typed` names what it is.
 pub(crate) fn read(
@@ -23,7 +24,7 @@ pub(crate) fn read(
         (Some(file), _) => of_file(file),
         (None, Some(fd)) => to_end(given.rest_of(fd)?, &format!("descriptor {fd}")),
         (None, None) => match typed {
-            Some(what) => prompt::typed_secret(what),
+            Some(what) => terminal::typed(&format!("{what}: "), "--from-fd or --from-file"),
             None => Err(Failure::usage("which file?")
                 .hint("name it with --from-file FILE, or a descriptor with --from-fd N")),
         },

@@ -10,7 +10,7 @@ use keystead_vault::held::Kind;
 use rand_core::RngCore;
 
 use crate::access::{self, Need};
-use crate::agent::Link;
+use crate::agent;
 use crate::arguments::{ImportKey, Key};
 use crate::failure::Failure;
 use crate::input;
@@ -70,7 +70,9 @@ fn import(wanted: &ImportKey) -> Result<(), Failure> {
         })?;
         Ok(key)
     })?;
-    look_again(&wanted.keeper);
+    if let Err(failure) = agent::look_again(&wanted.keeper) {
+        say(format_args!("note: the agent: {}", failure.message));
+    }
     say(format_args!(
         "{} holds {} from now on; remove the file once you have seen that it works",
         harmless(&wanted.keeper),
@@ -106,17 +108,6 @@ fn purposes(typed: &[String]) -> Result<Vec<KeyPurpose>, Failure> {
     match is_alone || purposes.iter().all(is_ssh) {
         true => Ok(purposes),
         false => Err(Failure::usage("only ssh-login and sshsig may share a key")),
-    }
-}
-
-/// The agent offers the key from now on; one that does not run looks when it starts.
-fn look_again(server: &str) {
-    let asked = access::run(async |_| match Link::to_running().await? {
-        Some(mut agent) => agent.refresh(server).await,
-        None => Ok(()),
-    });
-    if let Err(failure) = asked {
-        say(format_args!("note: the agent: {}", failure.message));
     }
 }
 

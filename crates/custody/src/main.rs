@@ -22,6 +22,7 @@ mod secret;
 mod servers;
 mod strength;
 mod talk;
+mod terminal;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -29,12 +30,14 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 use keystead_daemon::process;
+use tracing_subscriber::EnvFilter;
 
 use arguments::{Arguments, Command};
 use failure::{Failure, Status};
 use talk::{harmless, say};
 
 fn main() -> ExitCode {
+    trace();
     // Before anything secret is in memory; a process that cannot be hardened does not go on.
     let outcome =
         process::harden()
@@ -50,6 +53,18 @@ fn main() -> ExitCode {
             ExitCode::from(failure.status.code())
         }
     }
+}
+
+/// For developers, to standard error; quiet for everybody else.
+fn trace() {
+    let filter = EnvFilter::try_from_env("KEYSTEAD_TRACE");
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("error")))
+        // To whom would it say that standard error cannot be written? It would panic.
+        .log_internal_errors(false)
+        .with_writer(std::io::stderr);
+    // A second one cannot be: this is the program's start.
+    let _ = subscriber.try_init();
 }
 
 fn run(command: &Command) -> Result<(), Failure> {

@@ -12,6 +12,7 @@ use keystead_keeper::server::{Remote, Session};
 use keystead_vault::client::MasterKey;
 
 use crate::access::{self, Wish, of_server, result};
+use crate::agent;
 use crate::arguments::Password as Wanted;
 use crate::failure::Failure;
 use crate::prompt::Given;
@@ -32,6 +33,8 @@ pub(crate) fn run(wanted: &Wanted) -> Result<(), Failure> {
             signal = ended.wait() => Err(Failure::interrupted(signal)),
         }
     })?;
+    // Its session has ended, and it is to notice; that it says so is no news.
+    drop(agent::look_again(server.name()));
     say(format_args!(
         "the password of {} at {} is changed; all other sessions have ended: keystead server login",
         harmless(server.account()),

@@ -2,23 +2,21 @@
 //! locked memory.
 //!
 //! **Invariant:** no byte of one is ever in a `String`, a buffer of the standard library, an
-//! argument or a variable of the environment; the terminal does not show it, and echoes again
-//! however the typing ends.
+//! argument or a variable of the environment; what came by a descriptor is not asked for again.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 
 use keystead_channel::session::Password;
 use keystead_core::SecretBytes;
-use rustix::fd::AsFd;
-use rustix::termios::{self, LocalModes, OptionalActions, Termios};
 
 use crate::arguments::Answers;
-use crate::failure::{Failure, Status};
+use crate::failure::Failure;
 use crate::strength;
 use crate::talk::say;
+use crate::terminal::{read_line, typed};
 
 /// What the descriptors gave; what they did not give is typed when it is needed.
 #[derive(Default)]
@@ -129,30 +127,6 @@ impl Given {
     }
 }
 
-/// A secret that a person types: one line, not shown.
-pub(crate) fn typed_secret(what: &str) -> Result<SecretBytes, Failure> {
-    typed(&format!("{what}: "), "--from-fd or --from-file")
-}
-
-/// A line that a person types in answer to a question, shown; for what is no secret, and for
-/// parts of what the screen shows anyway.
-pub(crate) fn answer(question: &str) -> Result<String, Failure> {
-    let terminal = terminal("--yes")?;
-    (&terminal).write_all(question.as_bytes())?;
-    let line = read_line(&terminal, "answer")?;
-    Ok(String::from_utf8_lossy(line.expose()).trim().to_owned())
-}
-
-/// Shows something to the person at the terminal, and nowhere else.
-pub(crate) fn show(text: &[u8]) -> Result<(), Failure> {
-    Ok((&terminal("--yes")?).write_all(text)?)
-}
-
-/// Whether there is somebody to ask.
-pub(crate) fn has_terminal() -> bool {
-    OpenOptions::new().write(true).open("/dev/tty").is_ok()
-}
-
 fn password(line: &SecretBytes) -> Result<Password, Failure> {
     let text = std::str::from_utf8(line.expose());
     let text = text.map_err(|_| Failure::usage("a password is UTF-8 text"))?;
@@ -216,90 +190,5 @@ impl Descriptors {
     }
 }
 
-fn typed(question: &str, option: &str) -> Result<SecretBytes, Failure> {
-    let terminal = terminal(option)?;
-    let quiet = Quiet::make(&terminal)?;
-    (&terminal).write_all(question.as_bytes())?;
-    let line = read_line(&terminal, "answer");
-    drop(quiet);
-    (&terminal).write_all(b"\n")?;
-    let line = line?;
-    if line.is_empty() {
-        return Err(Failure::usage("nothing was typed"));
-    }
-    Ok(line)
-}
-
-fn terminal(option: &str) -> Result<File, Failure> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/tty")
-        .map_err(|_| {
-            Failure::usage("there is no terminal to ask at").hint(format!("answer by {option}"))
-        })
-}
-
-/// The terminal without echo. ^C does not end the program in it, so that the echo comes back; it
-/// ends the typing.
-struct Quiet<'a> {
-    terminal: &'a File,
-    before: Termios,
-}
-
-impl<'a> Quiet<'a> {
-    fn make(terminal: &'a File) -> io::Result<Self> {
-        let before = termios::tcgetattr(terminal)?;
-        let mut quiet = before.clone();
-        quiet
-            .local_modes
-            .remove(LocalModes::ECHO | LocalModes::ISIG);
-        termios::tcsetattr(terminal, OptionalActions::Flush, &quiet)?;
-        Ok(Self { terminal, before })
-    }
-}
-
-impl Drop for Quiet<'_> {
-    fn drop(&mut self) {
-        // Nothing is left to do when the terminal is gone.
-        let _ = termios::tcsetattr(self.terminal, OptionalActions::Now, &self.before);
-    }
-}
-
-/// One line, byte by byte: what stands behind it is somebody else's.
-fn read_line(from: impl AsFd, what: &str) -> Result<SecretBytes, Failure> {
-    let mut line = SecretBytes::fill(LINE_BYTES_MAX, |_| ());
-    let mut len = 0;
-    loop {
-        let mut byte = [0];
-        if rustix::io::read(&from, &mut byte).map_err(io::Error::from)? == 0 {
-            break;
-        }
-        match byte {
-            [b'\n'] => break,
-            [CTRL_C] => return Err(Failure::interrupted("^C")),
-            [byte] => {
-                let place = line.expose_mut().get_mut(len);
-                *place.ok_or_else(|| {
-                    Failure::new(format!("{what}: more than {LINE_BYTES_MAX} bytes"))
-                        .status(Status::Usage)
-                })? = byte;
-                len += 1;
-            }
-        }
-    }
-    line.truncate(len);
-    if line.expose().ends_with(b"\r") {
-        line.truncate(len.saturating_sub(1));
-    }
-    Ok(line)
-}
-
 /// How often two that differ are asked for again.
 const TRIES_MAX: usize = 3;
-
-/// 4,096 bytes: four times a password's most, as much as a terminal gives in one line.
-const LINE_BYTES_MAX: usize = 4_096;
-
-/// ASCII ETX, what ^C types where it is no signal.
-const CTRL_C: u8 = 3;

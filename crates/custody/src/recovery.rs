@@ -11,9 +11,10 @@ use keystead_vault::client::RecoveryCode;
 use crate::access::{self, Need};
 use crate::arguments::RecoveryCode as Wanted;
 use crate::failure::Failure;
-use crate::prompt::{self, Given};
+use crate::prompt::Given;
 use crate::servers::Server;
 use crate::talk::{print, say};
+use crate::terminal;
 
 /// Replaces the code of an account.
 pub(crate) fn run(wanted: &Wanted) -> Result<(), Failure> {
@@ -33,7 +34,7 @@ pub(crate) fn run(wanted: &Wanted) -> Result<(), Failure> {
 
 /// Whether there is a place where a code can be shown: found out before there is one.
 pub(crate) fn check_can_show(yes: bool) -> Result<(), Failure> {
-    match yes || prompt::has_terminal() {
+    match yes || terminal::is_there() {
         true => Ok(()),
         false => Err(
             Failure::usage("the recovery code is shown at a terminal, and there is none")
@@ -50,12 +51,12 @@ pub(crate) fn hand_over(code: &RecoveryCode, yes: bool) -> Result<(), Failure> {
         say(WORDS);
         return print_code(&text);
     }
-    prompt::show(WORDS.as_bytes())?;
-    prompt::show(b"\n\n    ")?;
-    prompt::show(text.expose())?;
-    prompt::show(b"\n\n")?;
+    terminal::show(WORDS.as_bytes())?;
+    terminal::show(b"\n\n    ")?;
+    terminal::show(text.expose())?;
+    terminal::show(b"\n\n")?;
     for _ in 0..TRIES_MAX {
-        let typed = prompt::answer("Type its last two groups, from the paper: ")?;
+        let typed = terminal::answer("Type its last two groups, from the paper: ")?;
         if is_end(&typed, &text) {
             say("written down; it is not shown again");
             return Ok(());

@@ -9,8 +9,9 @@ use crate::arguments::Delete;
 use crate::failure::{Failure, Status};
 use crate::local::LocalStore;
 use crate::names::{Known, Names};
-use crate::prompt::{self, Given};
+use crate::prompt::Given;
 use crate::talk::{harmless, say};
+use crate::terminal;
 
 /// Deletes one.
 pub(crate) fn run(wanted: &Delete) -> Result<(), Failure> {
@@ -65,7 +66,7 @@ fn confirm(wanted: &Delete, shown: &str) -> Result<(), Failure> {
     if wanted.yes {
         return Ok(());
     }
-    let typed = prompt::answer(&format!("Delete {shown} for good? Type its name: "))?;
+    let typed = terminal::answer(&format!("Delete {shown} for good? Type its name: "))?;
     match typed == wanted.secret {
         true => Ok(()),
         false => Err(Failure::new("nothing was deleted").status(Status::Refused)),

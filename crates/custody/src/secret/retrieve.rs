@@ -5,6 +5,7 @@
 
 use keystead_channel::session::requests::{Intent, Request, Retrieve as Ask, Retrieved};
 use keystead_vault::client::{Place, StorageKey, Value};
+use keystead_vault::held::Kind;
 
 use super::catalogue::{find, find_there, unknown};
 use super::make::{copy, type_of};
@@ -115,7 +116,8 @@ pub(crate) fn from_server(
     let need = match (&known, intent) {
         (Some(_), Intent::Null) => Need::Session,
         (Some(it), _) if it.context.is_some() => Need::MasterKey,
-        (Some(it), _) if it.signs => Need::FreshLogin,
+        // A key that the server holds leaves only right after a login.
+        (Some(it), _) if it.kind != Kind::Arbitrary => Need::FreshLogin,
         (Some(_), _) => Need::Session,
         // Its name must be found among sealed ones.
         (None, _) => Need::MasterKey,
