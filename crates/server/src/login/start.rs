@@ -71,11 +71,12 @@ pub(crate) async fn attempt(
     };
     let committed = server.ledger.commit(tried).await;
     let tried = committed.map_err(|error| status_of(&error))?.answer?;
-    let nobody;
+    // Made for either, so that it costs either.
+    let nobody = nobody(server, &start.name);
     let (whose, credentials) = match &tried.known {
         Some(known) => (Some(known.whose), known.credentials()),
         None => {
-            nobody = unknown(server, &start.name);
+            server.decoy.open(&server.sealing);
             (None, nobody)
         }
     };
@@ -101,9 +102,8 @@ pub(crate) async fn attempt(
     Ok((state, attempt, frame))
 }
 
-/// What a name without an account is measured against; its rows are opened too.
-fn unknown(server: &Server, name: &AccountName) -> Credentials<'static> {
-    server.decoy.open(&server.sealing);
+/// What a name without an account is measured against.
+fn nobody(server: &Server, name: &AccountName) -> Credentials<'static> {
     let shares = server.settings.profile_shares;
     let all = shares.iter().fold(0_u32, |sum, it| sum.saturating_add(*it));
     let mut share = name.decoy_share(&server.names.k_fake, all);

@@ -136,7 +136,14 @@ fn by_others(
     }
     for (table, condition, by) in found {
         let statement = Dialect::select_where(table, condition);
-        for row in select(connection, table, &statement, &[value(&by)])? {
+        let rows = select(connection, table, &statement, &[value(&by)])?;
+        if rows.is_empty() && condition == by_tag {
+            // A name without an account costs a chain too, so that the time tells nothing.
+            let statement = Dialect::Sqlite.select(Table::Chain);
+            let system = Cell::Int(AccountNo::SYSTEM.0);
+            select(connection, Table::Chain, &statement, &[value(&system)])?;
+        }
+        for row in rows {
             if table == Table::Account {
                 chain_of(connection, &row, loaded)?;
             }
