@@ -3,6 +3,7 @@
 mod cases;
 mod place;
 mod postgres;
+mod proxy;
 mod sqlite;
 
 use place::Place;

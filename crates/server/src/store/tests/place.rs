@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use keystead_channel::session::{AccountName, KeyId, Profile, UserId};
 use keystead_core::SecretBytes;
 
-use crate::rows::{Account, AccountNo, HeldSecret, NameTag, Rows, SERVER_HELD, System};
+use crate::rows::{
+    Account, AccountNo, AccountState, Cell, Guess, HeldSecret, NameTag, Rows, SERVER_HELD, System,
+};
 use crate::sealing::{MasterSource, Sealing};
 use crate::store::{Store, StoreError, Wanted};
 
@@ -113,5 +115,75 @@ pub(super) fn secret(account: AccountNo, byte: u8) -> HeldSecret {
         replaces: None,
         retrieved: 0,
         made: [byte; 16],
+    }
+}
+
+/// An account in use with a chain, and its number.
+pub(super) async fn register(store: &Store, sealing: &Sealing, name: &str) -> AccountNo {
+    let name = name.to_owned();
+    act(store, sealing, Wanted::new(), move |rows| {
+        let no = rows.new_account_no();
+        let mut it = account(no, &name);
+        it.state = AccountState::Active;
+        rows.put_account(it);
+        rows.new_chain(no);
+        no
+    })
+    .await
+    .unwrap()
+}
+
+/// Counts a name's guesses up by one: what must never be lost or done twice.
+pub(super) async fn count(store: &Store, sealing: &Sealing) -> Result<u32, StoreError> {
+    let mut wanted = Wanted::new();
+    wanted.guess(TAG);
+    let counted = act(store, sealing, wanted, |rows| {
+        let mut guess = rows.guess(TAG).unwrap().cloned().unwrap_or(guess(TAG));
+        guess.count += 1;
+        let count = guess.count;
+        rows.put_guess(guess);
+        count
+    });
+    counted.await
+}
+
+/// What [`count`] has counted to.
+pub(super) async fn counted(store: &Store, sealing: &Sealing) -> Result<u32, StoreError> {
+    let mut wanted = Wanted::new();
+    wanted.guess(TAG);
+    look(store, sealing, wanted, |rows| {
+        rows.guess(TAG).unwrap().map_or(0, |guess| guess.count)
+    })
+    .await
+}
+
+pub(super) fn guess(tag: NameTag) -> Guess {
+    Guess {
+        tag,
+        is_known: true,
+        last_ms: 1,
+        count: 0,
+        failed: 0,
+        refused: 0,
+        waits_logged_ms: 0,
+        lifted_unix_s: 0,
+    }
+}
+
+const TAG: NameTag = NameTag([0x77; 16]);
+
+/// A cell with another bit in each place, and with another length.
+pub(super) fn changed(cell: &Cell) -> Vec<Cell> {
+    match cell {
+        Cell::Int(number) => (0..63).map(|bit| Cell::Int(number ^ (1 << bit))).collect(),
+        Cell::Bytes(bytes) => {
+            let flipped = (0..bytes.len()).map(|place| {
+                let mut bytes = bytes.clone();
+                bytes[place] ^= 1 << (place % 8);
+                Cell::Bytes(bytes)
+            });
+            let shorter = bytes.get(1..).map(Cell::bytes);
+            flipped.chain(shorter).collect()
+        }
     }
 }
