@@ -306,6 +306,7 @@ pub(crate) async fn log_in_at(
     password: Password,
     wish: Wish,
 ) -> Result<LoggedIn, Failure> {
+    let has_code = wish.extras.recovery_code.is_some();
     let who = Login {
         account: server.page.account.clone(),
         password,
@@ -315,7 +316,14 @@ pub(crate) async fn log_in_at(
         keeping: None,
     };
     let logged_in = remote.login(who, Arc::clone(&server.watch)).await;
-    let logged_in = logged_in.map_err(of_server)?;
+    let logged_in = logged_in.map_err(|error| {
+        let is_wrong = matches!(error, ServerError::WrongPassword);
+        if has_code && is_wrong {
+            return Failure::new("the password or the recovery code is wrong")
+                .hint("a recovery code works once; the operator can lift a lock, too");
+        }
+        of_server(error)
+    })?;
     if let Some(count @ 1..) = logged_in.opened.failed_logins {
         say(format_args!(
             "note: {count} failed logins since the last one; see `keystead audit show`"
