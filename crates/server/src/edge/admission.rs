@@ -1,7 +1,7 @@
 //! How many connections there may be, in all and of one source.
 //!
 //! **Invariant**: a newcomer is turned away only when all places are taken by clients that
-//! have said hello; otherwise the oldest that has not makes room. So a flood of silent
+//! have logged in; otherwise the oldest that has not makes room. So a flood of silent
 //! connections costs memory for its limit and keeps nobody out who answers at once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -26,7 +26,7 @@ pub(super) struct Places {
     pub(super) max: usize,
     /// Of one source.
     pub(super) per_source_max: usize,
-    /// In all, before hello.
+    /// In all, without a session.
     pub(super) half_open_max: usize,
 }
 
@@ -98,8 +98,8 @@ impl Admission {
         })
     }
 
-    /// Connections, and those of them before hello.
-    #[must_use]
+    /// Connections, and those of them without a session.
+    #[cfg(test)]
     pub(super) fn counts(&self) -> (usize, usize) {
         let inner = self.lock();
         (inner.open, inner.half_open.len())
@@ -133,7 +133,7 @@ impl Inner {
 }
 
 impl Place {
-    /// Hello was said: from now on it makes room for nobody. False if it has already.
+    /// A session is open on it: from now on it makes room for nobody. False if it has already.
     pub(super) fn settle(&mut self) -> bool {
         let mut inner = self.admission.lock();
         if inner.half_open.remove(&self.id).is_none() {
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_said_hello_stays() {
+    fn who_has_logged_in_stays() {
         let admission = Admission::new(PLACES);
         let mut settled: Vec<_> = (0..4)
             .map(|it| {

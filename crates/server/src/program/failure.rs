@@ -38,6 +38,12 @@ impl Failure {
         }
     }
 
+    /// The same, behind what it is about.
+    pub(crate) fn about(self, what: &str) -> Self {
+        let message = format!("{what}: {}", self.message);
+        Self { message, ..self }
+    }
+
     /// Whether the server does not run or does not answer.
     pub(crate) fn is_not_reached(&self) -> bool {
         self.status == STATUS_NOT_REACHED

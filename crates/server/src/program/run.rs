@@ -85,6 +85,7 @@ async fn serve(folder: &Path, settings: Settings) -> Result<(), Failure> {
     let mut tasks = JoinSet::new();
     tasks.spawn(operator::serve(admin, desk));
     let memory = upkeep::Memory::new(folder)?;
+    memory.keep(&server).await?;
     tasks.spawn(upkeep::sweep(server.clone(), memory.clone()));
     tasks.spawn(upkeep::watch(
         server.clone(),
@@ -137,8 +138,7 @@ async fn serve(folder: &Path, settings: Settings) -> Result<(), Failure> {
         }
     }
     tasks.shutdown().await;
-    memory.keep(&server).await;
-    Ok(())
+    memory.keep(&server).await
 }
 
 /// The service manager's socket, or one of our own.

@@ -30,18 +30,20 @@ impl Memory {
     }
 
     /// Remembers where the log stands.
-    pub(crate) async fn keep(&self, server: &Server) {
+    pub(crate) async fn keep(&self, server: &Server) -> Result<(), Failure> {
         // A database that is away is remembered as it was.
         let Ok(Loaded { head, .. }) = server.store.read(Wanted::new()).await else {
-            return;
+            return Ok(());
         };
         let place = (head.epoch, head.size);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (disk, known) = &mut *kept;
         let database = &server.settings.database;
-        if let Err(error) = known.keep(disk, database, server.server_id, place) {
-            tracing::warn!(%error, "where the log stands cannot be remembered");
-        }
+        let kept = known.keep(disk, database, server.server_id, place);
+        kept.map_err(|error| {
+            let hint = "see that the server's folder can be written";
+            Failure::of(&error, hint).about("where the log stands cannot be remembered")
+        })
     }
 }
 
@@ -56,7 +58,9 @@ pub(crate) async fn sweep(server: Arc<Server>, memory: Memory) {
         }
         let size = i64::try_from(server.ledger.size()).unwrap_or(i64::MAX);
         server.metrics.log_size.set(size);
-        memory.keep(&server).await;
+        if let Err(failure) = memory.keep(&server).await {
+            tracing::warn!("{}", failure.message);
+        }
     }
 }
 

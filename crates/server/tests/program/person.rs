@@ -110,8 +110,9 @@ async fn remote(server: &Server, pin: Pin) -> Result<Remote, ServerError> {
 }
 
 /// Makes an Ed25519 key that signs messages.
-pub(crate) async fn make_key(session: &Session, number: u8) -> Result<KeyId, ServerError> {
-    let nonce = [number; 32];
+pub(crate) async fn make_key(session: &Session, number: u32) -> Result<KeyId, ServerError> {
+    let mut nonce = [7; 32];
+    nonce[..4].copy_from_slice(&number.to_be_bytes());
     let make = Request::Make(Generate {
         nonce,
         kind: KeyType::Ed25519,

@@ -105,7 +105,17 @@ impl Folder {
     }
 
     pub(crate) fn run_with(self, more: &[&str]) -> Server {
-        let mut command = program();
+        self.run_as(program(), more)
+            .unwrap_or_else(|(folder, _, line)| panic!("{line:?}: {}", folder.read("trace")))
+    }
+
+    /// By `command`, which has the program as its last word; or what it said instead of
+    /// being ready.
+    pub(crate) fn run_as(
+        self,
+        mut command: Command,
+        more: &[&str],
+    ) -> Result<Server, (Self, Child, String)> {
         command.args(["run", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]);
         command.args(more).arg("--dir").arg(self.path());
         let trace = File::create(self.file("trace")).unwrap();
@@ -117,14 +127,14 @@ impl Folder {
         let said = line.strip_prefix("ready https://");
         let Some((address, metrics)) = said.and_then(|it| it.trim_end().split_once(" http://"))
         else {
-            panic!("{line:?}: {}", self.read("trace"))
+            return Err((self, child, line));
         };
-        Server {
+        Ok(Server {
             child,
             address: address.parse().unwrap(),
             metrics: metrics.parse().unwrap(),
             folder: self,
-        }
+        })
     }
 }
 

@@ -104,7 +104,7 @@ fn the_service_manager_is_told() {
     command.arg(folder.path()).env("NOTIFY_SOCKET", &path);
     command.stdout(std::process::Stdio::null());
     let mut child = command.spawn().unwrap();
-    let mut heard = || {
+    let heard = || {
         let mut text = [0; 64];
         let read = socket.recv(&mut text).unwrap();
         String::from_utf8_lossy(&text[..read]).into_owned()
