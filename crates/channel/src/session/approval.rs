@@ -107,3 +107,119 @@ const TAG: &str = "keystead/1 approval";
 /// The keys whose fields are judged here, for the fault that names them.
 const METHOD_KEY: u64 = 4;
 const HASH_KEY: u64 = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::super::fields::Text;
+    use super::super::ids::{KeyId, RequestId};
+    use super::super::requests::{Intent, KeyType, Retrieve, Show};
+    use super::*;
+
+    const USER: UserId = UserId([0x21; 32]);
+
+    fn approval(request: &Request) -> Approval {
+        let body = request.encode(RequestId([0x0d; 16]));
+        Approval {
+            tag: ApprovalTag,
+            server: ServerId([0x51; 16]),
+            user: USER,
+            session: SessionId([0x55; 16]),
+            method: request.method(),
+            request_hash: request_hash(&USER, request.method().number(), &body),
+            body: Octets(body),
+            nonce: [0x0e; 16],
+            expires_unix_ms: 1_800_000_000_000,
+            public_key: Some(Octets(vec![0x0f; 32])),
+            label: Some(Label::Open(Text("laptop".into()))),
+        }
+    }
+
+    fn retrieve() -> Request {
+        Request::Retrieve(Retrieve {
+            key: KeyId([0x1d; 16]),
+            intent: Intent::Export,
+            kind: KeyType::Ed25519,
+        })
+    }
+
+    #[test]
+    fn a_text_has_these_bytes() {
+        let text = approval(&retrieve()).encode();
+        let hex: String = text.iter().map(|it| format!("{it:02x}")).collect();
+        let hash = "859f72b321c66e5d8458194c484313d628e1efada074f0f915c1319c5e57e978";
+        let expected = [
+            "ab",
+            "0073",
+            "6b657973746561642f3120617070726f76616c",
+            "0150",
+            &"51".repeat(16),
+            "025820",
+            &"21".repeat(32),
+            "0350",
+            &"55".repeat(16),
+            "0407",
+            "055829",
+            "a40050",
+            &"0d".repeat(16),
+            "0150",
+            &"1d".repeat(16),
+            "02020302",
+            "065820",
+            hash,
+            "0750",
+            &"0e".repeat(16),
+            "081b000001a3185c5000",
+            "095820",
+            &"0f".repeat(32),
+            "0a66",
+            "6c6170746f70",
+        ];
+        assert_eq!(hex, expected.concat());
+    }
+
+    #[test]
+    fn a_text_is_read_whole_or_not_at_all() {
+        let text = approval(&retrieve()).encode();
+        let (read, request) = Approval::read(&text).unwrap();
+        assert_eq!(
+            (read.encode(), request.method()),
+            (text.clone(), Method::Retrieve)
+        );
+        for len in 0..text.len() {
+            assert!(Approval::read(&text[..len]).is_err(), "{len}");
+        }
+        assert!(Approval::read(&[text.as_slice(), &[0]].concat()).is_err());
+        assert!(Approval::read(&vec![0; APPROVAL_BYTES_MAX + 1]).is_err());
+    }
+
+    /// A text whose hash, method or owner is another's is none: what is shown is what the
+    /// server logs.
+    #[test]
+    fn the_hash_is_that_of_the_request() {
+        let check = |change: fn(&mut Approval), expected: bool| {
+            let mut approval = approval(&retrieve());
+            change(&mut approval);
+            assert_eq!(Approval::read(&approval.encode()).is_ok(), expected);
+        };
+        check(|_| (), true);
+        check(|it| it.request_hash[0] ^= 1, false);
+        check(|it| it.user.0[0] ^= 1, false);
+        check(|it| it.method = Method::Show, false);
+        check(|it| it.body.0[40] = 1, false);
+        check(|it| it.nonce[0] ^= 1, true);
+    }
+
+    #[test]
+    fn what_never_waits_is_not_approved() {
+        let show = Show {
+            key: KeyId([1; 16]),
+        };
+        for request in [Request::Show(show), Request::Delete(show), Request::Ping] {
+            let text = approval(&request).encode();
+            assert_eq!(
+                Approval::read(&text).err(),
+                Some(Fault::Misplaced(METHOD_KEY))
+            );
+        }
+    }
+}

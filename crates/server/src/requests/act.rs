@@ -115,9 +115,10 @@ impl<T> Decision<T> {
 
 /// Why a request is not done; logged all the same.
 pub(super) struct Refusal {
-    pub(super) status: Status,
-    pub(super) key: Option<KeyId>,
-    pub(super) detail: Detail,
+    status: Status,
+    key: Option<KeyId>,
+    /// Apart, so that what goes well carries no room for it.
+    detail: Box<Detail>,
 }
 
 impl Refusal {
@@ -126,7 +127,7 @@ impl Refusal {
         Self {
             status,
             key: Some(key),
-            detail: Detail::NONE,
+            detail: Box::default(),
         }
     }
 
@@ -135,13 +136,13 @@ impl Refusal {
         Self {
             status,
             key: None,
-            detail: Detail::NONE,
+            detail: Box::default(),
         }
     }
 
     /// With what else the entry says.
     pub(super) fn with(mut self, detail: Detail) -> Self {
-        self.detail = detail;
+        *self.detail = detail;
         self
     }
 }
@@ -236,7 +237,7 @@ where
         };
         let (answer, outcome, key, detail) = match decision {
             Ok(it) => (Ok(it.answer), it.status, it.key, it.detail),
-            Err(it) => (Err(it.status), it.status, it.key, it.detail),
+            Err(it) => (Err(it.status), it.status, it.key, *it.detail),
         };
         let entry = NewEntry {
             log: log_of(rows, caller),

@@ -27,7 +27,7 @@ pub(super) enum Gate {
     /// It is done.
     Open(Answer),
     /// It is not, before these agree.
-    Wait(Wait),
+    Wait(Box<Wait>),
 }
 
 /// What is put to approvers.
@@ -61,6 +61,10 @@ enum How {
 }
 
 /// Whether a request may go on.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once a request, and taken apart at once"
+)]
 pub(super) enum Pass {
     /// It may; its entry says why.
     Go(Detail),
@@ -129,7 +133,7 @@ where
         Ok(Found::People(people)) => people,
         Ok(Found::Recovered) => {
             let approved = Approved {
-                quorum: wait.quorum,
+                quorum: wait.quorum.clone(),
                 how: How::Recovered,
             };
             return decided(
@@ -163,7 +167,7 @@ where
             return again.refuse(&server, refusal).await;
         };
         let approved = Approved {
-            quorum: wait.quorum,
+            quorum: wait.quorum.clone(),
             how: How::Signed(granted.hash),
         };
         decided(
@@ -262,7 +266,9 @@ fn text(
 }
 
 /// What was decided, or what is waited for.
-fn opened(settled: Result<Settled<Gate>, Status>) -> Result<Result<Settled<Answer>, Status>, Wait> {
+fn opened(
+    settled: Result<Settled<Gate>, Status>,
+) -> Result<Result<Settled<Answer>, Status>, Box<Wait>> {
     let Settled { outcome, receipt } = match settled {
         Ok(settled) => settled,
         Err(status) => return Ok(Err(status)),

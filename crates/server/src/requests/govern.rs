@@ -182,13 +182,13 @@ fn policy_under_lock(
     let detail = match gate::pass(quorum.as_ref(), approved, rows, asking).map_err(refuse)? {
         Pass::Go(detail) => detail,
         Pass::Wait(quorum) => {
-            let wait = Gate::Wait(Wait {
+            let wait = Gate::Wait(Box::new(Wait {
                 quorum,
                 now_ms: now.ms,
                 key: Some(key),
                 public_key: Some(secret.public_key.clone()).filter(|it| !it.is_empty()),
                 label: Some(parts::label(secret).map_err(refuse)?),
-            });
+            }));
             return Ok(Decision {
                 status: Status::Waiting,
                 ..Decision::done(wait, Some(key), Detail::NONE)
@@ -244,13 +244,13 @@ fn change_under_lock(
     let passed = match passed {
         Pass::Go(detail) => detail,
         Pass::Wait(quorum) => {
-            let wait = Gate::Wait(Wait {
+            let wait = Gate::Wait(Box::new(Wait {
                 quorum,
                 now_ms: now.ms,
                 key: None,
                 public_key: None,
                 label: None,
-            });
+            }));
             return Ok(Decision {
                 status: Status::Waiting,
                 ..Decision::done(wait, None, change.detail())

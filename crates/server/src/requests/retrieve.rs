@@ -90,13 +90,13 @@ fn under_lock(
     let passed = match passed {
         Pass::Go(detail) => detail,
         Pass::Wait(quorum) => {
-            let answer = Gate::Wait(Wait {
+            let answer = Gate::Wait(Box::new(Wait {
                 quorum,
                 now_ms: now.ms,
                 key: Some(key),
                 public_key: Some(secret.public_key.clone()).filter(|it| !it.is_empty()),
                 label: Some(parts::label(secret).map_err(refuse)?),
-            });
+            }));
             return Ok(Decision {
                 status: Status::Waiting,
                 ..Decision::done(answer, Some(key), intent)

@@ -188,13 +188,13 @@ fn under_lock(
     let detail = match gate::pass(quorum.as_ref(), approved, rows, asking).map_err(refuse)? {
         Pass::Go(detail) => detail,
         Pass::Wait(quorum) => {
-            let wait = Gate::Wait(Wait {
+            let wait = Gate::Wait(Box::new(Wait {
                 quorum,
                 now_ms: now.ms,
                 key: Some(sign.key),
                 public_key: Some(secret.public_key.clone()),
                 label: Some(parts::label(secret).map_err(refuse)?),
-            });
+            }));
             return Ok(Decision {
                 status: Status::Waiting,
                 ..Decision::done(wait, Some(sign.key), detail_of(sign))

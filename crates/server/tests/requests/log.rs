@@ -91,3 +91,36 @@ mod cases {
         assert_eq!(reads, [17, 16, 16]);
     }
 }
+
+/// Nothing is signed or read while it cannot be logged, and all goes on when it can be again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_log_nothing_is_signed_or_read() {
+    use keystead_channel::session::Status;
+    use keystead_channel::session::requests::{Context, DigestName, KeyPurpose, KeyType, Request};
+
+    use crate::wants::*;
+    use crate::world::{Database, World};
+
+    let mut world = World::new(Database::Postgres).await;
+    let mut anna = world.person("anna").await;
+    let asked = put(&mut anna, Context::Stored, 32);
+    let (secret, _) = anna.new_key(&Request::Put(asked)).await;
+    let made = make(&mut anna, KeyType::Ed25519, &[KeyPurpose::Message]);
+    let (key, _) = anna.new_key(&Request::Make(made)).await;
+    let requests = [
+        export(secret, KeyType::Arbitrary),
+        message(key, b"text", DigestName::None),
+        show(key),
+        list(None, 10),
+    ];
+    world.database().stop().unwrap();
+    for request in &requests {
+        let answer = anna.ask(request).await;
+        assert_eq!(answer.status, Status::Unavailable, "{:?}", request.method());
+        assert!(answer.result.is_none() && answer.receipt.is_none());
+    }
+    world.database().start_again().unwrap();
+    for request in &requests {
+        anna.done(request).await;
+    }
+}

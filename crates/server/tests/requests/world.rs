@@ -31,8 +31,8 @@ use tempfile::TempDir;
 /// A server and where it keeps things.
 pub(crate) struct World {
     pub(crate) server: Arc<Server>,
-    pub(crate) folder: TempDir,
-    _postgres: Option<keystead_tests::Postgres>,
+    _folder: TempDir,
+    postgres: Option<keystead_tests::Postgres>,
 }
 
 /// Which database it has.
@@ -74,9 +74,14 @@ impl World {
         let server = Server::open(folder.path(), settings, source).await.unwrap();
         Self {
             server: Arc::new(server),
-            folder,
-            _postgres: postgres,
+            _folder: folder,
+            postgres,
         }
+    }
+
+    /// The PostgreSQL under it.
+    pub(crate) fn database(&mut self) -> &mut keystead_tests::Postgres {
+        self.postgres.as_mut().expect("on PostgreSQL")
     }
 
     /// Somebody with an account and an open session, a moment after login.
