@@ -1,4 +1,4 @@
-//! The link by which a person is invited to a key server (`spec/session.md` section 11).
+//! The link by which a person is invited to a key server (`spec/session.md` section 10).
 //!
 //! `{0: 1, 1: "host:port", 2: b16 server_id, 3: b16 token, 4: name, ? 5: b32 H(CA)}` as
 //! `keystead:invite#P`, P = base64url without padding.
@@ -232,7 +232,7 @@ mod tests {
         }
     }
 
-    /// Made by hand from section 11.
+    /// Made by hand from section 10.
     const GOLDEN: &str = "keystead:invite#pgABAXVrZXlzLmV4YW1wbGUub3JnOjc0NDMCUAEBAQEBAQEBAQEBAQEBAQEDUAICAgICAgICAgICAgICAgIEZGFsZXgFWCADAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAw";
 
     #[test]

@@ -203,6 +203,12 @@ impl Conversation {
         self.slots.values().filter(is_open).count()
     }
 
+    /// Set-ups that are being worked on.
+    fn works(&self) -> usize {
+        let works = |it: &&Slot| matches!(it, Slot::Works);
+        self.slots.values().filter(works).count()
+    }
+
     fn greet(&mut self, frame: &Frame<'_>) -> Vec<Step> {
         let introduction = self.server.introduction();
         match introduction.answer(frame, &mut SystemRng) {
@@ -220,6 +226,9 @@ impl Conversation {
             FrameType::RegisterStart | FrameType::LoginStart | FrameType::Resume => {
                 if !self.handles.take(handle) {
                     return self.refuse(handle, Status::Malformed.into());
+                }
+                if self.works() >= WORKS_MAX {
+                    return self.refuse(handle, Status::Busy.into());
                 }
                 self.begin(frame, hellos, now_ms)
             }
@@ -270,14 +279,12 @@ impl Conversation {
             source: self.link.source,
             now_ms,
         };
-        let work = match frame.kind {
-            FrameType::RegisterStart => {
-                RegisterStart::decode(frame.body).map(|start| work::register(server, begun, start))
-            }
-            FrameType::LoginStart => {
-                LoginStart::decode(frame.body).map(|start| work::log_in(server, begun, start))
-            }
-            _ => Resume::decode(frame.body).map(|resume| work::resume(server, begun, resume)),
+        let work = if frame.kind == FrameType::RegisterStart {
+            RegisterStart::decode(frame.body).map(|start| work::register(server, begun, start))
+        } else if frame.kind == FrameType::LoginStart {
+            LoginStart::decode(frame.body).map(|start| work::log_in(server, begun, start))
+        } else {
+            Resume::decode(frame.body).map(|resume| work::resume(server, begun, resume))
         };
         match work {
             Ok(work) => {
@@ -503,3 +510,7 @@ impl Drop for Conversation {
         }
     }
 }
+
+/// 256 set-ups of one connection that are worked on at once: more than wait for their next
+/// frame, so that a connection with many sessions may open them together.
+const WORKS_MAX: usize = 256;

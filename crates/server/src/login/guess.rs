@@ -1,4 +1,4 @@
-//! How many wrong passwords a name takes (`spec/session.md` section 5.1).
+//! How many wrong passwords a name takes (`spec/session.md` section 5.2).
 //!
 //! **Invariant**: a guess is counted before it is evaluated, and what is refused here is
 //! not evaluated at all; neither a clock that jumps nor a restart shortens a wait.

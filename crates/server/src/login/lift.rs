@@ -1,5 +1,5 @@
 //! What lifts the lock of a name: its recovery code, or an approver (`spec/session.md`
-//! section 5.1). The operator does it by a command.
+//! section 5.2). The operator does it by a command.
 //!
 //! **Invariant**: each lifts one lock; nothing of it opens a session, for a password is
 //! still wanted. All comparisons take the same time whatever they find.

@@ -1,5 +1,5 @@
 //! Device passes: a machine that has logged in before is not kept out by strangers who
-//! guess at its owner's name (`spec/session.md` section 5.1).
+//! guess at its owner's name (`spec/session.md` section 5.2).
 //!
 //! **Invariant**: a pass is kept as its hash, belongs to one account, and is worth a few
 //! wrong passwords; with it alone nobody logs in.

@@ -1,6 +1,7 @@
 //! Registration, login, resumption and what an account asks about itself, against real
 //! databases, without sockets.
 
+mod altered;
 mod common;
 mod guesses;
 mod registration;
@@ -41,6 +42,7 @@ pub(crate) use on_both;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_of_it_on_postgres() {
     let postgres = Postgres::start().unwrap();
+    altered::on_postgres(&postgres).await;
     sessions::on_postgres(&postgres).await;
     registration::on_postgres(&postgres).await;
     resumption::on_postgres(&postgres).await;
