@@ -3,6 +3,9 @@
 //! **Invariant**: a version's text never changes once it was released; a database goes
 //! forward through all of them in order, each in a transaction of its own, and never back.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use crate::rows::{CellKind, Table};
 
 use super::{Scan, StoreError};
@@ -49,7 +52,44 @@ pub(super) enum Dialect {
 
 impl Dialect {
     /// Rows by their keys: one key, or arrays of keys.
-    pub(super) fn select(self, table: Table) -> String {
+    pub(super) fn select(self, table: Table) -> &'static str {
+        &self.of(table).select
+    }
+
+    /// Puts rows in the place of what is there.
+    pub(super) fn put(self, table: Table) -> &'static str {
+        &self.of(table).put
+    }
+
+    /// Deletes rows by their keys.
+    pub(super) fn delete(self, table: Table) -> &'static str {
+        &self.of(table).delete
+    }
+
+    fn of(self, table: Table) -> &'static Statements {
+        let all = match self {
+            Self::Sqlite => &SQLITE,
+            Self::Postgres => &POSTGRES,
+        };
+        match all.get(&table) {
+            Some(statements) => statements,
+            None => unreachable!("they are made of all tables"),
+        }
+    }
+
+    fn make(self) -> BTreeMap<Table, Statements> {
+        let statements = |table| Statements {
+            select: self.make_select(table),
+            put: self.make_put(table),
+            delete: self.make_delete(table),
+        };
+        Table::ALL
+            .into_iter()
+            .map(|table| (table, statements(table)))
+            .collect()
+    }
+
+    fn make_select(self, table: Table) -> String {
         let shape = table.shape();
         let columns = columns(table, "t.");
         let name = shape.name;
@@ -65,8 +105,7 @@ impl Dialect {
         }
     }
 
-    /// Puts rows in the place of what is there.
-    pub(super) fn put(self, table: Table) -> String {
+    fn make_put(self, table: Table) -> String {
         let shape = table.shape();
         let names = columns(table, "");
         let values: Vec<String> = (1..=shape.columns.len())
@@ -93,8 +132,7 @@ impl Dialect {
         )
     }
 
-    /// Deletes rows by their keys.
-    pub(super) fn delete(self, table: Table) -> String {
+    fn make_delete(self, table: Table) -> String {
         let name = table.name();
         match self {
             Self::Sqlite => {
@@ -153,6 +191,16 @@ impl Dialect {
         }
     }
 }
+
+/// The statements of one table.
+struct Statements {
+    select: String,
+    put: String,
+    delete: String,
+}
+
+static SQLITE: LazyLock<BTreeMap<Table, Statements>> = LazyLock::new(|| Dialect::Sqlite.make());
+static POSTGRES: LazyLock<BTreeMap<Table, Statements>> = LazyLock::new(|| Dialect::Postgres.make());
 
 fn columns(table: Table, prefix: &str) -> String {
     let names = table.shape().columns.iter();

@@ -109,7 +109,7 @@ impl Read {
 fn queries(wanted: &Wanted) -> Vec<(Table, What, Query)> {
     let mut out = Vec::new();
     for (table, keys) in shared::keys_by_table(wanted) {
-        let statement = Dialect::Postgres.select(table);
+        let statement = Dialect::Postgres.select(table).to_owned();
         let keys = keys.into_iter().map(|key: &Key| key.cells.clone());
         let query = Query::arrays(statement, table, table.shape().key, keys);
         out.push((table, What::Rows, query));

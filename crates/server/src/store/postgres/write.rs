@@ -50,7 +50,12 @@ pub(super) async fn whole(
 pub(super) fn put(table: Table, rows: Vec<Row>) -> Query {
     let columns = table.shape().columns.len();
     let rows = rows.into_iter().map(|row| row.cells);
-    Query::arrays(Dialect::Postgres.put(table), table, columns, rows)
+    Query::arrays(
+        Dialect::Postgres.put(table).to_owned(),
+        table,
+        columns,
+        rows,
+    )
 }
 
 fn deletions(writes: &Writes) -> Vec<Step> {
@@ -70,7 +75,7 @@ fn deletions(writes: &Writes) -> Vec<Step> {
         steps.push(Step::Execute(Query::cells(statement.to_owned(), ends)));
     }
     for (table, keys) in &writes.deletes {
-        let statement = Dialect::Postgres.delete(*table);
+        let statement = Dialect::Postgres.delete(*table).to_owned();
         let keys = keys.iter().map(|key| key.cells.clone());
         let query = Query::arrays(statement, *table, table.shape().key, keys);
         steps.push(Step::Execute(query));

@@ -79,7 +79,7 @@ pub(super) fn head(connection: &Connection) -> Result<Option<Row>, StoreError> {
     let rows = select(
         connection,
         Table::Head,
-        &statement,
+        statement,
         &[value(&Cell::Int(HEAD_ID))],
     )?;
     Ok(rows.into_iter().next())
@@ -100,7 +100,7 @@ pub(super) fn load(
         let statement = Dialect::Sqlite.select(table);
         for key in keys {
             let values: Vec<_> = key.cells.iter().map(value).collect();
-            for row in select(connection, table, &statement, &values)? {
+            for row in select(connection, table, statement, &values)? {
                 shared::take(&mut loaded, table, row);
             }
         }
@@ -141,7 +141,7 @@ fn by_others(
             // A name without an account costs a chain too, so that the time tells nothing.
             let statement = Dialect::Sqlite.select(Table::Chain);
             let system = Cell::Int(AccountNo::SYSTEM.0);
-            select(connection, Table::Chain, &statement, &[value(&system)])?;
+            select(connection, Table::Chain, statement, &[value(&system)])?;
         }
         for row in rows {
             if table == Table::Account {
@@ -158,7 +158,7 @@ fn chain_of(connection: &Connection, account: &Row, loaded: &mut Loaded) -> Resu
         return Ok(());
     };
     let statement = Dialect::Sqlite.select(Table::Chain);
-    for row in select(connection, Table::Chain, &statement, &[value(no)])? {
+    for row in select(connection, Table::Chain, statement, &[value(no)])? {
         shared::take(loaded, Table::Chain, row);
     }
     // It was looked for, even where there is none.
@@ -189,7 +189,7 @@ fn log(
     for (level, index) in tiles {
         let key = [Cell::number(level.into()), Cell::number(index)];
         let values = key.each_ref().map(value);
-        for row in select(connection, Table::Tile, &statement, &values)? {
+        for row in select(connection, Table::Tile, statement, &values)? {
             let tile = LogTile::from_row(&row).ok_or(StoreError::Corrupt(Table::Tile))?;
             loaded.tiles.push(tile);
         }
@@ -241,13 +241,13 @@ pub(super) fn write(connection: &Connection, mut writes: Writes) -> Result<(), S
     for (table, keys) in &writes.deletes {
         let statement = Dialect::Sqlite.delete(*table);
         for key in keys {
-            run(connection, &statement, &key.cells)?;
+            run(connection, statement, &key.cells)?;
         }
     }
     for (table, rows) in &writes.puts {
         let statement = Dialect::Sqlite.put(*table);
         for row in rows {
-            run(connection, &statement, &row.cells)?;
+            run(connection, statement, &row.cells)?;
         }
     }
     if let Some(kept) = writes.unknown_guesses_kept {
