@@ -20,6 +20,7 @@ mod setup;
 mod simulate;
 mod test;
 mod tidy;
+mod timing;
 mod workspace;
 
 fn main() -> ExitCode {
@@ -47,6 +48,7 @@ fn command(arguments: &[String]) -> Result<()> {
         "fuzz" => fuzz::command(rest),
         "simulate" => simulate::command(rest),
         "tidy" => tidy::command(rest),
+        "timing" => timing::command(rest),
         "help" | "--help" | "-h" => {
             console::say(HELP);
             Ok(())
@@ -63,6 +65,7 @@ cargo xtask test                 every test
 cargo xtask tidy [--self-test]   what a program can check of the house's rules
 cargo xtask simulate [--requests N] [--seed S]   the seeded simulation alone
 cargo xtask bench                the figures, side by side
+cargo xtask timing [PAIRS]       whether the time of a login tells anything
 cargo xtask fuzz NAME [SECONDS]  libFuzzer on one decoder; without NAME, lists them
 cargo xtask dist                 release binaries, man pages and completions
 
