@@ -7,10 +7,13 @@
 use keystead_channel::session::{ApproverId, Ticket};
 use keystead_core::{Secret, SecretBytes};
 use keystead_daemon::home::{self, Folders};
+use keystead_daemon::line::{Limits, LineReader, write_line};
 use keystead_keeper::server::control::{Command, Door, DoorError, Failure as AgentFailure, Reply};
 use keystead_vault::client::{AuthenticatorSlot, MasterKey};
+use serde::Deserialize;
+use tokio::net::UnixStream;
 
-use crate::failure::{Failure, Status};
+use crate::failure::{self, Failure};
 use crate::names::unhex;
 use crate::talk::{harmless, say};
 
@@ -23,12 +26,6 @@ pub(crate) struct Link {
 pub(crate) struct Loan {
     link: Link,
     server: String,
-}
-
-/// A key that an authenticator derived, and which one it was.
-pub(crate) struct Derived {
-    pub(crate) key: Secret<32>,
-    pub(crate) keeper: String,
 }
 
 impl Link {
@@ -132,17 +129,14 @@ impl Link {
         &mut self,
         keeper: Option<String>,
         salt: &[u8; 32],
-    ) -> Result<Derived, Failure> {
+    ) -> Result<Secret<32>, Failure> {
         let command = Command::ServerOpenLocal {
             keeper,
             salt: hex(salt),
             what: OPENED.to_owned(),
         };
         match self.ask(&command, &[]).await? {
-            (Reply::LocalKey { keeper, .. }, Some(bytes)) => Ok(Derived {
-                key: exact(&bytes).ok_or_else(unexpected)?,
-                keeper,
-            }),
+            (Reply::LocalKey { .. }, Some(bytes)) => exact(&bytes).ok_or_else(unexpected),
             (Reply::Failed(failure), _) => Err(of_agent(failure)),
             _ => Err(unexpected()),
         }
@@ -198,18 +192,17 @@ pub(crate) fn derive_first(
     keeper: &str,
     rng: &mut dyn rand_core::CryptoRngCore,
 ) -> Result<(AuthenticatorSlot, Secret<32>), Failure> {
-    let mut slot = AuthenticatorSlot::draw(keeper.to_owned(), rng);
-    let derived = derive(Some(keeper.to_owned()), &slot.salt)?;
-    slot.keeper = derived.keeper;
-    Ok((slot, derived.key))
+    let slot = AuthenticatorSlot::draw(id_of(keeper)?, rng);
+    let derived = derive(Some(slot.keeper.clone()), &slot.salt)?;
+    Ok((slot, derived))
 }
 
 /// What the authenticator of a slot derives.
 pub(crate) fn derive_again(slot: &AuthenticatorSlot) -> Result<Secret<32>, Failure> {
-    derive(Some(slot.keeper.clone()), &slot.salt).map(|derived| derived.key)
+    derive(Some(slot.keeper.clone()), &slot.salt)
 }
 
-fn derive(keeper: Option<String>, salt: &[u8; 32]) -> Result<Derived, Failure> {
+fn derive(keeper: Option<String>, salt: &[u8; 32]) -> Result<Secret<32>, Failure> {
     crate::access::run(async |ended| {
         let asked = async {
             let link = Link::to_running().await?;
@@ -236,7 +229,43 @@ pub(crate) fn look_again(server: &str) -> Result<(), Failure> {
 pub(crate) fn not_running() -> Failure {
     Failure::new("the agent does not run")
         .hint("start it: `keystead agent start`")
-        .status(Status::NotReached)
+        .status(failure::Status::NotReached)
+}
+
+/// What the agent knows a keeper by, whatever it is called: 16 hexadecimal digits.
+fn id_of(name: &str) -> Result<String, Failure> {
+    let folders = Folders::of(home::Program::Agent);
+    let folders = folders.map_err(|error| Failure::of(&error).hint(error.hint()))?;
+    let socket = folders.runtime.join(SOCKET_NAME);
+    let status = crate::access::run(async |_| {
+        let connected = UnixStream::connect(&socket).await;
+        let (reader, mut writer) = connected.map_err(|_| not_running())?.into_split();
+        write_line(&mut writer, STATUS).await?;
+        let mut lines = LineReader::new(reader, Limits::ANSWERS);
+        let line = lines.next().await.map_err(|error| Failure::of(&error))?;
+        line.ok_or_else(unexpected)
+    })?;
+    let status: Status = serde_json::from_slice(&status).map_err(|_| unexpected())?;
+    let meant = status
+        .keepers
+        .into_iter()
+        .find(|it| it.name == name || it.id == name);
+    meant.map(|it| it.id).ok_or_else(|| {
+        Failure::usage(format!("no keeper is called {}", harmless(name)))
+            .hint("see `keystead keeper list`")
+    })
+}
+
+/// As much of the agent's `status` as is looked at here.
+#[derive(Deserialize)]
+struct Status {
+    keepers: Vec<Keeper>,
+}
+
+#[derive(Deserialize)]
+struct Keeper {
+    id: String,
+    name: String,
 }
 
 fn exact<const N: usize>(bytes: &SecretBytes) -> Option<Secret<N>> {
@@ -259,11 +288,11 @@ fn of_door(error: &DoorError) -> Failure {
 
 fn of_agent(failure: AgentFailure) -> Failure {
     let status = match failure.status {
-        2 => Status::Usage,
-        3 => Status::Refused,
-        4 => Status::NotReached,
-        5 => Status::Forbidden,
-        _ => Status::Error,
+        2 => failure::Status::Usage,
+        3 => failure::Status::Refused,
+        4 => failure::Status::NotReached,
+        5 => failure::Status::Forbidden,
+        _ => failure::Status::Error,
     };
     Failure {
         status,
@@ -271,6 +300,9 @@ fn of_agent(failure: AgentFailure) -> Failure {
         hint: failure.hint,
     }
 }
+
+/// The agent's own command, beside those of servers (`agent::control`).
+const STATUS: &[u8] = br#"{"command":"status"}"#;
 
 /// The agent's socket for commands, in its runtime folder.
 const SOCKET_NAME: &str = "control.sock";

@@ -90,14 +90,14 @@ async fn log_in(
         uses_pass: !wanted.no_pass,
         wants_pass: !wanted.no_pass,
     };
-    match &wanted.address {
-        None => {
-            let server = Server::find(wanted.at.server.as_deref())?;
-            let logged_in = access::log_in(&server, given, wish).await?;
-            Ok((server, logged_in))
-        }
-        Some(address) => first(wanted, address, given, wish).await,
+    if let (Some(address), Some(_)) = (&wanted.address, &wanted.account) {
+        return first(wanted, address, given, wish).await;
     }
+    // An address without an account is the name of a server that is known.
+    let name = wanted.address.as_ref().or(wanted.at.server.as_ref());
+    let server = Server::find(name.map(String::as_str))?;
+    let logged_in = access::log_in(&server, given, wish).await?;
+    Ok((server, logged_in))
 }
 
 /// A login from a machine that did not know the server: what it shows now is pinned.

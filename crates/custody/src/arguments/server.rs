@@ -49,8 +49,8 @@ pub(crate) struct Stretch {
 /// On a machine that does not know the server yet, name its address and the account.
 #[derive(Args)]
 pub(crate) struct Login {
-    /// The server's address, where this machine does not know it yet.
-    #[arg(value_name = "URL", requires = "account")]
+    /// The server's name here; or its address, where this machine does not know it yet.
+    #[arg(value_name = "NAME|URL")]
     pub(crate) address: Option<String>,
     /// The name of the account there.
     #[arg(long, value_name = "NAME", requires = "address")]
