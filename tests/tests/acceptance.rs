@@ -43,6 +43,7 @@ scripts! {
     pair_asks_both
     pair_directly
     pair_no
+    password
     pending_unpaired_here
     pending_unpaired_there
     policy
@@ -57,6 +58,11 @@ scripts! {
     run_command
     runner
     second_agent
+    secret_authenticator
+    secret_copies
+    secret_forms
+    secret_typed
+    secrets
     ssh_add_verbs
     ssh_publish
     ssh_setup
