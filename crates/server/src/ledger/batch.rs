@@ -288,9 +288,14 @@ fn up_to_date(
         Some(held) => held.edge.extended(frontier, leaves, hashes),
         None => Edge::new(frontier, leaves, hashes, read_above(head, loaded)),
     };
+    let Some(edge) = edge else {
+        let (first, end) = (tail, head.size);
+        tracing::error!(first, end, "hashes of the log do not lead to its head");
+        return Err(corrupt(Table::Tile));
+    };
     Ok(Held {
         epoch: head.epoch,
-        edge: edge.ok_or(corrupt(Table::Tile))?,
+        edge,
     })
 }
 
@@ -305,7 +310,11 @@ fn read_behind(
     let mut next = first;
     for block in loaded.blocks.iter().filter(|it| it.first >= first) {
         let opened = open_block(block, sealing).filter(|_| block.first == next);
-        leaves.extend(opened.ok_or_else(|| corrupt.clone())?);
+        let Some(opened) = opened else {
+            tracing::error!(leaf = next, "leaves of the log are not what was written");
+            return Err(corrupt);
+        };
+        leaves.extend(opened);
         let of_block = tile::hashes_of(&block.hashes);
         hashes.extend(of_block.ok_or_else(|| corrupt.clone())?);
         next = next.saturating_add(block.count.into());

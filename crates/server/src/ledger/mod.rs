@@ -45,6 +45,8 @@ pub struct Ledger {
     tools: Arc<Tools>,
     log_key: [u8; 32],
     key_notices: Arc<[Notice]>,
+    /// Why the last batch that failed did.
+    failed: watch::Receiver<Option<StoreError>>,
     fault: watch::Receiver<Option<StoreError>>,
     place: watch::Receiver<(u32, u64)>,
 }
@@ -59,6 +61,7 @@ impl Ledger {
         let server = sealing.server();
         let tools = Arc::new(Tools { server, sealing });
         let (fault_from, fault) = watch::channel(None);
+        let (failed_from, failed) = watch::channel(None);
         let (place_from, place) = watch::channel((head.epoch, head.size));
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let log_key = *key.key.public();
@@ -70,6 +73,7 @@ impl Ledger {
             held: None,
             seen: (head.epoch, head.size),
             fault: fault_from,
+            failed: failed_from,
             place: place_from,
         };
         tokio::spawn(writer.run(waiting));
@@ -79,6 +83,7 @@ impl Ledger {
             tools,
             log_key,
             key_notices,
+            failed,
             fault,
             place,
         })
@@ -87,13 +92,21 @@ impl Ledger {
     /// Does `act` and logs it; comes back when both are durable.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: nothing has changed.
+    /// Why the batch was not written: nothing has changed.
     pub async fn commit<A: Act>(&self, act: A) -> Result<Committed<A::Answer>, StoreError> {
         let (asked, answer) = Asked::new(act);
-        let away = || StoreError::Unavailable("the batch was not written".to_owned());
+        let ended = || StoreError::Unavailable("the log is not written any more".to_owned());
+        let mut failed = self.failed.clone();
+        failed.mark_unchanged();
         let sent = self.queue.send(Some(Box::new(asked))).await;
-        sent.map_err(|_| away())?;
-        answer.await.map_err(|_| away())
+        sent.map_err(|_| ended())?;
+        if let Ok(committed) = answer.await {
+            return Ok(committed);
+        }
+        // An act that is dropped without an answer was in a batch that failed.
+        failed.changed().await.map_err(|_| ended())?;
+        let error = failed.borrow().clone();
+        Err(error.unwrap_or_else(ended))
     }
 
     /// Writes what waits, and nothing that comes later; comes back when the writer has let

@@ -2,7 +2,7 @@
 //!
 //! **Invariant**: when a commit ends, all that waits (at most [`BATCH_MAX`]) is the next
 //! one; nobody is answered before it is durable, and when it fails nothing of it has
-//! happened and everybody in it is told `unavailable`.
+//! happened and everybody in it is told why.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -37,6 +37,7 @@ pub(super) struct Writer {
     /// Epoch and size at the last commit.
     pub(super) seen: (u32, u64),
     pub(super) fault: watch::Sender<Option<StoreError>>,
+    pub(super) failed: watch::Sender<Option<StoreError>>,
     pub(super) place: watch::Sender<(u32, u64)>,
 }
 
@@ -52,6 +53,7 @@ impl Writer {
                 && let Err(error) = self.commit(jobs).await
             {
                 tracing::error!(%error, "a batch was not written");
+                self.failed.send_replace(Some(error.clone()));
                 if error.ends_the_process() {
                     self.fault.send_replace(Some(error));
                     return;

@@ -155,7 +155,7 @@ async fn a_batch_that_fails_changes_nothing_and_the_next_one_is_written(place: &
     let holder = register(&ledger, 1).await;
     let before = ledger.head(&super::reading::no_paths()).await.unwrap();
     let refused = ledger.commit(Careless(holder)).await;
-    assert!(matches!(refused, Err(StoreError::Unavailable(_))));
+    assert!(matches!(refused, Err(StoreError::Corrupt(_))));
     assert_eq!(
         ledger.head(&super::reading::no_paths()).await.unwrap(),
         before
