@@ -500,3 +500,21 @@ pub(super) async fn tombstones_are_settled(place: &Place) {
     let (store, _, _) = place.open().await;
     assert_eq!(store.buried().len(), 1, "the one that is not there");
 }
+
+/// A database as an earlier version left it.
+pub(super) async fn an_earlier_version_is_opened(place: &Place) {
+    let (store, sealing, _) = place.open().await;
+    let mut wanted = Wanted::new();
+    wanted
+        .tag(NameTag([1; 16]))
+        .secret(AccountNo(1), KeyId([9; 16]));
+    look(&store, &sealing, wanted, |rows| {
+        let found = rows.account_by_tag(NameTag([1; 16])).unwrap().unwrap();
+        assert_eq!(found.name.as_str(), "alex");
+        let held = rows.secret(AccountNo(1), KeyId([9; 16])).unwrap();
+        assert_eq!(held.unwrap().value.expose(), [9; 32]);
+    })
+    .await
+    .unwrap();
+    assert_eq!(count(&store, &sealing).await, Ok(1));
+}

@@ -31,6 +31,16 @@ async fn the_cases_of_every_database() {
 }
 
 #[tokio::test]
+async fn every_earlier_version_is_opened() {
+    let postgres = Postgres::start().unwrap();
+    for (name, text) in [("one", include_str!("versions/1.postgres.sql"))] {
+        let place = Place::at(postgres.database(name).unwrap());
+        postgres.sql(name, text).unwrap();
+        cases::an_earlier_version_is_opened(&place).await;
+    }
+}
+
+#[tokio::test]
 async fn a_later_version_is_refused() {
     let postgres = Postgres::start().unwrap();
     let place = Place::at(postgres.address());

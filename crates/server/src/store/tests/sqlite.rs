@@ -166,3 +166,15 @@ impl Drop for Mounted {
             .status();
     }
 }
+
+#[tokio::test]
+async fn every_earlier_version_is_opened() {
+    for text in [include_str!("versions/1.sqlite.sql")] {
+        let place = Place::sqlite();
+        let file = place.path().join("server.db");
+        let connection = Connection::open(file).unwrap();
+        connection.execute_batch(text).unwrap();
+        drop(connection);
+        cases::an_earlier_version_is_opened(&place).await;
+    }
+}
