@@ -171,9 +171,11 @@ pub(crate) fn note(entry: &mut Entry, end: &End) {
             }
         }
         Err(error) => {
-            let decision = match error {
-                KeeperError::Forbidden { .. } => Outcome::Refuse.as_str(),
-                _ => NO_ANSWER,
+            let is_no = matches!(error, KeeperError::Forbidden { .. });
+            let decision = if is_no {
+                Outcome::Refuse.as_str()
+            } else {
+                NO_ANSWER
             };
             decision.clone_into(&mut entry.decision);
             entry.reason = Some(error.to_string());
@@ -186,45 +188,7 @@ fn words_of<'a>(open: &'a Ask, end: &'a Result<End, String>) -> Option<Words<'a>
     let keeper = open.keeper.as_str();
     let answer = match end {
         Ok(Ok(answer)) => answer,
-        Ok(Err(KeeperError::NoAnswer { wait_s, .. })) => {
-            let wait_s = u64::from(*wait_s);
-            return Some(Words::NoAnswer { keeper, wait_s });
-        }
-        Ok(Err(KeeperError::Unreachable { reason, .. })) => {
-            return Some(Words::Unreached {
-                keeper,
-                why: reason,
-            });
-        }
-        Ok(Err(KeeperError::PeerMisbehaved { what, .. })) => {
-            return Some(Words::Failed { keeper, why: what });
-        }
-        Ok(Err(KeeperError::Unpaired { .. })) => {
-            let why = why_not(Outcome::Unpair);
-            return Some(Words::Failed { keeper, why });
-        }
-        Ok(Err(KeeperError::TooLong { .. })) => {
-            let why = "the request is longer than a keeper takes";
-            return Some(Words::Failed { keeper, why });
-        }
-        Ok(Err(KeeperError::TooMany { .. })) => {
-            let why = "too many requests wait";
-            return Some(Words::Failed { keeper, why });
-        }
-        Ok(Err(KeeperError::LoginRequired { .. })) => {
-            return Some(Words::SessionEnded { keeper });
-        }
-        Ok(Err(KeeperError::Forbidden { condition, .. })) => {
-            let why = condition_words(*condition);
-            return Some(Words::Forbidden { keeper, why });
-        }
-        Ok(Err(KeeperError::NotApproved { why, .. } | KeeperError::Server { why, .. })) => {
-            return Some(Words::Failed { keeper, why });
-        }
-        Ok(Err(_)) => {
-            let why = "it is not paired any more";
-            return Some(Words::Failed { keeper, why });
-        }
+        Ok(Err(error)) => return Some(words_of_error(keeper, error)),
         Err(why) => return Some(Words::RefusedHere { why }),
     };
     match answer.outcome {
@@ -257,6 +221,45 @@ fn words_of<'a>(open: &'a Ask, end: &'a Result<End, String>) -> Option<Words<'a>
         | _ => {
             let why = why_not(answer.outcome);
             Some(Words::Failed { keeper, why })
+        }
+    }
+}
+
+/// What the person reads of an error.
+fn words_of_error<'a>(keeper: &'a str, error: &'a KeeperError) -> Words<'a> {
+    match error {
+        KeeperError::NoAnswer { wait_s, .. } => {
+            let wait_s = u64::from(*wait_s);
+            Words::NoAnswer { keeper, wait_s }
+        }
+        KeeperError::Unreachable { reason, .. } => Words::Unreached {
+            keeper,
+            why: reason,
+        },
+        KeeperError::PeerMisbehaved { what, .. } => Words::Failed { keeper, why: what },
+        KeeperError::Unpaired { .. } => {
+            let why = why_not(Outcome::Unpair);
+            Words::Failed { keeper, why }
+        }
+        KeeperError::TooLong { .. } => {
+            let why = "the request is longer than a keeper takes";
+            Words::Failed { keeper, why }
+        }
+        KeeperError::TooMany { .. } => {
+            let why = "too many requests wait";
+            Words::Failed { keeper, why }
+        }
+        KeeperError::LoginRequired { .. } => Words::SessionEnded { keeper },
+        KeeperError::Forbidden { condition, .. } => {
+            let why = condition_words(*condition);
+            Words::Forbidden { keeper, why }
+        }
+        KeeperError::NotApproved { why, .. } | KeeperError::Server { why, .. } => {
+            Words::Failed { keeper, why }
+        }
+        KeeperError::NoSuchKeeper | _ => {
+            let why = "it is not paired any more";
+            Words::Failed { keeper, why }
         }
     }
 }

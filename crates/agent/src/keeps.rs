@@ -146,7 +146,14 @@ impl Keeping {
                 let actions = self.paired.step(now, Event::Tick, io);
                 self.sort(now, io, &mut wants, actions);
             }
-            event => {
+            event @ (Event::Ask { .. }
+            | Event::PairStart { .. }
+            | Event::PairConfirm
+            | Event::PairCancel
+            | Event::Unpair { .. }
+            | Event::Rename { .. }
+            | Event::Refresh(_)
+            | Event::Net(_)) => {
                 let actions = self.paired.step(now, event, io);
                 self.sort(now, io, &mut wants, actions);
             }
@@ -206,7 +213,11 @@ impl Keeping {
                     wait_s,
                 } => self.approve(now, io, wants, (target, &text, wait_s)),
                 Told::ApprovalOver(target) => self.approval_over(now, io, wants, target),
-                told => wants.push(Wants::Server(told)),
+                told @ (Told::Do(_)
+                | Told::Progress { .. }
+                | Told::Reply { .. }
+                | Told::KeysChanged
+                | Told::Notice(_)) => wants.push(Wants::Server(told)),
             }
         }
     }
@@ -218,7 +229,10 @@ impl Keeping {
                 Action::Progress { ask, progress } if ask.0 > APPROVALS_FROM => {
                     self.approval(now, io, wants, (ask, progress));
                 }
-                action => wants.push(Wants::Keeper(action)),
+                action @ (Action::Net(_)
+                | Action::Progress { .. }
+                | Action::Pairing(_)
+                | Action::Notice(_)) => wants.push(Wants::Keeper(action)),
             }
         }
     }
@@ -310,10 +324,9 @@ impl Keeping {
                 end: Box::new(end),
             });
         }
-        match told {
-            // Somebody else may still say yes, where nobody has said no.
-            Approved::Nobody { .. } if others => {}
-            told => self.servers(now, io, wants, |it, step| it.approved(step, target, told)),
+        // Somebody else may still say yes, where nobody has said no.
+        if !(others && matches!(told, Approved::Nobody { .. })) {
+            self.servers(now, io, wants, |it, step| it.approved(step, target, told));
         }
     }
 }

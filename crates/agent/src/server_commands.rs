@@ -45,7 +45,15 @@ impl Agent {
             Command::ServerOpenLocal { keeper, salt, what } => {
                 self.ask_open_local(turn, client, keeper.as_deref(), (&salt, what))
             }
-            command => {
+            command @ (Command::ServerGive { .. }
+            | Command::ServerLend { .. }
+            | Command::ServerGiveBack { .. }
+            | Command::ServerAsk { .. }
+            | Command::ServerApprove { .. }
+            | Command::ServerStatus {}
+            | Command::ServerLogout { .. }
+            | Command::ServerMasterKey { .. }
+            | Command::ServerRefresh { .. }) => {
                 self.tell_servers(turn, |servers, step| {
                     servers.command(step, client, command, behind);
                 });

@@ -4,39 +4,37 @@
 //! **Invariant:** each request ends once, for whoever asked, at the latest when its time is
 //! over; a refusal says which condition of the key's policy it was, where the server told.
 
-use keystead_core::{
-    Name, Outcome, PairingId, RequestBody, RequestHash, ResponseBody, SecretBytes,
-};
+use keystead_core::{Name, PairingId, RequestBody, RequestHash};
 use keystead_formats::ssh::ToBeSigned;
+use keystead_keeper::server::ServerName;
 use keystead_keeper::server::control::State;
-use keystead_keeper::server::log::{Detail, Leaf};
 use keystead_keeper::server::protocol::requests::{
-    Answer, Entries, Method, Request, Sign, SignFields, Signed,
+    Answer, Entries, Method, Request, Sign, SignFields,
 };
-use keystead_keeper::server::protocol::{ApproverId, RequestId, Status, UserId, request_hash};
-use keystead_keeper::server::{ServerName, refusal};
-use keystead_keeper::{self as keeper, AskId, KeeperError, Progress};
+use keystead_keeper::server::protocol::{RequestId, Status, UserId, request_hash};
+use keystead_keeper::{AskId, KeeperError};
 
-use super::event::{Approved, Do, Errand, Target, Told, Trouble, TroubleKind};
+use super::endings::{end, ending};
+use super::event::{Do, Errand, Target, Told, Trouble, TroubleKind};
 use super::{Held, HeldKey, IN_FLIGHT_MAX, Servers, Step, commands};
 use crate::event::ClientId;
 
 /// A request that is open.
 pub(super) struct Open {
-    server: ServerName,
+    pub(super) server: ServerName,
     pub(super) asker: Asker,
     /// Until it is sent.
-    request: Option<Box<Request>>,
-    id: RequestId,
-    hash: RequestHash,
+    pub(super) request: Option<Box<Request>>,
+    pub(super) id: RequestId,
+    pub(super) hash: RequestHash,
     pub(super) ends_ms: u64,
-    wait_s: u16,
+    pub(super) wait_s: u16,
     /// It is on its way.
-    is_sent: bool,
+    pub(super) is_sent: bool,
     /// Authenticators are being asked for it.
-    is_approving: bool,
+    pub(super) is_approving: bool,
     /// Who said no to it.
-    refused_by: Option<Name>,
+    pub(super) refused_by: Option<Name>,
 }
 
 /// Who waits for the answer.
@@ -214,7 +212,12 @@ impl Servers {
         self.send_waiting(step, &server);
     }
 
-    fn finish(&mut self, step: &mut Step<'_>, open: Open, answer: Result<Answer, Trouble>) {
+    pub(super) fn finish(
+        &mut self,
+        step: &mut Step<'_>,
+        open: Open,
+        answer: Result<Answer, Trouble>,
+    ) {
         let server = open.server.clone();
         match &open.asker {
             Asker::Sign { ask, .. } => {
@@ -299,7 +302,7 @@ impl Servers {
     }
 
     /// Drops a request; says what it was.
-    fn forget(&mut self, step: &mut Step<'_>, errand: Errand) -> Option<Open> {
+    pub(super) fn forget(&mut self, step: &mut Step<'_>, errand: Errand) -> Option<Open> {
         let open = self.errands.remove(&errand)?;
         if let Some(held) = self.held.get_mut(&open.server) {
             held.queue.retain(|it| *it != errand);
@@ -335,118 +338,6 @@ impl Servers {
             }
         }
     }
-
-    /// A request waits for an approval: the paired authenticators are asked.
-    pub(super) fn wants_approval(&mut self, step: &mut Step<'_>, errand: Errand, text: Vec<u8>) {
-        let Some(open) = self.errands.get_mut(&errand) else {
-            return;
-        };
-        // The session went on elsewhere meanwhile: the text before is worth nothing.
-        if std::mem::replace(&mut open.is_approving, true) {
-            step.told.push(Told::ApprovalOver(Target::Errand(errand)));
-        }
-        let left_ms = open.ends_ms.saturating_sub(step.now.mono_ms);
-        let left_s = u16::try_from(left_ms.div_ceil(1_000)).unwrap_or(u16::MAX);
-        step.told.push(Told::Approve {
-            target: Target::Errand(errand),
-            text,
-            wait_s: left_s.min(APPROVAL_WAIT_S),
-        });
-    }
-
-    /// A person at an authenticator is being asked for it.
-    pub(crate) fn asking(&mut self, step: &mut Step<'_>, target: Target, by: &Name) {
-        match target {
-            Target::Errand(errand) => {
-                let Some(open) = self.errands.get(&errand) else {
-                    return;
-                };
-                let left_ms = open.ends_ms.saturating_sub(step.now.mono_ms);
-                match &open.asker {
-                    Asker::Sign { ask, .. } => step.told.push(Told::Progress {
-                        ask: *ask,
-                        progress: Progress::Asking {
-                            authenticator: by.clone(),
-                        },
-                    }),
-                    Asker::Command { client, .. } | Asker::LogOut { client } => {
-                        commands::waiting(step, *client, by, left_ms / 1_000);
-                    }
-                    Asker::List => {}
-                }
-            }
-            Target::Client(client) => {
-                commands::waiting(step, client, by, u64::from(APPROVAL_WAIT_S));
-            }
-        }
-    }
-
-    /// What became of an approval.
-    pub(crate) fn approved(&mut self, step: &mut Step<'_>, target: Target, end: Approved) {
-        let errand = match target {
-            Target::Errand(errand) => errand,
-            Target::Client(client) => return commands::approved(step, client, end),
-        };
-        match end {
-            Approved::Yes {
-                approver,
-                signature,
-                ..
-            } => step.carry(Do::Approve {
-                errand,
-                approver: ApproverId(approver),
-                signature,
-            }),
-            Approved::No { by } => {
-                if let Some(open) = self.errands.get_mut(&errand) {
-                    open.refused_by = Some(by);
-                }
-                self.give_up(step, errand, None);
-            }
-            Approved::Nobody { why } => self.give_up(step, errand, Some(why)),
-        }
-    }
-
-    /// No approval will come: whoever waits is told now, not when the server's time is over.
-    fn give_up(&mut self, step: &mut Step<'_>, errand: Errand, why: Option<String>) {
-        if let Some(open) = self.errands.get_mut(&errand) {
-            open.is_approving = false;
-        }
-        let Some(open) = self.forget(step, errand) else {
-            return;
-        };
-        let keeper = super::shown(&open.server);
-        let (message, kind) = match (&open.refused_by, why) {
-            (Some(by), _) => (format!("refused by {by}"), TroubleKind::Other),
-            (None, Some(why)) => (why, TroubleKind::Away),
-            (None, None) => (NO_APPROVAL.to_owned(), TroubleKind::Away),
-        };
-        match &open.asker {
-            Asker::Sign { ask, .. } => {
-                let ended = match open.refused_by.clone() {
-                    Some(by) => Ok(keeper_answer(Outcome::Refuse, None, open.hash, by)),
-                    None => Err(KeeperError::NotApproved {
-                        keeper,
-                        why: message,
-                    }),
-                };
-                end(step, *ask, ended);
-            }
-            Asker::Command { client, .. } => {
-                let is_no = open.refused_by.is_some();
-                commands::not_approved(step, *client, message, is_no);
-            }
-            Asker::List | Asker::LogOut { .. } => {
-                let hint = "approve it on the authenticator";
-                let trouble = Trouble {
-                    kind,
-                    message,
-                    hint,
-                };
-                self.finish(step, open, Err(trouble));
-            }
-        }
-    }
 }
 
 impl Held {
@@ -470,100 +361,6 @@ impl Held {
     }
 }
 
-/// How a signature ended, as the agent's router knows it.
-fn ending(held: &Held, open: &Open, answer: Result<Answer, Trouble>) -> End {
-    let keeper = held.shown.clone();
-    let Asker::Sign { key, fields, .. } = &open.asker else {
-        return Err(KeeperError::NoSuchKeeper);
-    };
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(trouble) => return Err(keeper_error(keeper, open, trouble)),
-    };
-    match answer.status {
-        Status::Done => {
-            let signed = answer.result.as_ref().map(SecretBytes::expose);
-            let signed = signed.and_then(|it| Signed::decode(it).ok());
-            let blob = signed.and_then(|it| key.signature(fields, &it.signature.0));
-            match blob {
-                Some(blob) => {
-                    let body = Some(ResponseBody::Signature(blob));
-                    Ok(keeper_answer(Outcome::Approve, body, open.hash, keeper))
-                }
-                None => Err(KeeperError::PeerMisbehaved {
-                    keeper,
-                    what: "its signature has the wrong length".to_owned(),
-                }),
-            }
-        }
-        Status::Policy => Err(KeeperError::Forbidden {
-            keeper,
-            condition: condition(&answer),
-        }),
-        Status::Approval => match open.refused_by.clone() {
-            Some(by) => Ok(keeper_answer(Outcome::Refuse, None, open.hash, by)),
-            None => Err(KeeperError::NotApproved {
-                keeper,
-                why: NO_APPROVAL.to_owned(),
-            }),
-        },
-        status => Err(KeeperError::Server {
-            keeper,
-            why: format!("the server {}", refusal(status)),
-            hint: status.hint(),
-        }),
-    }
-}
-
-fn keeper_error(keeper: Name, open: &Open, trouble: Trouble) -> KeeperError {
-    match trouble.kind {
-        TroubleKind::LoginRequired => KeeperError::LoginRequired { keeper },
-        TroubleKind::Away => KeeperError::Unreachable {
-            keeper,
-            reason: trouble.message,
-        },
-        TroubleKind::Late => KeeperError::NoAnswer {
-            keeper,
-            wait_s: open.wait_s,
-        },
-        TroubleKind::Stop | TroubleKind::Other => KeeperError::Server {
-            keeper,
-            why: trouble.message,
-            hint: trouble.hint,
-        },
-    }
-}
-
-type End = Result<keeper::Answer, KeeperError>;
-
-fn end(step: &mut Step<'_>, ask: AskId, end: End) {
-    let progress = Progress::Done(end);
-    step.told.push(Told::Progress { ask, progress });
-}
-
-fn keeper_answer(
-    outcome: Outcome,
-    body: Option<ResponseBody>,
-    request_hash: RequestHash,
-    authenticator: Name,
-) -> keeper::Answer {
-    keeper::Answer {
-        outcome,
-        body,
-        receipt: None,
-        request_hash,
-        authenticator,
-    }
-}
-
-/// The condition of the key's policy that was not met, if the entry says so.
-fn condition(answer: &Answer) -> Option<u32> {
-    let receipt = answer.receipt.as_ref()?;
-    let leaf = Leaf::decode(&receipt.leaf.0).ok()?;
-    let detail = Detail::decode(&leaf.detail).ok()?;
-    detail.condition
-}
-
 fn entries(answer: &Answer) -> Option<Entries> {
     if answer.status != Status::Done {
         return None;
@@ -578,11 +375,6 @@ const fn changes_keys(method: Method) -> bool {
         Method::Make | Method::Import | Method::Label | Method::Delete | Method::Policy
     )
 }
-
-const NO_APPROVAL: &str = "no paired authenticator approved it in time";
-
-/// 60 s: the server's own wait for an approval (`spec/session.md` section 8).
-pub(super) const APPROVAL_WAIT_S: u16 = 60;
 
 /// 256 keys of one server are offered, as of any keeper.
 const KEYS_MAX: usize = 256;

@@ -9,7 +9,8 @@ use keystead_keeper::server::control::{Command, Failure, Reply, Server, State};
 use keystead_keeper::server::protocol::requests::{Answer, LogOut, Method, Request};
 use keystead_keeper::server::protocol::{Status, Ticket};
 
-use super::asks::{APPROVAL_WAIT_S, Asker};
+use super::approvals::APPROVAL_WAIT_S;
+use super::asks::Asker;
 use super::event::{Approved, Behind, Do, Target, Told, Trouble};
 use super::{
     COMMAND_WAIT_S, Held, STATUS_ERROR, STATUS_NO_ANSWER, STATUS_REFUSED, STATUS_USAGE, Servers,

@@ -172,12 +172,16 @@ pub enum TroubleKind {
 
 impl From<&ServerError> for Trouble {
     fn from(error: &ServerError) -> Self {
+        let kind = if error.is_passing() {
+            TroubleKind::Away
+        } else {
+            TroubleKind::Other
+        };
         let kind = match error {
             ServerError::LoginRequired => TroubleKind::LoginRequired,
             ServerError::ServerChanged { .. } | ServerError::Log(_) => TroubleKind::Stop,
             ServerError::Late { .. } => TroubleKind::Late,
-            error if error.is_passing() => TroubleKind::Away,
-            _ => TroubleKind::Other,
+            ServerError::Trust(_) | ServerError::Secure(_) | _ => kind,
         };
         // What is said of a server that is away begins with its being away.
         let cause = innermost(error).filter(|_| kind == TroubleKind::Away);

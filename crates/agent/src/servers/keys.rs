@@ -196,3 +196,62 @@ fn magnitude(integer: &[u8]) -> Option<&[u8]> {
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An `RSAPublicKey` of these fields, DER.
+    fn der(n: &[u8], e: &[u8]) -> Vec<u8> {
+        let element = |tag: u8, content: &[u8]| {
+            let mut out = vec![tag];
+            match content.len() {
+                length @ 0..=0x7f => out.push(u8::try_from(length).unwrap()),
+                length @ 0x80..=0xff => out.extend([0x81, u8::try_from(length).unwrap()]),
+                length => {
+                    out.push(0x82);
+                    out.extend(u16::try_from(length).unwrap().to_be_bytes());
+                }
+            }
+            out.extend(content);
+            out
+        };
+        let fields = [element(INTEGER, n), element(INTEGER, e)].concat();
+        element(SEQUENCE, &fields)
+    }
+
+    /// 2,048 bits, the highest set: with the zero of its sign.
+    fn modulus() -> Vec<u8> {
+        let mut n = vec![0x00, 0xc1];
+        n.resize(257, 0x33);
+        n
+    }
+
+    #[test]
+    fn an_rsa_key_is_read_whole_or_not_at_all() {
+        let whole = der(&modulus(), &[1, 0, 1]);
+        let key = rsa(&whole).unwrap();
+        assert_eq!(key.type_name(), "ssh-rsa");
+        for len in 0..whole.len() {
+            assert!(rsa(&whole[..len]).is_none(), "{len}");
+        }
+        let longer = [whole.as_slice(), &[0]].concat();
+        assert!(rsa(&longer).is_none(), "a byte behind it");
+        assert!(rsa(&der(&modulus()[1..], &[1, 0, 1])).is_none(), "negative");
+        assert!(
+            rsa(&der(&modulus(), &[0, 1, 0, 1])).is_none(),
+            "a zero too many"
+        );
+        assert!(rsa(&der(&modulus(), &[])).is_none(), "nothing");
+    }
+
+    #[test]
+    fn a_longer_form_of_a_length_is_none() {
+        assert!(element(&[INTEGER, 0x81, 1, 7], INTEGER).is_none());
+        assert!(element(&[INTEGER, 0x82, 0, 1, 7], INTEGER).is_none());
+        assert!(element(&[INTEGER, 0x80, 7], INTEGER).is_none());
+        let read = element(&[INTEGER, 1, 7, 9], INTEGER);
+        assert_eq!(read, Some(([7].as_slice(), [9].as_slice())));
+        assert!(element(&[INTEGER, 1, 7], SEQUENCE).is_none());
+    }
+}

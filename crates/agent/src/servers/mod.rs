@@ -4,8 +4,10 @@
 //! command; nothing is asked while it is lent, and at most [`IN_FLIGHT_MAX`] requests are on
 //! their way. A server whose log is another than the one seen is asked nothing.
 
+mod approvals;
 mod asks;
 mod commands;
+mod endings;
 mod event;
 mod keys;
 mod lending;

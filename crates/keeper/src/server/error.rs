@@ -110,12 +110,13 @@ impl ServerError {
     /// Whether another try, on another connection, may get an answer.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        match self {
-            Self::Broken | Self::Late { .. } => true,
-            Self::Secure(SecureError::Unreachable(_) | SecureError::Late) => true,
-            Self::Answered(Status::Busy | Status::Unavailable) => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::Broken
+                | Self::Late { .. }
+                | Self::Secure(SecureError::Unreachable(_) | SecureError::Late)
+                | Self::Answered(Status::Busy | Status::Unavailable)
+        )
     }
 
     /// What to do about it.

@@ -123,10 +123,10 @@ impl Lasting {
         loop {
             let tried = self.try_once(request, id, &mut waiting).await;
             let error = match tried {
-                Ok(answer) => match answer.status {
-                    Status::Busy | Status::Unavailable => ServerError::Answered(answer.status),
-                    _ => return Ok(answer),
-                },
+                Ok(answer) if matches!(answer.status, Status::Busy | Status::Unavailable) => {
+                    ServerError::Answered(answer.status)
+                }
+                Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             match tries.after(request.method(), &error) {

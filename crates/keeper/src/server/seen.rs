@@ -182,9 +182,10 @@ impl Seen {
         let told = self.open(&receipt.checkpoint.0)?;
         let (leaf, own) = self.own_entry(expected.user, receipt, &told.checkpoint)?;
         // What completes a registration is logged as what it is.
-        let action = match expected.method {
-            Method::Complete => Action::Registered.number(),
-            method => method.number(),
+        let action = if expected.method == Method::Complete {
+            Action::Registered.number()
+        } else {
+            expected.method.number()
         };
         let is_asked = leaf.action == action
             && leaf.outcome == expected.status.number()

@@ -86,9 +86,10 @@ impl Session {
     /// As [`Session::ask`]; [`ServerError::Answered`] for a refusal.
     pub async fn done(&self, request: &Request) -> Result<Answer, ServerError> {
         let answer = self.ask(request).await?;
-        match answer.status {
-            Status::Done => Ok(answer),
-            status => Err(ServerError::Answered(status)),
+        if answer.status == Status::Done {
+            Ok(answer)
+        } else {
+            Err(ServerError::Answered(answer.status))
         }
     }
 
@@ -224,9 +225,10 @@ impl Asked {
             return Ok(());
         };
         let Some(receipt) = &answer.receipt else {
-            return match answer.status {
-                Status::Done => Err(ServerError::NoReceipt),
-                _ => Ok(()),
+            return if answer.status == Status::Done {
+                Err(ServerError::NoReceipt)
+            } else {
+                Ok(())
             };
         };
         let expected = Expected {
