@@ -1,5 +1,7 @@
 //! Signatures of Wycheproof, judged as a client judges those that a server made.
 
+#![cfg(test)]
+
 use keystead_formats::ssh::signature::{self, RsaHash};
 use keystead_formats::ssh::wire::Writer;
 use keystead_formats::ssh::{Curve, PublicKey};

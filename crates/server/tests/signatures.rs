@@ -1,6 +1,8 @@
 //! Signatures of held keys, verified by programs that are not ours: `ssh-keygen` and
 //! `openssl`.
 
+#![cfg(test)]
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -179,7 +181,7 @@ fn dgst(key: &HeldKey, hash: &str, message: &[u8], raw: &[u8]) -> bool {
     let at = |name: &str| folder.path().join(name);
     fs::write(at("message"), message).unwrap();
     fs::write(at("signature"), der_signature(key.kind(), raw)).unwrap();
-    fs::write(at("key"), public_info(key)).unwrap();
+    fs::write(at("key"), spki(key)).unwrap();
     let verify = Command::new("openssl")
         .args([
             "dgst",
@@ -202,7 +204,7 @@ fn pkeyutl(key: &HeldKey, message: &[u8], raw: &[u8]) -> bool {
     let at = |name: &str| folder.path().join(name);
     fs::write(at("message"), message).unwrap();
     fs::write(at("signature"), raw).unwrap();
-    fs::write(at("key"), public_info(key)).unwrap();
+    fs::write(at("key"), spki(key)).unwrap();
     let verify = Command::new("openssl")
         .args(["pkeyutl", "-verify", "-rawin", "-pubin", "-keyform", "DER"])
         .args(["-inkey", "key", "-sigfile", "signature", "-in", "message"])
@@ -225,7 +227,7 @@ fn der_signature(kind: Kind, raw: &[u8]) -> Vec<u8> {
 }
 
 /// `SubjectPublicKeyInfo` (RFC 5280 section 4.1).
-fn public_info(key: &HeldKey) -> Vec<u8> {
+fn spki(key: &HeldKey) -> Vec<u8> {
     let oid: &[u8] = match key.kind() {
         Kind::Ed25519 => &[6, 3, 0x2b, 0x65, 0x70],
         Kind::P256 => &[

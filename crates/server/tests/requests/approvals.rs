@@ -51,7 +51,7 @@ mod cases {
             change(|it| {
                 it.add = Some(Approver {
                     public_key: self.key(),
-                    label: Text("phone".into()),
+                    label: Text("kitchen".into()),
                 });
             })
         }
@@ -145,9 +145,9 @@ mod cases {
     pub(super) async fn a_signature_waits_for_its_approver(database: Database) {
         let world = World::new(database).await;
         let mut anna = world.person("anna").await;
-        let phone = Authenticator::new(1);
-        add(&mut anna, &phone, &[]).await;
-        let key = key_of(&mut anna, quorum(&[&phone], 1)).await;
+        let hers = Authenticator::new(1);
+        add(&mut anna, &hers, &[]).await;
+        let key = key_of(&mut anna, quorum(&[&hers], 1)).await;
         let request = sshsig(key, "git");
         let (sub, text) = waits(&mut anna, &request).await;
         let (approval, asked) = Approval::read(&text).unwrap();
@@ -162,7 +162,7 @@ mod cases {
         assert_eq!(leaf_of_wait.outcome, Status::Waiting);
         // Other requests go on meanwhile.
         anna.entry(key).await;
-        let approve = phone.approve(sub, &text);
+        let approve = hers.approve(sub, &text);
         anna.done(&approve).await;
         let answer = anna.answer(sub).await;
         assert_eq!(answer.status, Status::Done);
@@ -181,45 +181,45 @@ mod cases {
         let world = World::new(database).await;
         let mut anna = world.person("anna").await;
         let mut eve = world.person("eve").await;
-        let (phone, stranger) = (Authenticator::new(1), Authenticator::new(2));
-        add(&mut anna, &phone, &[]).await;
+        let (hers, stranger) = (Authenticator::new(1), Authenticator::new(2));
+        add(&mut anna, &hers, &[]).await;
         add(&mut eve, &stranger, &[]).await;
-        let key = key_of(&mut anna, quorum(&[&phone], 1)).await;
+        let key = key_of(&mut anna, quorum(&[&hers], 1)).await;
         let (first, first_text) = waits(&mut anna, &sshsig(key, "git")).await;
         let (second, second_text) = waits(&mut anna, &sshsig(key, "git")).await;
         assert_ne!(first_text, second_text, "one nonce, one act");
         for wrong in [
-            phone.approve(first, &second_text),
-            phone.approve(second, &first_text),
-            phone.approve(99, &first_text),
+            hers.approve(first, &second_text),
+            hers.approve(second, &first_text),
+            hers.approve(99, &first_text),
             stranger.approve(first, &first_text),
         ] {
             anna.refused(&wrong, Status::Approval).await;
             assert_eq!(anna.last_leaf().await.outcome, Status::Approval);
         }
         // In another session, of another person too.
-        eve.refused(&phone.approve(first, &first_text), Status::Approval)
+        eve.refused(&hers.approve(first, &first_text), Status::Approval)
             .await;
-        let right = phone.approve(first, &first_text);
+        let right = hers.approve(first, &first_text);
         anna.done(&right).await;
         assert_eq!(status_of(anna.answer(first).await), Status::Done);
         anna.refused(&right, Status::Approval).await;
-        anna.done(&phone.approve(second, &second_text)).await;
+        anna.done(&hers.approve(second, &second_text)).await;
         assert_eq!(status_of(anna.answer(second).await), Status::Done);
     }
 
     pub(super) async fn an_approval_that_comes_late_is_none(database: Database) {
         let world = World::with(database, |settings| settings.sessions.approval_s = 1).await;
         let mut anna = world.person("anna").await;
-        let phone = Authenticator::new(1);
-        add(&mut anna, &phone, &[]).await;
-        let key = key_of(&mut anna, quorum(&[&phone], 1)).await;
+        let hers = Authenticator::new(1);
+        add(&mut anna, &hers, &[]).await;
+        let key = key_of(&mut anna, quorum(&[&hers], 1)).await;
         let (sub, text) = waits(&mut anna, &sshsig(key, "git")).await;
         assert_eq!(status_of(anna.answer(sub).await), Status::Approval);
         let leaf = anna.last_leaf().await;
         assert_eq!(leaf.action, Action::Method(Method::Sign));
         assert_eq!((leaf.outcome, leaf.key), (Status::Approval, key.0));
-        anna.refused(&phone.approve(sub, &text), Status::Approval)
+        anna.refused(&hers.approve(sub, &text), Status::Approval)
             .await;
     }
 
@@ -249,58 +249,58 @@ mod cases {
     pub(super) async fn policy_and_key_are_behind_the_same_approval(database: Database) {
         let world = World::new(database).await;
         let mut anna = world.person("anna").await;
-        let (phone, other) = (Authenticator::new(1), Authenticator::new(2));
-        add(&mut anna, &phone, &[&other]).await;
-        let key = key_of(&mut anna, quorum(&[&phone], 1)).await;
+        let (hers, other) = (Authenticator::new(1), Authenticator::new(2));
+        add(&mut anna, &hers, &[&other]).await;
+        let key = key_of(&mut anna, quorum(&[&hers], 1)).await;
         anna.value(&retrieve(key, Intent::Null, KeyType::Ed25519))
             .await;
         let (sub, text) = waits(&mut anna, &export(key, KeyType::Ed25519)).await;
         anna.refused(&other.approve(sub, &text), Status::Approval)
             .await;
-        anna.done(&phone.approve(sub, &text)).await;
+        anna.done(&hers.approve(sub, &text)).await;
         assert_eq!(status_of(anna.answer(sub).await), Status::Done);
         // The policy changes while a request waits: what was approved is not what stands.
         let (sub, text) = waits(&mut anna, &sshsig(key, "git")).await;
-        let looser = policy(key, quorum(&[&phone, &other], 1));
-        let answer = approved(&mut anna, &looser, &[&phone]).await;
+        let looser = policy(key, quorum(&[&hers, &other], 1));
+        let answer = approved(&mut anna, &looser, &[&hers]).await;
         assert_eq!(answer.status, Status::Done);
-        anna.done(&phone.approve(sub, &text)).await;
+        anna.done(&hers.approve(sub, &text)).await;
         assert_eq!(status_of(anna.answer(sub).await), Status::Conflict);
         let answer = approved(&mut anna, &policy(key, NO_POLICY), &[&other]).await;
         assert_eq!(answer.status, Status::Done);
         anna.signature(&sshsig(key, "git")).await;
         // A secret has approvers, too.
         let mut made = make(&mut anna, KeyType::Arbitrary, &[]);
-        made.policy = Some(quorum(&[&phone], 1));
+        made.policy = Some(quorum(&[&hers], 1));
         let (secret, _) = anna.new_key(&Request::Make(made)).await;
-        let answer = approved(&mut anna, &export(secret, KeyType::Arbitrary), &[&phone]).await;
+        let answer = approved(&mut anna, &export(secret, KeyType::Arbitrary), &[&hers]).await;
         assert_eq!(answer.status, Status::Done);
     }
 
     pub(super) async fn approvers_change_with_the_approval_of_one(database: Database) {
         let world = World::new(database).await;
         let mut anna = world.person("anna").await;
-        let (phone, other) = (Authenticator::new(1), Authenticator::new(2));
+        let (hers, other) = (Authenticator::new(1), Authenticator::new(2));
         let list = change(|_| ());
         let listed = |bytes: &[u8]| Approvers::decode(bytes).unwrap().approvers.0;
         assert!(listed(&anna.done(&list).await).is_empty());
-        assert_eq!(listed(&anna.done(&phone.add()).await).len(), 1);
-        anna.refused(&phone.add(), Status::Conflict).await;
+        assert_eq!(listed(&anna.done(&hers.add()).await).len(), 1);
+        anna.refused(&hers.add(), Status::Conflict).await;
         anna.refused(&remove(other.id()), Status::NotFound).await;
-        let answer = approved(&mut anna, &other.add(), &[&phone]).await;
+        let answer = approved(&mut anna, &other.add(), &[&hers]).await;
         assert_eq!(listed(answer.result.unwrap().expose()).len(), 2);
         let leaf = leaf(&answer.receipt.unwrap());
         assert_eq!(leaf.detail.approver, Some(other.id()));
         assert!(leaf.detail.approval.is_some());
         let both = change(|it| {
-            it.remove = Some(phone.id());
+            it.remove = Some(hers.id());
             it.recovery = Some(RecoveryStep::Cancel);
         });
         anna.refused(&both, Status::Malformed).await;
         anna.resume().await;
-        anna.refused(&remove(phone.id()), Status::FreshLogin).await;
+        anna.refused(&remove(hers.id()), Status::FreshLogin).await;
         anna.log_in().await;
-        let answer = approved(&mut anna, &remove(phone.id()), &[&other]).await;
+        let answer = approved(&mut anna, &remove(hers.id()), &[&other]).await;
         assert_eq!(listed(answer.result.unwrap().expose()).len(), 1);
         anna.done(&list).await;
     }
@@ -310,9 +310,9 @@ mod cases {
     ) {
         let world = World::new(database).await;
         let mut anna = world.person("anna").await;
-        let (phone, other) = (Authenticator::new(1), Authenticator::new(2));
-        add(&mut anna, &phone, &[&other]).await;
-        let key = key_of(&mut anna, quorum(&[&phone], 1)).await;
+        let (hers, other) = (Authenticator::new(1), Authenticator::new(2));
+        add(&mut anna, &hers, &[&other]).await;
+        let key = key_of(&mut anna, quorum(&[&hers], 1)).await;
         let wrong = change(|it| {
             it.recovery_code = Some(keystead_core::Secret::fill(|bytes| bytes.fill(1)));
         });
@@ -340,7 +340,7 @@ mod cases {
         assert_eq!(leaf.detail.verb, Some(Text("recovered".into())));
         anna.done(&policy(key, NO_POLICY)).await;
         anna.signature(&sshsig(key, "git")).await;
-        anna.done(&remove(phone.id())).await;
+        anna.done(&remove(hers.id())).await;
     }
 
     /// As if the recovery had begun so long ago.

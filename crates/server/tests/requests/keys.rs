@@ -43,19 +43,16 @@ mod cases {
     pub(super) async fn what_the_server_makes_signs(database: Database) {
         let world = World::new(database).await;
         let mut anna = world.person("anna").await;
-        for (kind, digest, algorithm) in [
-            (
-                KeyType::Ed25519,
-                DigestName::None,
-                &ED25519 as &'static dyn VerificationAlgorithm,
-            ),
+        let kinds: [(_, _, &'static dyn VerificationAlgorithm); 3] = [
+            (KeyType::Ed25519, DigestName::None, &ED25519),
             (KeyType::P256, DigestName::Sha256, &ECDSA_P256_SHA256_FIXED),
             (
                 KeyType::Secp256k1,
                 DigestName::Sha256,
                 &ECDSA_P256K1_SHA256_FIXED,
             ),
-        ] {
+        ];
+        for (kind, digest, algorithm) in kinds {
             let made = make(&mut anna, kind, MESSAGE);
             let (key, public) = anna.new_key(&Request::Make(made)).await;
             let leaf = anna.last_leaf().await;

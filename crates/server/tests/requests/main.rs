@@ -1,6 +1,8 @@
 //! Requests of real clients to a real server, on both databases: what is kept, signed,
 //! governed and logged (`spec/session.md` sections 6 to 8).
 
+#![cfg(test)]
+
 mod approvals;
 mod cost;
 mod keys;

@@ -292,7 +292,7 @@ impl Person {
             }
             let came = self.wire.receive().await;
             let session = self.session.as_mut().unwrap();
-            match session.receive(&frame(&came)).ok().expect("it opens") {
+            match session.receive(&frame(&came)).map_err(drop).unwrap() {
                 Event::Answer { sub, answer, .. } => {
                     self.answers.entry(sub).or_default().push_back(answer);
                 }
