@@ -179,3 +179,28 @@ async fn what_has_no_entry_is_written_without_one(place: &Place) {
     assert_eq!(committed.receipt(), None);
     assert_eq!(ledger.size(), 1);
 }
+
+/// Two processes, so to speak: each has its own edge of the tree and its own connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_writers_on_one_database_leave_no_gap() {
+    let postgres = keystead_tests::Postgres::start().unwrap();
+    let places = [Place::at(postgres.address()), Place::at(postgres.address())];
+    let (one, two) = (places[0].ledger().await, places[1].ledger().await);
+    let (a, b) = (register(&one, 1).await, register(&two, 2).await);
+    let mut client = seen(&one);
+    super::reading::open(&two, a, &mut client).await.unwrap();
+    for _ in 0..4 {
+        tokio::join!(
+            sign(&one, a, 90),
+            sign(&two, a, 60),
+            sign(&one, b, 1),
+            sign(&two, b, 70),
+        );
+        super::reading::open(&one, a, &mut client).await.unwrap();
+        super::reading::open(&two, a, &mut client).await.unwrap();
+    }
+    let verified = super::reading::verify(&two, a, &mut client, &[]).await;
+    assert_eq!(verified, Ok(1 + 1 + 4 * (150 + 2)));
+    let verified = super::reading::verify(&one, b, &mut seen(&one), &[]).await;
+    assert_eq!(verified, Ok(1 + 4 * 71));
+}
