@@ -10,7 +10,6 @@ use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 /// Every number. Parts are public: who counts, counts.
@@ -28,16 +27,6 @@ pub struct Metrics {
     pub requests: Family<Request, Counter>,
     /// Set-ups that ended: registrations, logins, resumptions, by status.
     pub set_ups: Family<SetUp, Counter>,
-    /// From a request's frame to its answer.
-    pub request_seconds: Histogram,
-    /// Transactions that were committed.
-    pub commits: Counter,
-    /// Acts that they held together.
-    pub acts: Counter,
-    /// Transactions that failed: their requests were answered `unavailable`.
-    pub commits_failed: Counter,
-    /// From the first act of a transaction to its end.
-    pub commit_seconds: Histogram,
     /// Entries in the log.
     pub log_size: Gauge,
     /// When the server's own certificate ends, unix time; 0: unknown.
@@ -76,7 +65,6 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("keystead_server");
-        let seconds = || Histogram::new(exponential_buckets(SHORTEST_S, 2.0, BUCKETS));
         let metrics = Self {
             connections: gauge(&mut registry, "connections", "Connections that are open"),
             half_open: gauge(
@@ -88,15 +76,6 @@ impl Metrics {
             turned_away: Family::default(),
             requests: Family::default(),
             set_ups: Family::default(),
-            request_seconds: seconds(),
-            commits: counter(&mut registry, "commits", "Transactions"),
-            acts: counter(
-                &mut registry,
-                "acts",
-                "Requests whose transaction was committed",
-            ),
-            commits_failed: counter(&mut registry, "commits_failed", "Transactions that failed"),
-            commit_seconds: seconds(),
             log_size: gauge(&mut registry, "log_size", "Entries in the log"),
             certificate_ends: gauge(
                 &mut registry,
@@ -112,10 +91,6 @@ impl Metrics {
         registry.register("requests", requests, metrics.requests.clone());
         let set_ups = "Registrations, logins and resumptions that ended";
         registry.register("set_ups", set_ups, metrics.set_ups.clone());
-        let took = "From a request's frame to its answer";
-        registry.register("request_seconds", took, metrics.request_seconds.clone());
-        let took = "From the first act of a transaction to its end";
-        registry.register("commit_seconds", took, metrics.commit_seconds.clone());
         Self {
             registry,
             ..metrics
@@ -175,12 +150,6 @@ fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
 /// What [`Metrics::text`] is.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// 50 µs: a request that waits for no disk.
-const SHORTEST_S: f64 = 0.000_05;
-
-/// Doubling from 50 µs to 1.6 s.
-const BUCKETS: u16 = 16;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,7 +163,6 @@ mod tests {
         metrics.answered(7, Status::NotFound);
         metrics.set_up("login", Status::Refused);
         metrics.turn_away("too many connections");
-        metrics.commit_seconds.observe(0.001);
         let text = metrics.text();
         for line in [
             "keystead_server_connections 1",
@@ -202,7 +170,6 @@ mod tests {
             "keystead_server_requests_total{method=\"7\",status=\"10\"} 1",
             "keystead_server_set_ups_total{kind=\"login\",status=\"4\"} 1",
             "keystead_server_turned_away_total{reason=\"too many connections\"} 1",
-            "keystead_server_commit_seconds_count 1",
         ] {
             assert!(
                 text.lines().any(|it| it == line),

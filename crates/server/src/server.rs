@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use keystead_channel::session::{Introduction, ServerId, ServerKeys};
 use keystead_core::Secret;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::conversation::{self, HalfOpen, Live};
 use crate::edge::{Buckets, Rates};
@@ -19,7 +19,7 @@ use crate::login::Decoy;
 use crate::metrics::Metrics;
 use crate::sealing::{MasterSource, Sealing, SealingError};
 use crate::settings::Settings;
-use crate::store::{Store, Wanted};
+use crate::store::{Store, StoreError, Wanted};
 
 /// A key server that runs; shared as `Arc<Server>`.
 pub struct Server {
@@ -54,6 +54,8 @@ pub struct Server {
     pub live: Arc<Live>,
     /// It takes nothing new.
     pub is_stopping: AtomicBool,
+    /// What ends the process, beside the ledger's own.
+    fault: watch::Sender<Option<StoreError>>,
 }
 
 /// The keys of names.
@@ -105,6 +107,7 @@ impl Server {
             evaluations: conversation::evaluations(),
             live: Arc::<Live>::default(),
             is_stopping: AtomicBool::new(false),
+            fault: watch::Sender::new(None),
             settings,
             store,
             sealing,
@@ -122,6 +125,24 @@ impl Server {
             registration: self.settings.registration(),
             limits: self.settings.limits(),
         }
+    }
+
+    /// An error of the database outside the ledger: some end the process.
+    pub fn met(&self, error: &StoreError) {
+        if error.ends_the_process() {
+            self.fault.send_replace(Some(error.clone()));
+        }
+    }
+
+    /// Waits until something must end the process.
+    pub async fn fault(&self) -> StoreError {
+        let (mut ledger, mut own) = (self.ledger.fault(), self.fault.subscribe());
+        let fault = tokio::select! {
+            fault = ledger.wait_for(Option::is_some) => fault.ok().and_then(|it| it.clone()),
+            fault = own.wait_for(Option::is_some) => fault.ok().and_then(|it| it.clone()),
+        };
+        // A writer that went without a word takes no act any more.
+        fault.unwrap_or_else(|| StoreError::SyncFailed("the writer ended".to_owned()))
     }
 
     /// Whether a new session would be served now; else why not.

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::desk::{Desk, Out, Refused, tell};
 use super::message::Tell;
-use crate::sealing::{MasterKey, MasterSource};
+use crate::sealing::{MasterKey, MasterSource, SealingError};
 
 impl Desk {
     pub(super) async fn backup(&self, out: &mut Out) -> Result<(), Refused> {
@@ -69,6 +69,9 @@ impl Desk {
             }
         };
         let (rotated, ()) = tokio::join!(rotating, telling);
+        if let Err(SealingError::Store(error)) = &rotated {
+            self.server.met(error);
+        }
         rotated?;
         if let Some(new) = self
             .master

@@ -99,7 +99,6 @@ async fn serve(folder: &Path, settings: Settings) -> Result<(), Failure> {
     }
     say_ready(address, told)?;
 
-    let mut fault = server.ledger.fault();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(listener.run(
         async {
@@ -116,9 +115,7 @@ async fn serve(folder: &Path, settings: Settings) -> Result<(), Failure> {
                 }
                 Asked::Reload => upkeep::reload(&server, &certificate),
             },
-            changed = fault.wait_for(Option::is_some) => {
-                break changed.ok().and_then(|fault| fault.clone());
-            }
+            fault = server.fault() => break Some(fault),
         }
     };
     if let Some(error) = broke {
@@ -131,11 +128,7 @@ async fn serve(folder: &Path, settings: Settings) -> Result<(), Failure> {
     tokio::select! {
         _ = serving => {}
         () = signals.stop() => tracing::warn!("cut short by a second signal"),
-        changed = fault.wait_for(Option::is_some) => {
-            if let Some(error) = changed.ok().and_then(|fault| fault.clone()) {
-                return Err(Failure::from(error));
-            }
-        }
+        fault = server.fault() => return Err(Failure::from(fault)),
     }
     tasks.shutdown().await;
     memory.keep(&server).await

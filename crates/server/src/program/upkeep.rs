@@ -55,6 +55,7 @@ pub(crate) async fn sweep(server: Arc<Server>, memory: Memory) {
         turns.tick().await;
         if let Err(error) = login::sweep(&server).await {
             tracing::warn!(%error, "what has expired could not be deleted");
+            server.met(&error);
         }
         let size = i64::try_from(server.ledger.size()).unwrap_or(i64::MAX);
         server.metrics.log_size.set(size);

@@ -24,6 +24,18 @@ impl Acknowledged {
         }
     }
 
+    /// The same, at most so many times.
+    pub(crate) async fn go_on_for(
+        &mut self,
+        steps: u32,
+        session: &Session,
+    ) -> Result<(), ServerError> {
+        for _ in 0..steps {
+            self.step(session).await?;
+        }
+        Ok(())
+    }
+
     /// One step that must succeed, with numbers from `first` on.
     pub(crate) async fn step_from(&mut self, first: u32, session: &Session) {
         self.next = self.next.max(first);
