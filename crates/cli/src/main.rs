@@ -68,9 +68,10 @@ fn run(command: Command) -> Result<(), Failure> {
             Approver::Add(add) => commands::approver::add(&add),
             Approver::List(reading) => commands::approver::list(&reading),
             Approver::Remove(remove) => commands::approver::remove(&remove),
+            Approver::Recover(_) => commands::custody::same_words(),
             Approver::Cancel(which) => commands::approver::cancel(&which),
         },
-        Command::Secret(_) => commands::custody::secret(),
+        Command::Secret(_) => commands::custody::same_words(),
         Command::Ssh(ssh) => match ssh {
             Ssh::Setup(setup) => commands::ssh::setup(&setup),
             Ssh::Publish(publish) => commands::publish::run(&publish),

@@ -5,6 +5,7 @@
 
 mod access;
 mod agent;
+mod approver;
 mod arguments;
 mod clipboard;
 mod failure;
@@ -75,6 +76,7 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Password(wanted) => password::run(wanted),
         Command::RecoveryCode(wanted) => recovery::run(wanted),
         Command::Secret(wanted) => secret::run(wanted),
+        Command::Approver(wanted) => approver::run(wanted),
         Command::Key(wanted) => key::run(wanted),
     }
 }

@@ -110,6 +110,9 @@ pub(crate) struct Import {
     /// Read the file's passphrase from this descriptor instead of the terminal: one line.
     #[arg(long, value_name = "N")]
     pub(crate) passphrase_fd: Option<u32>,
+    /// At a key server, without a session: read the password from this descriptor: one line.
+    #[arg(long, value_name = "N", requires = "keeper")]
+    pub(crate) password_fd: Option<u32>,
     /// The keeper forgets the key after so many seconds.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) lifetime_s: Option<u32>,

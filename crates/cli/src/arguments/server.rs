@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use keystead_core::Name;
 
+use super::custody::approver::Recover;
 use super::custody::{Login, Password, RecoveryCode, Register, Unlock};
 
 #[derive(Subcommand)]
@@ -86,6 +87,7 @@ pub(crate) enum Approver {
     /// List them.
     List(ServerReading),
     Remove(RemoveApprover),
+    Recover(Recover),
     /// Call off a recovery that somebody began with the recovery code; an approver must say so.
     Cancel(Which),
 }
@@ -103,6 +105,9 @@ pub(crate) struct AddApprover {
     pub(crate) name: Option<Name>,
     #[command(flatten)]
     pub(crate) which: Which,
+    /// Read the password from this descriptor instead of the terminal: one line.
+    #[arg(long, value_name = "N")]
+    pub(crate) password_fd: Option<u32>,
 }
 
 /// Let one approve no longer.
@@ -112,4 +117,7 @@ pub(crate) struct RemoveApprover {
     pub(crate) approver: String,
     #[command(flatten)]
     pub(crate) which: Which,
+    /// Read the password from this descriptor instead of the terminal: one line.
+    #[arg(long, value_name = "N")]
+    pub(crate) password_fd: Option<u32>,
 }

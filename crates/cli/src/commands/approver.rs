@@ -1,19 +1,22 @@
 //! `approver …`: authenticators whose word a key server wants.
 
+use std::ffi::OsString;
+
 use keystead_core::Name;
 use keystead_keeper::server::ServerName;
 use keystead_keeper::server::control::{Command, Reply};
+use keystead_keeper::server::protocol::ApproverId;
 use keystead_keeper::server::protocol::requests::{
     Approver, ApproverChange, Approvers, RecoveryStep, Request,
 };
-use keystead_keeper::server::protocol::{ApproverId, Text};
 use serde_json::json;
 
 use crate::agent_link::{block_on, unexpected};
 use crate::arguments::{AddApprover, RemoveApprover, ServerReading, Which};
+use crate::commands::custody;
 use crate::failure::{Failure, Status};
 use crate::server_link::{self, ServerLink};
-use crate::terminal::{Table, harmless, print_json, say};
+use crate::terminal::{Table, print_json, say};
 
 /// `approver add [AUTHENTICATOR] [--name NAME] [--server NAME]`
 pub(crate) fn add(wanted: &AddApprover) -> Result<(), Failure> {
@@ -22,33 +25,16 @@ pub(crate) fn add(wanted: &AddApprover) -> Result<(), Failure> {
         server: page.name.to_string(),
         keeper: wanted.keeper.as_ref().map(Name::to_string),
     };
-    let (id, label) = block_on(async {
+    let (public_key, keeper) = block_on(async {
         let mut link = ServerLink::open().await?;
         let Reply::ApprovalKey { public_key, keeper } = link.say(&command, &[]).await?.0 else {
             return Err(unexpected());
         };
-        let public_key: [u8; 32] = from_hex(&public_key).ok_or_else(unexpected)?;
-        let id = ApproverId::of(&public_key);
-        let label = wanted.name.as_ref().map_or(keeper, Name::to_string);
-        let add = Approver {
-            public_key,
-            label: Text(label.clone()),
-        };
-        let request = change(|it| it.add = Some(add));
-        link.ask(&page.name, &request).await?;
-        Ok((id, label))
+        Ok((public_key, keeper))
     })?;
-    say(format_args!(
-        "{} takes the word of {} now, as approver {id}",
-        page.name,
-        harmless(&label)
-    ));
-    say(format_args!(
-        "next: keystead policy set --server {} --key KEY approvers {}",
-        page.name,
-        harmless(&label)
-    ));
-    Ok(())
+    let label = wanted.name.as_ref().map_or(keeper, Name::to_string);
+    let words = ["add", "--public-key", &public_key, "--label", &label];
+    right_after_login(&page.name, &words, wanted.password_fd)
 }
 
 /// `approver list [--server NAME] [--json]`
@@ -92,18 +78,26 @@ pub(crate) fn list(reading: &ServerReading) -> Result<(), Failure> {
 pub(crate) fn remove(wanted: &RemoveApprover) -> Result<(), Failure> {
     let page = server_link::server(&server_link::book()?, wanted.which.server.as_deref())?;
     let id = block_on(async {
-        let mut link = ServerLink::open().await?;
-        let all = all(&mut link, &page.name).await?;
-        let id = one_of(&all.approvers.0, &wanted.approver)?;
-        let request = change(|it| it.remove = Some(id));
-        link.ask(&page.name, &request).await?;
-        Ok(id)
+        let all = all(&mut ServerLink::open().await?, &page.name).await?;
+        one_of(&all.approvers.0, &wanted.approver)
     })?;
-    say(format_args!(
-        "approver {id} approves no more at {}",
-        page.name
-    ));
-    Ok(())
+    let words = ["remove", "--id", &id.to_string()];
+    right_after_login(&page.name, &words, wanted.password_fd)
+}
+
+/// The server takes it right after a login alone, and that is `keystead-custody`'s.
+fn right_after_login(
+    server: &ServerName,
+    words: &[&str],
+    password_fd: Option<u32>,
+) -> Result<(), Failure> {
+    let mut line = vec![OsString::from("approver")];
+    line.extend(words.iter().map(OsString::from));
+    line.extend(["--server", server.as_str()].map(OsString::from));
+    if let Some(fd) = password_fd {
+        line.extend(["--password-fd".into(), OsString::from(fd.to_string())]);
+    }
+    custody::become_custody("keystead", line.into_iter())
 }
 
 /// `approver cancel [--server NAME]`

@@ -12,8 +12,8 @@ use std::process::Command;
 use crate::agent_link;
 use crate::failure::{Failure, Status};
 
-/// `secret …`
-pub(crate) fn secret() -> Result<(), Failure> {
+/// `secret …`, `approver recover`
+pub(crate) fn same_words() -> Result<(), Failure> {
     become_custody("keystead", std::env::args_os().skip(1))
 }
 

@@ -25,12 +25,11 @@ pub(crate) fn run(import: &Import) -> Result<(), Failure> {
     if let Some(server) = key::server_of(import.keeper.as_ref())? {
         return to_server(import, server);
     }
-    if import.purpose.is_some() {
-        return Err(
-            Failure::new("an authenticator shows each signature: it takes no purpose")
-                .hint("leave --purpose out")
-                .status(Status::Usage),
-        );
+    if import.purpose.is_some() || import.password_fd.is_some() {
+        let message = "an authenticator takes neither a purpose nor a password";
+        return Err(Failure::new(message)
+            .hint("leave --purpose and --password-fd out")
+            .status(Status::Usage));
     }
     to_authenticator(import)
 }
@@ -128,6 +127,9 @@ fn to_server(import: &Import, server: &str) -> Result<(), Failure> {
     }
     if let Some(purpose) = &import.purpose {
         words.extend(["--purpose".into(), OsString::from(purpose)]);
+    }
+    if let Some(fd) = import.password_fd {
+        words.extend(["--password-fd".into(), OsString::from(fd.to_string())]);
     }
     if let Some(fd) = import.passphrase_fd {
         words.extend(["--passphrase-fd".into(), OsString::from(fd.to_string())]);

@@ -1,11 +1,13 @@
 //! What can be typed behind `keystead-custody`; `keystead` passes the same words on.
 
+pub(crate) mod approver;
 mod ends;
 mod secret;
 mod server;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use approver::Approver;
 pub(crate) use ends::{Answers, Input, Output};
 pub(crate) use secret::{
     Delete, Export, Form, Generate, Import, List, LocalStore, Rename, Retrieve, Secret, Show,
@@ -39,6 +41,9 @@ pub(crate) enum Command {
     /// Secrets: made, brought and given out here.
     #[command(subcommand)]
     Secret(Secret),
+    /// Who approves what a key server does.
+    #[command(subcommand)]
+    Approver(Approver),
     /// Keys that a key server holds and signs with.
     #[command(subcommand)]
     Key(Key),
