@@ -67,7 +67,7 @@ impl Table {
     pub const fn shape(self) -> Shape {
         match self {
             Self::System => shape("system", SYSTEM, 1),
-            Self::DataKey => shape("data_key", DATA_KEY, 1),
+            Self::DataKey => shape("data_key", ROW_KEY, 1),
             Self::Head => shape("head", HEAD, 1),
             Self::Writer => shape("writer", WRITER, 1),
             Self::Account => shape("account", ACCOUNT, 1),
@@ -249,7 +249,7 @@ const fn blob(name: &'static str) -> Column {
 const SEALED: Column = blob("sealed");
 
 const SYSTEM: &[Column] = &[int("id"), blob("server"), SEALED];
-const DATA_KEY: &[Column] = &[int("id"), int("purpose"), blob("master"), SEALED];
+const ROW_KEY: &[Column] = &[int("id"), int("purpose"), blob("master"), SEALED];
 const WRITER: &[Column] = &[blob("id"), blob("batch"), int("at_ms")];
 const CHAIN: &[Column] = &[int("account"), SEALED];
 const GUESS: &[Column] = &[blob("tag"), int("known"), int("last_ms"), SEALED];

@@ -178,7 +178,7 @@ impl Raw {
     /// Of the rows of their tables; none of an empty database.
     fn of((data_keys, system, head): (Vec<Row>, Vec<Row>, Vec<Row>)) -> Option<Self> {
         let head = head.into_iter().next()?;
-        let counted = head.number(shared::DATA_KEYS_COLUMN)?;
+        let counted = head.number(shared::KEYS_COLUMN)?;
         Some(Self {
             data_keys,
             system: system.into_iter().next()?,

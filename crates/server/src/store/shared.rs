@@ -105,7 +105,7 @@ impl Memory {
     /// Whether another process made or dropped data keys since ours were read. The count
     /// stands open in the head row, and is checked by its seal when that opens.
     pub(super) fn wants_keys(&self, head: Option<&Row>) -> Result<Option<u32>, StoreError> {
-        let counted = head.and_then(|row| row.number(DATA_KEYS_COLUMN));
+        let counted = head.and_then(|row| row.number(KEYS_COLUMN));
         let counted = counted.and_then(|it| u32::try_from(it).ok());
         let known = self.sealing()?.keys_counted();
         Ok(counted.filter(|counted| *counted != known))
@@ -226,7 +226,7 @@ const UNKNOWN_GUESSES_SLACK: usize = 1_024;
 const UNKNOWN_GUESSES_KEPT: usize = UNKNOWN_GUESSES_MAX - 16 * UNKNOWN_GUESSES_SLACK;
 
 /// Where `data_keys` is in the head row.
-pub(super) const DATA_KEYS_COLUMN: usize = 6;
+pub(super) const KEYS_COLUMN: usize = 6;
 
 /// 256 hashes a tile (C2SP tlog-tiles).
 const TILE_BITS: u32 = 8;
