@@ -63,6 +63,7 @@ scripts! {
     secret_forms
     secret_typed
     secrets
+    server_away
     ssh_add_verbs
     ssh_publish
     ssh_setup
