@@ -14,7 +14,7 @@ use keystead_daemon::SystemRng;
 use rand_core::RngCore;
 
 use super::start::{Attempt, Whose, entry};
-use super::{opened, pass, status_of};
+use super::{opened, pass, status_of, status_of_reading};
 use crate::approval::Approvals;
 use crate::conversation::Caller;
 use crate::ledger::{Act, Action, Decided, NewEntry, actor};
@@ -42,6 +42,9 @@ pub(crate) async fn finish(
     if kind != SessionKind::Request {
         return Err(Status::Refused.into());
     }
+    // A chain that was put back in an older form is not built on.
+    let checked = server.ledger.check_chain(whose.no).await;
+    checked.map_err(|error| status_of_reading(&error))?;
     let rules = &server.settings.guesses;
     let wants_pass = open.pass_wanted && rules.passes_max > 0;
     let pass = wants_pass.then(|| Secret::<32>::fill(|bytes| SystemRng.fill_bytes(bytes)));
