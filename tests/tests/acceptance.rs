@@ -16,6 +16,7 @@ scripts! {
     added_keys
     agent_restart
     approve
+    approvers
     authenticator_restart
     bad_sockets
     certificate
@@ -36,6 +37,7 @@ scripts! {
     holder_keys
     host_certificate
     key_import
+    key_server
     key_types
     keys_seen
     no_answer_then_local_key
@@ -48,6 +50,7 @@ scripts! {
     pending_unpaired_there
     policy
     proxy_jump
+    python_client
     readme
     rebase
     redirected
