@@ -279,7 +279,11 @@ pub(crate) fn log(folders: &Folders, json: bool) -> Result<(), Failure> {
 fn row(entry: &Entry) -> Vec<String> {
     let shown = |text: &Option<String>| text.as_deref().map(|it| Safe(it).to_string());
     let mut about = Vec::new();
-    if let Some(user) = shown(&entry.user) {
+    if let Some(server) = shown(&entry.server) {
+        // The line that was shown names server, act and key; it is safe to show.
+        let words = entry.words.clone();
+        about.push(words.unwrap_or_else(|| format!("key server {server}")));
+    } else if let Some(user) = shown(&entry.user) {
         let host = shown(&entry.host).or_else(|| shown(&entry.host_key));
         about.push(format!(
             "{user} at {}",
@@ -289,7 +293,8 @@ fn row(entry: &Entry) -> Vec<String> {
         about.extend(shown(&entry.host));
         about.extend(shown(&entry.namespace).map(|it| format!("namespace {it}")));
     }
-    about.extend(shown(&entry.key).map(|it| format!("key {it}")));
+    let key = shown(&entry.key).filter(|_| entry.server.is_none());
+    about.extend(key.map(|it| format!("key {it}")));
     about.extend(shown(&entry.code).map(|it| format!("code {it}")));
     about.extend(shown(&entry.reason));
     vec![
