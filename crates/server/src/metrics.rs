@@ -104,14 +104,14 @@ impl Metrics {
 
     /// A request was answered.
     pub fn answered(&self, method: u16, status: Status) {
-        let status = number(status);
+        let status = status.number();
         let labels = Request { method, status };
         self.requests.get_or_create(&labels).inc();
     }
 
     /// A set-up ended.
     pub fn set_up(&self, kind: &'static str, status: Status) {
-        let status = number(status);
+        let status = status.number();
         self.set_ups.get_or_create(&SetUp { kind, status }).inc();
     }
 
@@ -129,10 +129,6 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn number(status: Status) -> u16 {
-    u16::try_from(status.number()).unwrap_or(u16::MAX)
 }
 
 fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {

@@ -77,9 +77,10 @@ impl Act for OnAccount {
                 ..Detail::NONE
             },
         };
-        let answer = match outcome {
-            Status::Done => Ok(self.no),
-            other => Err(other),
+        let answer = if outcome == Status::Done {
+            Ok(self.no)
+        } else {
+            Err(outcome)
         };
         Decided {
             entries: vec![entry],

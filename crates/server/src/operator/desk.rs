@@ -317,6 +317,10 @@ from_error_with_hint!(
     std::io::Error => |_| "see that the server's folder has room".to_owned()
 );
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "three are about the name; the others say what they say to everyone"
+)]
 fn refused(status: Status, name: &AccountName) -> Refused {
     let name = name.as_str();
     let message = match status {

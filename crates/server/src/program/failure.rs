@@ -117,7 +117,7 @@ pub(crate) fn sealing_hint(error: &SealingError) -> &'static str {
             "put back the master key that belongs to this database; without it all is lost"
         }
         SealingError::Store(error) => error.hint(),
-        _ => "restore a backup",
+        SealingError::Corrupt => "restore a backup",
     }
 }
 

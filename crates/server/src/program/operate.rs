@@ -13,6 +13,10 @@ use super::{arguments, print};
 use crate::operator::{Ask, SOCKET, Tell, User};
 
 /// Asks, and hands each answer but the last to `take`.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "two end an answer; all others are its content"
+)]
 fn ask(
     folder: &Path,
     ask: &Ask,
@@ -216,9 +220,11 @@ pub(crate) fn export(
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::hung_up()),
         written => Ok(written?),
     };
-    let asked = ask(folder, &Ask::AuditExport { user }, |tell| match tell {
-        Tell::Line { text } => write(&text),
-        _ => Ok(()),
+    let asked = ask(folder, &Ask::AuditExport { user }, |tell| {
+        if let Tell::Line { text } = tell {
+            write(&text)?;
+        }
+        Ok(())
     });
     if let (Err(_), Some(path)) = (&asked, output) {
         // Half an export would be taken for a whole one.

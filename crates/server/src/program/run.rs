@@ -14,7 +14,8 @@ use keystead_daemon::socket;
 use keystead_daemon::{Clock, FolderDisk, SystemClock};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinSet;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::failure::Failure;
 use super::known::Known;
@@ -99,7 +100,7 @@ async fn serve(folder: &Path, settings: Settings) -> Result<(), Failure> {
     }
     say_ready(address, told)?;
 
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (stop, stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(listener.run(
         async {
             let _ = stopped.await;
@@ -122,6 +123,18 @@ async fn serve(folder: &Path, settings: Settings) -> Result<(), Failure> {
         // Whatever is answered now may be lost: nothing is.
         return Err(Failure::from(error));
     }
+    stop_serving(&server, &mut signals, stop, serving).await?;
+    tasks.shutdown().await;
+    memory.keep(&server).await
+}
+
+/// Lets what is outstanding be answered; a second signal cuts that short.
+async fn stop_serving(
+    server: &Server,
+    signals: &mut Signals,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+) -> Result<(), Failure> {
     process::notify(Notice::Stopping);
     server.is_stopping.store(true, Ordering::Relaxed);
     let _ = stop.send(());
@@ -130,8 +143,7 @@ async fn serve(folder: &Path, settings: Settings) -> Result<(), Failure> {
         () = signals.stop() => tracing::warn!("cut short by a second signal"),
         fault = server.fault() => return Err(Failure::from(fault)),
     }
-    tasks.shutdown().await;
-    memory.keep(&server).await
+    Ok(())
 }
 
 /// The service manager's socket, or one of our own.

@@ -1,7 +1,9 @@
 //! Half-open connections by the thousand.
 
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::server::{Folder, Server};
 

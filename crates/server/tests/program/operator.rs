@@ -154,9 +154,9 @@ fn another_user_gets_no_byte() {
         said == "0\n" || broke.contains("ConnectionReset") || broke.contains("BrokenPipe"),
         "{said}{broke}"
     );
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let until = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
     while !server.folder.read("trace").contains("another user, closed") {
-        assert!(std::time::Instant::now() < until);
+        assert!(tokio::time::Instant::now() < until);
     }
 }
 

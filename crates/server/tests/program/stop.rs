@@ -62,7 +62,7 @@ async fn a_server_without_connections_stops_at_once_and_one_with_silent_ones_too
         for _ in 0..silent {
             connections.push(server.connect(&["keystead/1"]).await.unwrap());
         }
-        let began = std::time::Instant::now();
+        let began = tokio::time::Instant::now();
         let (_, said) = server.stop();
         assert!(
             began.elapsed() < Duration::from_secs(5),
