@@ -311,7 +311,7 @@ pub(crate) async fn log_in_at(
         account: server.page.account.clone(),
         password,
         extras: wish.extras,
-        device: device_name(wish.device.as_deref())?,
+        device: machine_name(wish.device.as_deref())?,
         wants_pass: wish.wants_pass,
         keeping: None,
     };
@@ -367,13 +367,13 @@ pub(crate) fn of_server(error: ServerError) -> Failure {
 }
 
 /// What this machine is called in the server's list of sessions.
-pub(crate) fn device_name(given: Option<&str>) -> Result<Text<64>, Failure> {
+pub(crate) fn machine_name(given: Option<&str>) -> Result<Text<64>, Failure> {
     let own = rustix::system::uname();
     let name = match given {
         Some(name) => name.to_owned(),
         None => own.nodename().to_string_lossy().into_owned(),
     };
-    let fits = (1..=DEVICE_BYTES_MAX).contains(&name.len());
+    let fits = (1..=MACHINE_BYTES_MAX).contains(&name.len());
     match fits && !name.chars().any(keystead_core::is_unsafe_to_show) {
         true => Ok(Text(name)),
         false if given.is_none() => Ok(Text("workstation".to_owned())),
@@ -408,4 +408,4 @@ fn no_approval() -> Failure {
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
 
 /// 64 bytes (`spec/session.md` section 8).
-const DEVICE_BYTES_MAX: usize = 64;
+const MACHINE_BYTES_MAX: usize = 64;

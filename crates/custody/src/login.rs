@@ -128,7 +128,7 @@ async fn first(
         account: door.account.clone(),
         password,
         extras: wish.extras,
-        device: access::device_name(wish.device.as_deref())?,
+        device: access::machine_name(wish.device.as_deref())?,
         wants_pass: wish.wants_pass,
         keeping: None,
     };

@@ -62,6 +62,23 @@ fn key(vectors: &Value, called: &str) -> KeyEntry {
     }
 }
 
+/// What a key server makes a workstation ask.
+fn of_a_server(what: &str) -> RequestBody {
+    match what {
+        "approve a server" => RequestBody::ApproveServer(ApproveServerRequest {
+            text: approval().encode(),
+        }),
+        "make an approval key" => RequestBody::MakeApprovalKey(MakeApprovalKeyRequest {
+            server_id: [0x51; 16],
+            server: name("work"),
+        }),
+        _ => RequestBody::OpenLocal(OpenLocalRequest {
+            salt: counting(0x30),
+            what: name("work"),
+        }),
+    }
+}
+
 /// The meaning of a request of the vectors.
 fn request(vectors: &Value, what: &str) -> Request {
     let sign = |flags, evidence| {
@@ -119,25 +136,8 @@ fn request(vectors: &Value, what: &str) -> Request {
             };
             (RequestBody::Lock(lock), 10, false)
         }
-        "approve a server" => {
-            let text = approval().encode();
-            let asked = ApproveServerRequest { text };
-            (RequestBody::ApproveServer(asked), 60, true)
-        }
-        "make an approval key" => {
-            let asked = MakeApprovalKeyRequest {
-                server_id: [0x51; 16],
-                server: name("work"),
-            };
-            (RequestBody::MakeApprovalKey(asked), 300, true)
-        }
-        "open local copies" => {
-            let asked = OpenLocalRequest {
-                salt: counting(0x30),
-                what: name("work"),
-            };
-            (RequestBody::OpenLocal(asked), 60, true)
-        }
+        "approve a server" | "open local copies" => (of_a_server(what), 60, true),
+        "make an approval key" => (of_a_server(what), 300, true),
         "import, limited" => (import(vectors, what), 300, true),
         _ => (import(vectors, what), 60, true),
     };
