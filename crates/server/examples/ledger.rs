@@ -3,6 +3,13 @@
 //!
 //! `cargo run --release -p keystead-server --example ledger [ACCOUNTS] [ENTRIES]`
 
+#![expect(
+    clippy::as_conversions,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a measurement: rounded figures on stdout, of numbers that it chose itself"
+)]
+
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -81,7 +88,9 @@ impl Act for Register {
 async fn main() -> Result<(), Failure> {
     let mut numbers = std::env::args().skip(1);
     let accounts = numbers.next().map_or(Ok(1_000), |it| it.parse::<u64>())?;
-    let entries = numbers.next().map_or(Ok(200_000), |it| it.parse::<usize>())?;
+    let entries = numbers
+        .next()
+        .map_or(Ok(200_000), |it| it.parse::<usize>())?;
     let folder = tempfile::tempdir()?;
     let master = folder.path().join("master.key");
     let mut options = std::fs::OpenOptions::new();

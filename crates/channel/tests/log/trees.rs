@@ -1,5 +1,7 @@
 //! The tree against published hashes and against RFC 6962's definitions, word for word.
 
+#![expect(clippy::as_conversions, reason = "numbers of a test are small")]
+
 use keystead_channel::log::proof::{ProofFault, View, check_consistency, check_inclusion};
 use keystead_channel::log::tile::{HEIGHT, Tile, Tiles, WIDTH, Wanted};
 use keystead_channel::log::tree::{

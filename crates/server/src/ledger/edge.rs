@@ -213,6 +213,7 @@ const TILE: usize = 256;
 const LEVELS_MAX: u8 = 7;
 
 #[cfg(test)]
+#[expect(clippy::as_conversions, reason = "numbers of a test are small")]
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
@@ -336,7 +337,8 @@ mod tests {
         above[0][1][31] ^= 1;
         assert_eq!(Edge::new(frontier, leaves, hashes, above), None);
         let (frontier, mut leaves, mut hashes, above) = parts();
-        (leaves.pop(), hashes.pop());
+        leaves.pop();
+        hashes.pop();
         assert_eq!(Edge::new(frontier, leaves, hashes, above), None);
         let (frontier, leaves, hashes, _) = parts();
         assert_eq!(Edge::new(frontier, leaves, hashes, Vec::new()), None);

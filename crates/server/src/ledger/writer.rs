@@ -105,7 +105,7 @@ impl Writer {
                         held: decision.held,
                         seen: (epoch, decision.size),
                     };
-                    (decision.writes, Ok(Decided::Done(done)))
+                    (decision.writes, Ok(Decided::Done(Box::new(done))))
                 }
                 Err(error) => (Writes::new(), Err(error)),
             }
@@ -134,7 +134,7 @@ enum Tried {
 
 /// What comes out of a transaction.
 enum Decided {
-    Done(Done),
+    Done(Box<Done>),
     Stale(Jobs),
 }
 

@@ -81,24 +81,10 @@ async fn the_auditor_names_the_line_of_whatever_is_tampered_with(place: &Place) 
                 .any(|it| said.starts_with(&format!("bad: line {}: ", it + 1)));
             assert!(is_named, "{at} of {}, {named:?}: {said}", lines.len());
         };
-        let (end, leaf) = (lines.len() - 1, 40 + usize::from(lines.len() % 2 == 0));
-        let leaf = if lines[leaf].starts_with("leaf") {
-            leaf
-        } else {
-            leaf + 1
-        };
+        let end = lines.len() - 1;
+        let leaf = (40..).find(|at| lines[*at].starts_with("leaf")).unwrap();
         // A bit of a leaf: its path, or the next entry of its log, or the root.
-        let flip = |changed: &mut Vec<String>| {
-            let Some(Line::Leaf {
-                index,
-                leaf: mut bytes,
-            }) = Line::read(changed[leaf].trim_end())
-            else {
-                panic!("{}", changed[leaf]);
-            };
-            bytes[60] ^= 1;
-            changed[leaf] = Line::Leaf { index, leaf: bytes }.write();
-        };
+        let flip = |changed: &mut Vec<String>| flip_leaf(&mut changed[leaf]);
         let named: Vec<usize> = if path_follows {
             vec![leaf + 1]
         } else {
@@ -129,18 +115,29 @@ async fn the_auditor_names_the_line_of_whatever_is_tampered_with(place: &Place) 
             .iter()
             .position(|it| it.starts_with("checkpoint"))
             .unwrap();
-        let forged = |changed: &mut Vec<String>| {
-            let Some(Line::Checkpoint(mut bytes)) = Line::read(changed[note].trim_end()) else {
-                panic!("{}", changed[note]);
-            };
-            let at = bytes.iter().position(|it| *it == b'\n').unwrap();
-            bytes[at + 1] ^= 1;
-            changed[note] = Line::Checkpoint(bytes).write();
-        };
+        let forged = |changed: &mut Vec<String>| forge(&mut changed[note]);
         check(note, &forged, &[note]);
         let another = |changed: &mut Vec<String>| changed[2] = Line::Key([9; 32]).write();
         check(2, &another, &[note]);
     }
+}
+
+fn flip_leaf(line: &mut String) {
+    let Some(Line::Leaf { index, mut leaf }) = Line::read(line.trim_end()) else {
+        panic!("{line}");
+    };
+    leaf[60] ^= 1;
+    *line = Line::Leaf { index, leaf }.write();
+}
+
+/// Another size, so that the signature is of another text.
+fn forge(line: &mut String) {
+    let Some(Line::Checkpoint(mut note)) = Line::read(line.trim_end()) else {
+        panic!("{line}");
+    };
+    let at = note.iter().position(|it| *it == b'\n').unwrap();
+    note[at + 1] ^= 1;
+    *line = Line::Checkpoint(note).write();
 }
 
 async fn an_export_says_which_entries_were_erased(place: &Place) {

@@ -1,6 +1,8 @@
 //! Rows changed behind the server's back: after each change a client logs in, reads its
 //! whole log and verifies it. What it gets is what it got before, or an error.
 
+#![expect(clippy::as_conversions, reason = "numbers of a test are small")]
+
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
 use rusqlite::types::Value;
@@ -173,7 +175,7 @@ fn change(file: &Connection, older: &Connection, rng: &mut ChaCha8Rng) -> Option
                     bytes[bit / 8] ^= 1 << (bit % 8);
                 }
                 Value::Integer(number) => *number ^= 1 << (rng.next_u32() % 8),
-                _ => return None,
+                Value::Blob(_) | Value::Null | Value::Real(_) | Value::Text(_) => return None,
             }
             delete(file, table, keys, &columns);
             put(file, table, &changed);
