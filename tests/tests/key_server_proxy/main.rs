@@ -1,13 +1,6 @@
 //! A proxy that ends TLS between a client and the real key server, with a certificate that
 //! the client trusts: what it can do to bound sessions, and to those that are not.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test says what it saw by failing"
-)]
-
 #[cfg(test)]
 mod bound;
 #[cfg(test)]
