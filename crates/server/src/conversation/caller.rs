@@ -67,8 +67,6 @@ pub struct Asked {
     pub id: RequestId,
     /// What it asks.
     pub request: Request,
-    /// Its plaintext: what an approver is shown.
-    pub body: Vec<u8>,
     /// What its entry names it by.
     pub hash: [u8; 32],
     /// Whether it is the first frame of a generation, which its transaction notes.

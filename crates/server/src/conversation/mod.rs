@@ -9,6 +9,7 @@ mod caller;
 mod half_open;
 mod live;
 mod open;
+mod replays;
 mod work;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -26,6 +27,7 @@ pub use caller::{Asked, Caller, Served, Then};
 pub use half_open::Shelf;
 pub use live::{Listening, Live, Signal};
 use open::{Open, Who};
+use replays::Replays;
 pub(crate) use work::Begun;
 pub use work::{HalfOpen, Waiting, evaluations};
 use work::{Halfway, Heard, Opened, Outcome, Pending};
@@ -64,6 +66,7 @@ pub struct Conversation {
     link: Link,
     stage: Stage,
     handles: Handles,
+    replays: Replays,
     slots: BTreeMap<Handle, Slot>,
     /// Those of [`Slot::Waits`], the oldest first.
     waiting: VecDeque<Handle>,
@@ -102,6 +105,7 @@ impl Conversation {
             link,
             stage: Stage::New,
             handles: Handles::default(),
+            replays: Replays::default(),
             slots: BTreeMap::new(),
             waiting: VecDeque::new(),
             has_logged_in: false,
@@ -124,7 +128,10 @@ impl Conversation {
         let mut steps = match outcome {
             Outcome::Halfway(Ok(halfway)) => self.halfway(handle, *halfway, now_ms),
             Outcome::Opened(Ok(opened)) => self.opened(handle, *opened, now_ms),
-            Outcome::Halfway(Err(body)) | Outcome::Opened(Err(body)) => self.failed(handle, body),
+            Outcome::Halfway(Err(body)) | Outcome::Opened(Err(body)) => {
+                self.replays.was_refused(handle, body.code);
+                self.failed(handle, body)
+            }
             Outcome::Served {
                 sub,
                 served,
@@ -284,7 +291,13 @@ impl Conversation {
         } else if frame.kind == FrameType::LoginStart {
             LoginStart::decode(frame.body).map(|start| work::log_in(server, begun, start))
         } else {
-            Resume::decode(frame.body).map(|resume| work::resume(server, begun, resume))
+            let resume = Resume::decode(frame.body);
+            if let Ok(resume) = &resume
+                && !self.replays.take(handle, &resume.proof)
+            {
+                return self.refuse(handle, Status::LoginRequired.into());
+            }
+            resume.map(|resume| work::resume(server, begun, resume))
         };
         match work {
             Ok(work) => {
@@ -352,6 +365,7 @@ impl Conversation {
     }
 
     fn opened(&mut self, handle: Handle, opened: Opened, now_ms: u64) -> Vec<Step> {
+        self.replays.was_good(handle);
         if !matches!(self.slots.get(&handle), Some(Slot::Works)) {
             // The handle died meanwhile; the session stays resumable, as if its answer
             // had been lost.

@@ -262,7 +262,6 @@ pub(super) fn serve(
         let (sub, number) = (incoming.sub, incoming.method);
         let hash = request_hash(&caller.user, number, incoming.body());
         let confirms = incoming.confirms;
-        let body = incoming.body().to_vec();
         let served = match incoming.request {
             Ok((id, request)) => {
                 let method = request.method();
@@ -271,7 +270,6 @@ pub(super) fn serve(
                     method,
                     id,
                     request,
-                    body,
                     hash,
                     confirms,
                 };

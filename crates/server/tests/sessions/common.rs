@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -39,6 +39,11 @@ impl Place {
         let store = Store::open(&place.address, place.folder.path()).await;
         place.shared = Some(store.unwrap());
         place
+    }
+
+    /// SQLite's own file.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.path().join("test.db")
     }
 
     /// PostgreSQL, where each server has connections of its own.

@@ -4,6 +4,7 @@
 mod altered;
 mod common;
 mod guesses;
+mod put_back;
 mod registration;
 mod resumption;
 mod sessions;

@@ -13,6 +13,7 @@ crate::on_both! {
     a_proof_that_is_none_changes_nothing,
     a_session_that_nobody_knows_is_as_a_bad_proof,
     of_two_resumptions_at_once_one_lives,
+    a_replay_on_its_own_connection_ends_nothing,
 }
 
 /// A ticket twice: what a thief has.
@@ -142,4 +143,42 @@ async fn of_two_resumptions_at_once_one_lives(place: Place) {
         alive += u32::from(answer.status == Status::Done);
     }
     assert_eq!(alive, 1);
+}
+
+/// Who ends the TLS of a session that is not bound to it has frame 30 on the very connection
+/// that its proof is for, and sends it again under other handles: at once, and when the
+/// session has gone on. It neither closes the session nor makes it look stolen.
+async fn a_replay_on_its_own_connection_ends_nothing(place: Place) {
+    let ticket = ticket(&place, &Person::new("alex", "secret")).await;
+    let server = place.server(settings()).await;
+    let (mut wire, mut greeted) = Wire::greeted(&server).await;
+    let handle = greeted.handle().unwrap();
+    let known = Nullable(None);
+    let tried = ticket.resume(&greeted, handle, wire.binding, known, &mut SystemRng);
+    let Ok((sent, recorded)) = tried else {
+        panic!("another server");
+    };
+    let replayed = |number: u32| {
+        let mut bytes = recorded.clone();
+        bytes[5..9].copy_from_slice(&number.to_be_bytes());
+        bytes
+    };
+    wire.give(&recorded);
+    wire.give(&replayed(1_000));
+    assert_eq!(
+        error(&wire.next().await.unwrap()).code,
+        Status::LoginRequired
+    );
+    let answer = wire.next().await.unwrap();
+    let (mut session, _) = sent
+        .receive(&frame(&answer))
+        .map_err(|it| it.error)
+        .unwrap();
+    for number in 1_001..1_003 {
+        let answer = wire.exchange(&replayed(number)).await;
+        assert_eq!(error(&answer).code, Status::LoginRequired);
+        let answer = ask(&mut wire, &mut session, &Request::StorageKey).await;
+        assert_eq!(answer.status, Status::Done, "replay {number}");
+    }
+    assert!(resume(&server, session.into_ticket()).await.is_ok());
 }
