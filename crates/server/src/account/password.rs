@@ -73,8 +73,12 @@ pub(super) async fn finish(server: &Arc<Server>, asking: Asking, finish: Passwor
         },
         move |_, rows, _| {
             let seed = seed?;
+            // What can fail comes before what changes: all of it happens, or nothing.
             let passes = rows.passes_of(no).map_err(corrupt)?;
             let passes: Vec<_> = passes.into_iter().map(|it| it.hash).collect();
+            let account = rows.account(no).map_err(corrupt)?;
+            account.ok_or(Status::LoginRequired)?;
+            end_all(rows, no, Some(own)).map_err(corrupt)?;
             let account = rows.account_mut(no).map_err(corrupt)?;
             let account = account.ok_or(Status::LoginRequired)?;
             account.record = finish.record;
@@ -82,7 +86,6 @@ pub(super) async fn finish(server: &Arc<Server>, asking: Asking, finish: Passwor
             account.profile = finish.profile;
             account.storage_key = Some(finish.storage_key);
             passes.into_iter().for_each(|hash| rows.delete_pass(hash));
-            end_all(rows, no, Some(own)).map_err(corrupt)?;
             Ok(Did::plain(()))
         },
     );

@@ -129,14 +129,24 @@ pub(super) async fn log_out(server: &Arc<Server>, asking: Asking, everywhere: bo
 }
 
 /// Ends every session of an account by its epoch, but for `except`, which goes over to
-/// the new one. The account's sessions must have been wanted.
+/// the new one. The account's sessions must have been wanted. A row that does not open
+/// keeps none alive: it is of an epoch that is past.
+///
+/// # Errors
+/// [`RowFault`]; nothing is changed then.
 pub(super) fn end_all(
     rows: &mut Rows<'_>,
     no: AccountNo,
     except: Option<SessionId>,
 ) -> Result<(), RowFault> {
-    let sessions = rows.sessions_of(no)?.into_iter().map(|it| it.row.id);
-    let sessions: Vec<_> = sessions.collect();
+    let sessions = match rows.sessions_of(no) {
+        Ok(sessions) => sessions.into_iter().map(|it| it.row.id).collect(),
+        Err(RowFault::Corrupt(_)) => Vec::new(),
+        Err(fault @ RowFault::NotWanted(_)) => return Err(fault),
+    };
+    if let Some(own) = except {
+        rows.session(own)?;
+    }
     let mut epoch = 0;
     if let Some(chain) = rows.chain_mut(no)? {
         chain.epoch = chain.epoch.saturating_add(1);
@@ -145,9 +155,12 @@ pub(super) fn end_all(
     for id in sessions {
         if Some(id) != except {
             rows.delete_session(id);
-        } else if let Some(session) = rows.session_mut(id)? {
-            session.epoch = epoch;
         }
+    }
+    if let Some(own) = except
+        && let Some(session) = rows.session_mut(own)?
+    {
+        session.epoch = epoch;
     }
     Ok(())
 }

@@ -50,6 +50,9 @@ pub(crate) async fn finish(
     let pass = wants_pass.then(|| Secret::<32>::fill(|bytes| SystemRng.fill_bytes(bytes)));
     let id = draft.id();
     let known = open.known;
+    // A chain that was put back would be built on, and would hide what it forgot.
+    let checked = server.ledger.check_chain(whose.no).await;
+    checked.map_err(|error| status_of_reading(&error))?;
     let committed = server
         .ledger
         .commit(LogIn {
