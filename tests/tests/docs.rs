@@ -117,6 +117,8 @@ const PLAYED_AS: &[(&str, &str)] = &[
         "sh -c 'ln -s ",
     ),
     ("alex@db1", "sshd"),
+    ("hosts db1", "hosts sshd"),
+    ("register LINK", "register $INVITATION"),
     ("~/", "$HOME/"),
     ("127.0.0.1:7440", "127.0.0.1:0"),
     ("\"", "'"),
