@@ -1,0 +1,186 @@
+//! The real key server under load, over TLS connections that are open: what an operation
+//! costs the server and its database, how long it takes, how many pass in a second, what a
+//! row weighs. `cargo xtask bench server` runs it and reads its lines
+//! `figure NAME VALUE UNIT at-most|at-least TARGET`.
+//!
+//! **Invariant**: the server is the built program with full durability; only limits of
+//! requests and of sources are off. Its CPU and its database's are counted, the
+//! generator's never; every receipt's path is checked, and each client checks the
+//! signature of the head that it is under.
+//!
+//! `load SERVER [--postgres] [--users N] [--secrets N] [--seconds S]`
+
+#![expect(
+    clippy::as_conversions,
+    reason = "a measurement: rounded figures of numbers that it chose itself"
+)]
+
+mod bulk;
+mod client;
+mod disk;
+mod figures;
+mod phase;
+mod server;
+mod times;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use client::{Account, Client, Operation};
+use figures::Figures;
+use keystead_tests::{About, Failure, Result};
+use server::{Database, Server};
+
+fn main() -> Result<()> {
+    let options = Options::parse(std::env::args().skip(1))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        // Argon2id of registrations: as many at once as there are processors.
+        .max_blocking_threads(2)
+        .enable_all()
+        .build()
+        .about("the runtime")?;
+    runtime.block_on(run(&options))
+}
+
+/// What is asked on the command line.
+struct Options {
+    program: PathBuf,
+    database: Database,
+    users: i64,
+    secrets: i64,
+    seconds: f64,
+}
+
+impl Options {
+    fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
+        let program = words.next().ok_or_else(|| Failure::new(USAGE))?;
+        let mut options = Self {
+            program: PathBuf::from(program),
+            database: Database::Sqlite,
+            users: 10_000,
+            secrets: 100_000,
+            seconds: 3.0,
+        };
+        while let Some(word) = words.next() {
+            let mut number = || {
+                let value = words.next().and_then(|it| it.parse::<u32>().ok());
+                value.ok_or_else(|| Failure::new(USAGE))
+            };
+            match word.as_str() {
+                "--postgres" => options.database = Database::Postgres,
+                "--users" => options.users = number()?.into(),
+                "--secrets" => options.secrets = number()?.into(),
+                "--seconds" => options.seconds = number()?.into(),
+                _ => return Err(Failure::new(USAGE)),
+            }
+        }
+        Ok(options)
+    }
+}
+
+async fn run(options: &Options) -> Result<()> {
+    let mut server = Server::new(&options.program, options.database)?;
+    let disk = disk::measure(server.folder())?;
+    say(&format!("the disk's fdatasync: {}", disk.spread()));
+    let mut figures = Figures::new(options.database, disk);
+    server.start()?;
+    let mut clients = register(&server, &mut figures).await?;
+    client::prepare(&mut clients).await?;
+    say("With nothing else in the database:");
+    let mut empty = Vec::new();
+    for operation in [Operation::Login, Operation::Sign, Operation::Retrieve] {
+        let measured = phase::run(&server, &mut clients, (operation, 64), options.seconds).await?;
+        say(&measured.line());
+        empty.push(measured);
+    }
+    let accounts = client::leave(clients);
+    server.stop()?;
+    bulk::load(&server, options.users, options.secrets, &mut figures).await?;
+    let ready_ms = server.start()?;
+    figures.memory_and_start(ready_ms, server.rss_mib()?);
+    let mut clients = client::come_back(&server, &accounts).await?;
+    say("With that database:");
+    for operation in Operation::ALL {
+        for count in CLIENTS {
+            let asked = (operation, count);
+            let measured = phase::run(&server, &mut clients, asked, options.seconds).await?;
+            say(&measured.line());
+            figures.take(&measured);
+            let before = empty.iter().find(|it| it.is_same(&measured));
+            figures.flat(before, &measured);
+        }
+    }
+    entries(&mut server, clients, options.seconds, &mut figures).await?;
+    figures.tell();
+    Ok(())
+}
+
+/// 256 accounts, by 1, 64 and 191 at once.
+async fn register(server: &Server, figures: &mut Figures) -> Result<Vec<Client>> {
+    let mut clients = Vec::new();
+    for count in REGISTRATIONS {
+        let mut new = Vec::new();
+        for _ in 0..count {
+            new.push(Client::new(server, clients.len() + new.len()).await?);
+        }
+        let measured = phase::run_once(server, new, &mut clients).await?;
+        say(&measured.line());
+        figures.take(&measured);
+    }
+    Ok(clients)
+}
+
+/// What an entry weighs, and what 1,000 sessions on 1,000 connections do.
+async fn entries(
+    server: &mut Server,
+    clients: Vec<Client>,
+    seconds: f64,
+    figures: &mut Figures,
+) -> Result<()> {
+    let accounts = client::leave(clients);
+    let (bytes, mut clients) = at_rest(server, &accounts).await?;
+    let size = log_size(&clients);
+    phase::run(server, &mut clients, (Operation::Sign, 256), seconds).await?;
+    drop(clients);
+    let (bytes_after, clients) = at_rest(server, &accounts).await?;
+    figures.entry(bytes_after - bytes, log_size(&clients) - size);
+    drop(clients);
+    server.stop()?;
+    server.start()?;
+    let mut open = Vec::new();
+    for account in accounts.iter().cycle().take(SESSIONS) {
+        open.push(Client::log_in(server, account.clone()).await?);
+    }
+    figures.sessions(server.rss_mib()?);
+    drop(open);
+    server.stop()
+}
+
+/// What the database weighs while nobody uses it; then all log in.
+async fn at_rest(server: &mut Server, accounts: &[Arc<Account>]) -> Result<(i64, Vec<Client>)> {
+    server.stop()?;
+    let bytes = server.bytes()?;
+    server.start()?;
+    Ok((bytes, client::come_back(server, accounts).await?))
+}
+
+/// How long the log was when the first of them logged in.
+fn log_size(clients: &[Client]) -> i64 {
+    let sizes = clients.iter().map(Client::log_size);
+    sizes.min().unwrap_or_default()
+}
+
+#[expect(clippy::print_stdout, reason = "what a measurement is for")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+const USAGE: &str = "usage: load SERVER [--postgres] [--users N] [--secrets N] [--seconds S]";
+
+/// At once.
+const CLIENTS: [usize; 4] = [1, 8, 64, 256];
+
+/// Together as many as the most clients at once.
+const REGISTRATIONS: [usize; 3] = [1, 64, 191];
+
+const SESSIONS: usize = 1_000;
