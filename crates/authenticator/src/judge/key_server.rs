@@ -65,13 +65,7 @@ pub fn judge_approval(
     own: &ApprovalEntry,
     rules: ServerRules<'_>,
 ) -> Result<Judged, No> {
-    let mut key = key_of(request).map(|id| HeldKey {
-        label: match &approval.label {
-            Some(Label::Open(text)) => text.0.clone(),
-            Some(Label::Sealed(_)) | None => format!("the key {id}"),
-        },
-        fingerprint: approval.public_key.as_ref().and_then(|it| ed25519(&it.0)),
-    });
+    let mut key = key_of(request).map(|id| held_key(id, approval));
     let deed = match request {
         Request::Sign(sign) => sign_deed(sign, key.as_mut(), rules.pins)?,
         Request::Retrieve(retrieve) => retrieve_deed(retrieve)?,
@@ -92,6 +86,22 @@ pub fn judge_approval(
         asked,
         nonce: approval.nonce,
     })
+}
+
+/// A label can be changed by whoever has the session, so it never stands alone: with it the
+/// fingerprint, or the id under which the server keeps the key.
+fn held_key(id: KeyId, approval: &Approval) -> HeldKey {
+    let fingerprint = approval.public_key.as_ref().and_then(|it| ed25519(&it.0));
+    match &approval.label {
+        Some(Label::Open(text)) => HeldKey {
+            label: text.0.clone(),
+            fingerprint: fingerprint.or_else(|| Some(format!("key {id}"))),
+        },
+        Some(Label::Sealed(_)) | None => HeldKey {
+            label: format!("the key {id}"),
+            fingerprint,
+        },
+    }
 }
 
 /// The key that a request names; none where it is about the account's approvers.

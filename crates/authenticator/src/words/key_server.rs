@@ -103,7 +103,7 @@ pub struct Conditions {
 pub struct HeldKey {
     /// Its name there; its id where only the workstation can read the name.
     pub label: String,
-    /// `SHA256:…`, where it is a key that signs.
+    /// `SHA256:…`, or its id there: what no change of its label changes.
     pub fingerprint: Option<String>,
 }
 

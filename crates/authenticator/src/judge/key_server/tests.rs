@@ -1,5 +1,5 @@
 use keystead_channel::session::requests::{
-    Approver, Bytes, List as ListRequest, Method, OpenPgp, Show, SshSig,
+    Approver, Bytes, KeyType, List as ListRequest, Method, OpenPgp, Show, SshSig,
 };
 use keystead_channel::session::{
     ApprovalTag, List, Octets, RequestId, ServerId, SessionId, Text, UserId, request_hash,
@@ -386,4 +386,21 @@ fn a_text_is_read_whole() {
     }
     let deletes = approval(&Request::Delete(Show { key: KEY }));
     assert!(read_approval(&text(&deletes)).is_err());
+}
+
+/// Whoever has the session may call a key what they like: what is asked says which it is.
+#[test]
+fn a_label_never_stands_alone() {
+    let request = Request::Retrieve(Retrieve {
+        key: KEY,
+        intent: Intent::Export,
+        kind: KeyType::P256,
+    });
+    let mut approval = approval(&request);
+    approval.public_key = Some(Octets(vec![4; 65]));
+    let pins = pins();
+    let judged = judge_approval(&approval, &request, &own(), ServerRules { pins: &pins });
+    let rows = judged.unwrap().asked.rows();
+    let id = format!("key {KEY}");
+    assert!(rows.iter().any(|row| row.value == id), "{rows:?}");
 }
