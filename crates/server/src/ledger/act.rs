@@ -65,6 +65,16 @@ pub enum Log {
     Of(AccountNo, UserId),
 }
 
+impl Log {
+    /// Whose chain it is.
+    pub(super) fn account(self) -> AccountNo {
+        match self {
+            Self::System => AccountNo::SYSTEM,
+            Self::Of(account, _) => account,
+        }
+    }
+}
+
 impl NewEntry {
     /// An entry of the system log about no request.
     #[must_use]

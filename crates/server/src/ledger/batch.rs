@@ -2,7 +2,8 @@
 //! one checkpoint. Pure: rows in, rows out.
 //!
 //! **Invariant**: every entry that an act decided is a leaf of the same transaction as the
-//! rows that the act changed; nothing is written when one of them cannot be.
+//! rows that the act changed; of an act whose entry cannot be written nothing is, and the
+//! others of the batch go on.
 
 use std::ops::Range;
 
@@ -45,6 +46,9 @@ pub(super) trait Member {
 
     /// Where its entries stand in the batch.
     fn placed(&mut self, entries: Range<usize>);
+
+    /// Nothing of it was done.
+    fn refused(&mut self, error: StoreError);
 }
 
 /// What is to be written, and what goes on from it.
@@ -80,7 +84,15 @@ pub(super) fn decide<M: Member + ?Sized>(
     }
     for member in members {
         let start = leaves.bytes.len();
-        for entry in member.decide(now, &mut rows) {
+        rows.begin();
+        let entries = member.decide(now, &mut rows);
+        if let Err(error) = have_chains(&entries, &rows) {
+            rows.undo();
+            member.refused(error);
+            continue;
+        }
+        rows.keep();
+        for entry in entries {
             leaves.push(entry, &mut rows)?;
         }
         member.placed(start..leaves.bytes.len());
@@ -105,6 +117,19 @@ pub(super) fn decide<M: Member + ?Sized>(
     })
 }
 
+/// Whether each entry has a chain to stand in.
+fn have_chains(entries: &[NewEntry], rows: &Rows<'_>) -> Result<(), StoreError> {
+    for entry in entries {
+        let account = entry.log.account();
+        let chain = rows.chain(account).map_err(StoreError::from);
+        let chain = chain.and_then(|it| it.ok_or(StoreError::Corrupt(Table::Chain)));
+        chain.inspect_err(|error| {
+            tracing::error!(account = account.0, %error, "a request cannot be logged, so it is refused");
+        })?;
+    }
+    Ok(())
+}
+
 /// The leaves of a batch, in order.
 struct Leaves {
     now: Now,
@@ -127,9 +152,10 @@ impl Leaves {
 
     /// The next entry of its account's chain.
     fn push(&mut self, entry: NewEntry, rows: &mut Rows<'_>) -> Result<(), StoreError> {
-        let (account, log) = match entry.log {
-            Log::System => (AccountNo::SYSTEM, LogId::SYSTEM),
-            Log::Of(account, user) => (account, LogId::of(&user)),
+        let account = entry.log.account();
+        let log = match entry.log {
+            Log::System => LogId::SYSTEM,
+            Log::Of(_, user) => LogId::of(&user),
         };
         let chain = rows.chain_mut(account)?;
         let chain = chain.ok_or(StoreError::Corrupt(Table::Chain))?;

@@ -52,29 +52,41 @@ pub async fn raise_epoch(
         head.epoch = before.saturating_add(1).max(at_least);
         head.restored_ms = now.ms;
         let epoch = head.epoch;
-        let first: Box<dyn Member> = Box::new(First(Some(Detail {
-            epoch: Some(before.into()),
-            size: Some(size),
-            hash: Some(root),
-            ..Detail::NONE
-        })));
-        match batch::decide(&mut [first], None, (now, head, loaded), &key, &tools) {
-            Ok(decision) => (decision.writes, Ok(Restored { epoch, size, root })),
-            Err(error) => (Writes::new(), Err(error)),
+        let mut first = [Box::new(First {
+            detail: Some(Detail {
+                epoch: Some(before.into()),
+                size: Some(size),
+                hash: Some(root),
+                ..Detail::NONE
+            }),
+            refused: None,
+        })];
+        let decided = batch::decide(&mut first, None, (now, head, loaded), &key, &tools);
+        let [first] = first;
+        match (decided, first.refused) {
+            (Ok(decision), None) => (decision.writes, Ok(Restored { epoch, size, root })),
+            (Err(error), _) | (Ok(_), Some(error)) => (Writes::new(), Err(error)),
         }
     });
     decided.await?
 }
 
 /// The epoch's first leaf.
-struct First(Option<Detail>);
+struct First {
+    detail: Option<Detail>,
+    refused: Option<StoreError>,
+}
 
 impl Member for First {
     fn decide(&mut self, _now: Now, _rows: &mut Rows<'_>) -> Vec<NewEntry> {
-        let detail = self.0.take();
+        let detail = self.detail.take();
         let entry = detail.map(|it| NewEntry::system(Action::Restored, OPERATOR, it));
         entry.into_iter().collect()
     }
 
     fn placed(&mut self, _entries: Range<usize>) {}
+
+    fn refused(&mut self, error: StoreError) {
+        self.refused = Some(error);
+    }
 }

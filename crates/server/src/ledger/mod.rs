@@ -30,6 +30,7 @@ pub use reading::Opened;
 use std::sync::Arc;
 
 use keystead_channel::session::Notice;
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{mpsc, watch};
 
 use crate::sealing::Sealing;
@@ -47,6 +48,7 @@ pub struct Ledger {
     key_notices: Arc<[Notice]>,
     /// Why the last batch that failed did.
     failed: watch::Receiver<Option<StoreError>>,
+    failures: Counter,
     fault: watch::Receiver<Option<StoreError>>,
     place: watch::Receiver<(u32, u64)>,
 }
@@ -62,6 +64,7 @@ impl Ledger {
         let tools = Arc::new(Tools { server, sealing });
         let (fault_from, fault) = watch::channel(None);
         let (failed_from, failed) = watch::channel(None);
+        let failures = Counter::default();
         let (place_from, place) = watch::channel((head.epoch, head.size));
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let log_key = *key.key.public();
@@ -74,6 +77,7 @@ impl Ledger {
             seen: (head.epoch, head.size),
             fault: fault_from,
             failed: failed_from,
+            failures: failures.clone(),
             place: place_from,
         };
         tokio::spawn(writer.run(waiting));
@@ -84,6 +88,7 @@ impl Ledger {
             log_key,
             key_notices,
             failed,
+            failures,
             fault,
             place,
         })
@@ -92,7 +97,7 @@ impl Ledger {
     /// Does `act` and logs it; comes back when both are durable.
     ///
     /// # Errors
-    /// Why the batch was not written: nothing has changed.
+    /// Why the batch, or this act alone, was not written: nothing of it has changed.
     pub async fn commit<A: Act>(&self, act: A) -> Result<Committed<A::Answer>, StoreError> {
         let (asked, answer) = Asked::new(act);
         let ended = || StoreError::Unavailable("the log is not written any more".to_owned());
@@ -100,8 +105,8 @@ impl Ledger {
         failed.mark_unchanged();
         let sent = self.queue.send(Some(Box::new(asked))).await;
         sent.map_err(|_| ended())?;
-        if let Ok(committed) = answer.await {
-            return Ok(committed);
+        if let Ok(answered) = answer.await {
+            return answered;
         }
         // An act that is dropped without an answer was in a batch that failed.
         failed.changed().await.map_err(|_| ended())?;
@@ -136,6 +141,12 @@ impl Ledger {
     #[must_use]
     pub fn fault(&self) -> watch::Receiver<Option<StoreError>> {
         self.fault.clone()
+    }
+
+    /// Counts the batches that failed.
+    #[must_use]
+    pub fn failures(&self) -> Counter {
+        self.failures.clone()
     }
 
     /// How many entries there are.

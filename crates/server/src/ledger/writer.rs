@@ -2,11 +2,12 @@
 //!
 //! **Invariant**: when a commit ends, all that waits (at most [`BATCH_MAX`]) is the next
 //! one; nobody is answered before it is durable, and when it fails nothing of it has
-//! happened and everybody in it is told why.
+//! happened and everybody in it is told why. An act that cannot be logged fails alone.
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::act::{Act, Batch, Committed, NewEntry};
@@ -38,6 +39,8 @@ pub(super) struct Writer {
     pub(super) seen: (u32, u64),
     pub(super) fault: watch::Sender<Option<StoreError>>,
     pub(super) failed: watch::Sender<Option<StoreError>>,
+    /// How many batches did.
+    pub(super) failures: Counter,
     pub(super) place: watch::Sender<(u32, u64)>,
 }
 
@@ -53,6 +56,7 @@ impl Writer {
                 && let Err(error) = self.commit(jobs).await
             {
                 tracing::error!(%error, "a batch was not written");
+                self.failures.inc();
                 self.failed.send_replace(Some(error.clone()));
                 if error.ends_the_process() {
                     self.fault.send_replace(Some(error));
@@ -155,21 +159,27 @@ fn went_back(seen: (u32, u64), found: (u32, u64)) -> StoreError {
     }
 }
 
+/// What who waits is told.
+pub(super) type Answered<A> = Result<Committed<<A as Act>::Answer>, StoreError>;
+
 /// An act with who waits for it.
 pub(super) struct Asked<A: Act> {
     act: Option<A>,
     answer: Option<A::Answer>,
     entries: Range<usize>,
-    to: oneshot::Sender<Committed<A::Answer>>,
+    /// Why it alone was not done.
+    refused: Option<StoreError>,
+    to: oneshot::Sender<Answered<A>>,
 }
 
 impl<A: Act> Asked<A> {
-    pub(super) fn new(act: A) -> (Self, oneshot::Receiver<Committed<A::Answer>>) {
+    pub(super) fn new(act: A) -> (Self, oneshot::Receiver<Answered<A>>) {
         let (to, from) = oneshot::channel();
         let asked = Self {
             act: Some(act),
             answer: None,
             entries: 0..0,
+            refused: None,
             to,
         };
         (asked, from)
@@ -189,6 +199,10 @@ impl<A: Act> Member for Asked<A> {
     fn placed(&mut self, entries: Range<usize>) {
         self.entries = entries;
     }
+
+    fn refused(&mut self, error: StoreError) {
+        self.refused = Some(error);
+    }
 }
 
 impl<A: Act> Job for Asked<A> {
@@ -199,10 +213,13 @@ impl<A: Act> Job for Asked<A> {
     }
 
     fn done(self: Box<Self>, batch: Arc<Batch>) {
-        if let Some(answer) = self.answer {
-            // Who hung up meanwhile is not told; what was done is in the log.
-            let _ = self.to.send(Committed::new(answer, batch, self.entries));
-        }
+        let answered = match (self.refused, self.answer) {
+            (Some(error), _) => Err(error),
+            (None, Some(answer)) => Ok(Committed::new(answer, batch, self.entries)),
+            (None, None) => return,
+        };
+        // Who hung up meanwhile is not told; what was done is in the log.
+        let _ = self.to.send(answered);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! **Invariant**: a change is seen by every later act of the batch; what was not asked for
 //! is an error, never a row that does not exist; account and chain name each other's
-//! version, so neither can be put back alone.
+//! version, so neither can be put back alone; an act that cannot be logged is undone whole.
 
 use keystead_channel::session::{KeyId, SessionId, UserId};
 
@@ -24,6 +24,8 @@ pub struct Rows<'a> {
     wanted: Wanted,
     next_account: i64,
     took_account: bool,
+    /// The last two as they were before the act that is being decided.
+    accounts_before: (i64, bool),
     pub(super) system: Slots<System>,
     pub(super) accounts: Slots<Account>,
     pub(super) chains: Slots<Chain>,
@@ -47,6 +49,7 @@ impl<'a> Rows<'a> {
             wanted: loaded.wanted,
             next_account: loaded.next_account.max(FIRST_ACCOUNT),
             took_account: false,
+            accounts_before: (FIRST_ACCOUNT, false),
             system: Slots::new(),
             accounts: Slots::new(),
             chains: Slots::new(),
@@ -70,6 +73,50 @@ impl<'a> Rows<'a> {
             }
         }
         rows
+    }
+
+    /// An act begins: until [`Rows::keep`] what it changes can be undone.
+    pub(crate) fn begin(&mut self) {
+        self.accounts_before = (self.next_account, self.took_account);
+        self.system.begin();
+        self.accounts.begin();
+        self.chains.begin();
+        self.secrets.begin();
+        self.sessions.begin();
+        self.guesses.begin();
+        self.passes.begin();
+        self.invitations.begin();
+        self.counts.begin();
+        self.gone.begin();
+    }
+
+    /// The act's changes stay.
+    pub(crate) fn keep(&mut self) {
+        self.system.keep();
+        self.accounts.keep();
+        self.chains.keep();
+        self.secrets.keep();
+        self.sessions.keep();
+        self.guesses.keep();
+        self.passes.keep();
+        self.invitations.keep();
+        self.counts.keep();
+        self.gone.keep();
+    }
+
+    /// The act changed nothing.
+    pub(crate) fn undo(&mut self) {
+        (self.next_account, self.took_account) = self.accounts_before;
+        self.system.undo();
+        self.accounts.undo();
+        self.chains.undo();
+        self.secrets.undo();
+        self.sessions.undo();
+        self.guesses.undo();
+        self.passes.undo();
+        self.invitations.undo();
+        self.counts.undo();
+        self.gone.undo();
     }
 
     /// Where the log stood when the transaction began.

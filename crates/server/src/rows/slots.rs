@@ -1,18 +1,23 @@
 //! The rows of one table within a transaction.
 //!
 //! **Invariant**: a row is opened once and sealed once, however often acts of a batch look
-//! at it and change it; one that did not open stays an error for all of them.
+//! at it and change it; one that did not open stays an error for all of them. What an act
+//! changed can be undone until it is kept.
 
 use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
 
 use crate::sealing::Sealing;
 use crate::store::Writes;
 
-use super::{Key, Record, Row, RowFault};
+use super::{Key, PlainReader, Record, Row, RowFault};
 
 /// Rows of one table, by their keys.
 pub(super) struct Slots<R: Record> {
     slots: BTreeMap<R::Key, Slot<R>>,
+    /// What the act that is being decided changed, as it was; none: nobody asks for it.
+    before: Option<Vec<(R::Key, Before<R>)>>,
 }
 
 struct Slot<R> {
@@ -22,10 +27,61 @@ struct Slot<R> {
     is_changed: bool,
 }
 
+/// A slot before a change.
+enum Before<R> {
+    /// There was none.
+    None,
+    /// Its value gave place to another.
+    Moved(Slot<R>),
+    /// Its value is changed where it stands. Secrets have no copies, so what it was is kept
+    /// as it would be sealed.
+    Noted {
+        row: Row,
+        plain: Zeroizing<Vec<u8>>,
+        is_changed: bool,
+    },
+}
+
 impl<R: Record> Slots<R> {
     pub(super) fn new() -> Self {
         Self {
             slots: BTreeMap::new(),
+            before: None,
+        }
+    }
+
+    /// From now on changes can be undone.
+    pub(super) fn begin(&mut self) {
+        self.before = Some(Vec::new());
+    }
+
+    /// What was changed since stays so.
+    pub(super) fn keep(&mut self) {
+        self.before = None;
+    }
+
+    /// Undoes what was changed since [`Slots::begin`].
+    pub(super) fn undo(&mut self) {
+        for (key, before) in self.before.take().into_iter().flatten().rev() {
+            match before {
+                Before::None => {
+                    self.slots.remove(&key);
+                }
+                Before::Moved(slot) => {
+                    self.slots.insert(key, slot);
+                }
+                Before::Noted {
+                    row,
+                    plain,
+                    is_changed,
+                } => {
+                    if let Some(slot) = self.slots.get_mut(&key) {
+                        let value = R::read(&row, &mut PlainReader::new(&plain));
+                        slot.value = value.map(Some).ok_or(RowFault::Corrupt(R::TABLE));
+                        slot.is_changed = is_changed;
+                    }
+                }
+            }
         }
     }
 
@@ -59,6 +115,15 @@ impl<R: Record> Slots<R> {
         let slot = self.slots.get_mut(key).ok_or(not_wanted)?;
         match &mut slot.value {
             Ok(Some(value)) => {
+                if let Some(before) = &mut self.before {
+                    let cells = value.open_cells();
+                    let noted = Before::Noted {
+                        row: Row { cells },
+                        plain: value.plain(),
+                        is_changed: slot.is_changed,
+                    };
+                    before.push((key.clone(), noted));
+                }
                 slot.is_changed = true;
                 Ok(Some(value))
             }
@@ -69,24 +134,27 @@ impl<R: Record> Slots<R> {
 
     /// Puts a row in the place of what was there.
     pub(super) fn put(&mut self, value: R) {
-        let slot = self.slots.entry(value.key()).or_insert(Slot {
-            value: Ok(None),
-            was_there: false,
-            is_changed: false,
-        });
-        slot.value = Ok(Some(value));
-        slot.is_changed = true;
+        // One that was not asked for is not known to be there.
+        self.set(value.key(), Some(value), false);
     }
 
     /// Deletes a row, also one that was not asked for.
     pub(super) fn delete(&mut self, key: R::Key) {
-        let slot = self.slots.entry(key).or_insert(Slot {
-            value: Ok(None),
-            was_there: true,
-            is_changed: false,
-        });
-        slot.value = Ok(None);
-        slot.is_changed = true;
+        self.set(key, None, true);
+    }
+
+    fn set(&mut self, key: R::Key, value: Option<R>, is_there: bool) {
+        let found = self.slots.get(&key);
+        let slot = Slot {
+            value: Ok(value),
+            was_there: found.map_or(is_there, |it| it.was_there),
+            is_changed: true,
+        };
+        let noted = self.before.is_some().then(|| key.clone());
+        let found = self.slots.insert(key, slot);
+        if let (Some(before), Some(key)) = (&mut self.before, noted) {
+            before.push((key, found.map_or(Before::None, Before::Moved)));
+        }
     }
 
     /// Those that are there, in the order of their keys.

@@ -1,6 +1,7 @@
 //! Commits: receipts, chains, restarts, two processes, refusals.
 
 use std::collections::BTreeSet;
+use std::sync::mpsc;
 
 use keystead_channel::log::{Action, Leaf, LogId};
 use keystead_channel::session::Status;
@@ -10,7 +11,7 @@ use keystead_keeper::server::seen::Expected;
 use super::NAME_BYTES_MAX;
 use super::place::{Entries, Holder, Place, Register, Sign, note, register, seen, sign};
 use crate::ledger::{Act, Decided, Ledger, Log, NewEntry};
-use crate::rows::{AccountNo, Rows};
+use crate::rows::{AccountNo, Chain, Guess, NameTag, Rows, Table};
 use crate::store::{Now, StoreError, Wanted};
 
 on_both_databases! {
@@ -18,7 +19,8 @@ on_both_databases! {
     a_batch_holds_many_acts_and_one_head,
     logs_are_numbered_each_for_itself,
     after_a_restart_the_log_goes_on,
-    a_batch_that_fails_changes_nothing_and_the_next_one_is_written,
+    an_act_without_a_chain_changes_nothing_and_the_next_one_is_written,
+    an_act_that_cannot_be_logged_fails_alone,
     what_has_no_entry_is_written_without_one,
 }
 
@@ -150,7 +152,7 @@ impl Act for Careless {
     }
 }
 
-async fn a_batch_that_fails_changes_nothing_and_the_next_one_is_written(place: &Place) {
+async fn an_act_without_a_chain_changes_nothing_and_the_next_one_is_written(place: &Place) {
     let ledger = place.ledger().await;
     let holder = register(&ledger, 1).await;
     let before = ledger.head(&super::reading::no_paths()).await.unwrap();
@@ -165,6 +167,151 @@ async fn a_batch_that_fails_changes_nothing_and_the_next_one_is_written(place: &
     assert_eq!(next.no, AccountNo(2), "the number was not used up");
     let last = sign(&ledger, holder, 1).await[0].receipt().unwrap();
     assert_eq!(check(&ledger, holder, &last).user_seq, 1);
+}
+
+/// Holds the writer until it is told to go on, so that what comes meanwhile is one batch.
+struct Hold {
+    holds: mpsc::Sender<()>,
+    go_on: mpsc::Receiver<()>,
+}
+
+impl Act for Hold {
+    type Answer = ();
+
+    fn wanted(&self, _wanted: &mut Wanted) {}
+
+    fn decide(self, _now: Now, _rows: &mut Rows<'_>) -> Decided<()> {
+        self.holds.send(()).unwrap();
+        self.go_on.recv().unwrap();
+        Decided {
+            entries: Vec::new(),
+            answer: (),
+        }
+    }
+}
+
+const ASKED_FOR: NameTag = NameTag([1; 16]);
+const NOT_ASKED_FOR: NameTag = NameTag([2; 16]);
+
+fn guess(tag: NameTag) -> Guess {
+    Guess {
+        tag,
+        is_known: false,
+        last_ms: 1,
+        count: 9,
+        failed: 9,
+        refused: 9,
+        waits_logged_ms: 0,
+        lifted_unix_s: 0,
+    }
+}
+
+/// Changes much, and only then comes to an entry in a log without a chain.
+struct Spoilt {
+    holder: Holder,
+    other: Holder,
+}
+
+impl Act for Spoilt {
+    type Answer = ();
+
+    fn wanted(&self, wanted: &mut Wanted) {
+        wanted.chain(self.holder.no).chain(self.other.no);
+        wanted.guess(ASKED_FOR);
+    }
+
+    fn decide(self, _now: Now, rows: &mut Rows<'_>) -> Decided<()> {
+        rows.new_account_no();
+        rows.chain_mut(self.other.no).unwrap().unwrap().epoch = 7;
+        rows.chain_mut(self.other.no).unwrap().unwrap().secrets = 7;
+        rows.put_guess(guess(ASKED_FOR));
+        rows.put_guess(guess(NOT_ASKED_FOR));
+        let of = |holder| {
+            let request = [1; 32];
+            Sign { holder, request }.entry()
+        };
+        Decided {
+            entries: vec![of(self.other), of(self.holder)],
+            answer: (),
+        }
+    }
+}
+
+/// Says what it sees, and signs.
+struct Look(Holder);
+
+impl Act for Look {
+    type Answer = (Chain, bool, bool, AccountNo);
+
+    fn wanted(&self, wanted: &mut Wanted) {
+        wanted.chain(self.0.no).guess(ASKED_FOR);
+    }
+
+    fn decide(self, _now: Now, rows: &mut Rows<'_>) -> Decided<Self::Answer> {
+        let request = [2; 32];
+        let holder = self.0;
+        let answer = (
+            rows.chain(holder.no).unwrap().unwrap().clone(),
+            rows.guess(ASKED_FOR).unwrap().is_some(),
+            rows.guess(NOT_ASKED_FOR).is_ok(),
+            rows.new_account_no(),
+        );
+        Decided {
+            entries: vec![Sign { holder, request }.entry()],
+            answer,
+        }
+    }
+}
+
+async fn an_act_that_cannot_be_logged_fails_alone(place: &Place) {
+    let ledger = place.ledger().await;
+    let (bad, good) = (register(&ledger, 1).await, register(&ledger, 2).await);
+    let sealing = ledger.tools.sealing.clone();
+    let without = ledger.store.transact(Wanted::new(), move |_, _, loaded| {
+        let mut rows = Rows::new(loaded, &sealing);
+        rows.delete_chain(bad.no);
+        (rows.into_writes(), ())
+    });
+    without.await.unwrap();
+    let (holds, held) = mpsc::channel();
+    let (release, go_on) = mpsc::channel();
+    let holding = tokio::spawn({
+        let ledger = ledger.clone();
+        async move { ledger.commit(Hold { holds, go_on }).await.map(drop) }
+    });
+    tokio::task::spawn_blocking(move || held.recv().unwrap())
+        .await
+        .unwrap();
+    let spoilt = Spoilt {
+        holder: bad,
+        other: good,
+    };
+    let (before, refused, looked, ()) = tokio::join!(
+        ledger.commit(Look(good)),
+        ledger.commit(spoilt),
+        ledger.commit(Look(good)),
+        async { release.send(()).unwrap() }
+    );
+    holding.await.unwrap().unwrap();
+    assert!(matches!(refused, Err(StoreError::Corrupt(Table::Chain))));
+    let (before, looked) = (before.unwrap(), looked.unwrap());
+    let heads = [&before, &looked].map(|it| it.receipt().unwrap().checkpoint.0);
+    assert_eq!(heads[0], heads[1], "one batch");
+    let (chain, is_asked_for, is_not_asked_for, no) = looked.answer;
+    assert_eq!((chain.epoch, chain.secrets, chain.next_seq), (0, 0, 2));
+    assert_eq!((is_asked_for, is_not_asked_for), (false, false));
+    assert_eq!(no, AccountNo(before.answer.3.0 + 1));
+    assert_eq!(check(&ledger, good, &before.receipts()[0]).user_seq, 1);
+    let mut wanted = Wanted::new();
+    wanted.chain(good.no).guess(ASKED_FOR).guess(NOT_ASKED_FOR);
+    let loaded = ledger.store.read(wanted).await.unwrap();
+    let rows = Rows::new(loaded, &ledger.tools.sealing);
+    let chain = rows.chain(good.no).unwrap().unwrap();
+    assert_eq!((chain.epoch, chain.secrets, chain.next_seq), (0, 0, 3));
+    assert!(rows.guess(ASKED_FOR).unwrap().is_none());
+    assert!(rows.guess(NOT_ASKED_FOR).unwrap().is_none());
+    let last = sign(&ledger, good, 1).await[0].receipt().unwrap();
+    assert_eq!(check(&ledger, good, &last).user_seq, 3);
 }
 
 async fn what_has_no_entry_is_written_without_one(place: &Place) {
