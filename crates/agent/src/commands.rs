@@ -248,7 +248,10 @@ impl Agent {
         let is_named = |it: &PairingView| it.name.as_str() == named || Some(it.pairing) == id;
         keepers.into_iter().find(is_named).ok_or_else(|| {
             let message = format!("no keeper is called {named:?}");
-            failure(&message, "see `keystead keeper list`")
+            failure(
+                &message,
+                "see `keystead keeper list`, and `keystead server status` for key servers",
+            )
         })
     }
 

@@ -316,6 +316,10 @@ pub(crate) async fn log_in_at(
         keeping: None,
     };
     let logged_in = remote.login(who, Arc::clone(&server.watch)).await;
+    if matches!(logged_in, Err(ServerError::Log(_))) {
+        // Both heads stay: what stops here stops every command until the person says so.
+        server.keep_seen()?;
+    }
     let logged_in = logged_in.map_err(|error| {
         let is_wrong = matches!(error, ServerError::WrongPassword);
         if has_code && is_wrong {
@@ -325,8 +329,9 @@ pub(crate) async fn log_in_at(
         of_server(error)
     })?;
     if let Some(count @ 1..) = logged_in.opened.failed_logins {
+        let logins = if count == 1 { "login" } else { "logins" };
         say(format_args!(
-            "note: {count} failed logins since the last one; see `keystead audit show`"
+            "note: {count} failed {logins} since the last one; see `keystead audit show`"
         ));
     }
     Ok(logged_in)

@@ -308,4 +308,4 @@ const STATUS: &[u8] = br#"{"command":"status"}"#;
 const SOCKET_NAME: &str = "control.sock";
 
 /// What the holder is told is opened.
-const OPENED: &str = "secrets kept on this machine";
+const OPENED: &str = "of secrets on this machine";

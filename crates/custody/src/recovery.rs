@@ -64,7 +64,7 @@ pub(crate) fn hand_over(code: &RecoveryCode, yes: bool) -> Result<(), Failure> {
         say("these are not its last two groups");
     }
     say(
-        "note: the account stands, but nobody has this code for sure; make another one with `keystead server recovery-code`",
+        "note: the account stands, but nobody has this code for sure;\nnext: keystead server recovery-code",
     );
     Ok(())
 }
@@ -88,8 +88,8 @@ fn print_code(text: &SecretBytes) -> Result<(), Failure> {
 const WORDS: &str = "\
 Recovery code. Write it down and keep it away from this machine.
 It lifts a lock of the account (too many wrong passwords), once.
-It does NOT replace the password: who forgets the password loses the secrets that are sealed
-under it, and nobody can bring them back.";
+It does NOT replace the password: who forgets the password loses the secrets
+that are sealed under it, and nobody can bring them back.";
 
 /// How often the person may look again.
 const TRIES_MAX: usize = 3;

@@ -28,8 +28,8 @@ pub(crate) struct NewKey {
     /// secp256k1, rsa3072 or rsa4096.
     #[arg(long = "type", value_name = "TYPE", default_value = "ed25519")]
     pub(crate) key_type: String,
-    /// At a key server: what it may sign, several by commas: ssh (logins and SSHSIG), ssh-login,
-    /// sshsig, openpgp, message, digest.
+    /// At a key server: what it may sign: ssh (logins and SSHSIG), or one of ssh-login, sshsig,
+    /// openpgp, message, digest.
     #[arg(
         long,
         value_name = "PURPOSE",

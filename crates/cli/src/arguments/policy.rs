@@ -66,7 +66,7 @@ Rules that a key server keeps (--server, --key); all of them must hold:
   hosts      where to: names from known_hosts, or SHA256:…
   namespaces which namespaces of `ssh-keygen -Y sign`
   unproved   logins that do not name their host: allow or refuse
-  hours      in UTC: mon-fri 08:00-18:00
+  hours      in UTC: mon-fri 08:00-18:00; 22:00-06:00 ends on the next day
   count      signatures an hour
   approvers  whose approval is wanted: phone, or 2 of phone tablet";
 

@@ -89,11 +89,20 @@ pub(crate) fn sessions(wanted: &ListSessions) -> Result<(), Failure> {
         table.row([
             &session.session.to_string(),
             &session.device.0,
-            &utc(session.login_unix_ms / MS),
-            &utc(session.last_unix_ms / MS),
+            &minute(session.login_unix_ms),
+            &minute(session.last_unix_ms),
         ]);
     }
     table.print()
+}
+
+/// A time without its seconds: with them the table is wider than a terminal.
+fn minute(unix_ms: u64) -> String {
+    let whole = utc(unix_ms / MS);
+    let minute = whole
+        .rsplit_once(':')
+        .map(|(minute, _)| format!("{minute}Z"));
+    minute.unwrap_or(whole)
 }
 
 /// `server accept NAME [--yes]`

@@ -4,7 +4,7 @@
 //! before; a fault names the entry, and both heads stay in the book.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -22,6 +22,7 @@ use serde_json::json;
 use crate::agent_link::{block_on, unexpected};
 use crate::arguments::{Export, ServerReading, ShowAudit};
 use crate::commands::approver::from_hex;
+use crate::commands::server_policy::Rule;
 use crate::failure::{Failure, Status};
 use crate::server_link::{self, ServerLink, of_book, result_of};
 use crate::terminal::{Table, print, print_json, print_raw, say};
@@ -171,7 +172,7 @@ pub(crate) fn export(wanted: &Export) -> Result<(), Failure> {
         .create_new(true)
         .mode(0o600)
         .open(&wanted.file)
-        .map_err(|error| Failure::new(format!("{}: {error}", wanted.file.display())))?;
+        .map_err(|error| not_made(&wanted.file, &error))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     say(format_args!(
@@ -180,6 +181,15 @@ pub(crate) fn export(wanted: &Export) -> Result<(), Failure> {
         wanted.file.display()
     ));
     Ok(())
+}
+
+fn not_made(file: &Path, error: &std::io::Error) -> Failure {
+    let file = file.display();
+    match error.kind() {
+        ErrorKind::AlreadyExists => Failure::new(format!("{file} is there already"))
+            .hint("an export goes into a new file; name another one"),
+        _ => Failure::new(format!("{file} cannot be written: {error}")),
+    }
 }
 
 /// `audit head [--server NAME] [--json]`
@@ -350,9 +360,18 @@ fn outcome_of(leaf: &Leaf) -> String {
     match Code::from_number(u64::from(leaf.outcome)) {
         Some(Code::Done) => "done".to_owned(),
         Some(Code::Waiting) => "waits".to_owned(),
+        Some(Code::Policy) => rule_of(leaf).map_or_else(
+            || "policy".to_owned(),
+            |rule| format!("policy: {}", rule.name()),
+        ),
         Some(code) => format!("{code:?}").to_lowercase(),
         None => format!("code {}", leaf.outcome),
     }
+}
+
+/// The rule that forbade it.
+fn rule_of(leaf: &Leaf) -> Option<Rule> {
+    Rule::of_condition(leaf.detail().ok()?.condition?)
 }
 
 fn actor_of(leaf: &Leaf) -> String {
@@ -392,6 +411,7 @@ fn leaf_json(leaf: &Leaf) -> serde_json::Value {
         "key": key_of(leaf).map(|it| it.to_string()),
         "by": actor_of(leaf),
         "condition": leaf.detail().ok().and_then(|it| it.condition),
+        "rule": rule_of(leaf).map(Rule::name),
     })
 }
 

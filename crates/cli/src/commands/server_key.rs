@@ -4,7 +4,7 @@ use keystead_agent::control::Key as AgentKey;
 use keystead_daemon::{SystemRng, utc};
 use keystead_keeper::server::control::Command;
 use keystead_keeper::server::protocol::requests::{
-    Entry, Generate, KeyPurpose, KeyType, Label, LabelChange, NewKey, Request, Show,
+    Approver, Entry, Generate, KeyPurpose, KeyType, Label, LabelChange, NewKey, Request, Show,
 };
 use keystead_keeper::server::protocol::{KeyId, List, Text};
 use keystead_keeper::server::{Page, ServerName};
@@ -24,6 +24,7 @@ pub(crate) fn new(server: &str, wanted: &ServerKeyNew<'_>) -> Result<(), Failure
     let page = server_link::server(&server_link::book()?, Some(server))?;
     let (kind, size) = kind_of(wanted.key_type)?;
     let purposes = purposes_of(wanted.purposes)?;
+    check_purposes(kind, &purposes)?;
     let request = generate(wanted.name, kind, size, purposes, None);
     let made = block_on(async {
         let mut link = ServerLink::open().await?;
@@ -120,10 +121,17 @@ pub(crate) fn delete(wanted: &DeleteKey) -> Result<(), Failure> {
 /// `key list --keeper SERVER [--json]`
 pub(crate) fn list(server: &str, as_json: bool) -> Result<(), Failure> {
     let page = server_link::server(&server_link::book()?, Some(server))?;
-    let (entries, _) = block_on(async { ServerLink::open().await?.list(&page.name).await })?;
+    let (entries, approvers) = block_on(async {
+        let mut link = ServerLink::open().await?;
+        let (entries, _) = link.list(&page.name).await?;
+        let are_wanted = as_json && entries.iter().any(has_quorum);
+        let approvers = server_policy::named(&mut link, &page.name, are_wanted).await?;
+        Ok((entries, approvers))
+    })?;
     let held: Vec<&Entry> = entries.iter().filter(|it| is_key(it)).collect();
     if as_json {
-        let keys: Vec<_> = held.iter().map(|it| entry_json(it, &page)).collect();
+        let keys = held.iter().map(|it| entry_json(it, &page, &approvers));
+        let keys: Vec<_> = keys.collect();
         return print_json(&json!({ "version": 1, "keys": keys }));
     }
     if held.is_empty() {
@@ -151,17 +159,18 @@ pub(crate) fn list(server: &str, as_json: bool) -> Result<(), Failure> {
 /// `key show KEY --keeper SERVER [--json]`
 pub(crate) fn show(server: &str, key: &str, as_json: bool) -> Result<(), Failure> {
     let page = server_link::server(&server_link::book()?, Some(server))?;
-    let (entry, ssh) = block_on(async {
+    let (entry, ssh, approvers) = block_on(async {
         let mut link = ServerLink::open().await?;
         let (entries, _) = link.list(&page.name).await?;
         let entry = one_of(&entries, key)?.clone();
+        let approvers = server_policy::named(&mut link, &page.name, has_quorum(&entry)).await?;
         let name = label_of(&entry).unwrap_or_default().to_owned();
         let ssh = ssh_key(&page.name, &name).await?;
-        Ok((entry, ssh))
+        Ok((entry, ssh, approvers))
     })?;
     let line = ssh.map(|it| it.public_key);
     if as_json {
-        let mut object = entry_json(&entry, &page);
+        let mut object = entry_json(&entry, &page, &approvers);
         if let Some(object) = object.as_object_mut() {
             object.insert("public_key".to_owned(), json!(line));
         }
@@ -179,7 +188,7 @@ pub(crate) fn show(server: &str, key: &str, as_json: bool) -> Result<(), Failure
     table.print()?;
     if let Some(policy) = &entry.policy {
         print("")?;
-        server_policy::print_rules(policy)?;
+        server_policy::print_rules(policy, &approvers)?;
     }
     if let Some(line) = line {
         print("")?;
@@ -330,6 +339,25 @@ fn purposes_of(typed: &[String]) -> Result<Vec<KeyPurpose>, Failure> {
     Ok(purposes)
 }
 
+/// What the server would refuse, in words of the command line (`spec/session.md`, section 8).
+fn check_purposes(kind: KeyType, purposes: &[KeyPurpose]) -> Result<(), Failure> {
+    let is_raw = |it: &KeyPurpose| matches!(it, KeyPurpose::Message | KeyPurpose::Digest);
+    if kind == KeyType::Secp256k1 && !purposes.iter().all(is_raw) {
+        return Err(
+            Failure::new("a secp256k1 key signs neither for ssh nor for openpgp")
+                .hint("--purpose message, or --purpose digest")
+                .status(Status::Usage),
+        );
+    }
+    let is_ssh = |it: &KeyPurpose| matches!(it, KeyPurpose::SshLogin | KeyPurpose::SshSig);
+    if purposes.len() > 1 && !purposes.iter().all(is_ssh) {
+        return Err(Failure::new("these purposes share no key")
+            .hint("make a key for each; ssh-login and sshsig alone go together")
+            .status(Status::Usage));
+    }
+    Ok(())
+}
+
 fn purpose_words(entry: &Entry) -> String {
     let word = |purpose: &KeyPurpose| {
         let mut own = PURPOSES.iter();
@@ -350,7 +378,12 @@ fn type_of(entry: &Entry) -> String {
     }
 }
 
-fn entry_json(entry: &Entry, page: &Page) -> serde_json::Value {
+fn has_quorum(entry: &Entry) -> bool {
+    let policy = entry.policy.as_ref();
+    policy.is_some_and(|it| it.quorum.is_some())
+}
+
+fn entry_json(entry: &Entry, page: &Page, approvers: &[Approver]) -> serde_json::Value {
     json!({
         "name": label_of(entry),
         "id": entry.key.to_string(),
@@ -362,7 +395,10 @@ fn entry_json(entry: &Entry, page: &Page) -> serde_json::Value {
         "keeper": page.name.as_str(),
         "made_unix_s": entry.created_unix_ms / 1_000,
         "replaces": entry.replaces.map(|it| it.to_string()),
-        "policy": entry.policy.as_ref().map(server_policy::rules_json),
+        "policy": entry
+            .policy
+            .as_ref()
+            .map(|it| server_policy::rules_json(it, approvers)),
     })
 }
 

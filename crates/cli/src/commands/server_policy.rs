@@ -11,24 +11,28 @@ use crate::agent_link::block_on;
 use crate::commands::{approver, hosts, server_key};
 use crate::failure::{Failure, Status};
 use crate::server_link::{self, ServerLink};
-use crate::terminal::{Table, print_json, say};
+use crate::terminal::{Table, harmless, print_json, say};
 
 /// `policy show --server NAME --key KEY [--json]`
 pub(crate) fn show(server: Option<&str>, key: &str, as_json: bool) -> Result<(), Failure> {
     let page = server_link::server(&server_link::book()?, server)?;
-    let (entries, _) = block_on(async { ServerLink::open().await?.list(&page.name).await })?;
-    let entry = server_key::one_of(&entries, key)?;
-    let none = empty();
-    let policy = entry.policy.as_ref().unwrap_or(&none);
+    let (policy, approvers) = block_on(async {
+        let mut link = ServerLink::open().await?;
+        let (entries, _) = link.list(&page.name).await?;
+        let entry = server_key::one_of(&entries, key)?;
+        let policy = entry.policy.clone().unwrap_or_else(empty);
+        let approvers = named(&mut link, &page.name, policy.quorum.is_some()).await?;
+        Ok((policy, approvers))
+    })?;
     if as_json {
         return print_json(&json!({
             "version": 1,
             "server": page.name.as_str(),
             "key": key,
-            "rules": rules_json(policy),
+            "rules": rules_json(&policy, &approvers),
         }));
     }
-    print_rules(policy)
+    print_rules(&policy, &approvers)
 }
 
 /// `policy set --server NAME --key KEY RULE VALUE…`
@@ -61,35 +65,43 @@ fn change(
     edit: impl FnOnce(&mut Policy, &[Approver]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let page = server_link::server(&server_link::book()?, server)?;
-    let policy = block_on(async {
+    let (policy, approvers) = block_on(async {
         let mut link = ServerLink::open().await?;
         let (entries, _) = link.list(&page.name).await?;
         let entry = server_key::one_of(&entries, key)?;
         let mut policy = entry.policy.clone().unwrap_or_else(empty);
-        let approvers = match names_approvers {
-            true => approver::all(&mut link, &page.name).await?.approvers.0,
-            // Each look is an entry of the log.
-            false => Vec::new(),
-        };
+        let names_some = names_approvers || policy.quorum.is_some();
+        let approvers = named(&mut link, &page.name, names_some).await?;
         edit(&mut policy, &approvers)?;
         let request = Request::Policy(PolicyChange {
             key: entry.key,
             policy: policy.clone(),
         });
         link.ask(&page.name, &request).await?;
-        Ok(policy)
+        Ok((policy, approvers))
     })?;
-    say_where(&page.name, key);
-    print_rules(&policy)
+    match rules(&policy, &approvers).is_empty() {
+        true => say(format_args!("{} keeps no rules for {key}", page.name)),
+        false => say(format_args!("{} keeps these rules for {key}:", page.name)),
+    }
+    print_rules(&policy, &approvers)
 }
 
-fn say_where(server: &ServerName, key: &str) {
-    say(format_args!("{server} keeps these rules for {key}:"));
+/// The account's approvers, where a rule speaks of them: each look is an entry of the log.
+pub(crate) async fn named(
+    link: &mut ServerLink,
+    server: &ServerName,
+    are_wanted: bool,
+) -> Result<Vec<Approver>, Failure> {
+    match are_wanted {
+        true => Ok(approver::all(link, server).await?.approvers.0),
+        false => Ok(Vec::new()),
+    }
 }
 
 /// A line for each rule, or what is without any.
-pub(crate) fn print_rules(policy: &Policy) -> Result<(), Failure> {
-    let rules = rules(policy);
+pub(crate) fn print_rules(policy: &Policy, approvers: &[Approver]) -> Result<(), Failure> {
+    let rules = rules(policy, approvers);
     if rules.is_empty() {
         say("no rules: whoever has the session may have anything signed that the key is for,");
         say("but no login to a destination that is not proved");
@@ -104,8 +116,8 @@ pub(crate) fn print_rules(policy: &Policy) -> Result<(), Failure> {
 }
 
 /// The rules that are set.
-pub(crate) fn rules_json(policy: &Policy) -> serde_json::Value {
-    let rules = rules(policy).into_iter();
+pub(crate) fn rules_json(policy: &Policy, approvers: &[Approver]) -> serde_json::Value {
+    let rules = rules(policy, approvers).into_iter();
     let rules = rules.map(|(rule, value)| json!({ "rule": rule.name(), "value": value }));
     rules.collect()
 }
@@ -145,6 +157,12 @@ impl Rule {
         }
     }
 
+    /// The rule behind the number of a condition (`spec/session.md`, section 8).
+    pub(crate) fn of_condition(number: u32) -> Option<Self> {
+        let at = usize::try_from(number).ok()?.checked_sub(1)?;
+        Self::ALL.get(at).copied()
+    }
+
     fn set(
         self,
         policy: &mut Policy,
@@ -177,7 +195,7 @@ impl Rule {
         }
     }
 
-    fn value(self, policy: &Policy) -> Option<String> {
+    fn value(self, policy: &Policy, approvers: &[Approver]) -> Option<String> {
         let joined = |all: Vec<String>| all.join(",");
         match self {
             Self::Users => {
@@ -200,12 +218,19 @@ impl Rule {
             Self::Count => policy.hourly_max.map(|it| format!("{it} an hour")),
             Self::Approvers => {
                 let quorum = policy.quorum.as_ref()?;
-                let ids = quorum.approvers.0.iter().map(ApproverId::to_string);
-                let ids: Vec<String> = ids.collect();
-                Some(format!("{} of {}", quorum.count, ids.join(" ")))
+                let ids = quorum.approvers.0.iter();
+                let names: Vec<String> = ids.map(|it| name_of(*it, approvers)).collect();
+                Some(format!("{} of {}", quorum.count, names.join(" ")))
             }
         }
     }
+}
+
+/// Its name at the server; its id where no other way is known to say it.
+fn name_of(id: ApproverId, approvers: &[Approver]) -> String {
+    let mut all = approvers.iter();
+    let known = all.find(|it| ApproverId::of(&it.public_key) == id);
+    known.map_or_else(|| id.to_string(), |it| harmless(&it.label.0))
 }
 
 impl std::str::FromStr for Rule {
@@ -222,8 +247,8 @@ impl std::str::FromStr for Rule {
     }
 }
 
-fn rules(policy: &Policy) -> Vec<(Rule, String)> {
-    let set = |rule: Rule| rule.value(policy).map(|value| (rule, value));
+fn rules(policy: &Policy, approvers: &[Approver]) -> Vec<(Rule, String)> {
+    let set = |rule: Rule| rule.value(policy, approvers).map(|value| (rule, value));
     Rule::ALL.into_iter().filter_map(set).collect()
 }
 
@@ -292,7 +317,8 @@ fn hours(words: &[&str]) -> Result<Hours, Failure> {
     for word in days {
         weekdays |= days_of(word).ok_or_else(wrong)?;
     }
-    if weekdays == 0 || from_minute >= to_minute {
+    // The end is over midnight where it is not behind the beginning.
+    if weekdays == 0 || from_minute == to_minute || from_minute == DAY_MINUTES {
         return Err(wrong());
     }
     Ok(Hours {
@@ -373,12 +399,14 @@ mod tests {
             Some("mon tue wed thu fri 08:00-18:00 UTC"),
         );
         check_hours("daily 00:00-24:00", Some("daily 00:00-24:00 UTC"));
+        check_hours("fri 22:00-06:00", Some("fri 22:00-06:00 UTC"));
         check_hours("sat,sun 10:00-12:30", Some("sat sun 10:00-12:30 UTC"));
         for wrong in [
             "",
             "mon",
             "08:00-18:00",
-            "mon 18:00-08:00",
+            "mon 18:00-18:00",
+            "mon 24:00-08:00",
             "mon 8:00-18:00",
             "mon 08:00-24:01",
             "mon 08:60-18:00",

@@ -181,7 +181,8 @@ fn table(list: &[Shown]) -> Result<(), Failure> {
             it.copied().to_owned(),
         ]
     };
-    let rows: Vec<Vec<String>> = list.iter().map(row).collect();
+    let head = HEAD.map(str::to_owned).to_vec();
+    let rows: Vec<Vec<String>> = std::iter::once(head).chain(list.iter().map(row)).collect();
     print_table(&rows)
 }
 
@@ -208,5 +209,8 @@ fn lines(it: &Shown) -> Result<(), Failure> {
 
 /// Of `--json`.
 const VERSION: u32 = 1;
+
+/// Of the table.
+const HEAD: [&str; 6] = ["SECRET", "TYPE", "SERVER", "OPENED BY", "MADE", ""];
 
 const MS_PER_S: u64 = 1_000;

@@ -51,12 +51,13 @@ pub(crate) fn init(folder: &Path, init: &arguments::Init) -> Result<(), Failure>
         "  {AUTHORITY}: for clients that register without an invitation (--ca)"
     ));
     print::talk(format_args!(
-        "  {CERTIFICATE}: for {}; renewed by itself while the server runs",
+        "  {CERTIFICATE}: for {}; a running server renews it",
         names.join(", ")
     ));
     let dir = folder.display();
+    print::talk(format_args!("next: keystead-server run --dir {dir}"));
     print::talk(format_args!(
-        "next: keystead-server run --dir {dir}, then keystead-server invite NAME --dir {dir}"
+        "then: keystead-server invite NAME --dir {dir}"
     ));
     Ok(())
 }
