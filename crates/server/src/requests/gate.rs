@@ -1,8 +1,8 @@
 //! Requests that approvers must agree to.
 //!
 //! **Invariant**: what is done with an approval is what was asked: the same request decides
-//! again, under the lock, and finds the very quorum that was asked; another one in the
-//! meantime is a *conflict*. A recovery that is in force stands for the approval, except of
+//! again, under the lock, and finds the very quorum that was asked, all of them approvers
+//! still; another one in the meantime is a *conflict*. A recovery that is in force stands for the approval, except of
 //! a signature.
 
 use std::sync::Arc;
@@ -52,10 +52,15 @@ pub(super) struct Approved {
     how: How,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum How {
-    /// H(text ‖ signatures).
-    Signed([u8; 32]),
+    /// By some of those who were asked.
+    Signed {
+        /// H(text ‖ signatures).
+        hash: [u8; 32],
+        /// All of them.
+        asked: Vec<ApproverId>,
+    },
     /// A recovery is in force.
     Recovered,
 }
@@ -75,7 +80,8 @@ pub(super) enum Pass {
 /// Whether a request that needs `quorum`, if any, may go on with what was approved.
 ///
 /// # Errors
-/// [`Status::Conflict`]: another quorum was asked. [`Status::Approval`]: the recovery is not
+/// [`Status::Conflict`]: another quorum was asked, or one of those who were asked is no
+/// approver any more. [`Status::Approval`]: the recovery is not
 /// in force any more.
 pub(super) fn pass(
     quorum: Option<&Quorum>,
@@ -92,19 +98,26 @@ pub(super) fn pass(
     if approved.quorum != *quorum {
         return Err(Status::Conflict);
     }
-    match approved.how {
-        How::Signed(hash) => Ok(Pass::Go(Detail {
-            approval: Some(hash),
-            ..Detail::NONE
-        })),
-        How::Recovered => {
-            let account = rows.account(asking.caller.account);
-            let account = account.map_err(|_| Status::Corrupt)?;
-            match account.is_some_and(|it| is_recovered(it, rows.now.ms)) {
-                true => Ok(Pass::Go(said(RECOVERED))),
-                false => Err(Status::Approval),
+    let account = rows.account(asking.caller.account);
+    let account = account.map_err(|_| Status::Corrupt)?;
+    let account = account.ok_or(Status::LoginRequired)?;
+    match &approved.how {
+        How::Signed { hash, asked } => {
+            let known = account.approvers.iter().map(|it| ApproverId::of(&it.key));
+            let known: Vec<_> = known.collect();
+            // One who was removed meanwhile, as one does with what was stolen.
+            if !asked.iter().all(|it| known.contains(it)) {
+                return Err(Status::Conflict);
             }
+            Ok(Pass::Go(Detail {
+                approval: Some(*hash),
+                ..Detail::NONE
+            }))
         }
+        How::Recovered => match is_recovered(account, rows.now.ms) {
+            true => Ok(Pass::Go(said(RECOVERED))),
+            false => Err(Status::Approval),
+        },
     }
 }
 
@@ -147,6 +160,7 @@ where
     let wait_s = u64::from(settings.approval_s);
     let expires_unix_ms = wait.now_ms.saturating_add(wait_s.saturating_mul(1_000));
     let text = text(&server, &asking, body(), &wait, expires_unix_ms).encode();
+    let asked = people.approvers.iter().map(|(id, _)| *id).collect();
     let approvals = Arc::clone(&asking.caller.approvals);
     let waits = approvals.begin(
         asking.sub,
@@ -168,7 +182,10 @@ where
         };
         let approved = Approved {
             quorum: wait.quorum.clone(),
-            how: How::Signed(granted.hash),
+            how: How::Signed {
+                hash: granted.hash,
+                asked,
+            },
         };
         decided(
             &server,

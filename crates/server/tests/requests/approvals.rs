@@ -8,6 +8,7 @@ on_both! {
     an_approval_that_comes_late_is_none,
     two_of_three_must_agree,
     policy_and_key_are_behind_the_same_approval,
+    an_approver_who_was_removed_meanwhile_counts_no_more,
     approvers_change_with_the_approval_of_one,
     a_recovery_begins_with_the_code_and_any_approver_ends_it,
 }
@@ -275,6 +276,19 @@ mod cases {
         let (secret, _) = anna.new_key(&Request::Make(made)).await;
         let answer = approved(&mut anna, &export(secret, KeyType::Arbitrary), &[&hers]).await;
         assert_eq!(answer.status, Status::Done);
+    }
+
+    pub(super) async fn an_approver_who_was_removed_meanwhile_counts_no_more(database: Database) {
+        let world = World::new(database).await;
+        let mut anna = world.person("anna").await;
+        let (stolen, other) = (Authenticator::new(1), Authenticator::new(2));
+        add(&mut anna, &stolen, &[&other]).await;
+        let key = key_of(&mut anna, quorum(&[&stolen], 1)).await;
+        let (sub, text) = waits(&mut anna, &export(key, KeyType::Ed25519)).await;
+        let answer = approved(&mut anna, &remove(stolen.id()), &[&other]).await;
+        assert_eq!(answer.status, Status::Done);
+        anna.ask(&stolen.approve(sub, &text)).await;
+        assert_eq!(status_of(anna.answer(sub).await), Status::Conflict);
     }
 
     pub(super) async fn approvers_change_with_the_approval_of_one(database: Database) {
