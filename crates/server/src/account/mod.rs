@@ -20,6 +20,7 @@ use keystead_channel::session::requests::{Answer, Method, Request};
 
 pub use erase::{erase, want_erased};
 pub use password::Changing;
+pub use sessions::end_all;
 
 use act::{Asking, Did};
 

@@ -134,7 +134,7 @@ pub(super) async fn log_out(server: &Arc<Server>, asking: Asking, everywhere: bo
 ///
 /// # Errors
 /// [`RowFault`]; nothing is changed then.
-pub(super) fn end_all(
+pub fn end_all(
     rows: &mut Rows<'_>,
     no: AccountNo,
     except: Option<SessionId>,

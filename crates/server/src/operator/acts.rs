@@ -93,20 +93,9 @@ impl OnAccount {
     fn change(&self, now: Now, rows: &mut Rows<'_>) -> Result<(), RowFault> {
         match self.verb {
             Verb::Lock => {
-                set_state(rows, self.no, AccountState::Locked)?;
-                let sessions: Vec<_> = rows
-                    .sessions_of(self.no)?
-                    .iter()
-                    .map(|session| session.row.id)
-                    .collect();
-                for session in sessions {
-                    rows.delete_session(session);
-                }
                 // Every process sees at its next request that its sessions are over.
-                if let Some(chain) = rows.chain_mut(self.no)? {
-                    chain.epoch = chain.epoch.saturating_add(1);
-                }
-                Ok(())
+                account::end_all(rows, self.no, None)?;
+                set_state(rows, self.no, AccountState::Locked)
             }
             Verb::Unlock => {
                 set_state(rows, self.no, AccountState::Active)?;
