@@ -151,6 +151,12 @@ impl Place {
     pub(super) async fn evicted(&self) {
         self.evicted.notified().await;
     }
+
+    /// The same, for who does not hold the place itself.
+    pub(super) fn eviction(&self) -> impl Future<Output = ()> + use<> {
+        let evicted = Arc::clone(&self.evicted);
+        async move { evicted.notified().await }
+    }
 }
 
 impl Drop for Place {

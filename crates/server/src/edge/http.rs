@@ -43,10 +43,13 @@ impl Visit {
         let server = self.server.clone();
         let wait = Duration::from_secs(u64::from(server.settings.connections.hello_s));
         let mut life = self.life.clone();
+        // Until it is a WebSocket: then the carrier waits for that.
+        let evicted = self.place.eviction();
         let waiting: Waiting = Arc::new(Mutex::new(Some(self)));
+        let serving = server.clone();
         let service = service_fn(move |request| {
             let waiting = waiting.clone();
-            let server = server.clone();
+            let server = serving.clone();
             async move { Ok::<_, Infallible>(answer(&server, &waiting, request)) }
         });
         let connection = http1::Builder::new()
@@ -58,6 +61,7 @@ impl Visit {
             .with_upgrades();
         tokio::select! {
             _ = connection => {}
+            () = evicted => server.metrics.turn_away("made room"),
             () = life.stopped() => {}
         }
     }

@@ -69,6 +69,23 @@ async fn who_speaks_tls_and_then_nothing_is_hung_up_on() {
     assert_eq!(end.await.unwrap().unwrap_or(0), 0);
 }
 
+/// Who says that it will speak HTTP, and then nothing, makes room like everyone else.
+#[tokio::test]
+async fn a_silent_visitor_makes_room() {
+    use tokio::io::AsyncReadExt;
+    let folder = Folder::new();
+    folder.configure_tables("[connections]\nhello_s = 600\nhalf_open_max = 2");
+    let server = folder.run();
+    let mut visitor = server.connect(&["http/1.1"]).await.unwrap();
+    let _others = (
+        server.connect(&["keystead/1"]).await.unwrap(),
+        server.connect(&["keystead/1"]).await.unwrap(),
+    );
+    let mut byte = [0];
+    let end = tokio::time::timeout(Duration::from_secs(10), visitor.read(&mut byte));
+    assert_eq!(end.await.unwrap().unwrap_or(0), 0);
+}
+
 /// The two ends of ten thousand connections are one process each.
 fn raise_descriptor_limit() {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
