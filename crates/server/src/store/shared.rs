@@ -81,16 +81,22 @@ impl Memory {
         self.sealing.get().ok_or_else(sealed)
     }
 
-    /// Opens the head row; refuses one that lies behind what this process has seen.
-    pub(super) fn head(&self, row: Option<&Row>) -> Result<HeadRow, StoreError> {
+    /// The newest head that this process has seen, as epoch and size. A snapshot that begins
+    /// after this must have it or a later one.
+    pub(super) fn seen(&self) -> (u32, u64) {
+        *lock(&self.seen)
+    }
+
+    /// Opens the head row; refuses one that lies behind what was `seen` before it was read:
+    /// meanwhile a commit may have come.
+    pub(super) fn head(&self, row: Option<&Row>, seen: (u32, u64)) -> Result<HeadRow, StoreError> {
         let head = match row {
             Some(row) => HeadRow::from_row(row, self.sealing()?)?,
             // `found` puts it.
             None => return Err(StoreError::Corrupt(Table::Head)),
         };
         let found = (head.head.epoch, head.head.size);
-        let mut seen = lock(&self.seen);
-        if found < *seen {
+        if found < seen {
             return Err(StoreError::HeadWentBack {
                 seen_epoch: seen.0,
                 seen_size: seen.1,
@@ -98,7 +104,8 @@ impl Memory {
                 found_size: found.1,
             });
         }
-        *seen = found;
+        let mut newest = lock(&self.seen);
+        *newest = (*newest).max(found);
         Ok(head)
     }
 

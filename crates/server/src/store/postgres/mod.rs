@@ -53,9 +53,10 @@ impl Postgres {
         let mut link = self.0.pool.take().await?;
         let (head, mut loaded, clock_ms) = in_time(async {
             let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+            let seen = self.0.memory.seen();
             let read = read::whole(&mut link, begin, "", &wanted, Some("COMMIT")).await?;
             self.renew(&mut link, read.head.as_ref()).await?;
-            read.into_loaded(&self.0.memory)
+            read.into_loaded(&self.0.memory, seen)
         })
         .await?;
         self.0.pool.give_back(link);
@@ -71,9 +72,10 @@ impl Postgres {
     ) -> Result<T, StoreError> {
         let mut link = self.0.pool.take().await?;
         let read = in_time(async {
+            let seen = self.0.memory.seen();
             let read = read::whole(&mut link, "BEGIN", "FOR UPDATE", &wanted, None).await?;
             self.renew(&mut link, read.head.as_ref()).await?;
-            read.into_loaded(&self.0.memory)
+            read.into_loaded(&self.0.memory, seen)
         })
         .await;
         let (head, mut loaded, clock_ms) = match read {

@@ -63,9 +63,14 @@ pub(super) async fn whole(
 }
 
 impl Read {
-    /// The head, the rows, and what the database's clock said, ms.
-    pub(super) fn into_loaded(self, memory: &Memory) -> Result<(HeadRow, Loaded, u64), StoreError> {
-        let head = memory.head(self.head.as_ref())?;
+    /// The head, the rows, and what the database's clock said, ms. `seen` is of before it was
+    /// read ([`Memory::head`]).
+    pub(super) fn into_loaded(
+        self,
+        memory: &Memory,
+        seen: (u32, u64),
+    ) -> Result<(HeadRow, Loaded, u64), StoreError> {
+        let head = memory.head(self.head.as_ref(), seen)?;
         let mut loaded = Loaded {
             head: head.head.clone(),
             next_account: head.next_account,

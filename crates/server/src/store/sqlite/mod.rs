@@ -55,10 +55,11 @@ impl Sqlite {
     /// On the caller's thread: a read is some microseconds of a cached page, less than it
     /// would cost to hand it to another.
     pub(super) fn read(&self, wanted: Wanted) -> Result<Loaded, StoreError> {
+        let seen = self.0.memory.seen();
         self.with_reader(|connection| {
             let head = row::head(connection)?;
             row::renew(connection, &self.0.memory, head.as_ref())?;
-            let head = self.0.memory.head(head.as_ref())?;
+            let head = self.0.memory.head(head.as_ref(), seen)?;
             let now = self.0.writer.now(&self.0.memory, head.time_ms);
             let mut loaded = row::load(connection, &wanted, &head)?;
             loaded.now = now;

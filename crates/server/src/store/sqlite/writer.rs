@@ -65,6 +65,7 @@ impl Writer {
         let job: Job = Box::new(move |transaction| {
             // Whoever asked may have gone; the work is done all the same.
             let _ = answer.send(job(transaction));
+            transaction.checkpoint();
         });
         let jobs = self.jobs.as_ref().ok_or_else(ended)?;
         jobs.send(job).map_err(|_| ended())?;
@@ -169,7 +170,7 @@ impl Transaction {
         self.within(|it| {
             let head = row::head(&it.connection)?;
             row::renew(&it.connection, &it.memory, head.as_ref())?;
-            let head = it.memory.head(head.as_ref())?;
+            let head = it.memory.head(head.as_ref(), it.memory.seen())?;
             let now = it.anchor.now_by(&it.memory, head.time_ms);
             let mut loaded = row::load(&it.connection, &wanted, &head)?;
             loaded.now = now;
@@ -242,7 +243,6 @@ impl Transaction {
                     self.memory.committed(&next.head, now);
                 }
                 self.buried.clear();
-                self.checkpoint();
                 Ok(answer)
             }
             Err(error) => {
