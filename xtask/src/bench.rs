@@ -19,10 +19,11 @@ use crate::workspace;
 mod agent;
 mod figure;
 mod measure;
+mod server;
 
 use figure::{Bound, Figure};
 
-/// The command: `bench [agent|curve|programs]`.
+/// The command: `bench [agent|curve|programs|server [sqlite|postgres] [--full]]`.
 pub(crate) fn command(arguments: &[String]) -> Result<()> {
     let root = workspace::root()?;
     let mut figures = Vec::new();
@@ -32,13 +33,15 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
             beside_ssh_agent(&root, &mut figures)?;
             curve(&root, &mut figures)?;
             programs(&root, &mut figures)?;
+            server::measure(&root, &[], &mut figures)?;
         }
+        ["server", rest @ ..] => server::measure(&root, rest, &mut figures)?,
         ["agent"] => beside_ssh_agent(&root, &mut figures)?,
         ["curve"] => curve(&root, &mut figures)?,
         ["programs"] => programs(&root, &mut figures)?,
         _ => {
             return Err(Failure::new(
-                "usage: cargo xtask bench [agent|curve|programs]",
+                "usage: cargo xtask bench [agent|curve|programs|server [sqlite|postgres] [--full]]",
             ));
         }
     }
