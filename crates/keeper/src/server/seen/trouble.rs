@@ -107,7 +107,7 @@ impl SeenError {
                 "compare `keystead audit head` with others; both heads are kept as evidence"
             }
             Self::Restored { .. } => {
-                "ask the operator whether a backup was restored; then `keystead audit head --accept`"
+                "ask the operator whether a backup was restored; then `keystead server accept NAME`"
             }
             Self::Key => "ask the operator whether the log has a new key",
         }
