@@ -8,6 +8,7 @@ use rustix::process::Signal;
 use crate::failure::{About, Failure, Result};
 use crate::leftover;
 use crate::place::{Place, wait_until};
+use crate::postgres::Postgres;
 use crate::program::{Ended, Program, Run, compile};
 use crate::script::{Step, parse};
 use crate::sshd::{self, Sshd};
@@ -28,6 +29,7 @@ pub struct Play {
     // Programs end before their folder goes.
     background: BTreeMap<String, Program>,
     sshds: BTreeMap<String, Sshd>,
+    postgres: Option<Postgres>,
     variables: BTreeMap<String, String>,
     environment: BTreeMap<String, String>,
     unset: Vec<String>,
@@ -72,6 +74,7 @@ impl Play {
         Ok(Self {
             background: BTreeMap::new(),
             sshds: BTreeMap::new(),
+            postgres: None,
             // For what a script has `sh` do.
             environment: variables.clone(),
             variables,
@@ -124,6 +127,7 @@ impl Play {
             self.wait(&name)?;
         }
         self.sshds.clear();
+        self.postgres = None;
         self.place.stop_agents();
         leftover::none()?;
         for ended in &self.said {
@@ -196,6 +200,10 @@ impl Play {
             ("sshd", []) => self.start_sshd("sshd", ""),
             ("sshd", [name]) => self.start_sshd(name, ""),
             ("sshd", [name, lines]) => self.start_sshd(name, &unescape(lines)),
+            ("postgres", []) => {
+                let address = self.postgres.insert(Postgres::start()?).address();
+                self.set(&format!("DATABASE={address}"))
+            }
             ("wait-for", [name, stream, expression]) => {
                 self.named(name)?.wait_for(stream, expression).map(|_| ())
             }

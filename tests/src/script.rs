@@ -29,6 +29,7 @@
 //! sshd [NAME [LINES]]                      starts a private sshd, or starts it again: the one
 //!                                          called sshd, or another; $PORT_NAME is its port,
 //!                                          LINES count before its own configuration
+//! postgres                                 starts a private PostgreSQL; $DATABASE is its address
 //! ```
 //!
 //! STREAM is `stdout`, `stderr` or `terminal`: what the person's terminal
@@ -87,7 +88,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Step>> {
 /// Steps whose opposite means nothing.
 const NOT_NEGATED: &[&str] = &[
     "include", "env", "until", "wait-for", "answer", "type", "kill", "stop", "pause", "resume",
-    "wait", "keep", "write", "append", "halve", "sshd", "at-once",
+    "wait", "keep", "write", "append", "halve", "sshd", "postgres", "at-once",
 ];
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ scripts! {
     host_certificate
     key_import
     key_server
+    key_server_postgres
     key_types
     keys_seen
     no_answer_then_local_key
@@ -53,10 +54,12 @@ scripts! {
     python_client
     readme
     rebase
+    recovery
     redirected
     refuse_aborts
     refuse_then_local_key
     relay_restart
+    restored
     rsa_host_key
     run_command
     runner
