@@ -17,6 +17,8 @@ use crate::store::{Store, Wanted};
 
 /// Puts the backup in place.
 pub(crate) fn restore(folder: &Path, asked: &arguments::Restore) -> Result<(), Failure> {
+    // Opening a folder makes it.
+    files::check(folder)?;
     let mut disk = FolderDisk::open(folder)?;
     let _lock = Lock::take(folder)?;
     let mut settings = Settings::load(folder)?;
@@ -24,7 +26,6 @@ pub(crate) fn restore(folder: &Path, asked: &arguments::Restore) -> Result<(), F
         settings.database = database.clone();
     }
     let settings = settings.checked(folder)?;
-    files::check(folder)?;
     if !asked.file.exists() {
         let message = format!("{} is not there", asked.file.display());
         return Err(Failure::new(message, "name a file that `backup` made"));
