@@ -60,7 +60,7 @@ struct Keys {
 /// A connection, with the account's session once it is open.
 pub(crate) struct Client {
     remote: Remote,
-    pub(crate) account: Arc<Account>,
+    account: Arc<Account>,
     session: Option<Session>,
 }
 
@@ -212,7 +212,7 @@ pub(crate) fn leave(clients: Vec<Client>) -> Vec<Arc<Account>> {
     clients.into_iter().map(|client| client.account).collect()
 }
 
-/// Every account logs in on a new connection; also how long the log was at the first.
+/// Every account logs in on a new connection.
 pub(crate) async fn come_back(server: &Server, accounts: &[Arc<Account>]) -> Result<Vec<Client>> {
     let mut clients = Vec::new();
     for account in accounts {
