@@ -61,9 +61,9 @@ pub struct SetUp {
 }
 
 impl Metrics {
-    /// All at nought.
+    /// All at nought, but what the ledger counts of its transactions that failed.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(commits_failed: Counter) -> Self {
         let mut registry = Registry::with_prefix("keystead_server");
         let metrics = Self {
             connections: gauge(&mut registry, "connections", "Connections that are open"),
@@ -91,6 +91,8 @@ impl Metrics {
         registry.register("requests", requests, metrics.requests.clone());
         let set_ups = "Registrations, logins and resumptions that ended";
         registry.register("set_ups", set_ups, metrics.set_ups.clone());
+        let failed = "Transactions that failed: what was asked in them was refused";
+        registry.register("commits_failed", failed, commits_failed);
         Self {
             registry,
             ..metrics
@@ -125,12 +127,6 @@ impl Metrics {
     }
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {
     let gauge = Gauge::default();
     registry.register(name, help, gauge.clone());
@@ -152,7 +148,9 @@ mod tests {
 
     #[test]
     fn what_is_counted_is_told() {
-        let metrics = Metrics::new();
+        let failed = Counter::default();
+        let metrics = Metrics::new(failed.clone());
+        failed.inc();
         metrics.connections.inc();
         metrics.answered(12, Status::Done);
         metrics.answered(12, Status::Done);
@@ -162,6 +160,7 @@ mod tests {
         let text = metrics.text();
         for line in [
             "keystead_server_connections 1",
+            "keystead_server_commits_failed_total 1",
             "keystead_server_requests_total{method=\"12\",status=\"0\"} 2",
             "keystead_server_requests_total{method=\"7\",status=\"10\"} 1",
             "keystead_server_set_ups_total{kind=\"login\",status=\"4\"} 1",

@@ -100,7 +100,7 @@ impl Server {
                 k_fake: system.k_fake,
             },
             opaque: system.opaque,
-            metrics: Metrics::new(),
+            metrics: Metrics::new(ledger.failures()),
             guesses: Self::guess_buckets(&settings),
             registrations: Self::registration_buckets(&settings),
             half_open: HalfOpen::new(settings.connections.half_open_max),

@@ -125,7 +125,8 @@ async fn serve(folder: &Path, settings: Settings) -> Result<(), Failure> {
     }
     stop_serving(&server, &mut signals, stop, serving).await?;
     tasks.shutdown().await;
-    memory.keep(&server).await
+    memory.keep(&server).await?;
+    Ok(server.store.close().await?)
 }
 
 /// Lets what is outstanding be answered; a second signal cuts that short.

@@ -11,12 +11,12 @@ use keystead_daemon::{Clock, FolderDisk, SystemClock, utc};
 
 use super::failure::{Failure, in_one_line};
 use super::init;
-use super::known::Known;
+use super::known::{self, Known};
 use crate::edge::tls::{Certificate, TlsError};
 use crate::login;
 use crate::server::Server;
 use crate::settings::Settings;
-use crate::store::{Loaded, Wanted};
+use crate::store::{Loaded, StoreError, Wanted};
 
 /// What is remembered of the database, outside it.
 #[derive(Clone)]
@@ -41,6 +41,10 @@ impl Memory {
         let database = &server.settings.database;
         let kept = known.keep(disk, database, server.server_id, place);
         kept.map_err(|error| {
+            if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) {
+                // A disk that fails here fails the log next.
+                server.met(&StoreError::SyncFailed(format!("{}: {error}", known::FILE)));
+            }
             let hint = "see that the server's folder can be written";
             Failure::of(&error, hint).about("where the log stands cannot be remembered")
         })

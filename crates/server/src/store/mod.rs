@@ -86,6 +86,17 @@ impl Store {
         }
     }
 
+    /// Nothing comes any more: what is kept in a log beside the database goes into it.
+    ///
+    /// # Errors
+    /// [`StoreError::SyncFailed`]; what was committed is in the log still.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.close().await,
+            Self::Postgres(_) => Ok(()),
+        }
+    }
+
     /// The rows of a table in the order of their keys: those whose key begins with
     /// `prefix`, behind `after`, at most `limit`.
     ///

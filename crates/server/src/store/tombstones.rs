@@ -39,11 +39,11 @@ impl Tombstones {
     /// Reads the file in the server's folder. What a crash left half written at its end was
     /// of a batch that was not committed, and is cut off.
     pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
-        let opened = Self::read(&folder.join(NAME)).and_then(|this| {
-            File::open(folder)?.sync_all()?;
-            Ok(this)
-        });
-        opened.map_err(|error| StoreError::Unavailable(format!("{NAME}: {error}")))
+        let opened = Self::read(&folder.join(NAME));
+        let opened = opened.map_err(|error| StoreError::Unavailable(format!("{NAME}: {error}")))?;
+        let synced = File::open(folder).and_then(|it| it.sync_all());
+        synced.map_err(|error| StoreError::SyncFailed(format!("{NAME}: {error}")))?;
+        Ok(opened)
     }
 
     /// Whatever was deleted, by this file.

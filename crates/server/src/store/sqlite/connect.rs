@@ -38,18 +38,39 @@ pub(super) fn lock(file: &Path) -> Result<File, StoreError> {
 pub(super) fn writer(file: &Path) -> Result<Connection, StoreError> {
     make(file)?;
     let mut connection = open(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection
-        .execute_batch(WRITER_PRAGMAS)
-        .doing("opening the database")?;
-    let mode: String = connection
-        .query_row("PRAGMA journal_mode", [], |row| row.get(0))
-        .doing("opening the database")?;
+    let mode = write_ahead(&connection).doing("opening the database")?;
     if mode != "wal" {
         let told = format!("its file system allows no write-ahead log ({mode})");
         return Err(StoreError::NotDurable(told));
     }
+    connection
+        .execute_batch(WRITER_PRAGMAS)
+        .doing("opening the database")?;
     migrate(&mut connection)?;
+    sync_folder(file)?;
     Ok(connection)
+}
+
+/// The mode's row comes before the commit that writes it down: only who asks for the next
+/// row learns that it failed.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<String> {
+    let mut statement = connection.prepare("PRAGMA journal_mode = WAL")?;
+    let mut rows = statement.query([])?;
+    let mut mode = String::new();
+    while let Some(row) = rows.next()? {
+        mode = row.get(0)?;
+    }
+    Ok(mode)
+}
+
+/// SQLite syncs a folder when it has made a file in it, and does not say when that fails:
+/// by now all files are there, and we ask ourselves. A file system whose folders cannot be
+/// synced does not forget it.
+fn sync_folder(file: &Path) -> Result<(), StoreError> {
+    let folder = file.parent().filter(|it| !it.as_os_str().is_empty());
+    let folder = folder.unwrap_or_else(|| Path::new("."));
+    let synced = File::open(folder).and_then(|it| it.sync_all());
+    synced.map_err(|error| StoreError::SyncFailed(format!("{}: {error}", folder.display())))
 }
 
 /// A connection that reads.
@@ -116,7 +137,6 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
 /// write-ahead log goes to the database when [`super::writer`] says so. 16 MiB of cache
 /// hold the pages that every batch touches, and the upper ones of all indexes.
 const WRITER_PRAGMAS: &str = "
-    PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA secure_delete = ON;
     PRAGMA trusted_schema = OFF;

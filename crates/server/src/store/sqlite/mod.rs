@@ -106,6 +106,13 @@ impl Sqlite {
             .await
     }
 
+    /// The last that is done with it.
+    pub(super) async fn close(&self) -> Result<(), StoreError> {
+        // A reader that holds a snapshot would keep the log from being brought in.
+        shared::lock(&self.0.readers).clear();
+        self.0.writer.run(writer::Transaction::close).await
+    }
+
     /// One snapshot of the last commit.
     fn with_reader<T>(
         &self,

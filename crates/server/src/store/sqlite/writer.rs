@@ -273,17 +273,31 @@ impl Transaction {
         }
     }
 
+    /// Brings the log into the database before it is closed. SQLite does so by itself, and
+    /// says nothing when that fails: all is in the log still, but somebody should know.
+    pub(super) fn close(&mut self) -> Result<(), StoreError> {
+        if let Some(failed) = &self.failed {
+            return Err(failed.clone());
+        }
+        match self.bring_in("PRAGMA wal_checkpoint(TRUNCATE)") {
+            Err(error @ StoreError::SyncFailed(_)) => Err(error),
+            // Full, or read by somebody: the next start does it.
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn bring_in(&self, statement: &str) -> Result<(), StoreError> {
+        let done = self.connection.query_row(statement, [], |_| Ok(()));
+        done.doing("bringing the log into the database")
+    }
+
     /// Brings the log into the database when it is long. The batch before is durable and is
     /// answered; only a failed fsync matters, to the next one.
     fn checkpoint(&mut self) {
         if self.wal_pages.load(Ordering::Relaxed) < CHECKPOINT_PAGES {
             return;
         }
-        let done = self
-            .connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-            .doing("bringing the log into the database");
-        match done {
+        match self.bring_in("PRAGMA wal_checkpoint(PASSIVE)") {
             Ok(()) => {}
             Err(error @ StoreError::SyncFailed(_)) => self.failed = Some(error),
             Err(error) => tracing::warn!("{error}"),
