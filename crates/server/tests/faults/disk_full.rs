@@ -68,4 +68,5 @@ async fn signatures_are_refused_while_there_is_no_room_and_made_again_after() {
     std::fs::remove_file(filler).unwrap();
     sign(&session, key).await.unwrap();
     done.check(&session).await;
+    assert!(server.metric("commits_failed_total").unwrap() >= 3.0);
 }

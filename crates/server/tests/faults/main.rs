@@ -15,6 +15,7 @@ mod server;
 
 mod acknowledged;
 mod disk_full;
+mod guesses;
 mod killed;
 mod postgres;
 mod syncs;

@@ -1,14 +1,17 @@
 //! PostgreSQL away, back, and with its lock held by somebody else.
 
-use keystead_channel::session::Status;
-use keystead_keeper::server::ServerError;
+use std::time::Duration;
+
+use keystead_channel::session::{KeyId, Status};
+use keystead_keeper::server::{ServerError, Session};
 use keystead_tests::Postgres;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::acknowledged::Acknowledged;
 use crate::person::{Person, make_key, sign};
 use crate::server::{Folder, get};
 
-fn configured(address: &str) -> Folder {
+pub(crate) fn configured(address: &str) -> Folder {
     let folder = Folder::new();
     folder.configure(&format!("database = \"{address}\""));
     folder
@@ -60,6 +63,85 @@ fn a_database_that_is_not_there_is_said() {
 async fn two_processes_serve_one_database() {
     let database = Postgres::start().unwrap();
     let first = configured(&database.address());
+    let second = beside(&first);
+    let (first, second) = (first.run(), second.run());
+    let alex = Person::register(&first, "alex").await;
+    let at_first = alex.log_in(&first).await.unwrap();
+    let key = make_key(&at_first, 1).await.unwrap();
+    let at_second = alex.log_in(&second).await.unwrap();
+    sign(&at_second, key).await.unwrap();
+    // What one process's operator ends is over at the other with its next request.
+    first.folder.must(&["user", "lock", "alex"]);
+    let refused = sign(&at_second, key).await.err().unwrap();
+    let is_over = matches!(refused, ServerError::Answered(Status::LoginRequired));
+    assert!(is_over, "{refused}");
+    let refused = alex.log_in(&second).await.err().unwrap();
+    assert!(matches!(refused, ServerError::Locked), "{refused}");
+}
+
+/// Refused as it must be, and soon enough.
+async fn is_refused_in_time(session: &Session, key: KeyId) {
+    let refused = tokio::time::timeout(LIMIT, sign(session, key)).await;
+    let refused = refused.unwrap().err().unwrap();
+    let unavailable = matches!(refused, ServerError::Answered(Status::Unavailable));
+    assert!(unavailable, "{refused}");
+}
+
+/// What somebody else holds, or who does not run, is waited for as long as a client waits;
+/// then the server goes on as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_slow_is_given_up_and_taken_up_again() {
+    let database = Postgres::start().unwrap();
+    let server = configured(&database.address()).run();
+    let alex = Person::register(&server, "alex").await;
+    let session = alex.log_in(&server).await.unwrap();
+    let key = make_key(&session, 1).await.unwrap();
+    let held = database.sql_held("keys", "BEGIN; SELECT 1 FROM head FOR UPDATE;");
+    is_refused_in_time(&session, key).await;
+    drop(held);
+    sign(&session, key).await.unwrap();
+    let frozen = Frozen::freeze(&database);
+    is_refused_in_time(&session, key).await;
+    drop(frozen);
+    // What was given up may still hold the head row for a moment.
+    while let Err(error) = sign(&session, key).await {
+        assert!(error.is_passing(), "{error}");
+    }
+    Acknowledged::default().check(&session).await;
+    assert_eq!(get(server.metrics, "/ready").1, "ready\n");
+}
+
+/// All processes of a database server, stopped until this is dropped.
+struct Frozen(Vec<Pid>);
+
+impl Frozen {
+    fn freeze(database: &Postgres) -> Self {
+        let parent = database.pid().unwrap();
+        let children = format!("/proc/{parent}/task/{parent}/children");
+        let children = std::fs::read_to_string(children).unwrap();
+        let pids = children.split_whitespace().map(|it| it.parse().unwrap());
+        let pids = std::iter::once(i32::try_from(parent).unwrap()).chain(pids);
+        let frozen = Self(pids.map(|it| Pid::from_raw(it).unwrap()).collect());
+        frozen.signal(Signal::STOP);
+        frozen
+    }
+
+    fn signal(&self, signal: Signal) {
+        for pid in &self.0 {
+            // One that ended meanwhile needs none.
+            let _ = kill_process(*pid, signal);
+        }
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        self.signal(Signal::CONT);
+    }
+}
+
+/// The folder of another process on the same database.
+pub(crate) fn beside(first: &Folder) -> Folder {
     let second = Folder::new();
     for name in [
         "config.toml",
@@ -71,20 +153,8 @@ async fn two_processes_serve_one_database() {
     ] {
         std::fs::copy(first.file(name), second.file(name)).unwrap();
     }
-    let (first, second) = (first.run(), second.run());
-    let alex = Person::register(&first, "alex").await;
-    let at_first = alex.log_in(&first).await.unwrap();
-    let key = make_key(&at_first, 1).await.unwrap();
-    let at_second = alex.log_in(&second).await.unwrap();
-    sign(&at_second, key).await.unwrap();
-    // What one process's operator ends is over at the other with its next request.
-    first.folder.must(&["user", "lock", "alex"]);
-    let refused = sign(&at_second, key).await.err().unwrap();
-    assert!(
-        matches!(
-            refused,
-            ServerError::LoginRequired | ServerError::Answered(_)
-        ),
-        "{refused}"
-    );
+    second
 }
+
+/// 30 s: as long as a client waits for an answer.
+const LIMIT: Duration = Duration::from_secs(30);

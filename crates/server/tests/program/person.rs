@@ -29,9 +29,17 @@ pub(crate) struct Person {
 impl Person {
     /// By an invitation of the operator's.
     pub(crate) async fn register(server: &Server, name: &str) -> Self {
-        let link = server.folder.must(&["invite", name]);
-        let link = InvitationLink::parse(link.trim()).unwrap();
-        Self::register_with(server, link).await.unwrap()
+        Self::try_register(server, name).await.unwrap()
+    }
+
+    /// The same, at a server that may end meanwhile.
+    pub(crate) async fn try_register(server: &Server, name: &str) -> Result<Self, ServerError> {
+        let invited = server.folder.call(&["invite", name]);
+        if !invited.status.success() {
+            return Err(ServerError::Broken);
+        }
+        let link = String::from_utf8(invited.stdout).unwrap();
+        Self::register_with(server, InvitationLink::parse(link.trim()).unwrap()).await
     }
 
     pub(crate) async fn register_with(
@@ -101,7 +109,8 @@ impl Person {
 }
 
 async fn remote(server: &Server, pin: Pin) -> Result<Remote, ServerError> {
-    let stream = server.connect(&["keystead/1"]).await.unwrap();
+    let stream = server.connect(&["keystead/1"]).await;
+    let stream = stream.map_err(|_| ServerError::Broken)?;
     let (_, connection) = stream.get_ref();
     let exporter = connection
         .export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[]))

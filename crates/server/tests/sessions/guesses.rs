@@ -61,7 +61,7 @@ async fn a_thousand_parallel_guesses_are_five(place: Place) {
 }
 
 /// Few free ones and short waits, so that a test need not wait.
-fn strict() -> keystead_server::settings::Settings {
+pub(crate) fn strict() -> keystead_server::settings::Settings {
     let mut settings = settings();
     settings.guesses.free = 2;
     settings.guesses.lock_after = 3;
@@ -73,7 +73,7 @@ async fn guess(server: &Arc<Server>, name: &'static str) -> Status {
 }
 
 /// Guesses until the name is locked: two free ones, and one after a wait of a second.
-async fn lock(server: &Arc<Server>, name: &'static str) {
+pub(crate) async fn lock(server: &Arc<Server>, name: &'static str) {
     assert_eq!(guess(server, name).await, Status::Done);
     assert_eq!(guess(server, name).await, Status::Done);
     assert_eq!(guess(server, name).await, Status::Wait);

@@ -4,6 +4,7 @@
 mod altered;
 mod common;
 mod guesses;
+mod lifts;
 mod put_back;
 mod registration;
 mod resumption;
@@ -48,4 +49,5 @@ async fn all_of_it_on_postgres() {
     registration::on_postgres(&postgres).await;
     resumption::on_postgres(&postgres).await;
     guesses::on_postgres(&postgres).await;
+    lifts::on_postgres(&postgres).await;
 }
