@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use keystead_server::rows::Table;
+use keystead_server::rows::{Cell, Table};
 use keystead_server::server::Server;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::change::{Change, Kind};
-use crate::database::{Content, Database, Kept};
+use crate::database::{Content, Database, Kept, Row};
 use crate::history::History;
 use crate::reading::Reading;
 
@@ -92,10 +92,27 @@ impl Before {
             change.table,
             Table::Head | Table::Chain | Table::LeafIndex | Table::Block | Table::Tile
         );
-        if is_in_log && errors.is_empty() {
+        if is_in_log && errors.is_empty() && !self.is_dead(change) {
             return Err("nobody names it".to_owned());
         }
         Ok(errors)
+    }
+}
+
+impl Before {
+    /// Rows that say nothing of a live entry: a block that was merged into another since, put
+    /// beside it, and where the chain of a deleted account stands.
+    fn is_dead(&self, change: &Change) -> bool {
+        let key = change.table.shape().key;
+        let rows = &self.now[&change.table];
+        let is_there = |row: &Row| rows.iter().any(|it| it[..key] == row[..key]);
+        let is_merged = change.kind == Kind::Older && !change.rows.iter().any(is_there);
+        let is_of_live = |row: &Row| {
+            let live = &self.now[&Table::Account];
+            row[0] == Cell::Int(0) || live.iter().any(|it| it[0] == row[0])
+        };
+        let is_of_account = matches!(change.table, Table::Chain | Table::LeafIndex);
+        is_merged || (is_of_account && !change.rows.iter().any(is_of_live))
     }
 }
 
