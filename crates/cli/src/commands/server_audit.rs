@@ -12,7 +12,7 @@ use keystead_daemon::{SystemRng, utc};
 use keystead_keeper::server::log::export::Line;
 use keystead_keeper::server::log::{Action, Leaf};
 use keystead_keeper::server::protocol::requests::{
-    Audit, AuditPage, Entry, Head, HeadPage, Request, Scope,
+    Audit, AuditPage, Entry, Head, HeadPage, Method, Request, Scope,
 };
 use keystead_keeper::server::protocol::{KeyId, List, RequestId, Status as Code, request_hash};
 use keystead_keeper::server::seen::{Listed, Seen};
@@ -25,7 +25,7 @@ use crate::commands::approver::from_hex;
 use crate::commands::server_policy::Rule;
 use crate::failure::{Failure, Status};
 use crate::server_link::{self, ServerLink, of_book, result_of};
-use crate::terminal::{Table, print, print_json, print_raw, say};
+use crate::terminal::{Table, harmless, print, print_json, print_raw, say};
 
 /// `audit verify --server NAME [--json]`
 pub(crate) fn verify(reading: &ServerReading) -> Result<(), Failure> {
@@ -350,6 +350,12 @@ fn leaves(pages: &[AuditPage]) -> Result<Vec<Leaf>, Failure> {
 
 fn action_of(leaf: &Leaf) -> String {
     let action = Action::from_number(leaf.action);
+    if let (Some(Action::Method(Method::Approvers)), Some(verb)) = (action, verb_of(leaf)) {
+        return match verb.as_str() {
+            "added" | "removed" => format!("approver {verb}"),
+            _ => verb,
+        };
+    }
     action.map_or_else(
         || format!("action {}", leaf.action),
         |it| it.word().to_owned(),
@@ -367,6 +373,11 @@ fn outcome_of(leaf: &Leaf) -> String {
         Some(code) => format!("{code:?}").to_lowercase(),
         None => format!("code {}", leaf.outcome),
     }
+}
+
+/// What became of approvers and recoveries, in the server's word.
+fn verb_of(leaf: &Leaf) -> Option<String> {
+    leaf.detail().ok()?.verb.map(|it| harmless(&it.0))
 }
 
 /// The rule that forbade it.
@@ -407,6 +418,7 @@ fn leaf_json(leaf: &Leaf) -> serde_json::Value {
         "entry": leaf.user_seq,
         "unix_ms": leaf.time_unix_ms,
         "action": action_of(leaf),
+        "verb": verb_of(leaf),
         "outcome": outcome_of(leaf),
         "key": key_of(leaf).map(|it| it.to_string()),
         "by": actor_of(leaf),

@@ -33,6 +33,7 @@ pub struct Remote {
     exporter: [u8; 32],
     binds: Binds,
     answer_wait: Duration,
+    certificate_ends_unix_s: Option<u64>,
 }
 
 /// Who registers.
@@ -102,10 +103,12 @@ impl Remote {
     pub async fn connect(to: &Endpoint) -> Result<Self, ServerError> {
         let stream = to.connector.connect().await?;
         let exporter = stream.exporter();
+        let certificate_ends_unix_s = stream.certificate_ends_unix_s();
         let remote = Self::over(stream, exporter, to.pin, to.binds).await?;
         let answer_wait = to.answer_wait;
         Ok(Self {
             answer_wait,
+            certificate_ends_unix_s,
             ..remote
         })
     }
@@ -137,6 +140,7 @@ impl Remote {
             exporter,
             binds,
             answer_wait: ANSWER_WAIT,
+            certificate_ends_unix_s: None,
         })
     }
 
@@ -144,6 +148,13 @@ impl Remote {
     #[must_use]
     pub fn hello(&self) -> &ServerHello {
         &self.greeted.hello
+    }
+
+    /// When the server's certificate ends, in seconds from 1970; none over a stream that was
+    /// there.
+    #[must_use]
+    pub fn certificate_ends_unix_s(&self) -> Option<u64> {
+        self.certificate_ends_unix_s
     }
 
     /// Which server.

@@ -7,6 +7,7 @@
 
 mod error;
 mod trust;
+mod validity;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -91,7 +92,13 @@ impl SecureConnector {
         }
         let exporter = connection.export_keying_material([0; 32], EXPORTER_LABEL, Some(&[]));
         let exporter = exporter.map_err(|_| SecureError::Protocol)?;
-        Ok(SecureStream { stream, exporter })
+        let certificate = connection.peer_certificates().and_then(<[_]>::first);
+        let ends_unix_s = certificate.and_then(|it| validity::ends_unix_s(it));
+        Ok(SecureStream {
+            stream,
+            exporter,
+            ends_unix_s,
+        })
     }
 }
 
@@ -105,9 +112,17 @@ impl fmt::Debug for SecureConnector {
 pub struct SecureStream {
     stream: TlsStream<TcpStream>,
     exporter: [u8; 32],
+    ends_unix_s: Option<u64>,
 }
 
 impl SecureStream {
+    /// The second, counted from 1970, at which the server's certificate ends; none if it
+    /// could not be read. It was judged before.
+    #[must_use]
+    pub fn certificate_ends_unix_s(&self) -> Option<u64> {
+        self.ends_unix_s
+    }
+
     /// `EXPORTER-Channel-Binding` with an empty context (RFC 9266 section 4): both ends
     /// of this one connection have it, and nobody between them.
     #[must_use]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use keystead_daemon::{Clock, SystemClock};
 use keystead_keeper::server::control::Server;
 use keystead_keeper::server::{Book, Page, Remote};
 
@@ -37,14 +38,15 @@ pub(super) fn are_known() -> Result<bool, Failure> {
 fn reached(page: &Page) -> Result<Check, Failure> {
     let name = &page.name;
     let address = &page.address;
-    let met = block_on(async {
+    let reached = block_on(async {
         let connect = async { Remote::connect(&page.endpoint()?).await };
         Ok(tokio::time::timeout(CONNECT_WAIT, connect).await)
     })?;
-    Ok(match met {
-        Ok(Ok(_)) => Check::good(
-            "server",
+    Ok(match reached {
+        Ok(Ok(remote)) => certificate(
             format!("{name}: {address} answers, and is the one"),
+            remote.certificate_ends_unix_s(),
+            SystemClock.now().unix_s,
         ),
         Ok(Err(error)) => Check::bad(
             "server",
@@ -57,6 +59,22 @@ fn reached(page: &Page) -> Result<Check, Failure> {
             "see that it runs, and that no firewall is in the way",
         ),
     })
+}
+
+/// What is left of the certificate of a server that is the one.
+fn certificate(message: String, ends_unix_s: Option<u64>, now_unix_s: u64) -> Check {
+    let Some(days) = ends_unix_s.map(|it| it.saturating_sub(now_unix_s) / DAY_S) else {
+        return Check::good("server", message);
+    };
+    let message = format!("{message}; its certificate has {days} days left");
+    match days < CERTIFICATE_DAYS_MIN {
+        true => Check::doubtful(
+            "server",
+            message,
+            "tell the operator: `keystead-server renew-certificate`",
+        ),
+        false => Check::good("server", message),
+    }
 }
 
 fn session(book: &Book, page: &Page, live: &[Server]) -> Check {
@@ -79,3 +97,32 @@ fn session(book: &Book, page: &Page, live: &[Server]) -> Check {
 
 /// A person waits for it.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
+
+const DAY_S: u64 = 86_400;
+
+/// Below it a person is told. Why: whoever renews it should have, and two weeks are time enough
+/// to find an operator.
+const CERTIFICATE_DAYS_MIN: u64 = 14;
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::{DAY_S, certificate};
+
+    #[track_caller]
+    fn check(left_s: u64, state: State, words: &str) {
+        let check = certificate("lab".to_owned(), Some(1_000 + left_s), 1_000);
+        assert_eq!(check.state, state);
+        assert!(check.message.ends_with(words), "{}", check.message);
+    }
+
+    #[test]
+    fn a_certificate_that_ends_soon_is_told() {
+        check(90 * DAY_S, State::Good, "90 days left");
+        check(14 * DAY_S, State::Good, "14 days left");
+        check(14 * DAY_S - 1, State::Doubtful, "13 days left");
+        check(0, State::Doubtful, "0 days left");
+        let unknown = certificate("lab".to_owned(), None, 1_000);
+        assert_eq!(unknown.message, "lab");
+    }
+}
