@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use keystead_channel::session::{Notice, SessionId, Status};
+use keystead_channel::session::{SessionId, Status};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::rows::AccountNo;
@@ -23,16 +23,7 @@ pub struct Live {
 struct Line {
     account: AccountNo,
     serial: u64,
-    sender: Sender<Signal>,
-}
-
-/// What a session is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// It is over.
-    Close(Status),
-    /// The server says something unasked.
-    Tell(Notice),
+    sender: Sender<Status>,
 }
 
 /// A session's place; when it is dropped, nobody tells the session anything more.
@@ -43,15 +34,15 @@ pub struct Listening {
 }
 
 impl Live {
-    /// From now on `session` is told what comes. Another connection's that has the same
+    /// From now on `session` is told when it ends, and why. Another connection's that has it
     /// session is over: it went on here.
     pub fn listen(
         self: &Arc<Self>,
         session: SessionId,
         account: AccountNo,
-    ) -> (Listening, Receiver<Signal>) {
+    ) -> (Listening, Receiver<Status>) {
         let serial = self.serials.fetch_add(1, Ordering::Relaxed);
-        let (sender, receiver) = channel(SIGNALS_MAX);
+        let (sender, receiver) = channel(ENDS_MAX);
         let line = Line {
             account,
             serial,
@@ -59,7 +50,7 @@ impl Live {
         };
         let before = self.lines().insert(session, line);
         if let Some(before) = before {
-            before.tell(Signal::Close(Status::LoginRequired));
+            before.tell(Status::LoginRequired);
         }
         let listening = Listening {
             live: Arc::clone(self),
@@ -73,7 +64,7 @@ impl Live {
     pub fn close(&self, sessions: &[SessionId], status: Status) {
         let lines = self.lines();
         for line in sessions.iter().filter_map(|it| lines.get(it)) {
-            line.tell(Signal::Close(status));
+            line.tell(status);
         }
     }
 
@@ -81,15 +72,8 @@ impl Live {
     pub fn close_account(&self, account: AccountNo, except: Option<SessionId>, status: Status) {
         for (session, line) in self.lines().iter() {
             if line.account == account && Some(*session) != except {
-                line.tell(Signal::Close(status));
+                line.tell(status);
             }
-        }
-    }
-
-    /// All are told.
-    pub fn tell(&self, notice: &Notice) {
-        for line in self.lines().values() {
-            line.tell(Signal::Tell(notice.clone()));
         }
     }
 
@@ -99,10 +83,9 @@ impl Live {
 }
 
 impl Line {
-    /// A line that is full belongs to a connection that takes nothing: its session ends
-    /// by its row.
-    fn tell(&self, signal: Signal) {
-        let _ = self.sender.try_send(signal);
+    /// A line that is full has been told.
+    fn tell(&self, status: Status) {
+        let _ = self.sender.try_send(status);
     }
 }
 
@@ -118,8 +101,8 @@ impl Drop for Listening {
     }
 }
 
-/// 4 signals: an end, and key changes before it.
-const SIGNALS_MAX: usize = 4;
+/// 1: a session ends once.
+const ENDS_MAX: usize = 1;
 
 #[cfg(test)]
 mod tests {
@@ -128,7 +111,7 @@ mod tests {
     const A: SessionId = SessionId([1; 16]);
     const B: SessionId = SessionId([2; 16]);
 
-    fn told(receiver: &mut Receiver<Signal>) -> Option<Signal> {
+    fn told(receiver: &mut Receiver<Status>) -> Option<Status> {
         receiver.try_recv().ok()
     }
 
@@ -138,12 +121,12 @@ mod tests {
         let (_a, mut at_a) = live.listen(A, AccountNo(1));
         let (_b, mut at_b) = live.listen(B, AccountNo(2));
         live.close_account(AccountNo(1), None, Status::LoginRequired);
-        assert_eq!(told(&mut at_a), Some(Signal::Close(Status::LoginRequired)));
+        assert_eq!(told(&mut at_a), Some(Status::LoginRequired));
         assert_eq!(told(&mut at_b), None);
         live.close_account(AccountNo(2), Some(B), Status::LoginRequired);
         assert_eq!(told(&mut at_b), None);
         live.close(&[B], Status::Locked);
-        assert_eq!(told(&mut at_b), Some(Signal::Close(Status::Locked)));
+        assert_eq!(told(&mut at_b), Some(Status::Locked));
     }
 
     #[test]
@@ -153,11 +136,11 @@ mod tests {
         let (_new, mut at_new) = live.listen(A, AccountNo(1));
         assert_eq!(
             told(&mut at_old),
-            Some(Signal::Close(Status::LoginRequired))
+            Some(Status::LoginRequired)
         );
         // The old place takes nothing of the new one with it.
         drop(old);
-        live.tell(&Notice::closed(Status::Unavailable));
-        assert!(matches!(told(&mut at_new), Some(Signal::Tell(_))));
+        live.close(&[A], Status::Unavailable);
+        assert_eq!(told(&mut at_new), Some(Status::Unavailable));
     }
 }

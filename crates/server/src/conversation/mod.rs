@@ -25,12 +25,12 @@ use keystead_daemon::SystemRng;
 
 pub use caller::{Asked, Caller, Served, Then};
 pub use half_open::Shelf;
-pub use live::{Listening, Live, Signal};
+pub use live::{Listening, Live};
 use open::{Open, Who};
 use replays::Replays;
 pub(crate) use work::Begun;
 pub use work::{HalfOpen, Waiting, evaluations};
-use work::{Halfway, Heard, Opened, Outcome, Pending};
+use work::{Halfway, Opened, Outcome, Pending};
 
 use crate::server::Server;
 
@@ -137,8 +137,8 @@ impl Conversation {
                 served,
                 is_first,
             } => self.served(handle, sub, served, is_first),
-            Outcome::Signal(Some(heard)) => self.signal(handle, heard),
-            Outcome::Signal(None) | Outcome::Cleaned => Vec::new(),
+            Outcome::Ended(Some(status)) => self.ended(handle, status),
+            Outcome::Ended(None) | Outcome::Cleaned => Vec::new(),
         };
         if matches!(self.stage, Stage::Stopping) {
             steps.extend(self.close_if_idle());
@@ -405,22 +405,13 @@ impl Conversation {
         steps
     }
 
-    fn signal(&mut self, handle: Handle, (signal, receiver): Heard) -> Vec<Step> {
+    fn ended(&mut self, handle: Handle, status: Status) -> Vec<Step> {
         let Some(Slot::Open(open)) = self.slots.get_mut(&handle) else {
             return Vec::new();
         };
-        match signal {
-            Signal::Close(status) => {
-                let steps = open.close(status);
-                self.slots.remove(&handle);
-                steps
-            }
-            Signal::Tell(notice) => {
-                let mut steps = open.tell(&notice);
-                steps.push(Step::Work(work::listen(handle, receiver)));
-                steps
-            }
-        }
+        let steps = open.close(status);
+        self.slots.remove(&handle);
+        steps
     }
 
     /// A set-up came to nothing.

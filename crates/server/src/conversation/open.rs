@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use keystead_channel::session::{Closed, Frame, Notice, ServerSession, Status};
 use tokio::sync::mpsc::Receiver;
 
-use super::live::{Listening, Signal};
+use super::live::Listening;
 use super::work::{self, Opened, Outcome, Pending};
 use super::{Caller, Done, Served, Step, Then};
 use crate::server::Server;
@@ -40,7 +40,7 @@ impl Open {
         server: &Arc<Server>,
         opened: Opened,
         now_ms: u64,
-    ) -> (Self, Vec<u8>, Option<Receiver<Signal>>) {
+    ) -> (Self, Vec<u8>, Option<Receiver<Status>>) {
         let Opened {
             session,
             who,
@@ -119,12 +119,7 @@ impl Open {
 
     /// Ends it; the client is told why.
     pub(super) fn close(&mut self, status: Status) -> Vec<Step> {
-        self.tell(&Notice::closed(status))
-    }
-
-    /// Says something unasked.
-    pub(super) fn tell(&mut self, notice: &Notice) -> Vec<Step> {
-        let sealed = self.session.notice(notice);
+        let sealed = self.session.notice(&Notice::closed(status));
         sealed.map(Step::Send).into_iter().collect()
     }
 

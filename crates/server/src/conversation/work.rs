@@ -18,7 +18,6 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Receiver;
 
 use super::half_open::Shelf;
-use super::live::Signal;
 use super::open::Who;
 use super::{Asked, Caller, Done, Served};
 pub(super) use crate::login::Pending;
@@ -68,13 +67,11 @@ pub(super) enum Outcome {
         served: Served,
         is_first: bool,
     },
-    /// The session was told something, or will not be any more.
-    Signal(Option<Heard>),
+    /// The session is over, or will not be told so any more.
+    Ended(Option<Status>),
     /// What a set-up left is gone.
     Cleaned,
 }
-
-pub(super) type Heard = (Signal, Receiver<Signal>);
 
 /// A set-up between two frames of the client.
 pub(super) struct Halfway {
@@ -293,13 +290,12 @@ pub(super) fn serve(
     })
 }
 
-/// Waits for what a session is told.
-pub(super) fn listen(handle: Handle, mut receiver: Receiver<Signal>) -> BoxFuture<'static, Done> {
+/// Waits until a session is told that it is over.
+pub(super) fn listen(handle: Handle, mut receiver: Receiver<Status>) -> BoxFuture<'static, Done> {
     Box::pin(async move {
-        let signal = receiver.recv().await;
         Done {
             handle,
-            outcome: Outcome::Signal(signal.map(|it| (it, receiver))),
+            outcome: Outcome::Ended(receiver.recv().await),
         }
     })
 }

@@ -26,11 +26,10 @@ pub(super) struct Tools {
     pub(super) sealing: Sealing,
 }
 
-/// The log's key, its number (the first has 0), and those before it.
+/// The log's key, and its number: the first has 0.
 pub(super) struct NumberedKey {
     pub(super) number: u32,
     pub(super) key: LogKey,
-    pub(super) former: Vec<LogKey>,
 }
 
 /// The edge of the tree in memory, of the epoch that it belongs to.

@@ -4,38 +4,116 @@
 //! changes under it; hashes stay, so every proof stays.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 use super::Ledger;
 use super::batch::{Tools, open_block, seal_block};
-use crate::rows::{AccountNo, LogBlock, LogIndex};
-use crate::store::{Loaded, StoreError, Wanted, Writes};
+use crate::rows::{AccountNo, Cell, Gone, Key, LogBlock, LogIndex, Rows, Table};
+use crate::store::{Loaded, Scan, StoreError, Wanted, Writes};
 use keystead_channel::log::tile;
 
 impl Ledger {
-    /// Erases the leaves of an account that is gone. Says whether all are: the last ones
-    /// may have to wait until their tile is full.
+    /// Erases leaves of accounts that were deleted before `before_ms`, in small
+    /// transactions: a bounded number of them, where the last call left off.
     ///
     /// # Errors
     /// The database does not take it; what was erased before stays erased.
-    pub async fn erase(&self, account: AccountNo) -> Result<bool, StoreError> {
-        loop {
-            let mut wanted = Wanted::new();
-            wanted.seqs.push((account, 0..SEQ_END));
-            let loaded = self.store.read(wanted).await?;
-            let full = loaded.head.size - loaded.head.size % tile::WIDTH;
-            let is_last = loaded.seqs.len() <= CHUNK;
-            let mut entries = loaded.seqs;
-            entries.truncate(CHUNK);
-            let found = entries.len();
-            entries.retain(|it| it.index < full);
-            let can_go_on = entries.len() == found;
-            if !entries.is_empty() {
-                self.erase_some(account, entries).await?;
+    pub async fn erase_gone(&self, before_ms: u64) -> Result<(), StoreError> {
+        let after = *self
+            .erased_to
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let sealing = &self.tools.sealing;
+        let page = self.store.gone(sealing, after, GONE_MAX).await?;
+        let mut next = None;
+        let mut steps = STEPS_MAX;
+        for gone in &page {
+            // One that does not open is named by who reads it; the others are not kept by it.
+            let Ok(gone) = gone else { continue };
+            if gone.at_ms < before_ms {
+                steps = match self.erase_one(gone, steps).await {
+                    Err(StoreError::Corrupt(table)) => {
+                        // Somebody changed it; the leaves of others go all the same.
+                        let (account, table) = (gone.account.0, table.name());
+                        tracing::error!(account, table, "leaves cannot be erased");
+                        steps
+                    }
+                    left => left?,
+                };
             }
-            if is_last || !can_go_on {
-                return Ok(is_last && can_go_on);
+            if steps == 0 {
+                break;
             }
+            next = Some(gone.account);
         }
+        if steps == 0 {
+            next = next.or(after);
+        } else if page.len() < GONE_MAX {
+            next = None;
+        }
+        *self
+            .erased_to
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = next;
+        Ok(())
+    }
+
+    /// Leaves of one account, in at most `steps` transactions; says how many are left.
+    async fn erase_one(&self, gone: &Gone, mut steps: usize) -> Result<usize, StoreError> {
+        while steps > 0 && self.erase_step(gone).await? == Step::More {
+            steps = steps.saturating_sub(1);
+        }
+        Ok(steps)
+    }
+
+    /// At most [`CHUNK`] leaves of one account; when none is left it is forgotten.
+    async fn erase_step(&self, gone: &Gone) -> Result<Step, StoreError> {
+        let account = gone.account;
+        let entries = self.entries(account).await?;
+        if entries.is_empty() {
+            self.forget(account).await?;
+            return Ok(Step::Done);
+        }
+        let head = self.store.read(Wanted::new()).await?.head;
+        let full = head.size - head.size % tile::WIDTH;
+        let (found, mut entries) = (entries.len(), entries);
+        entries.retain(|it| it.index < full);
+        // The last ones may have to wait until their tile is full.
+        let waits = entries.len() < found;
+        if !entries.is_empty() {
+            self.erase_some(account, entries).await?;
+        }
+        Ok(if waits { Step::Done } else { Step::More })
+    }
+
+    /// The first entries of an account that are not erased.
+    async fn entries(&self, account: AccountNo) -> Result<Vec<LogIndex>, StoreError> {
+        let scan = Scan {
+            table: Table::LeafIndex,
+            prefix: Key {
+                cells: vec![Cell::Int(account.0)],
+            },
+            after: None,
+            limit: CHUNK,
+        };
+        let rows = self.store.scan(scan).await?;
+        let entries = rows.iter().map(LogIndex::from_row);
+        let entries = entries.collect::<Option<Vec<_>>>();
+        entries.ok_or(StoreError::Corrupt(Table::LeafIndex))
+    }
+
+    /// Nothing of the account is in the log any more.
+    async fn forget(&self, account: AccountNo) -> Result<(), StoreError> {
+        let mut wanted = Wanted::new();
+        wanted.chain(account).gone(account);
+        let tools = self.tools.clone();
+        let forgotten = self.store.transact(wanted, move |_now, _head, loaded| {
+            let mut rows = Rows::new(loaded, &tools.sealing);
+            rows.delete_chain(account);
+            rows.delete_gone(account);
+            (rows.into_writes(), ())
+        });
+        forgotten.await
     }
 
     async fn erase_some(
@@ -89,8 +167,20 @@ fn without(account: AccountNo, entries: &[LogIndex], loaded: &Loaded, tools: &To
     writes
 }
 
+/// How far a step came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// There are more leaves.
+    More,
+    /// There are none, or the rest has to wait.
+    Done,
+}
+
 /// 256 entries a transaction.
 const CHUNK: usize = 256;
 
-/// 2^62: behind every entry.
-const SEQ_END: u64 = 1 << 62;
+/// 64 transactions a call, some hundredths of a second each: requests come between them.
+const STEPS_MAX: usize = 64;
+
+/// 256 accounts a call are looked at, so that a minute's look is short however many there are.
+const GONE_MAX: usize = 256;

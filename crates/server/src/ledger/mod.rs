@@ -23,16 +23,15 @@ pub use act::{
 pub use corrupt::{Corrupt, ReadError};
 pub use epoch::{Restored, raise_epoch};
 pub use export::Export;
-pub use key::NewKey;
 pub use keystead_channel::log::{Action, Detail};
 pub use reading::Opened;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use keystead_channel::session::Notice;
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{mpsc, watch};
 
+use crate::rows::AccountNo;
 use crate::sealing::Sealing;
 use crate::store::{Store, StoreError};
 use batch::Tools;
@@ -45,12 +44,13 @@ pub struct Ledger {
     store: Store,
     tools: Arc<Tools>,
     log_key: [u8; 32],
-    key_notices: Arc<[Notice]>,
     /// Why the last batch that failed did.
     failed: watch::Receiver<Option<StoreError>>,
     failures: Counter,
     fault: watch::Receiver<Option<StoreError>>,
     place: watch::Receiver<(u32, u64)>,
+    /// Behind which account the next look for leaves to be erased begins.
+    erased_to: Arc<Mutex<Option<AccountNo>>>,
 }
 
 impl Ledger {
@@ -68,7 +68,6 @@ impl Ledger {
         let (place_from, place) = watch::channel((head.epoch, head.size));
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let log_key = *key.key.public();
-        let key_notices = key.notices(server);
         let writer = Writer {
             store: store.clone(),
             tools: tools.clone(),
@@ -86,11 +85,11 @@ impl Ledger {
             store,
             tools,
             log_key,
-            key_notices,
             failed,
             failures,
             fault,
             place,
+            erased_to: Arc::default(),
         })
     }
 
@@ -127,13 +126,6 @@ impl Ledger {
     #[must_use]
     pub fn log_key(&self) -> [u8; 32] {
         self.log_key
-    }
-
-    /// How the key came to be the one that it is, from the first on: for clients that know
-    /// an older one.
-    #[must_use]
-    pub fn key_notices(&self) -> &[Notice] {
-        &self.key_notices
     }
 
     /// Set when the process must end: the disk did not keep what it was told to, or

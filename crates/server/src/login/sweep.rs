@@ -8,14 +8,18 @@ use keystead_channel::session::PENDING_MS_MAX;
 use crate::server::Server;
 use crate::store::{StoreError, Sweep, Wanted};
 
-/// Deletes sessions, pending accounts, passes and invitations whose time is over.
+/// Deletes sessions, pending accounts, passes and invitations whose time is over, and the
+/// leaves of accounts that were deleted a year ago.
 ///
 /// # Errors
 /// [`StoreError`]; the next sweep does it.
 pub async fn sweep(server: &Server) -> Result<(), StoreError> {
     let now_ms = server.store.read(Wanted::new()).await?.now.ms;
     server.store.sweep(due(server, now_ms)).await?;
-    Ok(())
+    server
+        .ledger
+        .erase_gone(now_ms.saturating_sub(GONE_MS))
+        .await
 }
 
 fn due(server: &Server, now_ms: u64) -> Sweep {
@@ -32,6 +36,9 @@ fn due(server: &Server, now_ms: u64) -> Sweep {
         writers_ms: before(DAY_MS),
     }
 }
+
+/// 365 days: so long who deleted an account can have its log looked at (`spec/audit.md`).
+const GONE_MS: u64 = 365 * DAY_MS;
 
 const DAY_MS: u64 = 86_400_000;
 

@@ -5,18 +5,15 @@ use keystead_channel::session::requests::{
     Audit, Entry, Head, KeyType, Label, Method, OpenedResult, Scope,
 };
 use keystead_channel::session::{KeyId, List, Octets, Status, Text};
-use keystead_daemon::rng::SystemRng;
 use keystead_keeper::server::seen::{AuditError, Listed, Seen, SeenError, Subject};
-use keystead_vault::LogKey;
 
 use crate::sealing::MasterSource;
-use crate::store::Store;
+use crate::store::{Store, Wanted};
 
 use super::NAME_BYTES_MAX;
-use super::place::{
-    Delete, Entries, Holder, Place, Sign, asked, note, pages, register, seen, sign,
-};
-use crate::ledger::{Detail, Ledger, NO_KEY, NewEntry, NewKey, Opened, raise_epoch};
+use super::place::{Delete, Entries, Holder, Place, Sign, asked, pages, register, seen, sign};
+use crate::ledger::{Detail, Ledger, NO_KEY, NewEntry, Opened, raise_epoch};
+use crate::rows::Rows;
 
 on_both_databases! {
     sessions_open_on_a_log_that_continues_the_one_before,
@@ -27,7 +24,6 @@ on_both_databases! {
     leaves_that_are_erased_leave_every_proof,
     an_epoch_is_raised_with_what_the_backup_held,
     who_saw_more_than_the_backup_held_stops_and_names_what_is_missing,
-    a_new_key_is_signed_by_the_old_one_and_used_after_the_next_start,
 }
 
 pub(super) fn no_paths() -> Head {
@@ -263,6 +259,20 @@ async fn a_list_is_what_the_log_says_was_made_renamed_and_deleted(place: &Place)
     check(&[entry(1, 2), other], Some((2, AuditError::OtherKey))).await;
 }
 
+/// How many leaves an account has in the log, and whether it is remembered.
+async fn left(ledger: &Ledger, holder: Holder) -> (usize, bool) {
+    let mut wanted = Wanted::new();
+    wanted.gone(holder.no).chain(holder.no);
+    wanted.seqs.push((holder.no, 0..10_000));
+    let mut loaded = ledger.store.read(wanted).await.unwrap();
+    let entries = std::mem::take(&mut loaded.seqs).len();
+    let rows = Rows::new(loaded, &ledger.tools.sealing);
+    let is_gone = rows.gone(holder.no).unwrap().is_some();
+    let has_chain = rows.chain(holder.no).unwrap().is_some();
+    assert_eq!(has_chain, entries > 0 || is_gone);
+    (entries, is_gone)
+}
+
 async fn leaves_that_are_erased_leave_every_proof(place: &Place) {
     let ledger = place.ledger().await;
     let (gone, stays) = (register(&ledger, 1).await, register(&ledger, 2).await);
@@ -272,15 +282,30 @@ async fn leaves_that_are_erased_leave_every_proof(place: &Place) {
         tokio::join!(sign(&ledger, gone, 120), sign(&ledger, stays, 120));
     }
     ledger.commit(Delete(gone)).await.unwrap();
-    let is_all = ledger.erase(gone.no).await.unwrap();
-    assert!(!is_all, "the last tile is not full");
+    let deleted_ms = ledger.store.read(Wanted::new()).await.unwrap().now.ms;
+    ledger.erase_gone(deleted_ms - 60_000).await.unwrap();
+    assert_eq!(
+        left(&ledger, gone).await,
+        (361, true),
+        "its time is not over"
+    );
+    let later_ms = deleted_ms + 60_000;
+    ledger.erase_gone(later_ms).await.unwrap();
+    let (entries, is_remembered) = left(&ledger, gone).await;
+    assert!(
+        (1..256).contains(&entries),
+        "the last tile is not full: {entries}"
+    );
+    assert!(is_remembered);
     sign(&ledger, stays, 256).await;
-    assert!(ledger.erase(gone.no).await.unwrap());
-    assert!(ledger.erase(gone.no).await.unwrap());
+    ledger.erase_gone(later_ms).await.unwrap();
+    assert_eq!(left(&ledger, gone).await, (0, false));
+    ledger.erase_gone(later_ms).await.unwrap();
+    assert_eq!(left(&ledger, stays).await.0, 618);
     assert_eq!(verify(&ledger, stays, &mut seen, &[]).await, Ok(618));
-    let left = pages(&ledger, stays).await;
-    let left: usize = left.iter().map(|it| it.leaves.0.len()).sum();
-    assert_eq!(left, 618);
+    let told = pages(&ledger, stays).await;
+    let told: usize = told.iter().map(|it| it.leaves.0.len()).sum();
+    assert_eq!(told, 618);
     assert!(ledger.audit(gone.no, &gone.user, &asked(0)).await.is_err());
 }
 
@@ -357,31 +382,4 @@ async fn who_saw_more_than_the_backup_held_stops_and_names_what_is_missing(place
     assert_eq!(again.others().len(), 2, "both heads");
     assert!(again.others().contains(&ours.unwrap()));
     open(&ledger, holder, &mut again).await.unwrap();
-}
-
-async fn a_new_key_is_signed_by_the_old_one_and_used_after_the_next_start(place: &Place) {
-    let (holder, mut seen) = {
-        let ledger = place.ledger().await;
-        let holder = register(&ledger, 1).await;
-        let mut seen = seen(&ledger);
-        open(&ledger, holder, &mut seen).await.unwrap();
-        let key = LogKey::generate(&mut SystemRng).unwrap();
-        let server = ledger.tools.server;
-        let notice = ledger.commit(NewKey { key, server }).await.unwrap().answer;
-        assert!(notice.is_some());
-        open(&ledger, holder, &mut seen).await.unwrap();
-        ledger.stop().await;
-        (holder, seen)
-    };
-    let ledger = place.ledger().await;
-    assert_ne!(ledger.log_key(), *seen.log_key());
-    assert!(open(&ledger, holder, &mut seen).await.is_err());
-    let notices = ledger.key_notices().to_vec();
-    assert_eq!(notices.len(), 1);
-    let mut forged = notices[0].clone();
-    forged.log_key = Some([9; 32]);
-    assert_eq!(seen.take_key(&forged), Err(SeenError::Key));
-    seen.take_key(&notices[0]).unwrap();
-    open(&ledger, holder, &mut seen).await.unwrap();
-    ledger.commit(note("goes on")).await.unwrap();
 }
