@@ -72,6 +72,8 @@ async fn put_in_place(
     let restored = Store::restore(&settings.database, folder, from, source).await?;
     let (store, sealing, system, deleted) = restored;
     let raised = ledger::raise_epoch(&store, &sealing, at_least).await?;
+    raised.log_deleted(&store, &sealing, &deleted).await?;
+    let deleted = deleted.len();
     let loaded = store.read(Wanted::new()).await?;
     let (epoch, size) = (loaded.head.epoch, loaded.head.size);
     let server = system.server_id();

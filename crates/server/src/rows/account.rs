@@ -3,7 +3,7 @@
 //! **Invariant**: an account's row carries a version that its chain's row names, so that an
 //! older form of either, put back alone, does not pass for the present one.
 
-use keystead_channel::session::{AccountName, Profile, RECORD_BYTES, UserId};
+use keystead_channel::session::{AccountName, KeyId, Profile, RECORD_BYTES, UserId};
 use zeroize::Zeroizing;
 
 use super::{
@@ -156,6 +156,17 @@ pub struct Gone {
     pub at_ms: u64,
     /// What its id was.
     pub user: UserId,
+}
+
+/// What a restored backup held, and was deleted since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeletedAgain {
+    /// Whose it was.
+    pub account: AccountNo,
+    /// The account's id; absent when its row does not open.
+    pub user: Option<UserId>,
+    /// The secret or key; absent: the account with all that it had.
+    pub key: Option<KeyId>,
 }
 
 impl Record for Account {

@@ -7,7 +7,7 @@
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::rows::{Key, Rows, System, Table};
+use crate::rows::{AccountNo, DeletedAgain, Gone, Key, Rows, System, Table};
 use crate::sealing::{MasterSource, Sealing, SealingError};
 
 use super::sqlite::Copy;
@@ -37,8 +37,8 @@ impl Store {
     }
 
     /// Brings a backup into an empty database: all sessions end, and what was deleted since
-    /// (by the tombstones in `folder`) is deleted. The log's epoch is the ledger's to raise.
-    /// Says how many secrets and accounts were deleted.
+    /// (by the tombstones in `folder`) is deleted. The log's epoch is the ledger's to raise,
+    /// and the deletions, which this names, are its to log.
     ///
     /// # Errors
     /// [`SealingError`]; also when the database is not empty.
@@ -47,7 +47,7 @@ impl Store {
         folder: &Path,
         from: &Path,
         source: MasterSource,
-    ) -> Result<(Self, Sealing, System, usize), SealingError> {
+    ) -> Result<(Self, Sealing, System, Vec<DeletedAgain>), SealingError> {
         let copied = copy_of(folder, from)?;
         let store = Self::open(address, folder).await?;
         let filled = async {
@@ -103,21 +103,21 @@ impl Store {
 
     /// Deletes what the tombstones name, and keeps numbers of accounts that came later from
     /// being given to others.
-    async fn bury(&self, sealing: &Sealing) -> Result<usize, StoreError> {
-        let mut count = 0_usize;
+    async fn bury(&self, sealing: &Sealing) -> Result<Vec<DeletedAgain>, StoreError> {
+        let mut again = Vec::new();
         for buried in self.buried() {
             let mut wanted = Wanted::new();
             match buried {
-                Buried::Secret(no, key) => wanted.secret(no, key).chain(no),
+                Buried::Secret(no, key) => wanted.secret(no, key).account(no),
                 Buried::Account(no) => wanted.account(no).secrets_of(no).passes_of(no),
             };
             let keys = sealing.clone();
-            let deleted = self.transact(wanted, move |_, _, loaded| {
+            let deleted = self.transact(wanted, move |now, _, loaded| {
                 let mut rows = Rows::new(loaded, &keys);
-                let was_there = delete(&mut rows, buried);
-                (rows.into_writes(), was_there)
+                let deleted = delete(&mut rows, buried, now.ms);
+                (rows.into_writes(), deleted)
             });
-            count = count.saturating_add(usize::from(deleted.await?));
+            again.extend(deleted.await?);
         }
         let skip = |_, _, loaded: super::Loaded| {
             let writes = Writes {
@@ -127,36 +127,49 @@ impl Store {
             (writes, ())
         };
         self.transact(Wanted::new(), skip).await?;
-        Ok(count)
+        Ok(again)
     }
 }
 
-/// Whether it was there; a row that does not open is deleted as well.
-fn delete(rows: &mut Rows<'_>, buried: Buried) -> bool {
-    match buried {
-        Buried::Secret(no, key) => {
-            let was_there = !matches!(rows.secret(no, key), Ok(None));
-            if was_there {
-                rows.delete_secret(no, key);
-            }
-            was_there
-        }
-        Buried::Account(no) => {
-            let was_there = !matches!(rows.account(no), Ok(None));
-            let secrets = rows.secrets_of(no).unwrap_or_default();
-            let secrets: Vec<_> = secrets.iter().map(|secret| secret.key).collect();
-            secrets
-                .into_iter()
-                .for_each(|key| rows.delete_secret(no, key));
-            let passes = rows.passes_of(no).unwrap_or_default();
-            let passes: Vec<_> = passes.iter().map(|pass| pass.hash).collect();
-            passes.into_iter().for_each(|hash| rows.delete_pass(hash));
-            if was_there {
-                rows.delete_account(no);
-            }
-            was_there
+/// What was deleted, if it was there; a row that does not open is deleted as well.
+fn delete(rows: &mut Rows<'_>, buried: Buried, now_ms: u64) -> Option<DeletedAgain> {
+    let (account, key) = match buried {
+        Buried::Secret(no, key) => (no, Some(key)),
+        Buried::Account(no) => (no, None),
+    };
+    let user = rows.account(account).ok().flatten().map(|it| it.user);
+    let was_there = match key {
+        Some(key) => !matches!(rows.secret(account, key), Ok(None)),
+        None => !matches!(rows.account(account), Ok(None)),
+    };
+    match key {
+        Some(key) if was_there => rows.delete_secret(account, key),
+        Some(_) => (),
+        None => delete_all_of(rows, account),
+    }
+    if was_there && key.is_none() {
+        rows.delete_account(account);
+        if let Some(user) = user {
+            rows.put_gone(Gone {
+                account,
+                at_ms: now_ms,
+                user,
+            });
         }
     }
+    was_there.then_some(DeletedAgain { account, user, key })
+}
+
+/// The secrets and device passes of an account.
+fn delete_all_of(rows: &mut Rows<'_>, no: AccountNo) {
+    let secrets = rows.secrets_of(no).unwrap_or_default();
+    let secrets: Vec<_> = secrets.iter().map(|secret| secret.key).collect();
+    secrets
+        .into_iter()
+        .for_each(|key| rows.delete_secret(no, key));
+    let passes = rows.passes_of(no).unwrap_or_default();
+    let passes: Vec<_> = passes.iter().map(|pass| pass.hash).collect();
+    passes.into_iter().for_each(|hash| rows.delete_pass(hash));
 }
 
 /// An empty file, for its owner alone.
