@@ -248,7 +248,7 @@ def decode_leaf(data):
 
 
 def detail_of(leaf):
-    """The detail's numbers by key; other values are passed over."""
+    """The detail's numbers and bytes by key; texts are passed over."""
     data, found = leaf["detail"], {}
     if not data or data[0] >> 5 != 5:
         raise Bad("a detail is no map")
@@ -261,12 +261,18 @@ def detail_of(leaf):
         at, value = head(data, at)
         if kind == 0:
             found[key] = value
-        elif kind in (2, 3):
+        elif kind == 2:
+            found[key] = data[at:at + value]
+            at += value
+        elif kind == 3:
             at += value
         else:
             raise Bad("a detail has another form")
     if at != len(data):
         raise Bad("a detail has another length")
+    policy = found.get(20)
+    if policy is not None and (not isinstance(policy, bytes) or len(policy) != 32):
+        raise Bad("a policy's hash has another form")
     return found
 
 

@@ -4,9 +4,9 @@
 //! is the empty map, one byte.
 
 use super::leaf::DETAIL_BYTES_MAX;
-use super::tree::Hash;
+use super::tree::{Hash, content_hash};
 use crate::session::fields::{Text, message};
-use crate::session::requests::{Intent, KeyType, SignPurpose};
+use crate::session::requests::{Intent, KeyType, Policy, SignPurpose};
 use crate::session::{ApproverId, BindingKind, KeyId, SessionId};
 
 message! {
@@ -53,6 +53,8 @@ message! {
         18 signature: Option<[u8; 64]>,
         /// In the system log: the tag of the name, or the log that the act is about, cut.
         19 tag: Option<[u8; 16]>,
+        /// Make, import, policy: H(the policy that stands afterwards), if there is one.
+        20 policy: Option<Hash>,
     }
 }
 
@@ -79,8 +81,15 @@ impl Detail {
         after_unix_ms: None,
         signature: None,
         tag: None,
+        policy: None,
     };
+
+    /// What stands for a policy: the hash of its deterministic CBOR.
+    #[must_use]
+    pub fn policy_hash(policy: &Policy) -> Hash {
+        content_hash(&policy.encode())
+    }
 }
 
 /// All fields at their longest stay below the limit of a leaf.
-const _: () = assert!(20 * 4 + 6 * 34 + 66 + 4 * 18 + 66 < DETAIL_BYTES_MAX);
+const _: () = assert!(21 * 4 + 6 * 34 + 66 + 4 * 18 + 66 < DETAIL_BYTES_MAX);

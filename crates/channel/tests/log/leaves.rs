@@ -109,6 +109,13 @@ fn details_are_what_was_said() {
         ..Detail::NONE
     };
     assert_eq!(hex(&login.encode()), "a10100");
+    let policy = Detail {
+        policy: Some([0x66; 32]),
+        ..Detail::NONE
+    };
+    let golden = format!("a1145820{}", "66".repeat(32));
+    assert_eq!(hex(&policy.encode()), golden);
+    assert_eq!(Detail::decode(&policy.encode()), Ok(policy));
 }
 
 proptest! {

@@ -199,6 +199,10 @@ fn policy_under_lock(
         secret.policy = Some(change.policy.encode());
     }
     let answer = Gate::Open(Answer::of(Status::Done));
+    let detail = Detail {
+        policy: Some(Detail::policy_hash(&change.policy)),
+        ..detail
+    };
     Ok(Decision::done(answer, Some(key), detail))
 }
 

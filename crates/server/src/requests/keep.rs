@@ -167,6 +167,7 @@ impl Fresh {
             key_type: Some(self.kind),
             public_key: hash.filter(|_| !self.public_key.is_empty()),
             replaces: self.replaces,
+            policy: self.policy.as_ref().map(Detail::policy_hash),
             ..Detail::NONE
         }
     }

@@ -5,11 +5,13 @@ use crate::on_both;
 on_both! {
     each_condition_refuses_with_its_number,
     an_hour_is_used_up_once,
+    the_log_says_which_policy_stands,
     a_policy_is_replaced_whole,
 }
 
 mod cases {
     use aws_lc_rs::digest::{SHA256, digest};
+    use keystead_channel::log::Detail;
     use keystead_channel::session::requests::{
         DigestName, Hours, KeyPurpose, KeyType, Policy, Quorum, Request, UnprovedDestination,
     };
@@ -138,6 +140,44 @@ mod cases {
         anna.done(&policy(key, more)).await;
         anna.signature(&message(key, b"more", DigestName::None))
             .await;
+    }
+
+    pub(super) async fn the_log_says_which_policy_stands(database: Database) {
+        let world = World::new(database).await;
+        let mut anna = world.person("anna").await;
+        let hourly = |hourly_max| Policy {
+            hourly_max: Some(hourly_max),
+            ..NO_POLICY
+        };
+        // A map of one: key 6, 3.
+        let three = digest(&SHA256, &[0xa1, 6, 3]).as_ref().try_into().ok();
+        let said = async |anna: &mut Person| anna.last_leaf().await.detail.policy;
+        let mut made = make(&mut anna, KeyType::Ed25519, SSH);
+        let (key, _) = anna.new_key(&Request::Make(made)).await;
+        assert_eq!(said(&mut anna).await, None);
+        anna.done(&policy(key, hourly(3))).await;
+        assert_eq!(said(&mut anna).await, three);
+        anna.done(&policy(key, NO_POLICY)).await;
+        let empty = Detail::policy_hash(&NO_POLICY);
+        assert_eq!(said(&mut anna).await, Some(empty));
+        made = make(&mut anna, KeyType::Ed25519, SSH);
+        made.policy = Some(hourly(3));
+        anna.new_key(&Request::Make(made)).await;
+        assert_eq!(said(&mut anna).await, three);
+        let mut taken = import(&mut anna, KeyType::Ed25519, &[7; 32], SSH);
+        taken.policy = Some(hourly(3));
+        anna.new_key(&Request::Import(taken)).await;
+        assert_eq!(said(&mut anna).await, three);
+        // What does not stand is not said.
+        let nobody = Policy {
+            quorum: Some(Quorum {
+                approvers: List(vec![ApproverId([1; 16])]),
+                count: 1,
+            }),
+            ..NO_POLICY
+        };
+        anna.refused(&policy(key, nobody), Status::Malformed).await;
+        assert_eq!(said(&mut anna).await, None);
     }
 
     pub(super) async fn a_policy_is_replaced_whole(database: Database) {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use keystead_channel::log::proof::check_inclusion;
-use keystead_channel::log::{Action, Hash, Leaf, LogId};
+use keystead_channel::log::{Action, Detail, Hash, Leaf, LogId};
 use keystead_channel::session::requests::{AuditPage, Entry, KeyType, Method};
 use keystead_channel::session::{KeyId, Status, UserId};
 
@@ -76,6 +76,9 @@ pub enum AuditError {
         /// In the log.
         logged: u32,
     },
+    /// It has another policy than the log says, or one where the log says none.
+    #[error("it has another policy than the log says")]
+    Policy,
     /// It has another type or public key than when it was made.
     #[error("it is another key than the one that was made")]
     OtherKey,
@@ -225,9 +228,10 @@ struct Made {
     key_type: Option<KeyType>,
     public_key: Option<Hash>,
     replaces: Option<KeyId>,
+    policy: Option<Hash>,
 }
 
-/// That `listed` is what the log says was made, relabelled and deleted.
+/// That `listed` is what the log says was made, relabelled, put under a policy and deleted.
 fn compare(leaves: &[Leaf], listed: Listed<'_>) -> Result<(), AuditFault> {
     let mut made = BTreeMap::new();
     for leaf in leaves {
@@ -246,6 +250,9 @@ fn compare(leaves: &[Leaf], listed: Listed<'_>) -> Result<(), AuditFault> {
         if told.revision != entry.revision {
             let (listed, logged) = (entry.revision, told.revision);
             return Err(fault(at, AuditError::Revision { listed, logged }));
+        }
+        if told.policy != entry.policy.as_ref().map(Detail::policy_hash) {
+            return Err(fault(at, AuditError::Policy));
         }
         let public_key = entry.public_key.as_ref();
         let public_key = public_key.map(|key| keystead_channel::log::content_hash(&key.0));
@@ -283,11 +290,17 @@ fn tell(made: &mut BTreeMap<KeyId, Made>, leaf: &Leaf) {
                 key_type: detail.key_type,
                 public_key: detail.public_key,
                 replaces: detail.replaces,
+                policy: detail.policy,
             });
         }
         Method::Label => {
             if let Some(made) = made.get_mut(&key) {
                 made.revision = detail.revision.unwrap_or(made.revision.saturating_add(1));
+            }
+        }
+        Method::Policy => {
+            if let Some(made) = made.get_mut(&key) {
+                made.policy = detail.policy;
             }
         }
         Method::Delete => {

@@ -4,8 +4,8 @@ use super::*;
 use keystead_channel::log::proof::View;
 use keystead_channel::log::tree::{Frontier, Growth};
 use keystead_channel::log::{Action, Detail};
-use keystead_channel::session::requests::{AuditPage, Proof};
-use keystead_channel::session::{List, NoticeKind, Octets};
+use keystead_channel::session::requests::{AuditPage, Entry, KeyType, Label, Policy, Proof};
+use keystead_channel::session::{KeyId, List, NoticeKind, Octets, Text};
 use keystead_core::Secret;
 use keystead_vault::LogKey;
 
@@ -40,6 +40,11 @@ impl Log {
 
     /// Adds an entry; its index.
     fn add(&mut self, user: &UserId, request: u8) -> u64 {
+        self.tell(user, request, Method::Sign, Detail::NONE)
+    }
+
+    /// Likewise, of another method.
+    fn tell(&mut self, user: &UserId, request: u8, method: Method, detail: Detail) -> u64 {
         let log = LogId::of(user);
         let mut own = self.leaves.iter().filter(|it| it.log == log);
         let last = own.next_back();
@@ -48,12 +53,12 @@ impl Log {
             user_seq: last.map_or(0, |it| it.user_seq + 1),
             before: last.map_or([0; 32], Leaf::hash),
             time_unix_ms: 1,
-            action: Action::Method(Method::Sign).number(),
+            action: Action::Method(method).number(),
             outcome: Status::Done.number(),
             actor: [1; 8],
             key: [2; 16],
             request_hash: [request; 32],
-            detail: Detail::NONE.encode(),
+            detail: detail.encode(),
         };
         self.leaves.push(leaf);
         self.leaves.len() as u64 - 1
@@ -481,6 +486,65 @@ fn an_audit_names_the_first_bad_entry() {
         (fault.subject, fault.error),
         (Subject::Entry(7), AuditError::Changed)
     );
+}
+
+#[test]
+fn a_policy_put_back_is_named() {
+    let policy = |hourly_max| Policy {
+        users: None,
+        host_keys: None,
+        namespaces: None,
+        unproved_destination: None,
+        hours: None,
+        hourly_max,
+        quorum: None,
+    };
+    let (none, old, new) = (policy(None), policy(Some(9)), policy(Some(3)));
+    let key = KeyId([2; 16]);
+    // The log says the policies of `said`, the first of them when the key was made.
+    let check = |said: &[Option<&Policy>], listed: Option<&Policy>, expected: bool| {
+        let (mut log, mut seen) = known();
+        for (at, policy) in said.iter().enumerate() {
+            let method = [Method::Make, Method::Policy][at.min(1)];
+            let policy = policy.map(Detail::policy_hash);
+            let detail = Detail {
+                policy,
+                ..Detail::NONE
+            };
+            log.tell(&US, 9, method, detail);
+        }
+        let entry = Entry {
+            key,
+            kind: KeyType::Ed25519,
+            context: None,
+            label: Label::Open(Text("key".into())),
+            revision: 0,
+            created_unix_ms: 1,
+            replaces: None,
+            public_key: None,
+            purposes: List(Vec::new()),
+            policy: listed.cloned(),
+        };
+        let listed = Listed {
+            entries: &[entry],
+            request_hash: None,
+        };
+        let verdict = seen.audit(&US, &[log.page()], listed);
+        let fault = verdict.err().map(|it| (it.subject, it.error));
+        let named = Some((Subject::Key(key), AuditError::Policy));
+        assert_eq!(fault, named.filter(|_| !expected), "{said:?}");
+    };
+    check(&[None], None, true);
+    check(&[None], Some(&none), false);
+    check(&[None], Some(&old), false);
+    check(&[Some(&old)], Some(&old), true);
+    check(&[Some(&old)], None, false);
+    check(&[Some(&old), Some(&new)], Some(&new), true);
+    check(&[Some(&old), Some(&new)], Some(&old), false);
+    check(&[Some(&old), Some(&new)], None, false);
+    check(&[Some(&new), Some(&old), Some(&none)], Some(&none), true);
+    check(&[Some(&new), Some(&old), Some(&none)], None, false);
+    check(&[Some(&new), Some(&old), Some(&none)], Some(&old), false);
 }
 
 #[test]
