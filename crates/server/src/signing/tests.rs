@@ -89,8 +89,16 @@ fn ssh_has_no_secp256k1() {
     check(Kind::P256, &sshsig("sha256", 32), Ok(64));
     check(Kind::P256, &sshsig("sha256", 64), Err(Status::Malformed));
     check(Kind::P256, &sshsig("md5", 16), Err(Status::Malformed));
-    check(Kind::Secp256k1, &sshsig("sha256", 32), Err(Status::WrongType));
-    check(Kind::Arbitrary, &sshsig("sha256", 32), Err(Status::WrongType));
+    check(
+        Kind::Secp256k1,
+        &sshsig("sha256", 32),
+        Err(Status::WrongType),
+    );
+    check(
+        Kind::Arbitrary,
+        &sshsig("sha256", 32),
+        Err(Status::WrongType),
+    );
 }
 
 #[test]
@@ -114,7 +122,12 @@ fn a_purpose_that_the_key_has_not_is_refused() {
 /// Known answers of Keccak-256 as Ethereum has it, and not of SHA3-256.
 #[test]
 fn keccak_256_is_the_submission_of_2011() {
-    let hex = |bytes: &[u8]| bytes.iter().map(|it| format!("{it:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|it| format!("{it:02x}"))
+            .collect::<String>()
+    };
     assert_eq!(
         hex(&Keccak256::digest(b"")),
         "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"
@@ -140,7 +153,11 @@ fn few_purposes_share_a_key() {
                 KeyType::Ed25519 | KeyType::P256 | KeyType::Rsa => true,
             };
             let expected = fits_type && (purposes.len() < 2 || is_ssh);
-            assert_eq!(check_purposes(*kind, &purposes).is_ok(), expected, "{purposes:?}");
+            assert_eq!(
+                check_purposes(*kind, &purposes).is_ok(),
+                expected,
+                "{purposes:?}"
+            );
         }
     }
 }
