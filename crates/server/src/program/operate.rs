@@ -196,7 +196,8 @@ pub(crate) fn rotate(folder: &Path) -> Result<(), Failure> {
         Ok(())
     })?;
     print::talk(format_args!(
-        "the master key is new, {rows} rows are sealed anew; keep a copy of master.key"
+        "the master key is new, {rows} rows are sealed anew; keep a copy of master.key, and the \
+         old one as long as backups made before: they open with it alone"
     ));
     Ok(())
 }

@@ -29,6 +29,8 @@ use crate::store::Wanted;
 
 /// Serves from `folder` until a signal.
 pub(crate) fn run(folder: &Path, run: &arguments::Run) -> Result<(), Failure> {
+    // Opening a folder makes it.
+    files::check(folder)?;
     let mut disk = FolderDisk::open(folder)?;
     let _lock = Lock::take(folder)?;
     let mut settings = Settings::load(folder)?;
@@ -40,7 +42,6 @@ pub(crate) fn run(folder: &Path, run: &arguments::Run) -> Result<(), Failure> {
         settings.database = database.clone();
     }
     let settings = settings.checked(folder)?;
-    files::check(folder)?;
     upkeep::renew_if_due(&mut disk, folder, &settings, SystemClock.now().unix_s);
     let descriptors = process::raise_descriptor_limit();
     if descriptors < u64::from(settings.connections.max) {
