@@ -147,8 +147,13 @@ impl World {
             }
             Action::Reply { client, reply } => self.take_agents_reply(at, client, reply),
             Action::Net(action) => self.net(site, action),
-            // No agent was there before, and nothing is added.
-            Action::Say { .. } | Action::Upstream { .. } | Action::Local(_) | Action::Stop => {}
+            // No agent was there before, nothing is added, and no key server is known.
+            Action::Say { .. }
+            | Action::Upstream { .. }
+            | Action::Local(_)
+            | Action::Server(_)
+            | Action::ServerReply { .. }
+            | Action::Stop => {}
         }
     }
 

@@ -134,10 +134,7 @@ mod tests {
         let live = Arc::new(Live::default());
         let (old, mut at_old) = live.listen(A, AccountNo(1));
         let (_new, mut at_new) = live.listen(A, AccountNo(1));
-        assert_eq!(
-            told(&mut at_old),
-            Some(Status::LoginRequired)
-        );
+        assert_eq!(told(&mut at_old), Some(Status::LoginRequired));
         // The old place takes nothing of the new one with it.
         drop(old);
         live.close(&[A], Status::Unavailable);

@@ -96,7 +96,7 @@ impl Person {
             account: self.name.clone(),
             password: Password::new(password).unwrap(),
             extras: Extras::default(),
-            device: Text(DEVICE.to_owned()),
+            device: Text(MACHINE.to_owned()),
             wants_pass: true,
             keeping: Some(Arc::clone(&self.stretched)),
         };
@@ -114,7 +114,7 @@ impl Person {
             account: self.name.clone(),
             password: Password::new(password).unwrap(),
             extras: Extras::default(),
-            device: Text(DEVICE.to_owned()),
+            device: Text(MACHINE.to_owned()),
             wants_pass: false,
             keeping: None,
         };
@@ -132,7 +132,7 @@ impl Person {
             account,
             password: Password::new("guessed").unwrap(),
             extras: Extras::default(),
-            device: Text(DEVICE.to_owned()),
+            device: Text(MACHINE.to_owned()),
             wants_pass: false,
             keeping: None,
         };
@@ -208,7 +208,7 @@ async fn carry(server: Arc<Server>, stream: DuplexStream) {
 
 pub(crate) const RECOVERY_CODE: [u8; 16] = *b"recovery canary!";
 
-pub(crate) const DEVICE: &str = "device canary";
+pub(crate) const MACHINE: &str = "machine canary";
 
 const EXPORTER: [u8; 32] = [5; 32];
 

@@ -14,7 +14,7 @@ use keystead_vault::held::{HeldKey, Kind};
 
 use crate::database::{Content, Database, MASTER_KEY, hex};
 use crate::history::{ANNAS, BERTS, History};
-use crate::person::{DEVICE, RECOVERY_CODE};
+use crate::person::{MACHINE, RECOVERY_CODE};
 
 async fn without_the_master_key(database: Database) {
     let history = History::write(&database).await;
@@ -22,7 +22,7 @@ async fn without_the_master_key(database: Database) {
     let (sealing, content) = opened(&database).await;
     let is_whole = found(&stolen, &sealing.server().0);
     assert!(is_whole, "it looks where nothing is");
-    let mut canaries: Vec<&[u8]> = vec![ANNAS.as_bytes(), BERTS.as_bytes(), DEVICE.as_bytes()];
+    let mut canaries: Vec<&[u8]> = vec![ANNAS.as_bytes(), BERTS.as_bytes(), MACHINE.as_bytes()];
     canaries.extend([&RECOVERY_CODE[..], &MASTER_KEY, b"canary"]);
     canaries.extend(history.people.iter().map(|it| it.1.expose()));
     let tickets = history

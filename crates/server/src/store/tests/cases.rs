@@ -376,7 +376,6 @@ pub(super) async fn a_sweep_takes_what_has_expired(place: &Place) {
         pending_ms: 9,
         passes_ms: 9,
         invitations_ms: 9,
-        count_hours: 9,
         writers_ms: 9,
     };
     store.sweep(all).await.unwrap();
@@ -424,7 +423,10 @@ pub(super) async fn a_backup_is_restored(place: &Place, into: &Place) {
     let source = MasterSource::File(into.master());
     let restored = Store::restore(&into.address, into.path(), &file, source.clone()).await;
     let (store, sealing, restored, deleted) = restored.unwrap();
-    assert_eq!((restored.server_id(), deleted.len()), (system.server_id(), 2));
+    assert_eq!(
+        (restored.server_id(), deleted.len()),
+        (system.server_id(), 2)
+    );
     let left = store.secrets(&sealing, no, None, 9).await.unwrap();
     let left: Vec<KeyId> = left.into_iter().map(|it| it.unwrap().key).collect();
     assert_eq!(left, [KeyId([2; 16])]);
