@@ -3,7 +3,7 @@
 //! Invariants: it syncs as a real one does; it listens on this machine alone; it is ended
 //! by its id with the value, and dies with the thread that started it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -148,6 +148,33 @@ impl Postgres {
         Err(Failure::new(format!("psql: {said}")))
     }
 
+    /// Runs statements by `psql`, which then keeps its transaction open until what this
+    /// gives is dropped.
+    ///
+    /// # Errors
+    /// They fail.
+    pub fn sql_held(&self, database: &str, statements: &str) -> Result<Held> {
+        let mut child = Command::new(find_here("psql")?)
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"])
+            .args(["-h", "127.0.0.1", "-U", "keystead", "-d", database])
+            .args(["-p", &self.port.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .about("psql")?;
+        let input = child.stdin.as_mut().about_some("psql")?;
+        writeln!(input, "{statements}\n\\echo held").about("psql")?;
+        input.flush().about("psql")?;
+        let output = child.stdout.take().about_some("psql")?;
+        let held = Held(child);
+        for line in BufReader::new(output).lines() {
+            if line.about("psql")? == "held" {
+                return Ok(held);
+            }
+        }
+        Err(Failure::new("psql ended"))
+    }
+
     fn end(&mut self, signal: Signal) -> Result<()> {
         let Some(mut child) = self.child.take() else {
             return Ok(());
@@ -174,6 +201,17 @@ impl Postgres {
         command.current_dir(&self.folder).stdin(Stdio::null());
         command.stdout(Stdio::null()).env("LC_ALL", "C");
         Ok(command)
+    }
+}
+
+/// A `psql` that holds what it locked.
+pub struct Held(Child);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Its input ends, and so does it.
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
     }
 }
 
