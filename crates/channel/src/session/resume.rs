@@ -4,8 +4,8 @@
 //! it is worth nothing elsewhere; the new keys need the old secret and an exchange
 //! (X25519) that is gone afterwards.
 
-use curve25519_dalek::MontgomeryPoint;
 use keystead_core::{Secret, SecretBytes};
+use keystead_sodium::crypto_box;
 use rand_core::CryptoRngCore;
 
 use super::client_session::ClientSession;
@@ -115,7 +115,7 @@ impl Ticket {
             session: self.session,
             generation: self.generation,
             nonce,
-            point: MontgomeryPoint::mul_base_clamped(*scalar.expose()).0,
+            point: crypto_box::public_key(scalar.expose()),
             binding: binding.kind(),
             known,
         };
@@ -207,10 +207,7 @@ impl NotResumed {
 
 /// X25519 (RFC 7748 section 6.1); nothing for a point that gives all zeros.
 pub(super) fn exchange(scalar: &Secret<32>, point: &[u8; 32]) -> Option<Secret<32>> {
-    let mut shared = MontgomeryPoint(*point).mul_clamped(*scalar.expose()).0;
-    let shared = Secret::take(&mut shared);
-    let zeros = Secret::fill(|_| ());
-    (!shared.ct_eq(&zeros)).then_some(shared)
+    Secret::try_fill(|shared| crypto_box::x25519(scalar.expose(), point, shared)).ok()
 }
 
 /// A ticket's parts.

@@ -4,9 +4,8 @@
 //! [`Turn::apply`] and [`SessionRow::confirm`], and the caller stores it before
 //! anything that follows from it is sent.
 
-use curve25519_dalek::MontgomeryPoint;
 use keystead_core::Secret;
-use keystead_sodium::memory;
+use keystead_sodium::{crypto_box, memory};
 use rand_core::CryptoRngCore;
 
 use super::hello::Limits;
@@ -167,7 +166,7 @@ impl Resumption {
         let scalar = Secret::fill(|bytes| rng.fill_bytes(bytes));
         let mut drawn = vec![0; 32];
         rng.fill_bytes(&mut drawn);
-        drawn.extend_from_slice(&MontgomeryPoint::mul_base_clamped(*scalar.expose()).0);
+        drawn.extend_from_slice(&crypto_box::public_key(scalar.expose()));
         let shared = exchange(&scalar, &self.resume.claim.point).ok_or(SetUpError::Refused)?;
         let keys = SessionKeys::of_resumption(&self.secret, &shared, &self.transcript, &drawn);
         let epoch = Epoch {
