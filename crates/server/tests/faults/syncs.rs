@@ -98,7 +98,7 @@ impl Served {
             "the disk did not keep",
             "where the log stands cannot be remembered",
         ];
-        let says_why = whys.iter().any(|why| errors[0].contains(why));
+        let says_why = whys.iter().any(|why| errors.concat().contains(why));
         assert!(says_why, "{said}");
         true
     }
