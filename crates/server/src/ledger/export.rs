@@ -108,6 +108,8 @@ impl Export {
                     let end = next.saturating_add(CHUNK).min(size);
                     lines = self.ledger.export_some(*next, end, chains).await?;
                     *next = end;
+                } else if size > 0 {
+                    self.ledger.check_ends(size, chains).await?;
                 }
             }
             Of::One {
@@ -210,6 +212,36 @@ impl Ledger {
         Ok(lines)
     }
 
+    /// That the chains of the first `end` leaves end where their rows say.
+    async fn check_ends(&self, end: u64, chains: &Chains) -> Result<(), ReadError> {
+        let live = chains.of.iter().filter(|(_, chain)| !chain.is_gone);
+        let live = live.map(|(no, chain)| (i64::try_from(*no).unwrap_or_default(), chain));
+        let ends: Vec<_> = std::iter::once((AccountNo::SYSTEM.0, &chains.system))
+            .chain(live)
+            .collect();
+        for ends in ends.chunks(CHAINS) {
+            let mut wanted = Wanted::new();
+            for (account, _) in ends {
+                wanted.chain(AccountNo(*account));
+            }
+            let rows = Rows::new(self.store.read(wanted).await?, &self.tools.sealing);
+            for (account, chain) in ends {
+                let row = rows.chain(AccountNo(*account)).map_err(StoreError::from)?;
+                let ends_there = row.is_some_and(|row| {
+                    let is_same = row.next_seq == chain.next && row.last_hash == chain.last;
+                    // Entries may have come since.
+                    is_same || (row.next_seq > chain.next && row.last_index >= end)
+                });
+                if !ends_there {
+                    let fault = Corrupt::Chain { account: *account };
+                    tracing::error!(%fault, "the log is not exported whole");
+                    return Err(fault.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// By their place: leaves, and those that were erased.
     fn leaves(&self, loaded: &Loaded) -> BTreeMap<u64, Option<Kept>> {
         let mut found = BTreeMap::new();
@@ -297,6 +329,9 @@ impl Chains {
         }
     }
 }
+
+/// 1,024 rows a read: some hundred KiB.
+const CHAINS: usize = 1_024;
 
 /// 4,096 entries a read: some hundred KiB.
 const CHUNK: u64 = 4_096;

@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{mpsc, watch};
 
-use crate::rows::AccountNo;
+use crate::rows::{AccountNo, Table};
 use crate::sealing::Sealing;
 use crate::store::{Store, StoreError};
 use batch::Tools;
@@ -57,7 +57,8 @@ impl Ledger {
     /// Starts the writer, on the runtime that this runs on.
     ///
     /// # Errors
-    /// The head or the log's key cannot be read.
+    /// The head or the log's key cannot be read, or the server's own chain does not end
+    /// where its row says.
     pub async fn start(store: Store, sealing: Sealing) -> Result<Self, StoreError> {
         let (head, key) = key::read(&store, &sealing).await?;
         let server = sealing.server();
@@ -79,8 +80,7 @@ impl Ledger {
             failures: failures.clone(),
             place: place_from,
         };
-        tokio::spawn(writer.run(waiting));
-        Ok(Self {
+        let ledger = Self {
             queue,
             store,
             tools,
@@ -90,7 +90,17 @@ impl Ledger {
             fault,
             place,
             erased_to: Arc::default(),
-        })
+        };
+        // Accounts' chains are checked as their owners come; nobody comes for this one.
+        if head.size > 0 {
+            let checked = ledger.check_chain(AccountNo::SYSTEM).await;
+            checked.map_err(|error| match error {
+                ReadError::Store(error) => error,
+                ReadError::Corrupt(_) => StoreError::Corrupt(Table::Chain),
+            })?;
+        }
+        tokio::spawn(writer.run(waiting));
+        Ok(ledger)
     }
 
     /// Does `act` and logs it; comes back when both are durable.

@@ -173,7 +173,7 @@ impl Ledger {
             return Ok(());
         }
         let fault = Corrupt::Chain { account: account.0 };
-        tracing::error!(%fault, "a login is refused");
+        tracing::error!(%fault, "nothing is built on it");
         Err(fault.into())
     }
 

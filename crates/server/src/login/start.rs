@@ -353,6 +353,7 @@ fn untried(tag: NameTag) -> Guess {
         refused: 0,
         waits_logged_ms: 0,
         lifted_unix_s: 0,
+        version: 0,
     }
 }
 

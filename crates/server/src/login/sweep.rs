@@ -32,7 +32,6 @@ fn due(server: &Server, now_ms: u64) -> Sweep {
         pending_ms: before(PENDING_MS_MAX),
         passes_ms: before(days(settings.guesses.pass_days)),
         invitations_ms: before(days(settings.registrations.invitation_days)),
-        count_hours: before(DAY_MS) / HOUR_MS,
         writers_ms: before(DAY_MS),
     }
 }
@@ -41,5 +40,3 @@ fn due(server: &Server, now_ms: u64) -> Sweep {
 const GONE_MS: u64 = 365 * DAY_MS;
 
 const DAY_MS: u64 = 86_400_000;
-
-const HOUR_MS: u64 = 3_600_000;

@@ -122,6 +122,7 @@ impl OnAccount {
             refused: 0,
             waits_logged_ms: 0,
             lifted_unix_s,
+            version: 0,
         });
         Ok(())
     }

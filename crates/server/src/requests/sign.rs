@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use keystead_channel::log::Detail;
-use keystead_channel::session::requests::{Answer, KeyType, Policy, Request, Sign, Signed};
+use keystead_channel::session::requests::{Answer, KeyType, Request, Sign, Signed};
 use keystead_channel::session::{Octets, RequestId, Status};
 
 use super::act::{Asking, Decision, Refusal, Settled, find};
@@ -16,7 +16,7 @@ use super::gate::{self, Approved, Gate, Pass, Wait};
 use super::parts;
 use crate::conversation::Served;
 use crate::policy::{self, Condition};
-use crate::rows::{Count, Rows, SERVER_HELD};
+use crate::rows::{Rows, SERVER_HELD};
 use crate::server::Server;
 use crate::signing;
 use crate::store::{Now, Wanted};
@@ -42,8 +42,6 @@ pub(super) async fn serve(
 struct Prepared {
     /// Tells the row from another that was made under the same nonce after it was deleted.
     made: [u8; 16],
-    /// Hours whose counts may be wanted; none where the policy counts nothing.
-    hours: Vec<u32>,
     /// None where approvers must agree first.
     signature: Option<Vec<u8>>,
 }
@@ -56,13 +54,9 @@ async fn decide(
 ) -> Result<Settled<Gate>, Status> {
     let prepared = prepare(&server, &asking, approved.is_some(), &sign).await?;
     let (account, key) = (asking.caller.account, sign.key);
-    let hours = prepared.as_ref().map_or(Vec::new(), |it| it.hours.clone());
     let asked = (asking.clone(), approved.clone());
     let wanted = move |wanted: &mut Wanted| {
         wanted.secret(account, key);
-        for hour in &hours {
-            wanted.count(account, key, *hour);
-        }
         gate::want(wanted, asked.1.as_ref(), &asked.0);
     };
     let under = asking.clone();
@@ -142,16 +136,8 @@ fn read(
     }
     let policy = parts::policy(secret).map_err(refuse)?;
     policy::check_fields(policy.as_ref(), &sign.fields).map_err(|it| forbidden(it, sign))?;
-    let counts = policy.as_ref().is_some_and(|it| it.hourly_max.is_some());
-    let hour = hour(rows.now);
-    let hours = match counts {
-        // The lock may be had in the next one.
-        true => vec![hour, hour.saturating_add(1)],
-        false => Vec::new(),
-    };
     let prepared = Prepared {
         made: secret.made,
-        hours,
         signature: None,
     };
     if policy.is_some_and(|it| it.quorum.is_some()) && !is_approved {
@@ -181,8 +167,10 @@ fn under_lock(
     let policy = parts::policy(secret).map_err(refuse)?;
     let forbid = |condition| forbidden(condition, sign);
     policy::check_fields(policy.as_ref(), &sign.fields).map_err(forbid)?;
-    let count = counted(rows, asking, policy.as_ref(), sign, &prepared, now).map_err(refuse)?;
-    let n = count.as_ref().map_or(0, |count| count.n);
+    let (account, hour) = (asking.caller.account, hour(now));
+    let counts = policy.as_ref().is_some_and(|it| it.hourly_max.is_some());
+    let corrupt = |_| refuse(Status::Corrupt);
+    let n = rows.count(account, sign.key, hour).map_err(corrupt)?;
     policy::check_time(policy.as_ref(), now.ms, n).map_err(forbid)?;
     let quorum = policy.and_then(|policy| policy.quorum);
     let detail = match gate::pass(quorum.as_ref(), approved, rows, asking).map_err(refuse)? {
@@ -203,11 +191,9 @@ fn under_lock(
     };
     // A quorum that was lifted in between: nothing was signed.
     let signature = prepared.signature.ok_or_else(|| refuse(Status::Conflict))?;
-    if let Some(count) = count {
-        rows.put_count(Count {
-            n: count.n.saturating_add(1),
-            ..count
-        });
+    if counts {
+        let counted = rows.count_one(account, sign.key, hour);
+        counted.map_err(corrupt)?;
     }
     let signed = Signed {
         signature: Octets(signature),
@@ -218,33 +204,6 @@ fn under_lock(
         ..detail
     };
     Ok(Decision::done(answer, Some(sign.key), detail))
-}
-
-/// The count of this hour, where the policy counts.
-fn counted(
-    rows: &Rows<'_>,
-    asking: &Asking,
-    policy: Option<&Policy>,
-    sign: &Sign,
-    prepared: &Prepared,
-    now: Now,
-) -> Result<Option<Count>, Status> {
-    if policy.is_none_or(|policy| policy.hourly_max.is_none()) {
-        return Ok(None);
-    }
-    let (account, hour) = (asking.caller.account, hour(now));
-    // A policy that began to count in between, or an hour that went by meanwhile.
-    if !prepared.hours.contains(&hour) {
-        return Err(Status::Conflict);
-    }
-    let n = rows.count(account, sign.key, hour);
-    let n = n.map_err(|_| Status::Corrupt)?;
-    Ok(Some(Count {
-        account,
-        key: sign.key,
-        hour,
-        n,
-    }))
 }
 
 fn hour(now: Now) -> u32 {

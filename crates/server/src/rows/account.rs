@@ -129,9 +129,41 @@ pub struct Chain {
     pub secrets: u32,
     /// Which version the account's row has.
     pub(super) account_version: u32,
+    /// Counted up by each change of the guesses at the account's name.
+    pub(super) guess_version: u32,
+    /// Whether there are any.
+    pub(super) has_guess: bool,
+    /// Signatures of keys whose policy counts them, of an hour and those beside it.
+    pub(super) counts: Vec<Count>,
+}
+
+/// Signatures of one key in one hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) key: KeyId,
+    /// Since 1970.
+    pub(super) hour: u32,
+    pub(super) n: u32,
 }
 
 impl Chain {
+    /// The signatures of a key in an hour.
+    pub(super) fn count(&self, key: KeyId, hour: u32) -> u32 {
+        let found = self
+            .counts
+            .iter()
+            .find(|it| it.key == key && it.hour == hour);
+        found.map_or(0, |it| it.n)
+    }
+
+    /// Counts one more. Those of the hours beside it stay, for a clock that goes back a little.
+    pub(super) fn count_one(&mut self, key: KeyId, hour: u32) {
+        let n = self.count(key, hour).saturating_add(1);
+        self.counts
+            .retain(|it| it.hour.abs_diff(hour) <= 1 && (it.key, it.hour) != (key, hour));
+        self.counts.push(Count { key, hour, n });
+    }
+
     /// Before the first entry.
     #[must_use]
     pub fn new(account: AccountNo) -> Self {
@@ -143,6 +175,9 @@ impl Chain {
             last_index: 0,
             secrets: 0,
             account_version: 0,
+            guess_version: 0,
+            has_guess: false,
+            counts: Vec::new(),
         }
     }
 }
@@ -265,6 +300,13 @@ impl Record for Chain {
         out.number(self.last_index);
         out.number(self.secrets.into());
         out.number(self.account_version.into());
+        out.number(self.guess_version.into());
+        out.number(self.has_guess.into());
+        for count in &self.counts {
+            out.bytes(&count.key.0);
+            out.number(count.hour.into());
+            out.number(count.n.into());
+        }
         out.finish()
     }
 
@@ -277,8 +319,27 @@ impl Record for Chain {
             last_index: plain.number()?,
             secrets: plain.narrow()?,
             account_version: plain.narrow()?,
+            guess_version: plain.narrow()?,
+            has_guess: match plain.number()? {
+                0 => false,
+                1 => true,
+                _ => return None,
+            },
+            counts: counts(plain)?,
         })
     }
+}
+
+fn counts(plain: &mut PlainReader<'_>) -> Option<Vec<Count>> {
+    let mut counts = Vec::new();
+    while !plain.is_done() {
+        counts.push(Count {
+            key: KeyId(plain.array()?),
+            hour: plain.narrow()?,
+            n: plain.narrow()?,
+        });
+    }
+    Some(counts)
 }
 
 impl Record for Gone {

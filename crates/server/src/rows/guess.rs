@@ -1,14 +1,13 @@
-//! What is counted, and what is let in: guesses, device passes, invitations, signatures.
+//! What is counted, and what is let in: guesses, device passes, invitations.
 //!
 //! **Invariant**: a count is never open without its seal: who has the database can neither
 //! read a name in these rows nor lower a number.
 
-use keystead_channel::session::{AccountName, KeyId};
+use keystead_channel::session::AccountName;
 use zeroize::Zeroizing;
 
 use super::{
     AccountNo, Cell, NameTag, PlainReader, PlainWriter, Record, Row, Table, account_no, flag,
-    narrow,
 };
 
 /// Guesses at one name's password.
@@ -30,6 +29,8 @@ pub struct Guess {
     pub waits_logged_ms: u64,
     /// The time that the last approver's unlocking was signed for: each lifts one lock.
     pub lifted_unix_s: u64,
+    /// Of an account's name: the one that its chain names ([`super::Rows`] sets it).
+    pub version: u32,
 }
 
 /// A device pass.
@@ -60,19 +61,6 @@ pub struct Invitation {
     pub name: AccountName,
 }
 
-/// Signatures of one key in one hour.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Count {
-    /// Whose.
-    pub account: AccountNo,
-    /// Of which key.
-    pub key: KeyId,
-    /// Since 1970.
-    pub hour: u32,
-    /// How many.
-    pub n: u32,
-}
-
 impl Record for Guess {
     const TABLE: Table = Table::Guess;
     type Key = NameTag;
@@ -100,6 +88,7 @@ impl Record for Guess {
         out.number(self.refused.into());
         out.number(self.waits_logged_ms);
         out.number(self.lifted_unix_s);
+        out.number(self.version.into());
         out.finish()
     }
 
@@ -113,6 +102,7 @@ impl Record for Guess {
             refused: plain.narrow()?,
             waits_logged_ms: plain.number()?,
             lifted_unix_s: plain.number()?,
+            version: plain.narrow()?,
         })
     }
 }
@@ -187,46 +177,6 @@ impl Record for Invitation {
             made_ms: row.number(1)?,
             used: flag(row, 2)?,
             name: AccountName::parse(plain.text()?).ok()?,
-        })
-    }
-}
-
-impl Record for Count {
-    const TABLE: Table = Table::Count;
-    type Key = (AccountNo, KeyId, u32);
-
-    fn key(&self) -> Self::Key {
-        (self.account, self.key, self.hour)
-    }
-
-    fn key_cells(key: &Self::Key) -> Vec<Cell> {
-        vec![
-            Cell::Int(key.0.0),
-            Cell::bytes(&key.1.0),
-            Cell::number(key.2.into()),
-        ]
-    }
-
-    fn open_cells(&self) -> Vec<Cell> {
-        vec![
-            Cell::Int(self.account.0),
-            Cell::bytes(&self.key.0),
-            Cell::number(self.hour.into()),
-            Cell::number(self.n.into()),
-        ]
-    }
-
-    fn plain(&self) -> Zeroizing<Vec<u8>> {
-        // The seal is there for what it is bound to.
-        PlainWriter::with_room(0).finish()
-    }
-
-    fn read(row: &Row, _: &mut PlainReader<'_>) -> Option<Self> {
-        Some(Self {
-            account: account_no(row, 0)?,
-            key: KeyId(row.array(1)?),
-            hour: narrow(row, 2)?,
-            n: narrow(row, 3)?,
         })
     }
 }

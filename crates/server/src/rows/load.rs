@@ -25,13 +25,6 @@ impl Rows<'_> {
                         .load((AccountNo(*no), KeyId(key)), row, sealing);
                 }
             }
-            (Table::Count, [Cell::Int(no), key, hour]) => {
-                let hour = hour.as_number().and_then(|hour| u32::try_from(hour).ok());
-                if let (Some(key), Some(hour)) = (key.as_array(), hour) {
-                    let key = (AccountNo(*no), KeyId(key), hour);
-                    self.counts.load(key, row, sealing);
-                }
-            }
             (Table::Session, [id]) => {
                 if let Some(id) = id.as_array() {
                     self.sessions.load(SessionId(id), row, sealing);

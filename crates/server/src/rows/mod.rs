@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use crate::sealing::Sealing;
 
 pub use account::{Account, AccountState, Approver, Chain, DeletedAgain, Gone};
-pub use guess::{Count, Guess, Invitation, Pass};
+pub use guess::{Guess, Invitation, Pass};
 pub use head::Head;
 pub(crate) use head::{HEAD_ID, HeadRow};
 pub use log::{LogBlock, LogIndex, LogTile};

@@ -2,7 +2,8 @@
 //!
 //! **Invariant**: a change is seen by every later act of the batch; what was not asked for
 //! is an error, never a row that does not exist; account and chain name each other's
-//! version, so neither can be put back alone; an act that cannot be logged is undone whole.
+//! version, and so do chain and guesses, so none can be put back or removed alone; an act
+//! that cannot be logged is undone whole.
 
 use keystead_channel::session::{KeyId, SessionId, UserId};
 
@@ -11,8 +12,8 @@ use crate::store::{Loaded, Now, Wanted, Writes};
 
 use super::slots::Slots;
 use super::{
-    Account, AccountNo, AccountState, Chain, Count, Gone, Guess, Head, HeldSecret, Invitation,
-    NameTag, Pass, Record, RowFault, Session, System, Table,
+    Account, AccountNo, AccountState, Chain, Gone, Guess, Head, HeldSecret, Invitation, NameTag,
+    Pass, Record, RowFault, Session, System, Table,
 };
 
 /// The rows of a transaction, opened.
@@ -34,7 +35,6 @@ pub struct Rows<'a> {
     pub(super) guesses: Slots<Guess>,
     pub(super) passes: Slots<Pass>,
     pub(super) invitations: Slots<Invitation>,
-    pub(super) counts: Slots<Count>,
     pub(super) gone: Slots<Gone>,
 }
 
@@ -58,7 +58,6 @@ impl<'a> Rows<'a> {
             guesses: Slots::new(),
             passes: Slots::new(),
             invitations: Slots::new(),
-            counts: Slots::new(),
             gone: Slots::new(),
         };
         let mut absent = rows.wanted.keys.clone();
@@ -86,7 +85,6 @@ impl<'a> Rows<'a> {
         self.guesses.begin();
         self.passes.begin();
         self.invitations.begin();
-        self.counts.begin();
         self.gone.begin();
     }
 
@@ -100,7 +98,6 @@ impl<'a> Rows<'a> {
         self.guesses.keep();
         self.passes.keep();
         self.invitations.keep();
-        self.counts.keep();
         self.gone.keep();
     }
 
@@ -115,7 +112,6 @@ impl<'a> Rows<'a> {
         self.guesses.undo();
         self.passes.undo();
         self.invitations.undo();
-        self.counts.undo();
         self.gone.undo();
     }
 
@@ -344,19 +340,57 @@ impl<'a> Rows<'a> {
     /// The guesses at a name.
     ///
     /// # Errors
-    /// [`RowFault`].
+    /// [`RowFault`]; also when the chain of the account of that name names others.
     pub fn guess(&self, tag: NameTag) -> Result<Option<&Guess>, RowFault> {
-        self.guesses.find(&tag)
+        let guess = self.guesses.find(&tag)?;
+        let Some(no) = self.owner(tag) else {
+            return Ok(guess);
+        };
+        let corrupt = RowFault::Corrupt(Table::Guess);
+        let chain = self.chains.find(&no)?.ok_or(corrupt)?;
+        let is_its = match guess {
+            Some(guess) => chain.has_guess && chain.guess_version == guess.version,
+            None => !chain.has_guess,
+        };
+        if is_its {
+            return Ok(guess);
+        }
+        tracing::error!(
+            account = no.0,
+            "the guesses at a name are not those of its account"
+        );
+        Err(corrupt)
     }
 
-    /// Puts the guesses at a name.
-    pub fn put_guess(&mut self, guess: Guess) {
+    /// Puts the guesses at a name; the chain of its account names them.
+    pub fn put_guess(&mut self, mut guess: Guess) {
+        if let Some(version) = self.name_guess(guess.tag, true) {
+            guess.version = version;
+        }
         self.guesses.put(guess);
     }
 
     /// Forgets the guesses at a name.
     pub fn delete_guess(&mut self, tag: NameTag) {
+        self.name_guess(tag, false);
         self.guesses.delete(tag);
+    }
+
+    /// Has the chain of a name's account name other guesses, or none; their version.
+    fn name_guess(&mut self, tag: NameTag, has_guess: bool) -> Option<u32> {
+        let no = self.owner(tag)?;
+        let chain = self.chains.find_mut(&no).ok().flatten()?;
+        chain.guess_version = chain.guess_version.wrapping_add(1);
+        chain.has_guess = has_guess;
+        Some(chain.guess_version)
+    }
+
+    /// The account in use that has a name, of those that were read.
+    fn owner(&self, tag: NameTag) -> Option<AccountNo> {
+        let mut accounts = self.accounts.iter().flatten();
+        accounts
+            .find(|it| it.tag == tag && it.state != AccountState::Pending)
+            .map(|it| it.no)
     }
 
     /// A device pass.
@@ -406,23 +440,25 @@ impl<'a> Rows<'a> {
         self.invitations.delete(hash);
     }
 
-    /// The signatures of a key in an hour.
+    /// The signatures of a key in an hour, as far as policies count them.
     ///
     /// # Errors
-    /// [`RowFault`].
+    /// [`RowFault`]; also when the account has no chain, for that counts them.
     pub fn count(&self, no: AccountNo, key: KeyId, hour: u32) -> Result<u32, RowFault> {
-        let count = self.counts.find(&(no, key, hour))?;
-        Ok(count.map_or(0, |count| count.n))
+        let chain = self.chains.find(&no)?;
+        let chain = chain.ok_or(RowFault::Corrupt(Table::Chain))?;
+        Ok(chain.count(key, hour))
     }
 
-    /// Sets the signatures of a key in an hour.
-    pub fn put_count(&mut self, count: Count) {
-        self.counts.put(count);
-    }
-
-    /// Forgets the signatures of a key in an hour.
-    pub fn delete_count(&mut self, no: AccountNo, key: KeyId, hour: u32) {
-        self.counts.delete((no, key, hour));
+    /// Counts one signature more of a key in an hour.
+    ///
+    /// # Errors
+    /// [`RowFault`], as [`Rows::count`].
+    pub fn count_one(&mut self, no: AccountNo, key: KeyId, hour: u32) -> Result<(), RowFault> {
+        let chain = self.chains.find_mut(&no)?;
+        let chain = chain.ok_or(RowFault::Corrupt(Table::Chain))?;
+        chain.count_one(key, hour);
+        Ok(())
     }
 
     /// An account that was deleted.
@@ -460,7 +496,6 @@ impl<'a> Rows<'a> {
         self.guesses.write(sealing, &mut writes);
         self.passes.write(sealing, &mut writes);
         self.invitations.write(sealing, &mut writes);
-        self.counts.write(sealing, &mut writes);
         self.gone.write(sealing, &mut writes);
         writes
     }

@@ -29,8 +29,6 @@ pub enum Table {
     Pass,
     /// Invitations, by the hash of their token.
     Invitation,
-    /// Signatures by key and hour.
-    Count,
     /// Accounts that were deleted, whose leaves are to be erased.
     Gone,
     /// Where an account's entries are in the log.
@@ -43,7 +41,7 @@ pub enum Table {
 
 impl Table {
     /// All of them, in the order in which a copy is made.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 15] = [
         Self::System,
         Self::DataKey,
         Self::Head,
@@ -55,7 +53,6 @@ impl Table {
         Self::Guess,
         Self::Pass,
         Self::Invitation,
-        Self::Count,
         Self::Gone,
         Self::LeafIndex,
         Self::Block,
@@ -77,7 +74,6 @@ impl Table {
             Self::Guess => shape("guess", GUESS, 1),
             Self::Pass => shape("pass", PASS, 1),
             Self::Invitation => shape("invitation", INVITATION, 1),
-            Self::Count => shape("count", COUNT, 3),
             Self::Gone => shape("gone", GONE, 1),
             Self::LeafIndex => shape("leaf_index", LEAF_INDEX, 2),
             Self::Block => Shape {
@@ -255,13 +251,6 @@ const CHAIN: &[Column] = &[int("account"), SEALED];
 const GUESS: &[Column] = &[blob("tag"), int("known"), int("last_ms"), SEALED];
 const PASS: &[Column] = &[blob("hash"), int("account"), int("made_ms"), SEALED];
 const INVITATION: &[Column] = &[blob("hash"), int("made_ms"), int("used"), SEALED];
-const COUNT: &[Column] = &[
-    int("account"),
-    blob("key_id"),
-    int("hour"),
-    int("n"),
-    SEALED,
-];
 const GONE: &[Column] = &[int("account"), int("at_ms"), SEALED];
 const LEAF_INDEX: &[Column] = &[int("account"), int("seq"), int("leaf")];
 const BLOCK: &[Column] = &[int("first"), int("leaves"), blob("hashes"), SEALED];

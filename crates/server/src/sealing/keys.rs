@@ -49,7 +49,6 @@ impl Purpose {
             | Table::Guess
             | Table::Pass
             | Table::Invitation
-            | Table::Count
             | Table::Gone => Self::Accounts,
             Table::Secret => Self::Secrets,
             Table::Session => Self::Sessions,

@@ -123,8 +123,6 @@ pub struct Sweep {
     pub passes_ms: u64,
     /// Invitations.
     pub invitations_ms: u64,
-    /// Counts of signatures, by hour since 1970.
-    pub count_hours: u64,
     /// Last batches of processes.
     pub writers_ms: u64,
 }
@@ -137,7 +135,6 @@ impl Sweep {
             ("account", "made_ms", "state = 0", self.pending_ms),
             ("pass", "made_ms", "true", self.passes_ms),
             ("invitation", "made_ms", "true", self.invitations_ms),
-            ("count", "hour", "true", self.count_hours),
             ("writer", "at_ms", "true", self.writers_ms),
         ];
         all.into_iter()

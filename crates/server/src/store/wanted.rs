@@ -9,8 +9,8 @@ use std::ops::Range;
 use keystead_channel::session::{KeyId, SessionId, UserId};
 
 use crate::rows::{
-    Account, AccountNo, Chain, Count, Gone, Guess, Head, HeldSecret, Invitation, Key, LogBlock,
-    LogIndex, LogTile, NameTag, Pass, Record, Row, Session, System, Table,
+    Account, AccountNo, Chain, Gone, Guess, Head, HeldSecret, Invitation, Key, LogBlock, LogIndex,
+    LogTile, NameTag, Pass, Record, Row, Session, System, Table,
 };
 
 use super::{Now, Sweep};
@@ -116,11 +116,6 @@ impl Wanted {
     /// An invitation.
     pub fn invitation(&mut self, hash: [u8; 32]) -> &mut Self {
         self.want::<Invitation>(&hash)
-    }
-
-    /// The signatures of a key in an hour since 1970.
-    pub fn count(&mut self, no: AccountNo, key: KeyId, hour: u32) -> &mut Self {
-        self.want::<Count>(&(no, key, hour))
     }
 
     /// An account that was deleted.

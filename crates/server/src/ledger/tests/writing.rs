@@ -203,6 +203,7 @@ fn guess(tag: NameTag) -> Guess {
         refused: 9,
         waits_logged_ms: 0,
         lifted_unix_s: 0,
+        version: 0,
     }
 }
 

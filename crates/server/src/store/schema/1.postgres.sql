@@ -25,8 +25,6 @@ CREATE TABLE pass (hash bytea PRIMARY KEY, account bigint NOT NULL, made_ms bigi
 CREATE INDEX pass_account ON pass (account);
 CREATE INDEX pass_made ON pass (made_ms);
 CREATE TABLE invitation (hash bytea PRIMARY KEY, made_ms bigint NOT NULL, used bigint NOT NULL, sealed bytea NOT NULL);
-CREATE TABLE count (account bigint NOT NULL, key_id bytea NOT NULL, hour bigint NOT NULL, n bigint NOT NULL, sealed bytea NOT NULL, PRIMARY KEY (account, key_id, hour));
-CREATE INDEX count_hour ON count (hour);
 
 CREATE TABLE leaf_index (account bigint NOT NULL, seq bigint NOT NULL, leaf bigint NOT NULL, PRIMARY KEY (account, seq));
 CREATE TABLE block (first bigint PRIMARY KEY, leaves bigint NOT NULL, hashes bytea NOT NULL, sealed bytea NOT NULL);

@@ -25,8 +25,6 @@ CREATE TABLE pass (hash BLOB PRIMARY KEY, account INTEGER NOT NULL, made_ms INTE
 CREATE INDEX pass_account ON pass (account);
 CREATE INDEX pass_made ON pass (made_ms);
 CREATE TABLE invitation (hash BLOB PRIMARY KEY, made_ms INTEGER NOT NULL, used INTEGER NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE count (account INTEGER NOT NULL, key_id BLOB NOT NULL, hour INTEGER NOT NULL, n INTEGER NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (account, key_id, hour)) WITHOUT ROWID;
-CREATE INDEX count_hour ON count (hour);
 
 CREATE TABLE leaf_index (account INTEGER NOT NULL, seq INTEGER NOT NULL, leaf INTEGER NOT NULL, PRIMARY KEY (account, seq)) WITHOUT ROWID;
 CREATE TABLE block (first INTEGER PRIMARY KEY, leaves INTEGER NOT NULL, hashes BLOB NOT NULL, sealed BLOB NOT NULL);

@@ -167,6 +167,7 @@ pub(super) fn guess(tag: NameTag) -> Guess {
         refused: 0,
         waits_logged_ms: 0,
         lifted_unix_s: 0,
+        version: 0,
     }
 }
 
