@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::tree::{Hash, Nodes, node_hash};
 
@@ -37,37 +38,71 @@ impl Tile {
     }
 }
 
-/// Tiles at hand, with the nodes between their levels.
+/// A tile's hashes, with the nodes between them and the level above.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TileNodes {
+    hashes: Vec<Hash>,
+    /// Half as many each time.
+    above: Vec<Vec<Hash>>,
+}
+
+impl TileNodes {
+    /// Computes them, of a whole tile or of as much of it as there is.
+    #[must_use]
+    pub fn new(hashes: Vec<Hash>) -> Self {
+        let mut above: Vec<Vec<Hash>> = Vec::new();
+        for _ in 1..HEIGHT {
+            let below = above.last().unwrap_or(&hashes);
+            let (pairs, _) = below.as_chunks::<2>();
+            let next: Vec<Hash> = pairs
+                .iter()
+                .map(|[left, right]| node_hash(left, right))
+                .collect();
+            if next.is_empty() {
+                break;
+            }
+            above.push(next);
+        }
+        Self { hashes, above }
+    }
+
+    /// The tile itself.
+    #[must_use]
+    pub fn hashes(&self) -> &[Hash] {
+        &self.hashes
+    }
+
+    fn level(&self, within: u32) -> Option<&[Hash]> {
+        match within.checked_sub(1) {
+            None => Some(&self.hashes),
+            Some(at) => self.above.get(usize::try_from(at).ok()?).map(Vec::as_slice),
+        }
+    }
+}
+
+/// Tiles at hand.
 #[derive(Default)]
 pub struct Tiles {
-    nodes: BTreeMap<Tile, Vec<Vec<Hash>>>,
+    nodes: BTreeMap<Tile, Arc<TileNodes>>,
 }
 
 impl Tiles {
     /// Takes a tile, or as much of it as there is.
     pub fn put(&mut self, tile: Tile, hashes: Vec<Hash>) {
-        let mut levels = vec![hashes];
-        for _ in 1..HEIGHT {
-            let below = levels.last().map(Vec::as_slice).unwrap_or_default();
-            let (pairs, _) = below.as_chunks::<2>();
-            let above: Vec<Hash> = pairs
-                .iter()
-                .map(|[left, right]| node_hash(left, right))
-                .collect();
-            if above.is_empty() {
-                break;
-            }
-            levels.push(above);
-        }
-        self.nodes.insert(tile, levels);
+        self.share(tile, Arc::new(TileNodes::new(hashes)));
+    }
+
+    /// Takes a tile whose nodes are known.
+    pub fn share(&mut self, tile: Tile, nodes: Arc<TileNodes>) {
+        self.nodes.insert(tile, nodes);
     }
 }
 
 impl Nodes for Tiles {
     fn node(&self, level: u32, index: u64) -> Option<Hash> {
-        let levels = self.nodes.get(&Tile::of(level, index))?;
+        let tile = self.nodes.get(&Tile::of(level, index))?;
         let within = level % HEIGHT;
-        let hashes = levels.get(usize::try_from(within).ok()?)?;
+        let hashes = tile.level(within)?;
         let at = index & ((WIDTH >> within) - 1);
         hashes.get(usize::try_from(at).ok()?).copied()
     }

@@ -12,6 +12,7 @@ use keystead_channel::log::{Action, Detail, Hash};
 use keystead_channel::session::requests::Receipt;
 use keystead_channel::session::{List, Octets, SessionId, Status, UserId};
 
+use super::nodes::Growing;
 use crate::rows::{AccountNo, Rows};
 use crate::store::{Now, Wanted};
 
@@ -139,6 +140,11 @@ impl<A> Committed<A> {
         self.batch.receipt(self.entries.clone().next_back()?)
     }
 
+    /// The tiles at the edge of the tree that the commit left.
+    pub(super) fn growing(&self) -> &Growing {
+        &self.batch.growing
+    }
+
     /// The same with another answer.
     #[must_use]
     pub fn map<B>(self, map: impl FnOnce(A) -> B) -> Committed<B> {
@@ -157,6 +163,8 @@ pub(super) struct Batch {
     pub(super) first: u64,
     pub(super) leaves: Vec<Vec<u8>>,
     pub(super) checkpoint: Vec<u8>,
+    /// The tiles at the edge of that tree.
+    pub(super) growing: Growing,
 }
 
 impl Batch {

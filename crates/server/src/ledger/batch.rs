@@ -16,6 +16,7 @@ use keystead_vault::LogKey;
 use super::act::{Batch, Log, NewEntry, OPERATOR};
 use super::block::{self, Kept};
 use super::edge::{Edge, Grown};
+use super::nodes::Growing;
 use crate::rows::{AccountNo, Head, LogBlock, LogIndex, LogTile, Rows, Table};
 use crate::sealing::Sealing;
 use crate::store::{Loaded, Now, StoreError, Writes};
@@ -213,6 +214,7 @@ fn grow(
         first: leaves.first,
         leaves: leaves.bytes,
         checkpoint,
+        growing: Growing::new(held.edge.tiles()),
     };
     Ok((batch, held))
 }

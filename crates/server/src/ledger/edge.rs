@@ -6,7 +6,7 @@
 //! tile for each full one, and the roots of full tiles in the tiles above.
 
 use keystead_channel::log::Hash;
-use keystead_channel::log::tile::{HEIGHT, WIDTH};
+use keystead_channel::log::tile::{HEIGHT, Tile, WIDTH};
 use keystead_channel::log::tree::{Frontier, Growth};
 
 use super::block::Kept;
@@ -83,6 +83,18 @@ impl Edge {
 
     pub(super) fn frontier(&self) -> &Frontier {
         &self.frontier
+    }
+
+    /// The tiles that are not full yet.
+    pub(super) fn tiles(&self) -> Vec<(Tile, Vec<Hash>)> {
+        let parts = std::iter::once(&self.hashes).chain(&self.above);
+        let growing = (0..).zip(parts).filter(|(_, hashes)| !hashes.is_empty());
+        let tiles = growing.map(|(level, hashes)| {
+            let bits = HEIGHT.saturating_mul(u32::from(level) + 1);
+            let index = self.size().unbounded_shr(bits);
+            (Tile { level, index }, hashes.clone())
+        });
+        tiles.collect()
     }
 
     /// Takes new leaves; what is to be written, and the tree as it grew.
@@ -216,6 +228,8 @@ const LEVELS_MAX: u8 = 7;
 #[expect(clippy::as_conversions, reason = "numbers of a test are small")]
 mod tests {
     use super::*;
+    use keystead_channel::log::proof::View;
+    use keystead_channel::log::tile::Tiles;
     use std::collections::BTreeMap;
 
     fn kept(number: u64) -> Kept {
@@ -258,6 +272,22 @@ mod tests {
             }
         }
 
+        /// The root out of full tiles and those of the edge.
+        fn root_with(&self, growing: Vec<(Tile, Vec<Hash>)>, size: u64) -> Hash {
+            let mut tiles = Tiles::default();
+            for ((level, index), hashes) in &self.tiles {
+                if hashes.len() == TILE {
+                    let (level, index) = (*level, *index);
+                    tiles.put(Tile { level, index }, hashes.clone());
+                }
+            }
+            for (tile, hashes) in growing {
+                assert!(hashes.len() < TILE);
+                tiles.put(tile, hashes);
+            }
+            View::new(tiles, size).unwrap().root()
+        }
+
         fn edge(&self, frontier: &Frontier) -> Option<Edge> {
             let size = frontier.size();
             let behind = self.blocks.range(size & !0xff..);
@@ -295,6 +325,10 @@ mod tests {
                 let filled =
                     |above: &[Vec<Hash>]| above.iter().flatten().copied().collect::<Vec<_>>();
                 assert_eq!(filled(&again.above), filled(&edge.above));
+                assert_eq!(
+                    written.root_with(edge.tiles(), number),
+                    edge.frontier().root()
+                );
             }
             let mut at = 0;
             for (first, block) in &written.blocks {

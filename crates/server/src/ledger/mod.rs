@@ -49,6 +49,7 @@ pub struct Ledger {
     failures: Counter,
     fault: watch::Receiver<Option<StoreError>>,
     place: watch::Receiver<(u32, u64)>,
+    full_tiles: Arc<nodes::Full>,
     /// Behind which account the next look for leaves to be erased begins.
     erased_to: Arc<Mutex<Option<AccountNo>>>,
 }
@@ -89,6 +90,7 @@ impl Ledger {
             failures,
             fault,
             place,
+            full_tiles: Arc::default(),
             erased_to: Arc::default(),
         };
         // Accounts' chains are checked as their owners come; nobody comes for this one.

@@ -2,12 +2,14 @@
 //!
 //! **Invariant**: tiles lie open in the database, so a proof is given out only when it
 //! leads to the signed root; which hash was changed then does not matter to who asked.
+//! Nodes that were computed before serve again only over the very hashes that were read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use keystead_channel::log::proof::{View, check_consistency, check_inclusion};
-use keystead_channel::log::tile::{self, Tile, Tiles};
+use keystead_channel::log::tile::{self, Tile, TileNodes, Tiles};
 use keystead_channel::log::tree::{Hash, Nodes};
 
 use super::corrupt::{Corrupt, ReadError};
@@ -18,6 +20,8 @@ use crate::store::{Store, Wanted};
 pub(super) struct Needed {
     size: u64,
     tiles: BTreeSet<Tile>,
+    /// Those that need not be read.
+    at_hand: Vec<(Tile, Arc<TileNodes>)>,
 }
 
 impl Needed {
@@ -25,6 +29,7 @@ impl Needed {
         Self {
             size,
             tiles: BTreeSet::new(),
+            at_hand: Vec::new(),
         }
     }
 
@@ -54,6 +59,15 @@ impl Needed {
         self.tiles.insert(Tile::of(0, index));
     }
 
+    /// Takes what is wanted so far from the edge of the tree of that very size.
+    pub(super) fn have(&mut self, growing: &Growing) {
+        for (tile, nodes) in growing.nodes() {
+            if self.tiles.remove(tile) {
+                self.at_hand.push((*tile, Arc::clone(nodes)));
+            }
+        }
+    }
+
     pub(super) fn want(&self, wanted: &mut Wanted) {
         for tile in &self.tiles {
             wanted.tiles.push((tile.level, tile.index));
@@ -65,7 +79,15 @@ impl Needed {
 
     /// The tiles as far as `size` goes, out of what was read.
     pub(super) fn take(&self, tiles: &[LogTile], blocks: &[LogBlock]) -> Tiles {
+        self.take_known(tiles, blocks, &Full::default())
+    }
+
+    /// The same, where nodes of full tiles may be known.
+    fn take_known(&self, tiles: &[LogTile], blocks: &[LogBlock], full: &Full) -> Tiles {
         let mut taken = Tiles::default();
+        for (tile, nodes) in &self.at_hand {
+            taken.share(*tile, Arc::clone(nodes));
+        }
         for tile in &self.tiles {
             let found = tiles
                 .iter()
@@ -76,7 +98,7 @@ impl Needed {
                     .and_then(|leaves| of_blocks(blocks, leaves))
             };
             if let Some(hashes) = hashes.or_else(in_blocks) {
-                taken.put(*tile, hashes);
+                taken.share(*tile, full.nodes(*tile, hashes));
             }
         }
         taken
@@ -87,6 +109,60 @@ impl Needed {
         let width = tile.width(self.size);
         let first = tile.index.checked_mul(tile::WIDTH)?;
         (tile.level == 0 && width < tile::WIDTH).then(|| first..first.saturating_add(width))
+    }
+}
+
+/// The tiles at the edge of a tree, which the writer has in memory and has checked; their
+/// nodes are computed once for all that a commit answers, and for none where nobody asks.
+#[derive(Default)]
+pub(super) struct Growing {
+    tiles: Vec<(Tile, Vec<Hash>)>,
+    nodes: OnceLock<Vec<(Tile, Arc<TileNodes>)>>,
+}
+
+impl Growing {
+    pub(super) fn new(tiles: Vec<(Tile, Vec<Hash>)>) -> Self {
+        Self {
+            tiles,
+            nodes: OnceLock::new(),
+        }
+    }
+
+    fn nodes(&self) -> &[(Tile, Arc<TileNodes>)] {
+        self.nodes.get_or_init(|| {
+            let tiles = self.tiles.iter();
+            let nodes = tiles.map(|(tile, hashes)| {
+                let nodes = TileNodes::new(hashes.clone());
+                (*tile, Arc::new(nodes))
+            });
+            nodes.collect()
+        })
+    }
+}
+
+/// Nodes of full tiles, at most [`FULL_TILES_MAX`]: most clients come back from the newest.
+#[derive(Default)]
+pub(super) struct Full(Mutex<BTreeMap<Tile, Arc<TileNodes>>>);
+
+impl Full {
+    /// The nodes over these hashes, which were just read: what lies in the database is
+    /// compared each time, so a tile that was changed is never passed over.
+    fn nodes(&self, tile: Tile, hashes: Vec<Hash>) -> Arc<TileNodes> {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock().get(&tile).cloned();
+        if let Some(known) = known.filter(|it| it.hashes() == hashes) {
+            return known;
+        }
+        let nodes = Arc::new(TileNodes::new(hashes));
+        if u64::try_from(nodes.hashes().len()) == Ok(tile::WIDTH) {
+            let mut full = lock();
+            full.insert(tile, Arc::clone(&nodes));
+            if full.len() > FULL_TILES_MAX {
+                // The oldest of the leaves'.
+                full.pop_first();
+            }
+        }
+        nodes
     }
 }
 
@@ -136,11 +212,14 @@ impl Signed {
 }
 
 /// Reads what is needed.
-pub(super) async fn read(store: &Store, needed: &Needed) -> Result<Tiles, ReadError> {
+pub(super) async fn read(store: &Store, needed: &Needed, full: &Full) -> Result<Tiles, ReadError> {
+    if needed.tiles.is_empty() {
+        return Ok(needed.take_known(&[], &[], full));
+    }
     let mut wanted = Wanted::new();
     needed.want(&mut wanted);
     let loaded = store.read(wanted).await?;
-    Ok(needed.take(&loaded.tiles, &loaded.blocks))
+    Ok(needed.take_known(&loaded.tiles, &loaded.blocks, full))
 }
 
 /// The hashes of these leaves, which stand in blocks one behind the other.
@@ -159,4 +238,45 @@ fn of_blocks(blocks: &[LogBlock], leaves: Range<u64>) -> Option<Vec<Hash>> {
         next = next.saturating_add(block.count.into());
     }
     (next >= leaves.end).then_some(hashes)
+}
+
+/// 32 tiles of 16 KiB: the newest 8,192 entries.
+const FULL_TILES_MAX: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TILE: Tile = Tile { level: 0, index: 7 };
+
+    fn hashes(count: u8) -> Vec<Hash> {
+        (0..=count).map(|at| [at; 32]).collect()
+    }
+
+    #[test]
+    fn nodes_that_are_known_serve_the_same_hashes_alone() {
+        let full = Full::default();
+        let first = full.nodes(TILE, hashes(255));
+        assert!(Arc::ptr_eq(&first, &full.nodes(TILE, hashes(255))));
+        for at in [0, 100, 255] {
+            let mut changed = hashes(255);
+            changed[at][31] ^= 1;
+            let nodes = full.nodes(TILE, changed.clone());
+            assert_eq!(*nodes, TileNodes::new(changed), "{at}");
+        }
+        // One that is cut, or not full yet, neither is answered from it nor kept.
+        let cut = full.nodes(TILE, hashes(254));
+        assert_eq!(*cut, TileNodes::new(hashes(254)));
+        assert!(!Arc::ptr_eq(&cut, &full.nodes(TILE, hashes(254))));
+    }
+
+    #[test]
+    fn the_newest_tiles_stay() {
+        let full = Full::default();
+        for index in 0..100 {
+            full.nodes(Tile { level: 0, index }, hashes(255));
+        }
+        let kept: Vec<u64> = full.0.lock().unwrap().keys().map(|it| it.index).collect();
+        assert_eq!(kept, (68..100).collect::<Vec<_>>());
+    }
 }

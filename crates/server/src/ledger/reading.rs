@@ -47,7 +47,7 @@ impl Ledger {
         let consistency = match (known.0, head_of(&checkpoint)) {
             // Of another epoch too: its tree may well be the beginning of this one.
             (Some(known), Some(head)) if known.size <= head.size => {
-                Some(self.consistency(known.size, &head).await?)
+                Some(self.consistency(known.size, &head, committed).await?)
             }
             _ => None,
         };
@@ -77,7 +77,7 @@ impl Ledger {
         needed.consistency(from.unwrap_or_default());
         needed.paths(indices.iter().copied());
         indices.iter().for_each(|index| needed.leaf(*index));
-        let tiles = nodes::read(&self.store, &needed).await?;
+        let tiles = nodes::read(&self.store, &needed, &self.full_tiles).await?;
         let tree = Signed::new(tiles, signed.size, signed.root)?;
         let consistency = from.map(|from| tree.consistency(from)).transpose()?;
         let proofs = indices.into_iter().map(|index| {
@@ -139,11 +139,17 @@ impl Ledger {
         reader.page(asked)
     }
 
-    /// That the tree of `head` continues the one of `from` leaves.
-    async fn consistency(&self, from: u64, head: &Checkpoint) -> Result<Vec<Hash>, ReadError> {
+    /// That the tree of `head`, which `committed` left, continues the one of `from` leaves.
+    async fn consistency<A>(
+        &self,
+        from: u64,
+        head: &Checkpoint,
+        committed: &Committed<A>,
+    ) -> Result<Vec<Hash>, ReadError> {
         let mut needed = Needed::new(head.size);
         needed.consistency(from);
-        let tiles = nodes::read(&self.store, &needed).await?;
+        needed.have(committed.growing());
+        let tiles = nodes::read(&self.store, &needed, &self.full_tiles).await?;
         let tree = Signed::new(tiles, head.size, head.root)?;
         Ok(tree.consistency(from)?)
     }
