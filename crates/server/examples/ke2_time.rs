@@ -101,7 +101,7 @@ async fn compare(
     let (mut first, mut second) = (Vec::new(), Vec::new());
     for pair in 0..pairs {
         let (a, b) = (&one[pair % one.len()], &other[pair % other.len()]);
-        if SystemRng.next_u32() % 2 == 0 {
+        if SystemRng.next_u32().is_multiple_of(2) {
             first.push(time(server, a, Duration::ZERO).await);
             second.push(time(server, b, longer).await);
         } else {

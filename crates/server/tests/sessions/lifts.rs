@@ -1,13 +1,19 @@
 //! A lock that an approver lifts (frame 20, key 5; `spec/session.md` section 5.2).
 
+#![expect(
+    clippy::too_many_lines,
+    reason = "one table: what lifts a lock, and what does not"
+)]
+
 use std::sync::Arc;
 
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use keystead_channel::session::requests::{Approver, ApproverChange, Request};
 use keystead_channel::session::{AccountName, ApproverId, Extras, ServerId, Status, Text, Unlock};
+use keystead_core::Secret;
 use keystead_daemon::{Clock, SystemClock};
 use keystead_server::login::unlock_text;
 use keystead_server::server::Server;
+use keystead_vault::LogKey;
 
 use crate::common::{Person, Place, ask, open};
 use crate::guesses::{lock, strict};
@@ -17,15 +23,15 @@ crate::on_both! {
 }
 
 /// An approver's key, and what it signs.
-struct Key(Ed25519KeyPair);
+struct Key(LogKey);
 
 impl Key {
     fn of(byte: u8) -> Self {
-        Self(Ed25519KeyPair::from_seed_unchecked(&[byte; 32]).unwrap())
+        Self(LogKey::from_seed(Secret::fill(|seed| seed.fill(byte))).unwrap())
     }
 
     fn public(&self) -> [u8; 32] {
-        self.0.public_key().as_ref().try_into().unwrap()
+        *self.0.public()
     }
 
     /// For `server`, `name` and the time, which `Unlock` carries.
@@ -34,7 +40,7 @@ impl Key {
         Unlock {
             approver: ApproverId::of(&self.public()),
             unix_s,
-            signature: self.0.sign(&text).as_ref().try_into().unwrap(),
+            signature: self.0.sign(&text).unwrap(),
         }
     }
 }
