@@ -185,11 +185,11 @@ pub(crate) fn export(wanted: &Export) -> Result<(), Failure> {
 
 fn not_made(file: &Path, error: &std::io::Error) -> Failure {
     let file = file.display();
-    match error.kind() {
-        ErrorKind::AlreadyExists => Failure::new(format!("{file} is there already"))
-            .hint("an export goes into a new file; name another one"),
-        _ => Failure::new(format!("{file} cannot be written: {error}")),
+    if error.kind() == ErrorKind::AlreadyExists {
+        return Failure::new(format!("{file} is there already"))
+            .hint("an export goes into a new file; name another one");
     }
+    Failure::new(format!("{file} cannot be written: {error}"))
 }
 
 /// `audit head [--server NAME] [--json]`
