@@ -1,6 +1,11 @@
 //! `spec/vectors/pairing.json`: the check values of section 8 and the bytes of
 //! every message, made without this code.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "a published seed signs the text of the vectors"
+)]
+
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use keystead_channel::mailbox::{ConnId, Item, Mailbox, MailboxDirection};
 use keystead_channel::pairing::{Answered, LocalAddress, Offer, RelayUrl};
