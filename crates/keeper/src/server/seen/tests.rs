@@ -1,5 +1,10 @@
 //! What a client believes of a log, told by a server that can lie.
 
+#![expect(
+    clippy::as_conversions,
+    reason = "indices of a log that lies in memory"
+)]
+
 use super::*;
 use keystead_channel::log::proof::View;
 use keystead_channel::log::tree::{Frontier, Growth};
