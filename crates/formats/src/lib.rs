@@ -1,8 +1,19 @@
-//! SSH and SSHSIG bytes, decoded and encoded whole or not at all; signatures verified.
+//! What other programs' files and messages hold, decoded and encoded whole or not at all;
+//! signatures verified.
 //!
 //! **Invariant:** a value of this crate stands for every byte it was read from. What cannot be
 //! read whole is refused, never read in part, so what a holder is shown is all that is signed.
 //! Nothing here holds a private key, and no reader allocates more than it was given.
+//!
+//! | module | speaks to |
+//! |---|---|
+//! | [`ssh`] | OpenSSH, and git with `gpg.format=ssh` |
+//! | [`assuan`], [`sexp`] | GnuPG |
+//! | [`git`] | git |
 
+pub mod assuan;
 pub mod git;
+pub mod sexp;
 pub mod ssh;
+
+pub use ssh::ParseError;
