@@ -8,11 +8,14 @@
 //! | type | holds | at rest |
 //! |---|---|---|
 //! | [`SigningKey`] | a private key | [`SealedKey`], under the store key |
+//! | [`AgreementKey`] | a private key that decrypts | as those that sign |
+//! | [`wallet::Wallet`] | a seed, of which keys are derived | [`wallet::SealedSeed`], under the store key |
 //! | [`StoreKey`] | what opens the keys of a store | header, under the passphrase |
 //! | [`ApprovalKey`] | a key that approves for one key server | [`SealedApprovalKey`], under the store key |
 //! | [`ReceiptKey`] | a channel key: signs a pairing's receipts | as its owner's other channel keys |
 //! | [`LogKey`] | a channel key: signs the head of a key server's log | as the server's other rows |
 
+mod agreement;
 mod approval;
 pub mod client;
 pub mod held;
@@ -23,8 +26,10 @@ mod receipt;
 mod sealed;
 mod signing;
 mod store;
+pub mod wallet;
 mod wire;
 
+pub use agreement::{AgreementError, AgreementKey};
 pub use approval::{ApprovalKey, SealedApprovalKey};
 pub use import::{ImportError, Imported};
 pub use log_key::LogKey;
@@ -32,6 +37,6 @@ pub use passphrase::{Cost, CostRefused};
 pub use receipt::ReceiptKey;
 pub use sealed::{Custody, Facts, SealedKey, SealedKeyError};
 pub use signing::{
-    Presence, PublicKey, RawSignature, RsaHash, SignOptions, SigningError, SigningKey,
+    DigestHash, Presence, PublicKey, RawSignature, RsaHash, SignOptions, SigningError, SigningKey,
 };
 pub use store::{StoreError, StoreKey};

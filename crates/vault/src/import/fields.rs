@@ -80,6 +80,11 @@ fn read_private(public: PublicKey, reader: &mut Reader<'_>) -> Result<SigningKey
             let scalar = scalar(public.algorithm(), reader.positive()?)?;
             Ok(SigningKey::from_halves(public, scalar)?)
         }
+        // No type of SSH's.
+        PublicKey::EcdsaSecp256k1(_)
+        | PublicKey::X25519(_)
+        | PublicKey::EcdhP256(_)
+        | PublicKey::EcdhSecp256k1(_) => Err(ImportError::Malformed),
     }
 }
 
@@ -147,7 +152,7 @@ fn bits(magnitude: &[u8]) -> usize {
 /// The plain algorithm of a certificate's type (OpenSSH PROTOCOL.certkeys).
 fn certified(type_name: &[u8]) -> Option<Algorithm> {
     let plain = type_name.strip_suffix(CERTIFICATE_SUFFIX)?;
-    Algorithm::ALL.into_iter().find(|it| {
+    Algorithm::SSH.into_iter().find(|it| {
         let name = it.as_str().as_bytes();
         name.strip_suffix(b"@openssh.com").unwrap_or(name) == plain
     })

@@ -158,7 +158,11 @@ fn is_point(public: &PublicKey, point: &[u8]) -> bool {
         PublicKey::Ed25519(_)
         | PublicKey::Rsa { .. }
         | PublicKey::SkEd25519 { .. }
-        | PublicKey::SkEcdsaP256 { .. } => false,
+        | PublicKey::SkEcdsaP256 { .. }
+        | PublicKey::EcdsaSecp256k1(_)
+        | PublicKey::X25519(_)
+        | PublicKey::EcdhP256(_)
+        | PublicKey::EcdhSecp256k1(_) => false,
     }
 }
 

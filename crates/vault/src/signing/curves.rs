@@ -11,6 +11,7 @@ use keystead_core::{Algorithm, SecretBytes};
 use keystead_sodium::sign::{self, Curve};
 
 use super::{PublicKey, SigningError};
+use crate::agreement::point;
 
 /// Length of a private half; none for RSA.
 pub(crate) const fn private_bytes(algorithm: Algorithm) -> Option<usize> {
@@ -18,7 +19,8 @@ pub(crate) const fn private_bytes(algorithm: Algorithm) -> Option<usize> {
         Algorithm::Ed25519
         | Algorithm::EcdsaP256
         | Algorithm::SkEd25519
-        | Algorithm::SkEcdsaP256 => Some(32),
+        | Algorithm::SkEcdsaP256
+        | Algorithm::EcdsaSecp256k1 => Some(32),
         Algorithm::EcdsaP384 => Some(48),
         Algorithm::EcdsaP521 => Some(66),
         Algorithm::Rsa | _ => None,
@@ -38,13 +40,14 @@ pub(super) fn public_of(
             public: ed25519_public(private)?,
             application,
         },
-        Algorithm::EcdsaP256 => PublicKey::EcdsaP256(point(&agreement::ECDH_P256, private)?),
+        Algorithm::EcdsaP256 => PublicKey::EcdsaP256(nist_point(&agreement::ECDH_P256, private)?),
         Algorithm::SkEcdsaP256 => PublicKey::SkEcdsaP256 {
-            point: point(&agreement::ECDH_P256, private)?,
+            point: nist_point(&agreement::ECDH_P256, private)?,
             application,
         },
-        Algorithm::EcdsaP384 => PublicKey::EcdsaP384(point(&agreement::ECDH_P384, private)?),
-        Algorithm::EcdsaP521 => PublicKey::EcdsaP521(point(&agreement::ECDH_P521, private)?),
+        Algorithm::EcdsaP384 => PublicKey::EcdsaP384(nist_point(&agreement::ECDH_P384, private)?),
+        Algorithm::EcdsaP521 => PublicKey::EcdsaP521(nist_point(&agreement::ECDH_P521, private)?),
+        Algorithm::EcdsaSecp256k1 => PublicKey::EcdsaSecp256k1(secp256k1_point(private)?),
         Algorithm::Rsa | _ => return Err(SigningError::Broken),
     })
 }
@@ -57,7 +60,7 @@ pub(crate) fn ed25519_public(private: &[u8]) -> Result<[u8; 32], SigningError> {
 
 /// The public point of a scalar. By the library's key agreement, since ECDSA's
 /// own import wants to be told the public half.
-fn point<const N: usize>(
+fn nist_point<const N: usize>(
     curve: &'static agreement::Algorithm,
     private: &[u8],
 ) -> Result<[u8; N], SigningError> {
@@ -66,6 +69,11 @@ fn point<const N: usize>(
         .and_then(|scalar| scalar.compute_public_key().ok())
         .and_then(|point| point.as_ref().try_into().ok())
         .ok_or(SigningError::Broken)
+}
+
+fn secp256k1_point(private: &[u8]) -> Result<[u8; 65], SigningError> {
+    let scalar = private.try_into().map_err(|_| SigningError::Broken)?;
+    point::uncompressed(keystead_core::Curve::Secp256k1, scalar).ok_or(SigningError::Broken)
 }
 
 /// `public` is the one of `private`, as in every [`SigningKey`](super::SigningKey).
@@ -104,4 +112,12 @@ fn sign_ecdsa<const N: usize>(
     sign::ecdsa(curve, private, digest.as_ref(), &mut r, &mut s)
         .map_err(|_| SigningError::Broken)?;
     Ok([r, s])
+}
+
+/// ECDSA on P-256 of a digest of 32 bytes, as [`sign_p256`] but for the hash.
+pub(super) fn sign_p256_digest(private: &[u8], digest: &[u8; 32]) -> Result<[u8; 64], SigningError> {
+    let mut signature = [0; 64];
+    let (r, s) = signature.split_at_mut(32);
+    sign::ecdsa(Curve::P256, private, digest, r, s).map_err(|_| SigningError::Broken)?;
+    Ok(signature)
 }

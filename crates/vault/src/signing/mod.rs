@@ -32,6 +32,7 @@
 //! ```
 
 pub(crate) mod curves;
+pub(crate) mod deterministic;
 mod options;
 mod public;
 mod raw;
@@ -181,7 +182,46 @@ impl SigningKey {
                 let [r, s] = curves::sign_p256(private, &stated)?;
                 Ok(RawSignature::SkEcdsaP256 { r, s, presence })
             }
+            PublicKey::EcdsaSecp256k1(_)
+            | PublicKey::X25519(_)
+            | PublicKey::EcdhP256(_)
+            | PublicKey::EcdhSecp256k1(_) => Err(SigningError::Unfit),
         }
+    }
+
+    /// Signs a digest as OpenPGP does (RFC 9580 section 5.2.3): Ed25519 takes it as its message,
+    /// ECDSA its first 32 bytes, RSA by PKCS #1 v1.5 with the name of its hash. The answer is
+    /// R ‖ S, r ‖ s, or as long as the modulus.
+    ///
+    /// # Errors
+    /// [`SigningError::Unfit`] for another kind of key, or a digest that is not as long as its
+    /// hash makes it, or shorter than 32 bytes.
+    pub fn sign_digest(&self, hash: DigestHash, digest: &[u8]) -> Result<Vec<u8>, SigningError> {
+        let first = digest.first_chunk::<DIGEST_BYTES_MIN>();
+        let first = first.ok_or(SigningError::Unfit)?;
+        if digest.len() != hash.bytes() {
+            return Err(SigningError::Unfit);
+        }
+        let private = self.private.expose();
+        memory::with_wiped_stack(|| match &self.public {
+            PublicKey::Ed25519(public) => {
+                curves::sign_ed25519(private, public, digest).map(|it| it.to_vec())
+            }
+            PublicKey::EcdsaP256(_) => {
+                curves::sign_p256_digest(private, first).map(|it| it.to_vec())
+            }
+            PublicKey::EcdsaSecp256k1(_) => {
+                deterministic::sign_secp256k1(private, first).map(|it| it.to_vec())
+            }
+            PublicKey::Rsa { e, n } => rsa::sign_digest(e, n, private, hash, digest),
+            PublicKey::EcdsaP384(_)
+            | PublicKey::EcdsaP521(_)
+            | PublicKey::SkEd25519 { .. }
+            | PublicKey::SkEcdsaP256 { .. }
+            | PublicKey::X25519(_)
+            | PublicKey::EcdhP256(_)
+            | PublicKey::EcdhSecp256k1(_) => Err(SigningError::Unfit),
+        })
     }
 
     /// Signs by RSA with SHA-1 (`ssh-rsa`, RFC 4253 section 6.6), as long as
@@ -218,7 +258,37 @@ pub enum SigningError {
     /// A key that states presence, and nobody said that somebody is present.
     #[error("key signs only with a statement of presence")]
     NoPresence,
+    /// This kind of key does not sign that.
+    #[error("key of this kind does not sign that")]
+    Unfit,
 }
+
+/// The hash that made a digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DigestHash {
+    /// 32 bytes.
+    Sha256,
+    /// 48 bytes.
+    Sha384,
+    /// 64 bytes.
+    Sha512,
+}
+
+impl DigestHash {
+    /// How long its digests are.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+}
+
+/// 32 bytes: what ECDSA on a curve of 256 bits takes of a digest; a shorter one would be weaker
+/// than the key.
+const DIGEST_BYTES_MIN: usize = 32;
 
 /// How often a private key is drawn before the randomness is called broken.
 /// Why: a P-256 scalar is out of range once in 2^32 draws.

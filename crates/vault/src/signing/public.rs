@@ -7,7 +7,7 @@ use keystead_core::Algorithm;
 
 use crate::wire::{Malformed, Reader, put_positive, put_string};
 
-/// The public half of a [`SigningKey`](crate::SigningKey).
+/// The public half of a key that is held here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PublicKey {
@@ -40,6 +40,14 @@ pub enum PublicKey {
         /// For example `ssh:`.
         application: String,
     },
+    /// As [`PublicKey::EcdsaP256`]; SSH does not have it.
+    EcdsaSecp256k1([u8; 65]),
+    /// RFC 7748 section 5: of an [`AgreementKey`](crate::AgreementKey), as all below.
+    X25519([u8; 32]),
+    /// As [`PublicKey::EcdsaP256`].
+    EcdhP256([u8; 65]),
+    /// As [`PublicKey::EcdsaP256`].
+    EcdhSecp256k1([u8; 65]),
 }
 
 impl PublicKey {
@@ -54,6 +62,10 @@ impl PublicKey {
             Self::Rsa { .. } => Algorithm::Rsa,
             Self::SkEd25519 { .. } => Algorithm::SkEd25519,
             Self::SkEcdsaP256 { .. } => Algorithm::SkEcdsaP256,
+            Self::EcdsaSecp256k1(_) => Algorithm::EcdsaSecp256k1,
+            Self::X25519(_) => Algorithm::X25519,
+            Self::EcdhP256(_) => Algorithm::EcdhP256,
+            Self::EcdhSecp256k1(_) => Algorithm::EcdhSecp256k1,
         }
     }
 
@@ -67,22 +79,45 @@ impl PublicKey {
             | Self::EcdsaP256(_)
             | Self::EcdsaP384(_)
             | Self::EcdsaP521(_)
-            | Self::Rsa { .. } => "",
+            | Self::Rsa { .. }
+            | Self::EcdsaSecp256k1(_)
+            | Self::X25519(_)
+            | Self::EcdhP256(_)
+            | Self::EcdhSecp256k1(_) => "",
         }
     }
 
-    /// The SSH wire blob: `string type` and the fields of that type
-    /// (RFC 8709 section 4, RFC 5656 section 3.1, RFC 4253 section 6.6,
-    /// OpenSSH PROTOCOL.u2f).
+    /// What stands in `public_key` on the wire: the SSH wire blob, `string type` and the fields
+    /// of that type (RFC 8709 section 4, RFC 5656 section 3.1, RFC 4253 section 6.6, OpenSSH
+    /// PROTOCOL.u2f); of what SSH does not have the bare point, or the 32 bytes of X25519.
     #[must_use]
     pub fn to_blob(&self) -> Vec<u8> {
         let mut blob = Vec::new();
+        if !self.algorithm().is_ssh() {
+            self.put_fields(&mut blob);
+            return blob;
+        }
         put_string(&mut blob, self.algorithm().as_str().as_bytes());
         self.put_fields(&mut blob);
         blob
     }
 
-    /// Reads the blob of a plain key.
+    /// Reads what [`PublicKey::to_blob`] writes of a key of this algorithm.
+    pub(crate) fn of_algorithm(algorithm: Algorithm, blob: &[u8]) -> Result<Self, Malformed> {
+        let public = match algorithm {
+            Algorithm::EcdsaSecp256k1 => Self::EcdsaSecp256k1(uncompressed(blob)?),
+            Algorithm::X25519 => Self::X25519(exact(blob)?),
+            Algorithm::EcdhP256 => Self::EcdhP256(uncompressed(blob)?),
+            Algorithm::EcdhSecp256k1 => Self::EcdhSecp256k1(uncompressed(blob)?),
+            _ => Self::from_blob(blob)?,
+        };
+        match public.algorithm() == algorithm {
+            true => Ok(public),
+            false => Err(Malformed),
+        }
+    }
+
+    /// Reads the SSH blob of a plain key.
     pub(crate) fn from_blob(blob: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(blob);
         let algorithm = algorithm_of(reader.string()?).ok_or(Malformed)?;
@@ -111,6 +146,10 @@ impl PublicKey {
             Self::SkEcdsaP256 { point, application } => {
                 put_ecdsa(out, NISTP256, point);
                 put_string(out, application.as_bytes());
+            }
+            Self::X25519(public) => out.extend(public),
+            Self::EcdsaSecp256k1(point) | Self::EcdhP256(point) | Self::EcdhSecp256k1(point) => {
+                out.extend(point);
             }
         }
     }
@@ -146,7 +185,7 @@ impl PublicKey {
 /// The algorithm of a key type's name on the wire.
 pub(crate) fn algorithm_of(name: &[u8]) -> Option<Algorithm> {
     let is_named = |it: &Algorithm| it.as_str().as_bytes() == name;
-    Algorithm::ALL.into_iter().find(is_named)
+    Algorithm::SSH.into_iter().find(is_named)
 }
 
 fn put_ecdsa(out: &mut Vec<u8>, curve: &str, point: &[u8]) {
@@ -160,8 +199,12 @@ fn read_point<const N: usize>(curve: &str, reader: &mut Reader<'_>) -> Result<[u
     if reader.string()? != curve.as_bytes() {
         return Err(Malformed);
     }
-    match reader.string()? {
-        point @ [4, ..] => exact(point),
+    uncompressed(reader.string()?)
+}
+
+fn uncompressed<const N: usize>(point: &[u8]) -> Result<[u8; N], Malformed> {
+    match point {
+        [4, ..] => exact(point),
         _ => Err(Malformed),
     }
 }
@@ -214,7 +257,30 @@ mod tests {
             assert_eq!(PublicKey::from_blob(&longer), Err(Malformed));
             seen.push(public.algorithm());
         }
-        assert_eq!(seen, Algorithm::ALL);
+        assert_eq!(seen, Algorithm::SSH);
+    }
+
+    #[test]
+    fn what_ssh_has_not_is_its_bare_bytes() {
+        let point: [u8; 65] = std::array::from_fn(|at| if at == 0 { 4 } else { 8 });
+        for (public, bytes) in [
+            (PublicKey::EcdsaSecp256k1(point), point.to_vec()),
+            (PublicKey::X25519([6; 32]), vec![6; 32]),
+            (PublicKey::EcdhP256(point), point.to_vec()),
+            (PublicKey::EcdhSecp256k1(point), point.to_vec()),
+        ] {
+            assert_eq!(public.to_blob(), bytes);
+            let algorithm = public.algorithm();
+            assert_eq!(PublicKey::of_algorithm(algorithm, &bytes), Ok(public.clone()));
+            assert_eq!(PublicKey::from_blob(&bytes), Err(Malformed));
+            for len in 0..bytes.len() {
+                let read = PublicKey::of_algorithm(algorithm, &bytes[..len]);
+                assert_eq!(read, Err(Malformed));
+            }
+        }
+        let ssh = PublicKey::Ed25519([7; 32]).to_blob();
+        let read = PublicKey::of_algorithm(Algorithm::Rsa, &ssh);
+        assert_eq!(read, Err(Malformed), "of another algorithm");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use aws_lc_rs::rsa::{KeyPair, KeyPairComponents, KeySize, PublicKeyComponents};
 use keystead_core::SecretBytes;
 use keystead_sodium::{memory, sign};
 
-use super::{PublicKey, RsaHash, SigningError, SigningKey};
+use super::{DigestHash, PublicKey, RsaHash, SigningError, SigningKey};
 use crate::wire::Reader;
 
 /// What is made.
@@ -118,7 +118,23 @@ pub(super) fn sign(
         RsaHash::Sha512 => (sign::RsaHash::Sha512, &digest::SHA512),
     };
     let digest = digest::digest(algorithm, message);
-    sign_digest(e, n, private, hash, digest.as_ref())
+    sign_hashed(e, n, private, hash, digest.as_ref())
+}
+
+/// For [`SigningKey::sign_digest`].
+pub(super) fn sign_digest(
+    e: &[u8],
+    n: &[u8],
+    private: &[u8],
+    hash: DigestHash,
+    digest: &[u8],
+) -> Result<Vec<u8>, SigningError> {
+    let hash = match hash {
+        DigestHash::Sha256 => sign::RsaHash::Sha256,
+        DigestHash::Sha384 => sign::RsaHash::Sha384,
+        DigestHash::Sha512 => sign::RsaHash::Sha512,
+    };
+    sign_hashed(e, n, private, hash, digest)
 }
 
 /// For [`SigningKey::sign_with_sha1`] alone.
@@ -129,10 +145,10 @@ pub(super) fn sign_with_sha1(
     message: &[u8],
 ) -> Result<Vec<u8>, SigningError> {
     let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, message);
-    sign_digest(e, n, private, sign::RsaHash::Sha1, digest.as_ref())
+    sign_hashed(e, n, private, sign::RsaHash::Sha1, digest.as_ref())
 }
 
-fn sign_digest(
+fn sign_hashed(
     e: &[u8],
     n: &[u8],
     private: &[u8],

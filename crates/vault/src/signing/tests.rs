@@ -170,7 +170,7 @@ fn pairs_of_rfc_6979() {
 #[test]
 fn what_is_made_signs_and_signs_only_that() {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
-    for key_type in KeyType::ALL {
+    for key_type in KeyType::SSH {
         let key = SigningKey::generate(key_type, &mut rng).unwrap();
         assert_eq!(key.algorithm(), key_type.algorithm());
         let other = SigningKey::generate(key_type, &mut rng).unwrap();
@@ -283,7 +283,7 @@ fn what_presence_states_is_signed() {
 
 #[test]
 fn the_same_randomness_makes_the_same_key() {
-    for key_type in KeyType::ALL {
+    for key_type in KeyType::SSH {
         if key_type.algorithm() == Algorithm::Rsa {
             continue;
         }

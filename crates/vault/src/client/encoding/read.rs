@@ -87,7 +87,11 @@ fn encoding_of(key: &SigningKey) -> Result<(Kind, SecretBytes), EncodingError> {
         PublicKey::EcdsaP384(_)
         | PublicKey::EcdsaP521(_)
         | PublicKey::SkEd25519 { .. }
-        | PublicKey::SkEcdsaP256 { .. } => {
+        | PublicKey::SkEcdsaP256 { .. }
+        | PublicKey::EcdsaSecp256k1(_)
+        | PublicKey::X25519(_)
+        | PublicKey::EcdhP256(_)
+        | PublicKey::EcdhSecp256k1(_) => {
             let type_name = Algorithm::as_str(key.algorithm()).to_owned();
             Err(ImportError::OtherType { type_name }.into())
         }
