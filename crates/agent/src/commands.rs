@@ -224,6 +224,7 @@ impl Agent {
         let made = MakeKeyRequest {
             name,
             algorithm: key_type.as_str().to_owned(),
+            purposes: Vec::new(),
         };
         self.ask_key(turn, client, (found.pairing, found.name), made);
         Ok(())

@@ -85,6 +85,7 @@ pub fn evidence(content: &ToBeSigned, binds: &[SessionBind], seen: Seen) -> Evid
         parents: first(seen.parents, Evidence::PARENTS_MAX),
         intent: seen.intent,
         is_background: seen.is_background,
+        user_id: None,
     }
 }
 

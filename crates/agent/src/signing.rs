@@ -231,6 +231,7 @@ impl Agent {
             content: wanted.message.clone(),
             flags: wanted.flags,
             evidence,
+            identity: None,
         };
         let others = (!keepers.is_empty()).then(|| {
             let sign = sign.clone();
@@ -270,6 +271,7 @@ impl Agent {
             content: wanted.message,
             flags: wanted.flags,
             evidence: local_evidence(&key, connection),
+            identity: None,
         });
         let asker = Asker::Local { connection: id };
         self.ask(turn, asker, Whom::local(), body, entry);

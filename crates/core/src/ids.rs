@@ -65,6 +65,12 @@ id! {
     PairingId, 8
 }
 
+id! {
+    /// Which wallet: the first 4 bytes of SHA-256 of its own public key (`spec/identity.md`
+    /// section 1).
+    WalletFingerprint, 4
+}
+
 impl PairingId {
     /// The id of the pairing between the curve keys `client` (C) and `server` (S).
     #[must_use]

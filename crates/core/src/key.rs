@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::{KeyId, Name};
 
-/// The kinds of key that a keeper can hold, by their SSH names
-/// (RFC 8709, RFC 5656, RFC 8332, OpenSSH PROTOCOL.u2f).
+/// The kinds of key that a keeper can hold: by their SSH names (RFC 8709, RFC 5656, RFC 8332,
+/// OpenSSH PROTOCOL.u2f), and those that SSH does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
@@ -23,6 +23,14 @@ pub enum Algorithm {
     SkEd25519,
     /// ECDSA on P-256 with user presence, `sk-ecdsa-sha2-nistp256@openssh.com`.
     SkEcdsaP256,
+    /// ECDSA on secp256k1, `ecdsa-secp256k1`; for OpenPGP alone.
+    EcdsaSecp256k1,
+    /// Key agreement on Curve25519, `x25519`.
+    X25519,
+    /// Key agreement on P-256, `ecdh-p256`.
+    EcdhP256,
+    /// Key agreement on secp256k1, `ecdh-secp256k1`.
+    EcdhSecp256k1,
 }
 
 /// A text that names no algorithm known here.
@@ -32,7 +40,23 @@ pub struct UnknownAlgorithm(pub String);
 
 impl Algorithm {
     /// All of them, for choices and tests.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
+        Self::Ed25519,
+        Self::EcdsaP256,
+        Self::EcdsaP384,
+        Self::EcdsaP521,
+        Self::Rsa,
+        Self::SkEd25519,
+        Self::SkEcdsaP256,
+        Self::EcdsaSecp256k1,
+        Self::X25519,
+        Self::EcdhP256,
+        Self::EcdhSecp256k1,
+    ];
+
+    /// Those that SSH has: their public keys are SSH wire blobs. The others' are an uncompressed
+    /// point (SEC 1 section 2.3.3; 65 bytes), or the 32 bytes of X25519 (RFC 7748 section 5).
+    pub const SSH: [Self; 7] = [
         Self::Ed25519,
         Self::EcdsaP256,
         Self::EcdsaP384,
@@ -53,6 +77,10 @@ impl Algorithm {
             Self::Rsa => "ssh-rsa",
             Self::SkEd25519 => "sk-ssh-ed25519@openssh.com",
             Self::SkEcdsaP256 => "sk-ecdsa-sha2-nistp256@openssh.com",
+            Self::EcdsaSecp256k1 => "ecdsa-secp256k1",
+            Self::X25519 => "x25519",
+            Self::EcdhP256 => "ecdh-p256",
+            Self::EcdhSecp256k1 => "ecdh-secp256k1",
         }
     }
 
@@ -67,7 +95,21 @@ impl Algorithm {
             Self::Rsa => "rsa",
             Self::SkEd25519 => "ed25519-sk",
             Self::SkEcdsaP256 => "p256-sk",
+            Self::EcdsaSecp256k1 => "secp256k1",
+            Self::X25519 | Self::EcdhP256 | Self::EcdhSecp256k1 => self.as_str(),
         }
+    }
+
+    /// Whether SSH has it.
+    #[must_use]
+    pub const fn is_ssh(self) -> bool {
+        !matches!(self, Self::EcdsaSecp256k1) && !self.agrees()
+    }
+
+    /// Whether it agrees on keys; else it signs.
+    #[must_use]
+    pub const fn agrees(self) -> bool {
+        matches!(self, Self::X25519 | Self::EcdhP256 | Self::EcdhSecp256k1)
     }
 
     /// Whether its signatures state that a person was present (OpenSSH PROTOCOL.u2f): then no
@@ -113,18 +155,42 @@ pub enum KeyType {
     SkEd25519,
     /// ECDSA on P-256 with user presence.
     SkEcdsaP256,
+    /// ECDSA on secp256k1.
+    EcdsaSecp256k1,
+    /// Key agreement on Curve25519.
+    X25519,
+    /// Key agreement on P-256.
+    EcdhP256,
+    /// Key agreement on secp256k1.
+    EcdhSecp256k1,
 }
 
 /// A text that names no type of key that can be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown key type {0:?}; known are ed25519, p256, p384, rsa3072, rsa4096, ed25519-sk and p256-sk"
+    "unknown key type {0:?}; known are ed25519, p256, p384, rsa3072, rsa4096, ed25519-sk, p256-sk, \
+     secp256k1, x25519, ecdh-p256 and ecdh-secp256k1"
 )]
 pub struct UnknownKeyType(pub String);
 
 impl KeyType {
     /// All of them, for choices and tests.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
+        Self::Ed25519,
+        Self::EcdsaP256,
+        Self::EcdsaP384,
+        Self::Rsa3072,
+        Self::Rsa4096,
+        Self::SkEd25519,
+        Self::SkEcdsaP256,
+        Self::EcdsaSecp256k1,
+        Self::X25519,
+        Self::EcdhP256,
+        Self::EcdhSecp256k1,
+    ];
+
+    /// Those that SSH has.
+    pub const SSH: [Self; 7] = [
         Self::Ed25519,
         Self::EcdsaP256,
         Self::EcdsaP384,
@@ -144,6 +210,10 @@ impl KeyType {
             Self::Rsa3072 | Self::Rsa4096 => Algorithm::Rsa,
             Self::SkEd25519 => Algorithm::SkEd25519,
             Self::SkEcdsaP256 => Algorithm::SkEcdsaP256,
+            Self::EcdsaSecp256k1 => Algorithm::EcdsaSecp256k1,
+            Self::X25519 => Algorithm::X25519,
+            Self::EcdhP256 => Algorithm::EcdhP256,
+            Self::EcdhSecp256k1 => Algorithm::EcdhSecp256k1,
         }
     }
 
@@ -157,7 +227,11 @@ impl KeyType {
             | Self::EcdsaP256
             | Self::EcdsaP384
             | Self::SkEd25519
-            | Self::SkEcdsaP256 => self.algorithm().as_str(),
+            | Self::SkEcdsaP256
+            | Self::EcdsaSecp256k1
+            | Self::X25519
+            | Self::EcdhP256
+            | Self::EcdhSecp256k1 => self.algorithm().as_str(),
         }
     }
 
@@ -171,7 +245,11 @@ impl KeyType {
             | Self::EcdsaP256
             | Self::EcdsaP384
             | Self::SkEd25519
-            | Self::SkEcdsaP256 => self.algorithm().short_name(),
+            | Self::SkEcdsaP256
+            | Self::EcdsaSecp256k1
+            | Self::X25519
+            | Self::EcdhP256
+            | Self::EcdhSecp256k1 => self.algorithm().short_name(),
         }
     }
 }
@@ -207,19 +285,25 @@ pub enum Purpose {
     AgeUnwrap,
     /// Bytes that nobody can read: off by default, never granted in advance.
     Opaque,
+    /// A minisign signature of a file.
+    Signify,
+    /// What was encrypted to an OpenPGP key.
+    OpenPgpDecrypt,
     /// An SSH certificate, signed as its authority.
     SshCertificate,
 }
 
 impl Purpose {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::SshLogin,
         Self::SshSig,
         Self::GitCommit,
         Self::OpenPgp,
         Self::AgeUnwrap,
         Self::Opaque,
+        Self::Signify,
+        Self::OpenPgpDecrypt,
         Self::SshCertificate,
     ];
 
@@ -233,7 +317,8 @@ impl Purpose {
             Self::OpenPgp => 4,
             Self::AgeUnwrap => 5,
             Self::Opaque => 6,
-            // 7 and 8 are reserved (`spec/pairing.md` section 3).
+            Self::Signify => 7,
+            Self::OpenPgpDecrypt => 8,
             Self::SshCertificate => 9,
         }
     }
@@ -254,6 +339,8 @@ impl Purpose {
             Self::OpenPgp => "openpgp",
             Self::AgeUnwrap => "age-unwrap",
             Self::Opaque => "opaque",
+            Self::Signify => "signify",
+            Self::OpenPgpDecrypt => "openpgp-decrypt",
             Self::SshCertificate => "ssh-certificate",
         }
     }
@@ -269,7 +356,7 @@ pub struct KeyEntry {
     pub id: KeyId,
     /// As the keeper names it; [`Algorithm`] where this version knows it.
     pub algorithm: String,
-    /// SSH wire blob.
+    /// SSH wire blob; for what SSH does not have see [`Algorithm::SSH`].
     pub public_key: Vec<u8>,
     /// The holder's name for it.
     pub name: Name,
@@ -288,6 +375,8 @@ mod tests {
             assert_eq!(algorithm.short_name().parse(), Ok(algorithm));
         }
         assert!("ssh-dss".parse::<Algorithm>().is_err());
+        let ssh = Algorithm::ALL.into_iter().filter(|it| it.is_ssh());
+        assert!(ssh.eq(Algorithm::SSH));
     }
 
     #[test]
@@ -306,8 +395,8 @@ mod tests {
         for purpose in Purpose::ALL {
             assert_eq!(Purpose::from_number(purpose.number()), Some(purpose));
         }
-        for reserved in [0, 7, 8, 10] {
-            assert_eq!(Purpose::from_number(reserved), None);
+        for unknown in [0, 10, 255] {
+            assert_eq!(Purpose::from_number(unknown), None);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! compared in variable time.
 
 mod hash;
+mod identity;
 mod ids;
 mod key;
 mod key_server;
@@ -15,7 +16,10 @@ mod response;
 mod secret;
 
 pub use hash::{Hasher, hash, labelled_hash};
-pub use ids::{KeyId, PairingId, RequestHash, RequestId, UnreadableHex};
+pub use identity::{
+    Curve, Derivation, Identity, IdentityError, IdentityParts, Protocol, UnknownCurve,
+};
+pub use ids::{KeyId, PairingId, RequestHash, RequestId, UnreadableHex, WalletFingerprint};
 pub use key::{Algorithm, KeyEntry, KeyType, Purpose, Purposes, UnknownAlgorithm, UnknownKeyType};
 pub use key_server::{
     ApproveServerRequest, LocalKey, MakeApprovalKeyRequest, OpenLocalRequest, ServerApproval,
@@ -23,11 +27,12 @@ pub use key_server::{
 pub use log::{Checked, LogChain, LogEntry, LogTail, ReceiptChain};
 pub use name::{Name, NameError, is_unsafe_to_show};
 pub use request::{
-    Certificates, Constraints, Evidence, ImportRequest, Intent, KeyForm, Kind, LockRequest,
-    MakeKeyRequest, Request, RequestBody, SessionBind, SignForm, SignRequest,
+    Certificates, Constraints, DecryptForm, DecryptRequest, Evidence, ImportRequest, Intent,
+    KeyForm, Kind, LockRequest, MakeKeyRequest, PublicKeyRequest, Request, RequestBody,
+    SessionBind, SignForm, SignRequest,
 };
 pub use response::{
-    AckResponse, Decision, Host, MeResponse, Outcome, Receipt, Response, ResponseBody,
+    AckResponse, Decision, Host, MeResponse, Outcome, Plaintext, Receipt, Response, ResponseBody,
     SignedReceipt, TransportAddress,
 };
 pub use secret::{Secret, SecretBytes};

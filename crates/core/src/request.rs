@@ -1,8 +1,8 @@
 //! What is asked of a keeper (`spec/pairing.md` section 3).
 
 use crate::{
-    ApproveServerRequest, KeyId, MakeApprovalKeyRequest, Name, OpenLocalRequest, RequestId, Secret,
-    SecretBytes,
+    ApproveServerRequest, Identity, KeyId, MakeApprovalKeyRequest, Name, OpenLocalRequest, Purpose,
+    RequestId, Secret, SecretBytes, WalletFingerprint,
 };
 
 /// One request, as it is asked.
@@ -34,6 +34,8 @@ pub enum Kind {
     Me,
     /// 2: sign.
     Sign,
+    /// 3: decrypt.
+    Decrypt,
     /// 4: at which hosts was a key used?
     Hosts,
     /// 5: the pairing ends.
@@ -42,6 +44,8 @@ pub enum Kind {
     Confirm,
     /// 7: a request is withdrawn.
     Cancel,
+    /// 8: the public key of an identity.
+    PublicKey,
     /// 9: make a key.
     MakeKey,
     /// 10: take a key into custody.
@@ -60,13 +64,15 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Me,
         Self::Sign,
+        Self::Decrypt,
         Self::Hosts,
         Self::Unpair,
         Self::Confirm,
         Self::Cancel,
+        Self::PublicKey,
         Self::MakeKey,
         Self::Import,
         Self::Remove,
@@ -82,10 +88,12 @@ impl Kind {
         match self {
             Self::Me => 1,
             Self::Sign => 2,
+            Self::Decrypt => 3,
             Self::Hosts => 4,
             Self::Unpair => 5,
             Self::Confirm => 6,
             Self::Cancel => 7,
+            Self::PublicKey => 8,
             Self::MakeKey => 9,
             Self::Import => 10,
             Self::Remove => 11,
@@ -108,10 +116,12 @@ impl Kind {
         match self {
             Self::Me => "me",
             Self::Sign => "sign",
+            Self::Decrypt => "decrypt",
             Self::Hosts => "hosts",
             Self::Unpair => "unpair",
             Self::Confirm => "confirm",
             Self::Cancel => "cancel",
+            Self::PublicKey => "public-key",
             Self::MakeKey => "make-key",
             Self::Import => "import",
             Self::Remove => "remove",
@@ -133,6 +143,8 @@ pub enum RequestBody {
     },
     /// 2 `sign_request`.
     Sign(SignRequest),
+    /// 3 `decrypt_request`.
+    Decrypt(DecryptRequest),
     /// 4 `hosts_request`.
     Hosts,
     /// 5 `unpair_request`.
@@ -147,6 +159,8 @@ pub enum RequestBody {
         /// Which request is withdrawn.
         target: RequestId,
     },
+    /// 8: the public key of an identity.
+    PublicKey(PublicKeyRequest),
     /// 9: make a key at the keeper.
     MakeKey(MakeKeyRequest),
     /// 10: take a key into custody.
@@ -173,10 +187,12 @@ impl RequestBody {
         match self {
             Self::Me { .. } => Kind::Me,
             Self::Sign(_) => Kind::Sign,
+            Self::Decrypt(_) => Kind::Decrypt,
             Self::Hosts => Kind::Hosts,
             Self::Unpair => Kind::Unpair,
             Self::Confirm { .. } => Kind::Confirm,
             Self::Cancel { .. } => Kind::Cancel,
+            Self::PublicKey(_) => Kind::PublicKey,
             Self::MakeKey(_) => Kind::MakeKey,
             Self::Import(_) => Kind::Import,
             Self::Remove { .. } => Kind::Remove,
@@ -197,14 +213,25 @@ impl RequestBody {
 pub enum SignForm {
     /// 1: the whole SSH blob; the answer is an SSH signature as on the wire.
     Ssh,
+    /// 2: the number of OpenPGP's hash (u8), then the digest; the answer is r ‖ s (64 bytes, RFC
+    /// 9580 section 5.2.3 takes them apart), or RSA's number.
+    OpenPgp,
+    /// 3: a CBOR map of what minisign signs; the answer is the signature (64 bytes), then the one
+    /// over it and the trusted comment (64 bytes).
+    Minisign,
 }
 
 impl SignForm {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Ssh, Self::OpenPgp, Self::Minisign];
+
     /// The number on the wire.
     #[must_use]
     pub const fn number(self) -> u8 {
         match self {
             Self::Ssh => 1,
+            Self::OpenPgp => 2,
+            Self::Minisign => 3,
         }
     }
 }
@@ -222,6 +249,62 @@ pub struct SignRequest {
     pub flags: u32,
     /// What the workstation can show for it.
     pub evidence: Evidence,
+    /// From what a wallet derives the key; `key` is its public half's hash even so.
+    pub identity: Option<Identity>,
+}
+
+/// 3 `decrypt_request`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecryptRequest {
+    /// Which key.
+    pub key: KeyId,
+    /// How `content` is to be read.
+    pub form: DecryptForm,
+    /// At most [`DecryptRequest::CONTENT_BYTES_MAX`].
+    pub content: Vec<u8>,
+    /// What the workstation can show for it.
+    pub evidence: Evidence,
+    /// From what a wallet derives the key.
+    pub identity: Option<Identity>,
+}
+
+impl DecryptRequest {
+    /// 16,384 bytes: as a public key or signature; RSA's longest number has 1,024.
+    pub const CONTENT_BYTES_MAX: usize = 16_384;
+}
+
+/// How the bytes of a decrypt request are to be read, and what comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecryptForm {
+    /// 1: a point, encoded as the key's own public half; the point that both share comes back.
+    Point,
+    /// 2: age's X25519 stanza: ephemeral share (32) ‖ wrapped file key (32); the file key (16)
+    /// comes back. Tried before anybody is asked.
+    Age,
+}
+
+impl DecryptForm {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 2] = [Self::Point, Self::Age];
+
+    /// The number on the wire.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Point => 1,
+            Self::Age => 2,
+        }
+    }
+}
+
+/// 8: the public key of an identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicKeyRequest {
+    /// Which.
+    pub identity: Identity,
+    /// Of this wallet alone; none where any will do.
+    pub wallet: Option<WalletFingerprint>,
 }
 
 /// What the workstation can show for a request. Only binds prove; the rest is its word.
@@ -245,6 +328,8 @@ pub struct Evidence {
     pub parents: Vec<String>,
     /// What this request is one part of.
     pub intent: Option<Intent>,
+    /// The OpenPGP user id whose key it is.
+    pub user_id: Option<String>,
     /// Nobody sits at a terminal of that program.
     pub is_background: bool,
 }
@@ -298,6 +383,14 @@ pub struct MakeKeyRequest {
     pub name: Name,
     /// A [`crate::KeyType`]'s name; one that the keeper does not know is `unsupported`.
     pub algorithm: String,
+    /// What it shall be for, as in [`crate::Purposes`]; none leaves it to the keeper: what SSH
+    /// does.
+    pub purposes: Vec<Purpose>,
+}
+
+impl MakeKeyRequest {
+    /// 8 purposes of one key.
+    pub const PURPOSES_MAX: usize = 8;
 }
 
 /// Kind 10: take a key into custody. Who passes it on reads only lengths and constraints.
@@ -384,8 +477,7 @@ mod tests {
         for kind in Kind::ALL {
             assert_eq!(Kind::from_number(kind.number()), Some(kind));
         }
-        // 3 decrypt and 8 are reserved for later parts.
-        for number in [0, 3, 8, 16, 255] {
+        for number in [0, 16, 255] {
             assert_eq!(Kind::from_number(number), None);
         }
     }

@@ -1,6 +1,12 @@
 //! What a keeper answers (`spec/pairing.md` sections 3 and 6).
 
-use crate::{KeyEntry, LocalKey, Name, RequestHash, RequestId, ServerApproval};
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{
+    KeyEntry, LocalKey, Name, RequestHash, RequestId, SecretBytes, ServerApproval,
+    WalletFingerprint,
+};
 
 /// A holder's decision; a refusal is an answer, not an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,11 +150,13 @@ pub enum ResponseBody {
     Me(MeResponse),
     /// To `sign_request`: the signature, in the form's own encoding.
     Signature(Vec<u8>),
+    /// To `decrypt_request`.
+    Plaintext(Plaintext),
     /// To `hosts_request`.
     Hosts(Vec<Host>),
     /// To `unpair_request`, `confirm_request`, `cancel_request` and kinds 11 and 12: an empty map.
     Empty,
-    /// To kind 9.
+    /// To kinds 8 and 9.
     Key(KeyEntry),
     /// To kind 10: one key, or all of a token.
     Keys(Vec<KeyEntry>),
@@ -180,7 +188,49 @@ pub struct MeResponse {
     pub push_url: Option<String>,
     /// Ed25519 public key that checks this pairing's receipts.
     pub receipt_key: [u8; 32],
+    /// The wallets that it holds, at most [`MeResponse::WALLETS_MAX`].
+    pub wallets: Vec<WalletFingerprint>,
 }
+
+impl MeResponse {
+    /// 8 wallets of one authenticator.
+    pub const WALLETS_MAX: usize = 8;
+}
+
+/// What came of a decryption: a shared point, a file key.
+///
+/// A handle on one [`SecretBytes`]: handles are passed on with the answer, its bytes are not
+/// copied.
+#[derive(Clone)]
+pub struct Plaintext(Arc<SecretBytes>);
+
+impl Plaintext {
+    /// A handle on these bytes.
+    #[must_use]
+    pub fn new(bytes: SecretBytes) -> Self {
+        Self(Arc::new(bytes))
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn secret(&self) -> &SecretBytes {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Plaintext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Plaintext(..)")
+    }
+}
+
+impl PartialEq for Plaintext {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0)
+    }
+}
+
+impl Eq for Plaintext {}
 
 /// A way to an authenticator.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -237,6 +287,14 @@ pub struct SignedReceipt {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plaintext_is_never_printed() {
+        let plaintext = |byte| Plaintext::new(SecretBytes::fill(16, |bytes| bytes.fill(byte)));
+        assert_eq!(format!("{:?}", plaintext(7)), "Plaintext(..)");
+        assert_eq!(plaintext(7), plaintext(7).clone());
+        assert_ne!(plaintext(7), plaintext(8));
+    }
 
     #[test]
     fn outcomes_are_numbered_without_a_gap() {

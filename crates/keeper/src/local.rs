@@ -454,6 +454,7 @@ mod tests {
             content: b"blob".to_vec(),
             flags: 0,
             evidence: keystead_core::Evidence::default(),
+            identity: None,
         })
     }
 

@@ -103,6 +103,7 @@ mod tests {
             transports: transports.to_vec(),
             push_url: None,
             receipt_key: record.receipt_key,
+            wallets: Vec::new(),
         }
     }
 

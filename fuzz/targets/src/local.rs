@@ -179,6 +179,7 @@ fn sign(key: &[u8]) -> RequestBody {
         content: b"blob".to_vec(),
         flags: 0,
         evidence: Evidence::default(),
+        identity: None,
     })
 }
 

@@ -1,6 +1,6 @@
 //! From a request that may need a person to a question, or to the answer that needs none.
 
-use keystead_core::{Intent, KeyType, MakeKeyRequest, Outcome, SignRequest};
+use keystead_core::{Intent, KeyType, MakeKeyRequest, Outcome, SignForm, SignRequest};
 
 use super::questions::Pending;
 use super::requests::Ticket;
@@ -17,6 +17,9 @@ use crate::words::{Asked, MakeKey};
 impl Holder {
     /// Kind 2.
     pub(super) fn on_sign(&mut self, ticket: Ticket, sign: SignRequest, step: &mut Step<'_, '_>) {
+        if sign.form != SignForm::Ssh || sign.identity.is_some() {
+            return self.refuse(&ticket, Outcome::Unsupported, "unknown form", step);
+        }
         let is_over = self.is_over(&sign.key, step.now);
         let Some(key) = self.keys.entry(&sign.key).filter(|_| !is_over) else {
             return self.refuse(&ticket, Outcome::UnknownKey, "no such key here", step);
@@ -79,10 +82,14 @@ impl Holder {
         make: MakeKeyRequest,
         step: &mut Step<'_, '_>,
     ) {
-        let Ok(key_type) = make.algorithm.parse::<KeyType>() else {
+        let known = make.algorithm.parse::<KeyType>().ok();
+        let Some(key_type) = known.filter(|it| KeyType::SSH.contains(it)) else {
             let reason = format!("unknown key type {}", Safe(&make.algorithm));
             return self.refuse(&ticket, Outcome::Unsupported, &reason, step);
         };
+        if !make.purposes.is_empty() {
+            return self.refuse(&ticket, Outcome::Unsupported, "unknown purposes", step);
+        }
         let asked = Asked::MakeKey(MakeKey {
             name: make.name.clone(),
             algorithm: key_type.short_name(),

@@ -261,6 +261,7 @@ impl Holder {
             transports: relay.chain(local).collect(),
             push_url: None,
             receipt_key: *peer.stored.receipt_key.public(),
+            wallets: Vec::new(),
         })
     }
 

@@ -293,6 +293,7 @@ impl Local {
             push_url: None,
             // The local link has no receipts.
             receipt_key: [0; 32],
+            wallets: Vec::new(),
         };
         respond(now, asked, Outcome::Approve, Some(ResponseBody::Me(me)))
     }

@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use keystead_core::{Algorithm, Outcome, ResponseBody, SessionBind as Evident, SignRequest};
+use keystead_core::{
+    Algorithm, Outcome, ResponseBody, SessionBind as Evident, SignForm, SignRequest,
+};
 use keystead_daemon::Now;
 use keystead_formats::ssh::constraint::Path;
 use keystead_formats::ssh::key::Material;
@@ -27,6 +29,10 @@ impl Local {
         request: SignRequest,
         actions: &mut Vec<Action>,
     ) {
+        if request.form != SignForm::Ssh || request.identity.is_some() {
+            actions.push(respond(now, asked, Outcome::Unsupported, None));
+            return;
+        }
         let Some(identity) = self.identities.find(&request.key) else {
             actions.push(respond(now, asked, Outcome::UnknownKey, None));
             return;

@@ -145,6 +145,7 @@ fn a_key_is_made_when_the_holder_says_so() {
         RequestBody::MakeKey(MakeKeyRequest {
             name,
             algorithm: algorithm.into(),
+            purposes: Vec::new(),
         })
     };
     let refused = laptop.ask(&mut world, make("ssh-ed25519"));

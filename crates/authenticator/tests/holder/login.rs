@@ -70,6 +70,7 @@ pub(crate) fn sign(key: &KeyEntry, content: Vec<u8>, evidence: Evidence) -> Requ
         content,
         flags: 0,
         evidence,
+        identity: None,
     })
 }
 

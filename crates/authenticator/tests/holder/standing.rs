@@ -616,6 +616,7 @@ fn no_request_makes_a_grant() {
     let make = RequestBody::MakeKey(keystead_core::MakeKeyRequest {
         name: Name::new("second").unwrap(),
         algorithm: "ssh-ed25519".into(),
+        purposes: Vec::new(),
     });
     for body in [
         login(&key, &host, "db1"),

@@ -153,6 +153,7 @@ pub(crate) fn sign(key: &KeyEntry, content: &[u8], flags: u32) -> RequestBody {
         content: content.to_vec(),
         flags,
         evidence: Evidence::default(),
+        identity: None,
     })
 }
 

@@ -3,9 +3,10 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use keystead_core::{
     AckResponse, Host, KeyEntry, KeyId, Kind, MeResponse, Name, Purpose, ResponseBody,
-    TransportAddress, labelled_hash,
+    TransportAddress, WalletFingerprint, labelled_hash,
 };
 
+use super::identity::{read_plaintext, write_plaintext};
 use super::key_server::{read_approval, read_local_key, write_approval, write_local_key};
 use super::request::read_name;
 use super::{
@@ -28,6 +29,7 @@ pub fn encode_body(body: &ResponseBody) -> Vec<u8> {
         ResponseBody::Signature(signature) => {
             writer.map(1).key(1).bytes(signature);
         }
+        ResponseBody::Plaintext(plaintext) => write_plaintext(&mut writer, plaintext),
         ResponseBody::Hosts(hosts) => {
             writer.map(1).key(1).list_of(hosts, write_host);
         }
@@ -88,18 +90,26 @@ pub(super) fn read_body(reader: &mut Reader<'_>, kind: Kind) -> Result<ResponseB
             };
             fields.required(reader, 5)?;
             let receipt_key = reader.array()?;
+            let wallets = match fields.optional(reader, 6)? {
+                true => reader.list_of(1, MeResponse::WALLETS_MAX, |reader| {
+                    reader.array().map(WalletFingerprint)
+                })?,
+                false => Vec::new(),
+            };
             ResponseBody::Me(MeResponse {
                 name,
                 keys,
                 transports,
                 push_url,
                 receipt_key,
+                wallets,
             })
         }
         Kind::Sign => {
             fields.required(reader, 1)?;
             ResponseBody::Signature(reader.bytes(BLOB_BYTES_MAX)?.to_vec())
         }
+        Kind::Decrypt => ResponseBody::Plaintext(read_plaintext(reader, &mut fields)?),
         Kind::Hosts => {
             fields.required(reader, 1)?;
             ResponseBody::Hosts(reader.list_of(0, HOSTS_MAX, read_host)?)
@@ -107,7 +117,7 @@ pub(super) fn read_body(reader: &mut Reader<'_>, kind: Kind) -> Result<ResponseB
         Kind::Unpair | Kind::Confirm | Kind::Cancel | Kind::Remove | Kind::Lock => {
             ResponseBody::Empty
         }
-        Kind::MakeKey => {
+        Kind::PublicKey | Kind::MakeKey => {
             fields.required(reader, 1)?;
             // Who asks for a key has a use for it.
             ResponseBody::Key(read_key(reader)?.ok_or(Fault::Range(0))?)
@@ -133,7 +143,8 @@ pub(super) fn read_body(reader: &mut Reader<'_>, kind: Kind) -> Result<ResponseB
 }
 
 fn write_me(writer: &mut Writer, me: &MeResponse) {
-    writer.map(if me.push_url.is_some() { 5 } else { 4 });
+    let optional = [me.push_url.is_some(), !me.wallets.is_empty()];
+    writer.map(4 + optional.iter().filter(|there| **there).count());
     writer.key(1).text(me.name.as_str());
     writer.key(2).list_of(&me.keys, write_key);
     writer.key(3).list_of(&me.transports, write_transport);
@@ -141,6 +152,11 @@ fn write_me(writer: &mut Writer, me: &MeResponse) {
         writer.key(4).text(url);
     }
     writer.key(5).bytes(&me.receipt_key);
+    if !me.wallets.is_empty() {
+        writer.key(6).list_of(&me.wallets, |writer, wallet| {
+            writer.bytes(wallet.as_bytes());
+        });
+    }
 }
 
 fn write_key(writer: &mut Writer, key: &KeyEntry) {
@@ -148,7 +164,11 @@ fn write_key(writer: &mut Writer, key: &KeyEntry) {
     writer.key(2).text(&key.algorithm);
     writer.key(3).bytes(&key.public_key);
     writer.key(4).text(key.name.as_str());
-    writer.key(5).list_of(&key.purposes, |writer, purpose| {
+    write_purposes(writer.key(5), &key.purposes);
+}
+
+pub(super) fn write_purposes(writer: &mut Writer, purposes: &[Purpose]) {
+    writer.list_of(purposes, |writer, purpose| {
         writer.unsigned(u64::from(purpose.number()));
     });
 }
@@ -174,7 +194,11 @@ fn read_key(reader: &mut Reader<'_>) -> Result<Option<KeyEntry>, Fault> {
     fields.required(reader, 4)?;
     let name: Name = read_name(reader)?;
     fields.required(reader, 5)?;
-    let purposes = read_purposes(reader)?;
+    // Those of later versions are left out.
+    let purposes: Vec<Purpose> = read_purposes(reader, PURPOSES_MAX)?
+        .into_iter()
+        .flatten()
+        .collect();
     fields.end(reader)?;
     Ok((!purposes.is_empty()).then_some(KeyEntry {
         id,
@@ -185,19 +209,22 @@ fn read_key(reader: &mut Reader<'_>) -> Result<Option<KeyEntry>, Fault> {
     }))
 }
 
-/// At least one, ascending, none twice: one set has one encoding. Those of later versions
-/// are left out.
-fn read_purposes(reader: &mut Reader<'_>) -> Result<Vec<Purpose>, Fault> {
+/// At least one, ascending, none twice: one set has one encoding. Of those of later versions
+/// the number.
+pub(super) fn read_purposes(
+    reader: &mut Reader<'_>,
+    max: usize,
+) -> Result<Vec<Result<Purpose, u64>>, Fault> {
     let mut last = 0;
-    let purposes = reader.list_of(1, PURPOSES_MAX, |reader| {
+    reader.list_of(1, max, |reader| {
         let number = reader.unsigned()?;
         if number <= last {
             return Err(Fault::Range(number));
         }
         last = number;
-        Ok(u8::try_from(number).ok().and_then(Purpose::from_number))
-    })?;
-    Ok(purposes.into_iter().flatten().collect())
+        let known = u8::try_from(number).ok().and_then(Purpose::from_number);
+        Ok(known.ok_or(number))
+    })
 }
 
 fn write_transport(writer: &mut Writer, transport: &TransportAddress) {

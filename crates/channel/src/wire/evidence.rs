@@ -7,7 +7,7 @@ use keystead_core::{Evidence, Intent, SessionBind, is_unsafe_to_show};
 
 use super::{
     ARGUMENT_BYTES_MAX, BLOB_BYTES_MAX, Fault, HOST_NAME_BYTES_MAX, INTENT_BYTES_MAX,
-    PATH_BYTES_MAX, Reader, SESSION_ID_BYTES_MAX, Writer, showable,
+    PATH_BYTES_MAX, Reader, SESSION_ID_BYTES_MAX, USER_ID_BYTES_MAX, Writer, showable,
 };
 
 /// Cuts and cleans the workstation's words so that they may stand in a message: lists and
@@ -29,6 +29,9 @@ pub fn fit_evidence(evidence: &mut Evidence) {
     if let Some(path) = &mut evidence.process_path {
         fit(path, PATH_BYTES_MAX);
     }
+    if let Some(user_id) = &mut evidence.user_id {
+        fit(user_id, USER_ID_BYTES_MAX);
+    }
     if let Some(intent) = &mut evidence.intent {
         fit(&mut intent.what, INTENT_BYTES_MAX);
     }
@@ -42,6 +45,7 @@ pub(super) fn write_evidence(writer: &mut Writer, evidence: &Evidence) {
         evidence.process_path.is_some(),
         !evidence.arguments.is_empty(),
         !evidence.files.is_empty(),
+        evidence.user_id.is_some(),
         !evidence.parents.is_empty(),
         evidence.intent.is_some(),
         evidence.is_background,
@@ -59,6 +63,9 @@ pub(super) fn write_evidence(writer: &mut Writer, evidence: &Evidence) {
     }
     write_texts(writer, 5, &evidence.arguments);
     write_texts(writer, 6, &evidence.files);
+    if let Some(user_id) = &evidence.user_id {
+        writer.key(7).text(user_id);
+    }
     write_texts(writer, 8, &evidence.parents);
     if let Some(intent) = &evidence.intent {
         write_intent(writer.key(9), intent);
@@ -89,7 +96,9 @@ pub(super) fn read_evidence(reader: &mut Reader<'_>) -> Result<Evidence, Fault> 
     if fields.optional(reader, 6)? {
         evidence.files = read_texts(reader, Evidence::FILES_MAX, PATH_BYTES_MAX)?;
     }
-    // 7 is reserved (`spec/pairing.md` section 5.6).
+    if fields.optional(reader, 7)? {
+        evidence.user_id = Some(reader.text(USER_ID_BYTES_MAX)?.to_owned());
+    }
     if fields.optional(reader, 8)? {
         evidence.parents = read_texts(reader, Evidence::PARENTS_MAX, PATH_BYTES_MAX)?;
     }

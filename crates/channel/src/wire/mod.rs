@@ -9,6 +9,7 @@
 
 mod body;
 mod evidence;
+mod identity;
 mod import;
 mod key_server;
 mod receipt;
@@ -112,6 +113,12 @@ pub const URL_BYTES_MAX: usize = 2_048;
 
 /// 64 bytes: the name of an algorithm (RFC 4251 section 6).
 pub const ALGORITHM_BYTES_MAX: usize = 64;
+
+/// 32 bytes: the name of a curve.
+pub const CURVE_BYTES_MAX: usize = 32;
+
+/// 1,024 bytes: an OpenPGP user id, as long as the text of an identity made of it.
+pub const USER_ID_BYTES_MAX: usize = keystead_core::Identity::URI_BYTES_MAX;
 
 /// 98,304 bytes: a key server's text (section 5.1).
 pub const APPROVAL_TEXT_BYTES_MAX: usize = keystead_core::ApproveServerRequest::TEXT_BYTES_MAX;

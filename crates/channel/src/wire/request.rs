@@ -1,11 +1,15 @@
 //! `request` of `spec/pairing.md` section 5.
 
 use keystead_core::{
-    KeyId, Kind, MakeKeyRequest, Name, Request, RequestBody, RequestHash, RequestId, Secret,
-    SignForm, SignRequest, labelled_hash,
+    KeyId, Kind, MakeKeyRequest, Name, Purpose, Request, RequestBody, RequestHash, RequestId,
+    Secret, SignForm, SignRequest, labelled_hash,
 };
 
+use super::body::{read_purposes, write_purposes};
 use super::evidence::{read_evidence, write_evidence};
+use super::identity::{
+    read_decrypt, read_optional, read_public_key, write_decrypt, write_optional, write_public_key,
+};
 use super::import::{
     bytes_of, read_import, read_lock, read_remove, write_import, write_lock, write_remove,
 };
@@ -128,16 +132,15 @@ fn write_body(writer: &mut Writer, body: &RequestBody) {
             writer.map(0);
         }
         RequestBody::Sign(sign) => write_sign(writer, sign),
+        RequestBody::Decrypt(decrypt) => write_decrypt(writer, decrypt),
+        RequestBody::PublicKey(asked) => write_public_key(writer, asked),
         RequestBody::Confirm { pair_key } => {
             writer.map(1).key(1).bytes(pair_key.expose());
         }
         RequestBody::Cancel { target } => {
             writer.map(1).key(1).bytes(target.as_bytes());
         }
-        RequestBody::MakeKey(make) => {
-            writer.map(2).key(1).text(make.name.as_str());
-            writer.key(2).text(&make.algorithm);
-        }
+        RequestBody::MakeKey(make) => write_make_key(writer, make),
         RequestBody::Import(import) => write_import(writer, import),
         RequestBody::Remove { keys } => write_remove(writer, keys),
         RequestBody::Lock(lock) => write_lock(writer, lock),
@@ -162,6 +165,8 @@ fn read_body(reader: &mut Reader<'_>, kind: Kind) -> Result<RequestBody, Fault> 
             },
         },
         Kind::Sign => RequestBody::Sign(read_sign(reader, &mut fields)?),
+        Kind::Decrypt => RequestBody::Decrypt(read_decrypt(reader, &mut fields)?),
+        Kind::PublicKey => RequestBody::PublicKey(read_public_key(reader, &mut fields)?),
         Kind::Hosts => RequestBody::Hosts,
         Kind::Unpair => RequestBody::Unpair,
         Kind::Confirm => {
@@ -176,13 +181,7 @@ fn read_body(reader: &mut Reader<'_>, kind: Kind) -> Result<RequestBody, Fault> 
                 target: RequestId(reader.array()?),
             }
         }
-        Kind::MakeKey => {
-            fields.required(reader, 1)?;
-            let name = read_name(reader)?;
-            fields.required(reader, 2)?;
-            let algorithm = reader.text(ALGORITHM_BYTES_MAX)?.to_owned();
-            RequestBody::MakeKey(MakeKeyRequest { name, algorithm })
-        }
+        Kind::MakeKey => RequestBody::MakeKey(read_make_key(reader, &mut fields)?),
         Kind::Import => RequestBody::Import(read_import(reader, &mut fields)?),
         Kind::Remove => RequestBody::Remove {
             keys: read_remove(reader, &mut fields)?,
@@ -203,35 +202,74 @@ fn read_body(reader: &mut Reader<'_>, kind: Kind) -> Result<RequestBody, Fault> 
 }
 
 fn write_sign(writer: &mut Writer, sign: &SignRequest) {
-    writer.map(5).key(1).bytes(sign.key.as_bytes());
+    writer.map(if sign.identity.is_some() { 6 } else { 5 });
+    writer.key(1).bytes(sign.key.as_bytes());
     writer.key(2).unsigned(u64::from(sign.form.number()));
     writer.key(3).bytes(&sign.content);
     writer.key(4).unsigned(u64::from(sign.flags));
     writer.key(5);
     write_evidence(writer, &sign.evidence);
+    write_optional(writer, 6, sign.identity.as_ref());
 }
 
 fn read_sign(reader: &mut Reader<'_>, fields: &mut Fields) -> Result<SignRequest, Fault> {
     fields.required(reader, 1)?;
     let key = KeyId(reader.array()?);
     fields.required(reader, 2)?;
-    let form = match reader.unsigned()? {
-        number if number == u64::from(SignForm::Ssh.number()) => SignForm::Ssh,
-        number => return Err(Fault::Form(number)),
-    };
+    let number = reader.unsigned()?;
+    let form = SignForm::ALL
+        .into_iter()
+        .find(|form| u64::from(form.number()) == number)
+        .ok_or(Fault::Form(number))?;
     fields.required(reader, 3)?;
     let content = reader.bytes(MESSAGE_BYTES_MAX)?.to_vec();
     fields.required(reader, 4)?;
     let flags = reader.unsigned_32()?;
     fields.required(reader, 5)?;
     let evidence = read_evidence(reader)?;
+    let identity = read_optional(reader, fields, 6)?;
     Ok(SignRequest {
         key,
         form,
         content,
         flags,
         evidence,
+        identity,
     })
+}
+
+/// Purposes that nobody named, no list: one meaning has one encoding.
+fn write_make_key(writer: &mut Writer, make: &MakeKeyRequest) {
+    writer.map(if make.purposes.is_empty() { 2 } else { 3 });
+    writer.key(1).text(make.name.as_str());
+    writer.key(2).text(&make.algorithm);
+    if !make.purposes.is_empty() {
+        write_purposes(writer.key(3), &make.purposes);
+    }
+}
+
+fn read_make_key(reader: &mut Reader<'_>, fields: &mut Fields) -> Result<MakeKeyRequest, Fault> {
+    fields.required(reader, 1)?;
+    let name = read_name(reader)?;
+    fields.required(reader, 2)?;
+    let algorithm = reader.text(ALGORITHM_BYTES_MAX)?.to_owned();
+    let purposes = match fields.optional(reader, 3)? {
+        true => read_known_purposes(reader)?,
+        false => Vec::new(),
+    };
+    Ok(MakeKeyRequest {
+        name,
+        algorithm,
+        purposes,
+    })
+}
+
+/// A purpose of a later version is one that this one cannot make a key for.
+fn read_known_purposes(reader: &mut Reader<'_>) -> Result<Vec<Purpose>, Fault> {
+    read_purposes(reader, MakeKeyRequest::PURPOSES_MAX)?
+        .into_iter()
+        .map(|purpose| purpose.map_err(Fault::Form))
+        .collect()
 }
 
 /// A name: its rule is that of any text of this length.

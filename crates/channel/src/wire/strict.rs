@@ -62,6 +62,12 @@ pub enum Fault {
     /// A key id that is not the hash of its public key.
     #[error("a key id is not the hash of its public key")]
     KeyId,
+    /// An identity that names no key.
+    #[error("an identity names no key that can exist")]
+    Identity,
+    /// An identity of a protocol, or on a curve, that this version does not know.
+    #[error("an identity's protocol or curve is unknown")]
+    Derivation,
     /// An address or URL that is none.
     #[error("an address breaks the rule for addresses")]
     Address,
@@ -87,7 +93,10 @@ impl Fault {
     /// `unsupported`, everything else `malformed`.
     #[must_use]
     pub fn is_unsupported(self) -> bool {
-        matches!(self, Self::Version(_) | Self::Kind(_) | Self::Form(_))
+        matches!(
+            self,
+            Self::Version(_) | Self::Kind(_) | Self::Form(_) | Self::Derivation
+        )
     }
 }
 

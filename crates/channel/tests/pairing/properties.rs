@@ -64,6 +64,7 @@ fn evidence() -> impl Strategy<Value = Evidence> {
             parents,
             intent,
             is_background,
+            user_id: None,
         }
     })
 }
@@ -165,13 +166,17 @@ fn body() -> impl Strategy<Value = Body> {
             content,
             flags,
             evidence,
+            identity: None,
         })),
         Just(Body::Hosts),
         Just(Body::Unpair),
         any::<[u8; 32]>().prop_map(Body::Confirm),
         any::<[u8; 16]>().prop_map(|id| Body::Cancel(RequestId(id))),
-        (name(), "[a-z0-9-]{1,64}")
-            .prop_map(|(name, algorithm)| Body::MakeKey(MakeKeyRequest { name, algorithm })),
+        (name(), "[a-z0-9-]{1,64}").prop_map(|(name, algorithm)| Body::MakeKey(MakeKeyRequest {
+            name,
+            algorithm,
+            purposes: Vec::new(),
+        })),
         (
             0..KeyForm::ALL.len(),
             vec(any::<u8>(), 0..3_000),
@@ -296,8 +301,7 @@ proptest! {
             form: SignForm::Ssh,
             content: Vec::new(),
             flags: 0,
-            evidence,
-        };
+            evidence, identity: None, };
         let encoded = encode_request(&Request {
             id: RequestId([1; 16]),
             unix_s: 0,

@@ -80,6 +80,7 @@ fn sign(content: Vec<u8>, evidence: Evidence) -> Vec<u8> {
             content,
             flags: 0,
             evidence,
+            identity: None,
         }),
     })
 }

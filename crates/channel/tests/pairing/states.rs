@@ -47,6 +47,7 @@ fn me() -> MeResponse {
         transports: Vec::new(),
         push_url: None,
         receipt_key: [5; 32],
+        wallets: Vec::new(),
     }
 }
 

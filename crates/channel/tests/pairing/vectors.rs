@@ -93,6 +93,7 @@ fn request(vectors: &Value, what: &str) -> Request {
             content: b"whole blob".to_vec(),
             flags,
             evidence,
+            identity: None,
         })
     };
     let (body, wait_s, want_ack) = match what {
@@ -117,6 +118,7 @@ fn request(vectors: &Value, what: &str) -> Request {
             let make = MakeKeyRequest {
                 name: name("work"),
                 algorithm: "ssh-ed25519".into(),
+                purposes: Vec::new(),
             };
             (RequestBody::MakeKey(make), 300, true)
         }
@@ -296,6 +298,7 @@ fn body(vectors: &Value, what: &str) -> Option<ResponseBody> {
             ],
             push_url: None,
             receipt_key: receipt_key(vectors),
+            wallets: Vec::new(),
         }),
         "me, push" => ResponseBody::Me(MeResponse {
             name: name("phone"),
@@ -303,6 +306,7 @@ fn body(vectors: &Value, what: &str) -> Option<ResponseBody> {
             transports: Vec::new(),
             push_url: Some("https://push.example.org/x".into()),
             receipt_key: receipt_key(vectors),
+            wallets: Vec::new(),
         }),
         "me, a socket" => ResponseBody::Me(MeResponse {
             name: name("spare"),
@@ -316,6 +320,7 @@ fn body(vectors: &Value, what: &str) -> Option<ResponseBody> {
             ],
             push_url: None,
             receipt_key: receipt_key(vectors),
+            wallets: Vec::new(),
         }),
         "import" => ResponseBody::Keys(vec![key(vectors, "work")]),
         "signature" => ResponseBody::Signature([ssh(b"ssh-ed25519"), ssh(&[0x11; 64])].concat()),

@@ -582,6 +582,7 @@ impl Peer {
             transports: self.transports.clone(),
             push_url: None,
             receipt_key: *self.receipt_key.public(),
+            wallets: Vec::new(),
         }
     }
 

@@ -610,6 +610,7 @@ impl World {
         let body = RequestBody::MakeKey(MakeKeyRequest {
             name: Name::new(name).unwrap(),
             algorithm: "ssh-ed25519".to_owned(),
+            purposes: Vec::new(),
         });
         self.ask_for(pairing, body, 60)
     }
@@ -688,6 +689,7 @@ pub(crate) fn sign(content: &[u8]) -> RequestBody {
         content: content.to_vec(),
         flags: 0,
         evidence: Evidence::default(),
+        identity: None,
     })
 }
 

@@ -49,6 +49,7 @@ fn other_kinds_are_not_done_here() {
         RequestBody::MakeKey(keystead_core::MakeKeyRequest {
             name: Name::new("main").unwrap(),
             algorithm: "ssh-ed25519".into(),
+            purposes: Vec::new(),
         }),
         RequestBody::ApproveServer(keystead_core::ApproveServerRequest { text: vec![0xa0] }),
         RequestBody::MakeApprovalKey(keystead_core::MakeApprovalKeyRequest {

@@ -201,6 +201,7 @@ fn sign_with_flags(key: &KeyEntry, content: &[u8], flags: u32) -> RequestBody {
         content: content.to_vec(),
         flags,
         evidence: Evidence::default(),
+        identity: None,
     })
 }
 

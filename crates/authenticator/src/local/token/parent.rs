@@ -148,6 +148,7 @@ fn request(number: u64, provider: &Path, work: &TokenWork) -> (Kind, Request) {
             content: content.clone(),
             flags: *flags,
             evidence: Evidence::default(),
+            identity: None,
         }),
         TokenWork::Open { pin } => RequestBody::Import(ImportRequest {
             form: KeyForm::Token,
