@@ -267,5 +267,9 @@ fn rows_admit_within_their_limits() {
     );
     check(|row| row.requests = 9_999, NOW, Ok(()));
     check(|row| row.requests = 10_000, NOW, refused);
-    check(|_| (), 0, Ok(()));
+    // A clock that went back by more than 60 s gives no row a longer life.
+    check(|_| (), NOW - 60_000, Ok(()));
+    check(|_| (), NOW - 60_001, refused);
+    check(|row| row.last_ms = NOW - 60_001, NOW - 60_001, refused);
+    check(|_| (), 0, refused);
 }
