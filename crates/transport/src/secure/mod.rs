@@ -170,8 +170,9 @@ fn split(address: &str) -> Option<(String, u16)> {
     let host = uri.host().trim_start_matches('[').trim_end_matches(']');
     let port = match uri.port() {
         Some(port) => port.as_str().parse().ok().filter(|port| *port != 0)?,
-        None if address.ends_with(':') => return None,
-        None => PORT,
+        None if uri.as_str() == uri.host() => PORT,
+        // What follows the colon is no port.
+        None => return None,
     };
     Some((host.to_owned(), port))
 }
