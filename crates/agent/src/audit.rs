@@ -15,7 +15,7 @@ use keystead_core::{LogChain, LogTail, Outcome, Receipt, ReceiptChain, SignedRec
 use keystead_keeper::{decode_receipt, is_receipt_signed};
 use serde::Serialize;
 
-use crate::log::{Entry, hex};
+use crate::log::{Entry, hex, unhex};
 
 /// What a log was found to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,24 +206,6 @@ impl Pairing {
             receipts: self.receipts.len(),
             missing,
         }
-    }
-}
-
-/// Bytes of hex as [`hex`] writes it.
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let bytes = pairs
-        .iter()
-        .map(|[high, low]| Some(digit(high)? << 4 | digit(low)?));
-    if rest.is_empty() {
-        bytes.collect()
-    } else {
-        None
     }
 }
 

@@ -22,6 +22,7 @@ pub mod front;
 mod importing;
 pub mod keeps;
 mod kept;
+pub mod key_control;
 pub mod key_files;
 mod listing;
 pub mod local;

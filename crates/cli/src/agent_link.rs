@@ -7,6 +7,7 @@ use std::time::Duration;
 use keystead_agent::control::{
     self, Command, Failure as AgentFailure, FailureKind, Reply, SOCKET_NAME, SSH_SOCKET_NAME,
 };
+use keystead_agent::key_control;
 use keystead_core::SecretBytes;
 use keystead_daemon::home::{self, Folders};
 use keystead_daemon::line::{self, LineReader};
@@ -16,6 +17,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::runtime::Builder;
+use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Status};
 use crate::terminal::{harmless, say};
@@ -97,23 +99,69 @@ impl AgentLink {
         sent.map_err(|error| Failure::new(format!("the agent hung up: {error}")))
     }
 
+    /// Sends a command about keys, and what follows its line.
+    pub(crate) async fn send_with(
+        &mut self,
+        command: &key_control::Command,
+        behind: &[&[u8]],
+    ) -> Result<(), Failure> {
+        let text = serde_json::to_vec(command).map_err(|error| Failure::of(&error))?;
+        let sent = async {
+            line::write_line(&mut self.writer, &text).await?;
+            for part in behind {
+                self.writer.write_all(part).await?;
+            }
+            self.writer.flush().await
+        };
+        let sent = sent.await;
+        sent.map_err(|error| Failure::new(format!("the agent hung up: {error}")))
+    }
+
+    /// Waits for the next reply to a command about keys, and what follows its line.
+    pub(crate) async fn next_of_key(
+        &mut self,
+    ) -> Result<(key_control::Reply, Option<SecretBytes>), Failure> {
+        let line = self.next_line().await?;
+        let reply = match serde_json::from_slice(&line) {
+            Ok(key_control::Reply::Failed(failure)) => return Err(of_agent(failure)),
+            Ok(reply) => reply,
+            // What it does not understand at all it answers as any other command.
+            Err(_) => match serde_json::from_slice(&line) {
+                Ok(Reply::Failed(failure)) => return Err(of_agent(failure)),
+                _ => return Err(unreadable()),
+            },
+        };
+        let behind = match reply.bytes_behind() {
+            Some(count) => {
+                let bytes = self.reader.bytes(count).await;
+                let mut bytes = bytes.map_err(|error| Failure::of(&error))?;
+                Some(SecretBytes::take(&mut bytes))
+            }
+            None => None,
+        };
+        Ok((reply, behind))
+    }
+
     /// Waits for the next reply. May be dropped and called again. A reply that
     /// says why not is a [`Failure`] with its exit status.
     pub(crate) async fn next(&mut self) -> Result<Reply, Failure> {
+        let line = self.next_line().await?;
+        match serde_json::from_slice(&line) {
+            Ok(Reply::Failed(failure)) => Err(of_agent(failure)),
+            Ok(reply) => Ok(reply),
+            Err(_) => Err(unreadable()),
+        }
+    }
+
+    async fn next_line(&mut self) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let line = self
             .reader
             .next()
             .await
             .map_err(|error| Failure::of(&error))?;
-        let line = line.ok_or_else(|| {
+        line.ok_or_else(|| {
             Failure::new("the agent ended").hint("see `keystead doctor`, or try again")
-        })?;
-        match serde_json::from_slice(&line) {
-            Ok(Reply::Failed(failure)) => Err(of_agent(failure)),
-            Ok(reply) => Ok(reply),
-            Err(_) => Err(Failure::new("the agent's answer cannot be read")
-                .hint("stop it (`keystead agent stop`) and try again")),
-        }
+        })
     }
 
     /// Sends a command that is answered at once, and returns its one answer.
@@ -187,6 +235,11 @@ pub(crate) fn status() -> Result<control::Status, Failure> {
 /// An answer that does not belong to what was asked.
 pub(crate) fn unexpected() -> Failure {
     Failure::new("the agent answered something else")
+        .hint("stop it (`keystead agent stop`) and try again")
+}
+
+fn unreadable() -> Failure {
+    Failure::new("the agent's answer cannot be read")
         .hint("stop it (`keystead agent stop`) and try again")
 }
 

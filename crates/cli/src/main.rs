@@ -8,6 +8,7 @@ mod arguments;
 mod commands;
 mod failure;
 mod git_keygen;
+mod key_link;
 mod passphrase;
 mod qr;
 mod server_link;

@@ -1,0 +1,147 @@
+//! Keys that are held elsewhere, for programs that are front ends of the agent: gpg-agent, age's
+//! plugin, `signify`, `ssh connect`.
+//!
+//! **Invariant:** what is signed and what comes of a decryption go over the agent's own socket
+//! alone; ^C or a process that ends takes back what was asked.
+
+use keystead_agent::key_control::{Command, HeldKey, IdentitySpec, KeyChoice, Reply, Shown};
+use keystead_core::{DecryptForm, SecretBytes, SignForm};
+
+use crate::agent_link::{AgentLink, unexpected};
+use crate::failure::Failure;
+use crate::terminal::{harmless, say};
+
+/// A conversation with the running agent about keys.
+pub(crate) struct KeyLink {
+    agent: AgentLink,
+    talk: Talk,
+}
+
+/// Whether this process tells its person what is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Talk {
+    /// On its standard error.
+    Here,
+    /// The agent does, at the terminal of the process that is named to it.
+    ByAgent,
+}
+
+/// What is asked for with a key.
+pub(crate) struct Use<'a> {
+    /// By which key.
+    pub(crate) key: KeyChoice,
+    /// What is signed or decrypted.
+    pub(crate) content: &'a [u8],
+    /// The bytes whose hash is signed.
+    pub(crate) preimage: Option<&'a [u8]>,
+    /// What is shown with it; `preimage_bytes` is set here.
+    pub(crate) shown: Shown,
+}
+
+impl KeyLink {
+    /// Connects, and starts the agent if none runs.
+    pub(crate) async fn open(talk: Talk) -> Result<Self, Failure> {
+        let agent = AgentLink::open().await?;
+        Ok(Self { agent, talk })
+    }
+
+    /// The public key of an identity.
+    pub(crate) async fn identity_key(
+        &mut self,
+        identity: IdentitySpec,
+        keeper: Option<String>,
+    ) -> Result<HeldKey, Failure> {
+        let command = Command::IdentityKey { identity, keeper };
+        match self.ask(&command, &[]).await? {
+            (Reply::Key(key), _) => Ok(key),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// All keys, with their purposes.
+    pub(crate) async fn keys(&mut self) -> Result<Vec<HeldKey>, Failure> {
+        match self.ask(&Command::Keys {}, &[]).await? {
+            (Reply::Keys { keys }, _) => Ok(keys),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// A signature, in the form's own encoding.
+    pub(crate) async fn sign(
+        &mut self,
+        form: SignForm,
+        wanted: Use<'_>,
+    ) -> Result<Vec<u8>, Failure> {
+        let behind = wanted.behind();
+        let command = Command::KeySign {
+            content_bytes: wanted.content.len(),
+            form: form.number(),
+            flags: 0,
+            shown: wanted.shown(),
+            key: wanted.key,
+        };
+        match self.ask(&command, &behind).await? {
+            (Reply::Signature { .. }, Some(signature)) => Ok(signature.expose().to_vec()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// What comes of a decryption.
+    pub(crate) async fn decrypt(
+        &mut self,
+        form: DecryptForm,
+        wanted: Use<'_>,
+    ) -> Result<SecretBytes, Failure> {
+        let behind = wanted.behind();
+        let command = Command::KeyDecrypt {
+            content_bytes: wanted.content.len(),
+            form: form.number(),
+            shown: wanted.shown(),
+            key: wanted.key,
+        };
+        match self.ask(&command, &behind).await? {
+            (Reply::Plaintext { .. }, Some(plaintext)) => Ok(plaintext),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn ask(
+        &mut self,
+        command: &Command,
+        behind: &[&[u8]],
+    ) -> Result<(Reply, Option<SecretBytes>), Failure> {
+        self.agent.send_with(command, behind).await?;
+        loop {
+            let (reply, behind) = self.agent.next_of_key().await?;
+            match &reply {
+                Reply::Reaching { keeper, left_s } if self.talk == Talk::Here => {
+                    let keeper = harmless(keeper);
+                    say(format_args!(
+                        "no answer from {keeper} yet ({left_s} s left)…"
+                    ));
+                }
+                Reply::Waiting { keeper, left_s } if self.talk == Talk::Here => {
+                    let keeper = harmless(keeper);
+                    say(format_args!(
+                        "waiting for approval on {keeper} ({left_s} s)…"
+                    ));
+                }
+                reply if !reply.is_last() => {}
+                _ => return Ok((reply, behind)),
+            }
+        }
+    }
+}
+
+impl<'a> Use<'a> {
+    fn behind(&self) -> Vec<&'a [u8]> {
+        std::iter::once(self.content).chain(self.preimage).collect()
+    }
+
+    fn shown(&self) -> Shown {
+        Shown {
+            preimage_bytes: self.preimage.map(<[u8]>::len),
+            ..self.shown.clone()
+        }
+    }
+}
