@@ -87,14 +87,19 @@ impl Page {
 }
 
 impl Book {
-    /// The servers under a program's state folder; the folder is made.
+    /// The servers under a program's state folder. Who only looks makes nothing: the folder
+    /// comes with the first server.
     ///
     /// # Errors
     /// [`BookError`].
     pub fn open(state: &Path) -> Result<Self, BookError> {
-        let folder = state.join(FOLDER);
-        private_folder(&folder).map_err(|error| BookError::Folder(error.to_string()))?;
-        Ok(Self { folder })
+        let book = Self {
+            folder: state.join(FOLDER),
+        };
+        if book.folder.exists() {
+            book.make()?;
+        }
+        Ok(book)
     }
 
     /// All names, in order.
@@ -103,7 +108,12 @@ impl Book {
     /// [`BookError::System`].
     pub fn names(&self) -> Result<Vec<ServerName>, BookError> {
         let mut names = Vec::new();
-        for entry in std::fs::read_dir(&self.folder).map_err(|it| self.broken(it))? {
+        let entries = match std::fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(names),
+            Err(error) => return Err(self.broken(error)),
+        };
+        for entry in entries {
             let entry = entry.map_err(|it| self.broken(it))?;
             let name = entry.file_name();
             let name = name.to_str().and_then(|name| name.parse().ok());
@@ -134,7 +144,7 @@ impl Book {
     /// [`BookError::Other`] if another server or account has the name; the system's.
     pub fn add(&self, page: &Page, seen: &Seen) -> Result<(), BookError> {
         let name = &page.name;
-        self.make(name)?;
+        self.make_page(name)?;
         let _lock = self.lock(name)?;
         match self.page(name) {
             Ok(known) if (known.server, known.user) != (page.server, page.user) => {
@@ -261,7 +271,15 @@ impl Book {
         self.folder.join(name.as_str())
     }
 
-    fn make(&self, name: &ServerName) -> Result<(), BookError> {
+    /// Makes the folder, or sees that it is private.
+    fn make(&self) -> Result<(), BookError> {
+        let made = private_folder(&self.folder);
+        made.map(drop)
+            .map_err(|error| BookError::Folder(error.to_string()))
+    }
+
+    fn make_page(&self, name: &ServerName) -> Result<(), BookError> {
+        self.make()?;
         let made = private_folder(&self.path(name));
         made.map(drop)
             .map_err(|error| BookError::Folder(error.to_string()))
@@ -469,3 +487,49 @@ const VERSION: u32 = 1;
 
 /// 64 bytes, as [`keystead_core::Name`].
 const NAME_BYTES_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn who_only_looks_makes_nothing() {
+        let state = tempfile::tempdir().unwrap();
+        let book = Book::open(state.path()).unwrap();
+        assert_eq!(book.names().unwrap(), []);
+        let name: ServerName = "lab".parse().unwrap();
+        assert!(matches!(book.page(&name), Err(BookError::Unknown(it)) if it == name));
+        assert!(matches!(book.pass(&name), Err(BookError::Unknown(_))));
+        assert!(matches!(book.accept(&name), Err(BookError::Unknown(_))));
+        assert!(matches!(book.forget(&name), Err(BookError::Unknown(_))));
+        assert!(!state.path().join(FOLDER).exists());
+    }
+
+    #[test]
+    fn both_folders_are_private() {
+        let state = tempfile::tempdir().unwrap();
+        let book = Book::open(state.path()).unwrap();
+        let page = Page {
+            name: "lab".parse().unwrap(),
+            address: "https://lab.example".to_owned(),
+            authority: Authority::System,
+            server: ServerId([1; 16]),
+            log_key: [2; 32],
+            account: AccountName::parse("alex").unwrap(),
+            user: UserId([3; 32]),
+            binds: Binds::Always,
+        };
+        let seen = Seen::new(page.server, page.log_key);
+        book.add(&page, &seen).unwrap();
+        for folder in [book.folder.clone(), book.path(&page.name)] {
+            let mode = folder.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{}", folder.display());
+        }
+        let book = Book::open(state.path()).unwrap();
+        assert_eq!(book.names().unwrap(), [page.name.clone()]);
+        assert_eq!(book.page(&page.name).unwrap(), page);
+        assert_eq!(book.seen(&page.name).unwrap(), seen);
+    }
+}

@@ -402,7 +402,10 @@ impl Seen {
     /// Which of the account's entries that we saw are surely not in what is told.
     fn missing(&self, told: &Checkpoint, own: Option<&Own>) -> Missing {
         let is_gone = |ours: &&Own| match own {
-            Some(own) if own.user_seq == ours.user_seq => own.hash != ours.hash,
+            // The same words at another place of the log are another entry.
+            Some(own) if own.user_seq == ours.user_seq => {
+                (own.hash, own.index) != (ours.hash, ours.index)
+            }
             Some(own) => own.user_seq < ours.user_seq || ours.index >= told.size,
             None => ours.index >= told.size,
         };

@@ -277,6 +277,28 @@ fn a_log_that_went_back_stops_the_client_and_names_what_is_missing() {
     stops(seen, told, &mut older);
 }
 
+/// A login after a restoration can say what the lost one said, to the millisecond: only its
+/// place tells them apart.
+#[test]
+fn an_entry_that_was_written_again_elsewhere_is_missing() {
+    let (mut log, mut seen) = known();
+    let mut older = log.clone();
+    for _ in 0..2 {
+        let opened = log.opened(&seen);
+        seen.opened(&US, &opened).unwrap();
+    }
+    older.epoch = 1;
+    older.add(&OTHER, 9);
+    let opened = older.opened(&seen);
+    let own = |log: &Log| log.leaves.last().unwrap().user_seq;
+    assert_eq!((own(&older), own(&log)), (2, 3));
+    let told = seen.opened(&US, &opened);
+    let Err(SeenError::Restored { missing, .. }) = told else {
+        panic!("{told:?}");
+    };
+    assert_eq!((missing.first, missing.last), (Some(2), Some(3)));
+}
+
 #[test]
 fn a_fork_stops_the_client_at_the_next_session() {
     let (mut log, mut seen) = known();
