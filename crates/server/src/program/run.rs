@@ -29,19 +29,11 @@ use crate::store::Wanted;
 
 /// Serves from `folder` until a signal.
 pub(crate) fn run(folder: &Path, run: &arguments::Run) -> Result<(), Failure> {
+    let settings = settings(folder, run)?;
     // Opening a folder makes it.
     files::check(folder)?;
     let mut disk = FolderDisk::open(folder)?;
     let _lock = Lock::take(folder)?;
-    let mut settings = Settings::load(folder)?;
-    if let Some(listen) = run.listen {
-        settings.listen = listen;
-    }
-    settings.metrics = run.metrics.or(settings.metrics);
-    if let Some(database) = &run.database.database {
-        settings.database = database.clone();
-    }
-    let settings = settings.checked(folder)?;
     upkeep::renew_if_due(&mut disk, folder, &settings, SystemClock.now().unix_s);
     let descriptors = process::raise_descriptor_limit();
     if descriptors < u64::from(settings.connections.max) {
@@ -57,6 +49,19 @@ pub(crate) fn run(folder: &Path, run: &arguments::Run) -> Result<(), Failure> {
     // What still runs is of connections that were cut.
     runtime.shutdown_timeout(LAST_WAIT);
     ended
+}
+
+/// The file's, under what the command line says.
+fn settings(folder: &Path, run: &arguments::Run) -> Result<Settings, Failure> {
+    let mut settings = Settings::load(folder)?;
+    if let Some(listen) = run.listen {
+        settings.listen = listen;
+    }
+    settings.metrics = run.metrics.or(settings.metrics);
+    if let Some(database) = &run.database.database {
+        settings.database = database.clone();
+    }
+    Ok(settings.checked(folder)?)
 }
 
 async fn serve(folder: &Path, settings: Settings) -> Result<(), Failure> {
