@@ -6,6 +6,8 @@ use keystead_core::{KeyId, RequestBody};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     Nothing,
+    /// A key comes.
+    MakeKey,
     /// Keys come.
     Import {
         /// And go after so long.
@@ -27,6 +29,7 @@ impl Effect {
     )]
     pub(crate) fn of(body: &RequestBody) -> Self {
         match body {
+            RequestBody::MakeKey(_) => Self::MakeKey,
             RequestBody::Import(import) => Self::Import {
                 lifetime_s: import.constraints.lifetime_s,
             },

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use keystead_channel::pairing::Code;
 use keystead_core::{
     KeyEntry, Kind, Name, Outcome, PairingId, RequestBody, RequestHash, RequestId, ResponseBody,
-    SignedReceipt,
+    SignedReceipt, WalletFingerprint,
 };
 use keystead_transport::{NetAction, NetEvent, RelayUrl};
 
@@ -276,6 +276,8 @@ pub struct PairingView {
     pub authenticator: Name,
     /// Its keys.
     pub keys: Vec<KeyEntry>,
+    /// Wallets that it holds.
+    pub wallets: Vec<WalletFingerprint>,
     /// The relay that it is reached through.
     pub relays: Vec<RelayUrl>,
     /// Addresses that it gave, `host:port` or `unix:PATH`.

@@ -320,7 +320,7 @@ impl Local {
             (Effect::Remove { keys }, _) if keys.is_empty() => self.held.clear(),
             (Effect::Remove { keys }, _) => self.held.retain(|it| !keys.contains(&it.key.id)),
             (Effect::Lock { lock }, _) => self.is_locked = lock,
-            (Effect::Nothing | Effect::Import { .. }, _) => {}
+            (Effect::Nothing | Effect::MakeKey | Effect::Import { .. }, _) => {}
         }
     }
 

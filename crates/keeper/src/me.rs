@@ -17,7 +17,7 @@ use crate::record::Record;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MeChange {
     Nothing,
-    /// Names, relays or addresses.
+    /// Names, relays, addresses or wallets.
     Ways,
     /// Keys, and perhaps the rest.
     Keys,
@@ -38,6 +38,7 @@ pub(crate) fn apply(record: &mut Record, me: MeResponse) -> MeChange {
     }
     record.authenticator = me.name;
     record.keys = me.keys;
+    record.wallets = me.wallets;
     if record.keys != before.keys {
         MeChange::Keys
     } else if *record == before {
@@ -103,7 +104,7 @@ mod tests {
             transports: transports.to_vec(),
             push_url: None,
             receipt_key: record.receipt_key,
-            wallets: Vec::new(),
+            wallets: record.wallets.clone(),
         }
     }
 
@@ -157,6 +158,11 @@ mod tests {
         assert_eq!(apply(&mut record, answer), MeChange::Ways);
         assert_eq!(record.addresses, ["192.0.2.9:1"]);
         assert!(record.relays.is_empty());
+
+        let mut answer = me(&record, &[]);
+        answer.wallets = vec![keystead_core::WalletFingerprint([7; 4])];
+        assert_eq!(apply(&mut record, answer), MeChange::Ways);
+        assert_eq!(record.wallets.len(), 1);
 
         let mut answer = me(&record, &[]);
         answer.keys[0].name = Name::new("other").unwrap();

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use keystead_channel::curve::{KeyPair, PublicKey};
 use keystead_core::{
-    KeyEntry, KeyId, Name, PairingId, Purpose, ReceiptChain, Secret, SecretBytes, labelled_hash,
+    KeyEntry, KeyId, Name, PairingId, Purpose, ReceiptChain, Secret, SecretBytes,
+    WalletFingerprint, labelled_hash,
 };
 use keystead_transport::RelayUrl;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,7 @@ pub(crate) struct Record {
     /// What it calls itself.
     pub(crate) authenticator: Name,
     pub(crate) keys: Vec<KeyEntry>,
+    pub(crate) wallets: Vec<WalletFingerprint>,
     pub(crate) relays: Vec<RelayUrl>,
     /// `host:port`, or `unix:PATH`.
     pub(crate) addresses: Vec<String>,
@@ -164,6 +166,8 @@ struct Stored {
     receipt_seq: u64,
     receipt_prev: String,
     keys: Vec<StoredKey>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    wallets: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -192,6 +196,7 @@ impl Stored {
             receipt_seq: record.receipts.seq,
             receipt_prev: hex::encode(&record.receipts.prev),
             keys: record.keys.iter().map(StoredKey::from).collect(),
+            wallets: record.wallets.iter().map(ToString::to_string).collect(),
         }
     }
 
@@ -201,10 +206,13 @@ impl Stored {
         let relays = self.relays.iter().map(|text| text.parse::<RelayUrl>());
         let relays: Result<Vec<RelayUrl>, _> = relays.collect();
         let keys: Option<Vec<KeyEntry>> = self.keys.iter().map(StoredKey::entry).collect();
+        let wallets = self.wallets.iter().map(|text| text.parse().ok());
+        let wallets: Option<Vec<WalletFingerprint>> = wallets.collect();
         Ok(Record {
             name: name(&self.name)?,
             authenticator: name(&self.authenticator)?,
             keys: keys.ok_or_else(|| unreadable("keys"))?,
+            wallets: wallets.ok_or_else(|| unreadable("wallets"))?,
             relays: relays.map_err(|error| unreadable(&error.to_string()))?,
             addresses: self.addresses,
             receipt_key: hex::decode_array(&self.receipt_key)
@@ -277,6 +285,7 @@ pub(crate) mod tests {
                 name: Name::new("main").unwrap(),
                 purposes: vec![Purpose::SshLogin, Purpose::SshSig],
             }],
+            wallets: vec![WalletFingerprint([1, 2, 3, 0xfe])],
             relays: vec!["https://relay.test".parse().unwrap()],
             addresses: vec!["192.0.2.7:4000".to_owned()],
             receipt_key: [9; 32],

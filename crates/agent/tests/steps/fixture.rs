@@ -299,6 +299,7 @@ fn view(name: &str, key: &KeyEntry) -> PairingView {
         name: Name::new(name).unwrap(),
         authenticator: Name::new(name).unwrap(),
         keys: vec![key.clone()],
+        wallets: Vec::new(),
         relays: Vec::new(),
         addresses: Vec::new(),
         paired_unix_s: 0,

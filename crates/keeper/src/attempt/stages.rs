@@ -324,6 +324,7 @@ fn record_of(me: MeResponse, relay: Option<&RelayUrl>, talk: &Talk, unix_s: u64)
         name: me.name.clone(),
         authenticator: me.name,
         keys: me.keys,
+        wallets: me.wallets,
         relays,
         addresses,
         receipt_key: me.receipt_key,

@@ -125,7 +125,7 @@ impl Keeper {
     ) {
         let before = self.record.keys.len();
         match (effect, body) {
-            (Effect::Nothing, Some(ResponseBody::Key(key))) => self.list(key),
+            (Effect::MakeKey, Some(ResponseBody::Key(key))) => self.list(key),
             (Effect::Import { lifetime_s }, Some(ResponseBody::Keys(keys))) => {
                 keys.iter().for_each(|key| self.list(key));
                 let gone_ms = ends_ms(step.now_ms().saturating_add(GONE_MS), *lifetime_s);
@@ -137,7 +137,10 @@ impl Keeper {
             (Effect::Remove { keys }, _) => {
                 self.record.keys.retain(|known| !keys.contains(&known.id));
             }
-            (Effect::Nothing | Effect::Import { .. } | Effect::Lock { .. }, _) => {}
+            (
+                Effect::Nothing | Effect::MakeKey | Effect::Import { .. } | Effect::Lock { .. },
+                _,
+            ) => {}
         }
         if self.record.keys.len() != before {
             self.save(step);

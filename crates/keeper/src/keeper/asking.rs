@@ -52,8 +52,10 @@ impl Keeper {
         wait_s: u16,
         step: &mut Step<'_, '_>,
     ) -> Result<(), KeeperError> {
-        if let RequestBody::Sign(sign) = &mut body {
-            fit_evidence(&mut sign.evidence);
+        match &mut body {
+            RequestBody::Sign(sign) => fit_evidence(&mut sign.evidence),
+            RequestBody::Decrypt(decrypt) => fit_evidence(&mut decrypt.evidence),
+            _ => {}
         }
         let mut id = [0; 16];
         step.io.rng.fill_bytes(&mut id);

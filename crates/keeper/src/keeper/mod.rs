@@ -146,6 +146,7 @@ impl Keeper {
             name: self.record.name.clone(),
             authenticator: self.record.authenticator.clone(),
             keys: self.record.keys.clone(),
+            wallets: self.record.wallets.clone(),
             relays: self.record.relays.clone(),
             addresses: self.record.addresses.clone(),
             paired_unix_s: self.record.paired_unix_s,
