@@ -8,11 +8,12 @@
 //! | module | speaks to |
 //! |---|---|
 //! | [`ssh`] | OpenSSH, and git with `gpg.format=ssh` |
-//! | [`assuan`], [`sexp`] | GnuPG |
+//! | [`assuan`], [`sexp`], [`openpgp`] | GnuPG |
 //! | [`git`] | git |
 
 pub mod assuan;
 pub mod git;
+pub mod openpgp;
 pub mod sexp;
 pub mod ssh;
 
