@@ -135,10 +135,18 @@ impl Postgres {
     /// # Errors
     /// They fail.
     pub fn sql(&self, database: &str, statements: &str) -> Result<String> {
+        Self::sql_at(self.port, database, statements)
+    }
+
+    /// The same, of whoever knows the port alone.
+    ///
+    /// # Errors
+    /// They fail.
+    pub fn sql_at(port: u16, database: &str, statements: &str) -> Result<String> {
         let output = Command::new(find_here("psql")?)
             .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"])
             .args(["-h", "127.0.0.1", "-U", "keystead", "-d", database])
-            .args(["-p", &self.port.to_string(), "-c", statements])
+            .args(["-p", &port.to_string(), "-c", statements])
             .output()
             .about("psql")?;
         if output.status.success() {

@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::conversation::{self, HalfOpen, Live};
 use crate::edge::{Buckets, Rates};
 use crate::ledger::Ledger;
-use crate::login::Decoy;
+use crate::login::{self, Decoy};
 use crate::metrics::Metrics;
 use crate::sealing::{MasterSource, Sealing, SealingError};
 use crate::settings::Settings;
@@ -91,6 +91,7 @@ impl Server {
         master: MasterSource,
     ) -> Result<Self, SealingError> {
         let (sealing, system) = Sealing::begin(&store, master).await?;
+        store.keep_no_longer(login::lives(&settings));
         let ledger = Ledger::start(store.clone(), sealing.clone()).await?;
         Ok(Self {
             server_id: system.server_id(),

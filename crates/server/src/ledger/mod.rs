@@ -27,9 +27,11 @@ pub use keystead_channel::log::{Action, Detail};
 pub use reading::Opened;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout_at};
 
 use crate::rows::{AccountNo, Table};
 use crate::sealing::Sealing;
@@ -105,18 +107,28 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Does `act` and logs it; comes back when both are durable.
+    /// Does `act` and logs it; comes back when both are durable. An act that has waited for
+    /// [`WAIT_MAX`] without being begun is withdrawn; one that was begun is told how it
+    /// ended, however long that takes: who asked cannot know before the store does.
     ///
     /// # Errors
     /// Why the batch, or this act alone, was not written: nothing of it has changed.
     pub async fn commit<A: Act>(&self, act: A) -> Result<Committed<A::Answer>, StoreError> {
-        let (asked, answer) = Asked::new(act);
+        let (asked, mut answer) = Asked::new(act);
+        let claim = asked.claim();
         let ended = || StoreError::Unavailable("the log is not written any more".to_owned());
+        let late = || StoreError::Unavailable("it takes too long".to_owned());
         let mut failed = self.failed.clone();
         failed.mark_unchanged();
-        let sent = self.queue.send(Some(Box::new(asked))).await;
-        sent.map_err(|_| ended())?;
-        if let Ok(answered) = answer.await {
+        let until = Instant::now() + WAIT_MAX;
+        let sent = timeout_at(until, self.queue.send(Some(Box::new(asked)))).await;
+        sent.map_err(|_| late())?.map_err(|_| ended())?;
+        let answered = match timeout_at(until, &mut answer).await {
+            Ok(answered) => answered,
+            Err(_) if claim.withdraw() => return Err(late()),
+            Err(_) => answer.await,
+        };
+        if let Ok(answered) = answered {
             return answered;
         }
         // An act that is dropped without an answer was in a batch that failed.
@@ -165,6 +177,10 @@ impl Ledger {
         *self.place.borrow()
     }
 }
+
+/// 20 s: below the 30 s that a client waits for an answer, above what a database may take
+/// that is there.
+const WAIT_MAX: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
 mod tests;

@@ -2,10 +2,12 @@
 //!
 //! **Invariant**: when a commit ends, all that waits (at most [`BATCH_MAX`]) is the next
 //! one; nobody is answered before it is durable, and when it fails nothing of it has
-//! happened and everybody in it is told why. An act that cannot be logged fails alone.
+//! happened and everybody in it is told why. An act that cannot be logged fails alone, and
+//! one that was withdrawn before its batch began is not done.
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -24,6 +26,9 @@ type Jobs = Vec<Box<dyn Job>>;
 /// An act that waits, whatever its answer is.
 pub(super) trait Job: Member + Send {
     fn wanted(&self, wanted: &mut Wanted);
+
+    /// From here on it is done or not by its batch; false: it was withdrawn before.
+    fn begin(&self) -> bool;
 
     /// It is durable.
     fn done(self: Box<Self>, batch: Arc<Batch>);
@@ -100,6 +105,7 @@ impl Writer {
             if head.key_no > key.number {
                 return (Writes::new(), Ok(Decided::Stale(jobs)));
             }
+            jobs.retain(|job| job.begin());
             let epoch = head.epoch;
             match batch::decide(&mut jobs, held, (now, head, loaded), &key, &tools) {
                 Ok(decision) => {
@@ -162,8 +168,34 @@ fn went_back(seen: (u32, u64), found: (u32, u64)) -> StoreError {
 /// What who waits is told.
 pub(super) type Answered<A> = Result<Committed<<A as Act>::Answer>, StoreError>;
 
+/// Who has an act: who asked for it, until it is begun or withdrawn.
+#[derive(Clone, Default)]
+pub(super) struct Claim(Arc<AtomicU8>);
+
+impl Claim {
+    /// The writer's: whether it was not withdrawn. A batch that is tried again has it still.
+    fn begin(&self) -> bool {
+        self.take(BEGUN) != Err(WITHDRAWN)
+    }
+
+    /// Of who asked: whether it was not begun, and now never will be.
+    pub(super) fn withdraw(&self) -> bool {
+        self.take(WITHDRAWN).is_ok()
+    }
+
+    fn take(&self, by: u8) -> Result<u8, u8> {
+        let order = Ordering::AcqRel;
+        self.0.compare_exchange(WAITS, by, order, Ordering::Acquire)
+    }
+}
+
+const WAITS: u8 = 0;
+const BEGUN: u8 = 1;
+const WITHDRAWN: u8 = 2;
+
 /// An act with who waits for it.
 pub(super) struct Asked<A: Act> {
+    claim: Claim,
     act: Option<A>,
     answer: Option<A::Answer>,
     entries: Range<usize>,
@@ -176,6 +208,7 @@ impl<A: Act> Asked<A> {
     pub(super) fn new(act: A) -> (Self, oneshot::Receiver<Answered<A>>) {
         let (to, from) = oneshot::channel();
         let asked = Self {
+            claim: Claim::default(),
             act: Some(act),
             answer: None,
             entries: 0..0,
@@ -183,6 +216,11 @@ impl<A: Act> Asked<A> {
             to,
         };
         (asked, from)
+    }
+
+    /// To withdraw it by.
+    pub(super) fn claim(&self) -> Claim {
+        self.claim.clone()
     }
 }
 
@@ -206,6 +244,10 @@ impl<A: Act> Member for Asked<A> {
 }
 
 impl<A: Act> Job for Asked<A> {
+    fn begin(&self) -> bool {
+        self.claim.begin()
+    }
+
     fn wanted(&self, wanted: &mut Wanted) {
         if let Some(act) = &self.act {
             act.wanted(wanted);

@@ -35,5 +35,5 @@ pub use decoy::Decoy;
 pub use lift::unlock_text;
 pub use registration::{Invited, Pending, invitation_hash};
 pub use start::Attempt;
-pub use sweep::sweep;
+pub use sweep::{lives, sweep};
 pub use trouble::{status_of, status_of_reading};

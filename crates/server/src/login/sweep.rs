@@ -6,7 +6,8 @@
 use keystead_channel::session::PENDING_MS_MAX;
 
 use crate::server::Server;
-use crate::store::{StoreError, Sweep, Wanted};
+use crate::settings::Settings;
+use crate::store::{Lives, StoreError, Wanted};
 
 /// Deletes sessions, pending accounts, passes and invitations whose time is over, and the
 /// leaves of accounts that were deleted a year ago.
@@ -15,24 +16,26 @@ use crate::store::{StoreError, Sweep, Wanted};
 /// [`StoreError`]; the next sweep does it.
 pub async fn sweep(server: &Server) -> Result<(), StoreError> {
     let now_ms = server.store.read(Wanted::new()).await?.now.ms;
-    server.store.sweep(due(server, now_ms)).await?;
+    let due = lives(&server.settings).due(now_ms);
+    server.store.sweep(due).await?;
     server
         .ledger
         .erase_gone(now_ms.saturating_sub(GONE_MS))
         .await
 }
 
-fn due(server: &Server, now_ms: u64) -> Sweep {
-    let settings = &server.settings;
-    let before = |life_ms: u64| now_ms.saturating_sub(life_ms);
+/// How long each kind of row lets somebody in.
+#[must_use]
+pub fn lives(settings: &Settings) -> Lives {
     let s = |seconds: u32| u64::from(seconds).saturating_mul(1_000);
     let days = |days: u32| u64::from(days).saturating_mul(DAY_MS);
-    Sweep {
-        sessions_login_ms: before(s(settings.sessions.life_s)),
-        pending_ms: before(PENDING_MS_MAX),
-        passes_ms: before(days(settings.guesses.pass_days)),
-        invitations_ms: before(days(settings.registrations.invitation_days)),
-        writers_ms: before(DAY_MS),
+    Lives {
+        session_ms: s(settings.sessions.life_s),
+        resumable_ms: s(settings.sessions.resumable_s),
+        pending_ms: PENDING_MS_MAX,
+        pass_ms: days(settings.guesses.pass_days),
+        invitation_ms: days(settings.registrations.invitation_days),
+        writer_ms: DAY_MS,
     }
 }
 

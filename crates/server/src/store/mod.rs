@@ -28,7 +28,7 @@ use crate::sealing::Sealing;
 
 pub use clock::{Jump, Now};
 pub use fault::StoreError;
-pub use ranges::Sweep;
+pub use ranges::{Lives, Sweep};
 pub use wanted::{Loaded, Wanted, Writes};
 
 /// A database; a handle, shared by all that use it.
@@ -119,10 +119,7 @@ impl Store {
 
     /// Takes back tombstones of what is there: their transactions were not committed.
     async fn settle_tombstones(&self) -> Result<(), StoreError> {
-        let memory = match self {
-            Self::Sqlite(sqlite) => sqlite.memory(),
-            Self::Postgres(postgres) => postgres.memory(),
-        };
+        let memory = self.memory();
         for buried in memory.last_buried() {
             let (table, key) = buried.row();
             let prefix = key.clone();
@@ -149,9 +146,18 @@ impl Store {
 
     /// What the tombstones in the server's folder name.
     fn buried(&self) -> Vec<tombstones::Buried> {
+        self.memory().buried()
+    }
+
+    /// How long rows are of use: what had expired is deleted when the clock goes back.
+    pub fn keep_no_longer(&self, lives: Lives) {
+        self.memory().keep_no_longer(lives);
+    }
+
+    fn memory(&self) -> &shared::Memory {
         match self {
-            Self::Sqlite(sqlite) => sqlite.memory().buried(),
-            Self::Postgres(postgres) => postgres.memory().buried(),
+            Self::Sqlite(sqlite) => sqlite.memory(),
+            Self::Postgres(postgres) => postgres.memory(),
         }
     }
 

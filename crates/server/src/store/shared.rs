@@ -15,15 +15,16 @@ use rand_core::RngCore;
 use crate::rows::{HeadRow, Key, LogBlock, Record, Row, Table};
 use crate::sealing::Sealing;
 
-use super::clock::Watch;
+use super::clock::{JUMP_MS, Watch};
 use super::tombstones::{Buried, Tombstones};
-use super::{Head, Loaded, Now, StoreError, Wanted, Writes};
+use super::{Head, Lives, Loaded, Now, StoreError, Sweep, Wanted, Writes};
 
 /// What a process remembers between transactions.
 pub(super) struct Memory {
     sealing: OnceLock<Sealing>,
     seen: Mutex<(u32, u64)>,
     watch: Mutex<Watch>,
+    lives: OnceLock<Lives>,
     unknown_guesses: Mutex<usize>,
     tombstones: Mutex<Tombstones>,
 }
@@ -35,6 +36,7 @@ impl Memory {
             sealing: OnceLock::new(),
             seen: Mutex::new((0, 0)),
             watch: Mutex::new(Watch::new()),
+            lives: OnceLock::new(),
             // The first transaction with an unknown name looks how many there are.
             unknown_guesses: Mutex::new(UNKNOWN_GUESSES_SLACK),
             tombstones: Mutex::new(Tombstones::open(folder)?),
@@ -122,6 +124,19 @@ impl Memory {
     pub(super) fn now(&self, clock_ms: u64, committed_ms: u64) -> Now {
         let steady_ms = SystemClock.now().mono_ms;
         lock(&self.watch).look(clock_ms, steady_ms, committed_ms)
+    }
+
+    pub(super) fn keep_no_longer(&self, lives: Lives) {
+        // A second one is of the same settings.
+        let _ = self.lives.set(lives);
+    }
+
+    /// What had expired by the last commit, if it is `now_ms` again and that lies behind:
+    /// it goes before anything is read, so that a clock that went back revives nothing.
+    pub(super) fn over(&self, now_ms: u64, committed_ms: u64) -> Option<Sweep> {
+        let went_back = committed_ms > now_ms.saturating_add(JUMP_MS);
+        let lives = self.lives.get().filter(|_| went_back);
+        lives.map(|it| it.over(committed_ms))
     }
 
     /// The head row as it will be after the batch.

@@ -50,7 +50,7 @@ impl Postgres {
     }
 
     pub(super) async fn read(&self, wanted: Wanted) -> Result<Loaded, StoreError> {
-        let mut link = self.0.pool.take().await?;
+        let mut link = self.take().await?;
         let (head, mut loaded, clock_ms) = in_time(async {
             let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
             let seen = self.0.memory.seen();
@@ -70,14 +70,8 @@ impl Postgres {
         wanted: Wanted,
         decide: impl FnOnce(Now, Head, Loaded) -> (Writes, T) + Send + 'static,
     ) -> Result<T, StoreError> {
-        let mut link = self.0.pool.take().await?;
-        let read = in_time(async {
-            let seen = self.0.memory.seen();
-            let read = read::whole(&mut link, "BEGIN", "FOR UPDATE", &wanted, None).await?;
-            self.renew(&mut link, read.head.as_ref()).await?;
-            read.into_loaded(&self.0.memory, seen)
-        })
-        .await;
+        let mut link = self.take().await?;
+        let read = in_time(self.begin(&mut link, &wanted)).await;
         let (head, mut loaded, clock_ms) = match read {
             Ok(read) => read,
             Err(error) => return Err(self.undo(link, error).await),
@@ -104,10 +98,7 @@ impl Postgres {
         self.0.memory.drop_guesses(&mut writes);
         let next = self.0.memory.next_head(&head, &mut writes, now)?;
         if let Err(error) = self.commit(link, writes, &next, now).await {
-            // In doubt, it is left to the next start, which looks whether the rows are there.
-            if error != unsettled() {
-                self.0.memory.take_back(&buried)?;
-            }
+            self.0.memory.take_back(&buried)?;
             return Err(error);
         }
         self.0.memory.committed(&next.head, now);
@@ -115,14 +106,14 @@ impl Postgres {
     }
 
     pub(super) async fn scan(&self, scan: &Scan) -> Result<Vec<Row>, StoreError> {
-        let mut link = self.0.pool.take().await?;
+        let mut link = self.take().await?;
         let rows = in_time(scanned(&mut link, scan)).await?;
         self.0.pool.give_back(link);
         Ok(rows)
     }
 
     pub(super) async fn found(&self, raw: Raw) -> Result<Raw, StoreError> {
-        let mut link = self.0.pool.take().await?;
+        let mut link = self.take().await?;
         let raw = in_time(found(&mut link, raw)).await?;
         self.0.pool.give_back(link);
         Ok(raw)
@@ -130,7 +121,7 @@ impl Postgres {
 
     /// One snapshot of all tables.
     pub(super) async fn copy_to(&self, copy: &Copy) -> Result<(), StoreError> {
-        let mut link = self.0.pool.take().await?;
+        let mut link = self.take().await?;
         link.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await?;
         for table in Table::ALL {
@@ -157,7 +148,7 @@ impl Postgres {
     }
 
     pub(super) async fn put_raw(&self, mut writes: Writes) -> Result<(), StoreError> {
-        let mut link = self.0.pool.take().await?;
+        let mut link = self.take().await?;
         let steps = std::mem::take(&mut writes.puts).into_iter();
         let steps = steps.map(|(table, rows)| link::Step::Execute(write::put(table, rows)));
         link.together(steps.collect()).await?;
@@ -167,6 +158,25 @@ impl Postgres {
 
     pub(super) fn memory(&self) -> &Memory {
         &self.0.memory
+    }
+
+    /// Takes the head row and reads; where the clock went back, without what had expired.
+    async fn begin(
+        &self,
+        link: &mut Link,
+        wanted: &Wanted,
+    ) -> Result<(HeadRow, Loaded, u64), StoreError> {
+        let memory = &self.0.memory;
+        let seen = memory.seen();
+        let read = read::whole(link, "BEGIN", "FOR UPDATE", wanted, None).await?;
+        self.renew(link, read.head.as_ref()).await?;
+        let (head, loaded, clock_ms) = read.into_loaded(memory, seen)?;
+        let Some(over) = memory.over(clock_ms, head.time_ms) else {
+            return Ok((head, loaded, clock_ms));
+        };
+        link.together(write::sweep(&over)).await?;
+        let again = read::whole(link, "SELECT 1", "FOR UPDATE", wanted, None).await?;
+        again.into_loaded(memory, seen)
     }
 
     /// Writes, and commits. A COMMIT without an answer is settled by the process's row.
@@ -187,7 +197,7 @@ impl Postgres {
             }
             Err(error) if link.is_in_doubt() => {
                 drop(link);
-                if self.was_committed(process, batch).await? {
+                if self.was_committed(process, batch).await {
                     Ok(())
                 } else {
                     Err(error)
@@ -198,27 +208,31 @@ impl Postgres {
     }
 
     /// Whether `batch` was committed by `process`, once whatever it left behind has ended:
-    /// until then it holds the head row.
-    async fn was_committed(&self, process: [u8; 16], batch: [u8; 16]) -> Result<bool, StoreError> {
-        let mut last = unsettled();
-        for _ in 0..SETTLE_TRIES {
+    /// until then it holds the head row. Asks for as long as it takes: nothing else can be
+    /// decided before, and whoever is told "no" may rely on it.
+    async fn was_committed(&self, process: [u8; 16], batch: [u8; 16]) -> bool {
+        let mut tries = 0_u32;
+        loop {
             let asked = in_time(async {
                 let mut link = self.0.pool.fresh().await?;
                 settle(&mut link, process, batch).await
             });
             match asked.await {
-                Ok(was) => return Ok(was),
-                Err(error) => last = error,
+                Ok(was) => return was,
+                Err(error) if tries % SETTLE_TRIES_TOLD == 0 => {
+                    tracing::warn!("whether the last batch was committed is not known: {error}");
+                }
+                Err(_) => {}
             }
+            tries = tries.wrapping_add(1);
             tokio::time::sleep(SETTLE_PAUSE).await;
         }
-        tracing::error!("{UNSETTLED}: {last}");
-        Err(unsettled())
     }
 
-    /// Ends a transaction that failed, and keeps the connection if that works.
+    /// Ends a transaction that failed, and keeps the connection if that works. One that does
+    /// not answer is not asked again: with its connection the transaction ends.
     async fn undo(&self, link: Link, error: StoreError) -> StoreError {
-        if in_time(link.run("ROLLBACK")).await.is_ok() {
+        if error != silent() && in_time(link.run("ROLLBACK")).await.is_ok() {
             self.0.pool.give_back(link);
         }
         error
@@ -235,9 +249,14 @@ impl Postgres {
         self.0.memory.sealing()?.renew(&rows, counted)
     }
 
+    /// A connection: an idle one, or a new one if the server answers in time.
+    async fn take(&self) -> Result<Link, StoreError> {
+        in_time(self.0.pool.take()).await
+    }
+
     /// Brings the database to the present version, one process at a time.
     async fn migrate(&self) -> Result<(), StoreError> {
-        let mut link = self.0.pool.take().await?;
+        let mut link = self.take().await?;
         link.run("BEGIN").await?;
         link.run(LOCK_FOR_SETTING_UP).await?;
         link.run("CREATE TABLE IF NOT EXISTS schema (version bigint NOT NULL)")
@@ -314,11 +333,11 @@ async fn settle(link: &mut Link, process: [u8; 16], batch: [u8; 16]) -> Result<b
 async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     tokio::time::timeout(ANSWER_MAX, work)
         .await
-        .unwrap_or_else(|_| Err(StoreError::Unavailable("it does not answer".to_owned())))
+        .unwrap_or_else(|_| Err(silent()))
 }
 
-fn unsettled() -> StoreError {
-    StoreError::Unavailable(UNSETTLED.to_owned())
+fn silent() -> StoreError {
+    StoreError::Unavailable("it does not answer".to_owned())
 }
 
 fn nothing() -> StoreError {
@@ -328,14 +347,13 @@ fn nothing() -> StoreError {
 /// 8 s: longer than the server's own limits on a statement and on waiting for a lock.
 const ANSWER_MAX: Duration = Duration::from_secs(8);
 
-/// 40 × 250 ms: a server that restarts is up again within ten seconds.
-const SETTLE_TRIES: u32 = 40;
+/// 250 ms between two tries to learn what became of a COMMIT; one in 40 is told, so that a
+/// server that is away is in the trace every ten seconds at the most.
+const SETTLE_TRIES_TOLD: u32 = 40;
 const SETTLE_PAUSE: Duration = Duration::from_millis(250);
 
 /// Rows of a page of a copy.
 const COPIED_AT_ONCE: usize = 1_000;
-
-const UNSETTLED: &str = "whether the last batch was committed is not known";
 
 /// Of the transactions that set up a database: any number that nobody else takes.
 const LOCK_FOR_SETTING_UP: &str = "SELECT pg_advisory_xact_lock(7308332046133625188)";

@@ -7,7 +7,7 @@ use crate::rows::{Cell, Row, Table};
 
 use super::super::schema::Dialect;
 use super::super::shared;
-use super::super::{Now, StoreError, Writes};
+use super::super::{Now, StoreError, Sweep, Writes};
 use super::link::{Link, Query, Step};
 
 /// Writes and commits.
@@ -33,12 +33,7 @@ pub(super) async fn whole(
     for (table, rows) in writes.puts {
         steps.push(Step::Execute(put(table, rows)));
     }
-    if let Some(sweep) = &writes.sweep {
-        for (statement, before) in sweep.statements("$1") {
-            let before = vec![Cell::number(before)];
-            steps.push(Step::Execute(Query::cells(statement, before)));
-        }
-    }
+    steps.extend(writes.sweep.iter().flat_map(sweep));
     if let Some(kept) = writes.unknown_guesses_kept {
         let kept = vec![Cell::number(u64::try_from(kept).unwrap_or(u64::MAX))];
         steps.push(Step::Execute(Query::cells(DROP_GUESSES.to_owned(), kept)));
@@ -56,6 +51,14 @@ pub(super) fn put(table: Table, rows: Vec<Row>) -> Query {
         columns,
         rows,
     )
+}
+
+/// What deletes all that has expired.
+pub(super) fn sweep(sweep: &Sweep) -> Vec<Step> {
+    let statements = sweep.statements("$1").into_iter();
+    let step =
+        |(statement, before)| Step::Execute(Query::cells(statement, vec![Cell::number(before)]));
+    statements.map(step).collect()
 }
 
 fn deletions(writes: &Writes) -> Vec<Step> {

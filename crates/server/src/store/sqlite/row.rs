@@ -268,7 +268,7 @@ fn drop_guesses(connection: &Connection, kept: usize) -> Result<(), StoreError> 
     run(connection, statement, &[Cell::number(kept)])
 }
 
-fn sweep(connection: &Connection, sweep: &Sweep) -> Result<(), StoreError> {
+pub(super) fn sweep(connection: &Connection, sweep: &Sweep) -> Result<(), StoreError> {
     for (statement, before) in sweep.statements("?1") {
         run(connection, &statement, &[Cell::number(before)])?;
     }

@@ -172,6 +172,9 @@ impl Transaction {
             row::renew(&it.connection, &it.memory, head.as_ref())?;
             let head = it.memory.head(head.as_ref(), it.memory.seen())?;
             let now = it.anchor.now_by(&it.memory, head.time_ms);
+            if let Some(over) = it.memory.over(now.ms, head.time_ms) {
+                row::sweep(&it.connection, &over)?;
+            }
             let mut loaded = row::load(&it.connection, &wanted, &head)?;
             loaded.now = now;
             loaded.wanted = wanted;

@@ -373,6 +373,7 @@ pub(super) async fn a_sweep_takes_what_has_expired(place: &Place) {
     }
     let all = Sweep {
         sessions_login_ms: 9,
+        sessions_last_ms: 9,
         pending_ms: 9,
         passes_ms: 9,
         invitations_ms: 9,
