@@ -7,13 +7,16 @@ use std::path::Path;
 
 use keystead_core::Secret;
 use keystead_daemon::process::Lock;
-use keystead_daemon::{Clock, Disk, FolderDisk, SystemClock, SystemRng};
+use keystead_daemon::{Clock, Disk, FolderDisk, SystemClock, SystemRng, utc};
 use rand_core::RngCore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::failure::Failure;
 use super::files::{AUTHORITY, AUTHORITY_KEY, CERTIFICATE, CERTIFICATE_KEY, MASTER_KEY};
 use super::{arguments, print};
 use crate::edge::pki::{Authority, Pair};
+use crate::edge::validity::Validity;
 use crate::settings::{FILE_NAME, Settings};
 
 /// Makes a server in `folder`.
@@ -92,9 +95,33 @@ pub(crate) fn sign(disk: &mut FolderDisk, names: &[String]) -> Result<(), Failur
     let key = zeroize::Zeroizing::new(key);
     let key = std::str::from_utf8(&key)
         .map_err(|_| Failure::new(format!("{AUTHORITY_KEY} is not PEM"), ""))?;
+    let now_unix_s = SystemClock.now().unix_s;
     let authority = Authority::from_pem(key)?;
-    let leaf = authority.leaf(names, SystemClock.now().unix_s)?;
+    if let Some(own) = disk.read(AUTHORITY)? {
+        check_authority(&own, now_unix_s)?;
+    }
+    let leaf = authority.leaf(names, now_unix_s)?;
     write(disk, &leaf)
+}
+
+/// Outside its authority's life no client takes a leaf: what is shown stays, since it may
+/// be the clock that is wrong.
+fn check_authority(certificate: &[u8], now_unix_s: u64) -> Result<(), Failure> {
+    let der = CertificateDer::from_pem_slice(certificate);
+    let Some(life) = der.ok().and_then(|it| Validity::of(&it)) else {
+        return Err(Failure::new(
+            format!("{AUTHORITY} is no certificate"),
+            "put the one back that init made",
+        ));
+    };
+    if (life.from_unix_s..life.until_unix_s).contains(&now_unix_s) {
+        return Ok(());
+    }
+    let (from, until) = (utc(life.from_unix_s), utc(life.until_unix_s));
+    Err(Failure::new(
+        format!("the private authority is valid from {from} to {until}, not now"),
+        "set this machine's clock right, or invite everybody to a server with a new authority",
+    ))
 }
 
 /// The key first: a chain without its key is noticed, a key without its chain as well.

@@ -13,6 +13,7 @@ use super::failure::{Failure, in_one_line};
 use super::init;
 use super::known::{self, Known};
 use crate::edge::tls::{Certificate, TlsError};
+use crate::edge::validity::Validity;
 use crate::login;
 use crate::server::Server;
 use crate::settings::Settings;
@@ -69,17 +70,28 @@ pub(crate) async fn sweep(server: Arc<Server>, memory: Memory) {
     }
 }
 
-/// Looks at the server's own certificate, every few hours.
+/// Looks at the server's own certificate, every few hours, and as soon as the clock says
+/// something else about it than before.
 pub(crate) async fn watch(server: Arc<Server>, certificate: Arc<Certificate>, folder: PathBuf) {
-    loop {
-        tokio::time::sleep(LOOK_PAUSE).await;
+    let mut was_due = false;
+    let mut looks = tokio::time::interval(LOOK_PAUSE);
+    looks.tick().await;
+    for look in 1_u32.. {
+        looks.tick().await;
         let now_unix_s = SystemClock.now().unix_s;
+        let is_due = certificate
+            .validity()
+            .is_some_and(|it| self::is_due(it, now_unix_s));
+        if is_due == was_due && look % LOOKS_TOLD != 0 {
+            continue;
+        }
+        was_due = is_due;
         if let Ok(mut disk) = FolderDisk::open(&folder)
             && renew_if_due(&mut disk, &folder, &server.settings, now_unix_s)
         {
             reload(&server, &certificate);
         }
-        look(&server, &certificate, now_unix_s);
+        self::look(&server, &certificate, now_unix_s);
     }
 }
 
@@ -98,7 +110,8 @@ pub(crate) fn try_reload(server: &Server, certificate: &Certificate) -> Result<(
     Ok(())
 }
 
-/// Renews the leaf where its end is near and the authority's key is here. Says whether.
+/// Renews the leaf where its end is near, or its beginning was one of a clock that was
+/// wrong, and the authority's key is here. Says whether.
 pub(crate) fn renew_if_due(
     disk: &mut FolderDisk,
     folder: &Path,
@@ -112,10 +125,7 @@ pub(crate) fn renew_if_due(
         // What is wrong with it is said by who needs it.
         return false;
     };
-    let is_due = shown
-        .validity()
-        .is_some_and(|it| it.until_unix_s < now_unix_s.saturating_add(RENEW_BEFORE_S));
-    if !is_due {
+    if !shown.validity().is_some_and(|it| is_due(it, now_unix_s)) {
         return false;
     }
     match init::sign(disk, &settings.tls.names) {
@@ -125,6 +135,11 @@ pub(crate) fn renew_if_due(
             false
         }
     }
+}
+
+fn is_due(leaf: Validity, now_unix_s: u64) -> bool {
+    let ends_soon = leaf.until_unix_s < now_unix_s.saturating_add(RENEW_BEFORE_S);
+    ends_soon || leaf.from_unix_s > now_unix_s
 }
 
 /// Says it loudly when clients will not take the certificate.
@@ -148,8 +163,11 @@ pub(crate) fn look(server: &Server, certificate: &Certificate, now_unix_s: u64) 
 /// A minute: what has expired is refused anyway, and only takes room.
 const SWEEP_PAUSE: Duration = Duration::from_secs(60);
 
-/// Six hours: several looks before a warning is too late.
-const LOOK_PAUSE: Duration = Duration::from_secs(6 * 3_600);
+/// A minute: a leaf that a clock put right has made one of the future is soon replaced.
+const LOOK_PAUSE: Duration = Duration::from_secs(60);
+
+/// Six hours of them: several warnings before it is too late.
+const LOOKS_TOLD: u32 = 6 * 60;
 
 /// 30 of 90 days before its end, as the public authorities advise.
 const RENEW_BEFORE_S: u64 = 30 * DAY_S;
@@ -158,3 +176,27 @@ const RENEW_BEFORE_S: u64 = 30 * DAY_S;
 const WARN_BEFORE_S: u64 = 14 * DAY_S;
 
 const DAY_S: u64 = 86_400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leaf_is_renewed_near_its_end_and_before_its_beginning() {
+        let from_unix_s = 1_795_000_000;
+        let leaf = Validity {
+            from_unix_s,
+            until_unix_s: from_unix_s + 90 * DAY_S,
+        };
+        for (now_unix_s, expected) in [
+            (from_unix_s - 1, true),
+            (from_unix_s, false),
+            (from_unix_s + 60 * DAY_S, false),
+            (from_unix_s + 60 * DAY_S + 1, true),
+            (from_unix_s + 3_650 * DAY_S, true),
+            (0, true),
+        ] {
+            assert_eq!(is_due(leaf, now_unix_s), expected, "{now_unix_s}");
+        }
+    }
+}
