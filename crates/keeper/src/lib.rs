@@ -21,6 +21,7 @@ mod record;
 mod route;
 pub mod server;
 mod step;
+pub mod trezor;
 
 pub use error::{KeeperError, LoadError, PairError, condition_words};
 pub use event::{
