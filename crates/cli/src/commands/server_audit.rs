@@ -239,9 +239,10 @@ impl Whole {
 
 /// Asks for a head that continues ours and holds what was shown; checks it.
 async fn proved(link: &mut ServerLink, page: &Page, seen: &mut Seen) -> Result<(), Failure> {
-    let request = Request::Head(seen.head_request());
+    let asked = seen.head_request();
+    let request = Request::Head(asked.clone());
     let told = link.result(&page.name, &request, HeadPage::decode).await?;
-    seen.take_head(&told)
+    seen.take_head(&asked, &told)
         .map_err(|error| Failure::new(error.to_string()).status(Status::Error))
 }
 

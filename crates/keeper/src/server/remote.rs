@@ -312,7 +312,14 @@ impl Remote {
             opened.limits,
             (watch, self.answer_wait),
         );
-        Ok((self.route(handle, core, frames), opened))
+        let session = self.route(handle, core, frames);
+        match session.confirm_receipts().await {
+            Ok(()) => Ok((session, opened)),
+            Err(error) => Err(Box::new(NotResumed {
+                error,
+                ticket: session.into_ticket(),
+            })),
+        }
     }
 
     fn binding(&self) -> Binding {
@@ -352,14 +359,19 @@ impl Remote {
         let logged_in = sent.receive(&frame(&rest)?);
         let logged_in = logged_in.map_err(|error| ServerError::of_set_up(error, step))?;
         let (session, opened) = (logged_in.session, logged_in.opened);
-        if session.kind() == SessionKind::Request {
+        let is_logged_in = session.kind() == SessionKind::Request;
+        if is_logged_in {
             watch.with(|seen| seen.opened(&opened.user, &opened))?;
         }
         let handle = session.handle();
         let shared = (Arc::clone(watch), self.answer_wait);
         let core = Core::new(session, opened.user, opened.limits, shared);
+        let session = self.route(handle, core, frames);
+        if is_logged_in {
+            session.confirm_receipts().await?;
+        }
         Ok(LoggedIn {
-            session: self.route(handle, core, frames),
+            session,
             export_key: logged_in.export_key,
             opened,
         })

@@ -7,6 +7,7 @@
 //! with both heads kept.
 
 mod audited;
+mod receipts;
 mod stored;
 mod trouble;
 
@@ -18,10 +19,8 @@ use std::collections::VecDeque;
 
 use keystead_channel::log::proof::{check_consistency, check_inclusion};
 use keystead_channel::log::{Action, Checkpoint, Hash, Leaf, LogId, key_notice};
-use keystead_channel::session::requests::{
-    Head, HeadPage, Known, Method, OpenedResult, Receipt, SeenLog,
-};
-use keystead_channel::session::{List, Notice, Nullable, ServerId, Status, UserId};
+use keystead_channel::session::requests::{Known, Method, OpenedResult, Receipt, SeenLog};
+use keystead_channel::session::{Notice, Nullable, ServerId, Status, UserId};
 
 /// What is kept of one server's log, for one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +33,8 @@ pub struct Seen {
     own: VecDeque<Own>,
     /// Entries that a receipt showed and no head that continues ours has shown yet.
     unproven: Vec<Unproven>,
+    /// The largest head that a receipt brought since the last proof.
+    shown: Option<SignedHead>,
     /// Receipts since the last proof.
     receipts: u32,
     /// When the first of them came.
@@ -67,8 +68,6 @@ struct Own {
 struct Unproven {
     index: u64,
     hash: Hash,
-    /// Named in the request for a head that is under way.
-    is_asked: bool,
 }
 
 /// What stopped the client, and what it goes on with when the person says so.
@@ -102,6 +101,7 @@ impl Seen {
             head: None,
             own: VecDeque::new(),
             unproven: Vec::new(),
+            shown: None,
             receipts: 0,
             since_ms: None,
             others: Vec::new(),
@@ -149,7 +149,8 @@ impl Seen {
     }
 
     /// Checks what a session opened with: the head continues ours, and the account's own
-    /// entries end where we saw them or later.
+    /// entries end where we saw them or later. Receipts that no head has confirmed are to be
+    /// asked for next: [`Seen::is_unconfirmed`].
     ///
     /// # Errors
     /// [`SeenError`]; of another history, every further call says the same until
@@ -201,68 +202,9 @@ impl Seen {
         if self.head.is_none() {
             self.head = Some(told);
         } else {
-            self.receipts = self.receipts.saturating_add(1);
-            self.since_ms.get_or_insert(now_ms);
-            self.not_yet_proven(&own);
+            self.not_yet_proven(&own, told, now_ms);
         }
         self.keep_own(own);
-        Ok(())
-    }
-
-    /// Whether a head is to be asked for now: [`Seen::head_request`].
-    #[must_use]
-    pub fn is_due(&self, now_ms: u64) -> bool {
-        let waited = self.since_ms.map(|since| now_ms.saturating_sub(since));
-        self.receipts >= RECEIPTS_MAX
-            || self.unproven.len() >= UNPROVEN_MAX
-            || waited.is_some_and(|it| it >= UNPROVEN_MS_MAX)
-    }
-
-    /// What is to be asked: that a new head continues ours, and holds what was shown.
-    #[must_use]
-    pub fn head_request(&mut self) -> Head {
-        let mut indices = Vec::new();
-        for entry in self.unproven.iter_mut().take(UNPROVEN_MAX) {
-            entry.is_asked = true;
-            indices.push(entry.index);
-        }
-        Head {
-            from_size: self.head.as_ref().map(|head| head.checkpoint.size),
-            indices: List(indices),
-        }
-    }
-
-    /// Checks the answer to [`Seen::head_request`].
-    ///
-    /// # Errors
-    /// As [`Seen::opened`].
-    pub fn take_head(&mut self, page: &HeadPage) -> Result<(), SeenError> {
-        self.undisputed()?;
-        let told = self.open(&page.checkpoint.0)?;
-        let checkpoint = told.checkpoint;
-        let proof = page.consistency.as_ref().map(|it| it.0.as_slice());
-        let fits = self.head_continues(&checkpoint, proof, None);
-        let verdict = fits.and_then(|()| {
-            let asked = self.unproven.iter().filter(|it| it.is_asked);
-            for entry in asked {
-                let proofs = &page.proofs.0;
-                let proof = proofs.iter().find(|it| it.index == entry.index);
-                let proof = proof.ok_or(SeenError::Incomplete)?;
-                let Checkpoint { size, root, .. } = &checkpoint;
-                check_inclusion(entry.index, *size, &entry.hash, &proof.path.0, root)
-                    .map_err(|_| SeenError::Unproved { index: entry.index })?;
-            }
-            Ok(())
-        });
-        if let Err(error) = verdict {
-            return self.stop(error, told, None);
-        }
-        self.unproven.retain(|it| !it.is_asked);
-        self.receipts = 0;
-        if self.unproven.is_empty() {
-            self.since_ms = None;
-        }
-        self.head = Some(told);
         Ok(())
     }
 
@@ -292,8 +234,7 @@ impl Seen {
         }
         self.own = dispute.own.into_iter().collect();
         self.unproven.clear();
-        self.receipts = 0;
-        self.since_ms = None;
+        self.all_confirmed();
     }
 
     fn open(&self, note: &[u8]) -> Result<SignedHead, SeenError> {
@@ -337,7 +278,11 @@ impl Seen {
         own: &Own,
     ) -> Result<(), SeenError> {
         self.head_continues(told, proof, Some(own))?;
-        self.chains(own)?;
+        let is_later = |head: &SignedHead| told.epoch > head.checkpoint.epoch;
+        self.chains(own).map_err(|error| match &self.head {
+            Some(head) if is_later(head) => self.went_back(told, Some(own)),
+            Some(_) | None => error,
+        })?;
         match self.own.back() {
             Some(ours) if own.user_seq < ours.user_seq => Err(self.went_back(told, Some(own))),
             _ => Ok(()),
@@ -377,7 +322,10 @@ impl Seen {
             return SeenError::Incomplete;
         };
         let missing = self.missing(told, own);
-        let (seen, told) = ((ours.epoch, ours.size), (told.epoch, told.size));
+        let place = |head: &Checkpoint| (head.epoch, head.size);
+        let shown = self.shown.as_ref().map(|it| place(&it.checkpoint));
+        let seen = shown.unwrap_or_default().max(place(ours));
+        let told = place(told);
         if told.0 > seen.0 {
             return SeenError::Restored {
                 seen,
@@ -405,6 +353,9 @@ impl Seen {
             // The same words at another place of the log are another entry.
             Some(own) if own.user_seq == ours.user_seq => {
                 (own.hash, own.index) != (ours.hash, ours.index)
+            }
+            Some(own) if ours.user_seq.checked_add(1) == Some(own.user_seq) => {
+                own.before != ours.hash
             }
             Some(own) => own.user_seq < ours.user_seq || ours.index >= told.size,
             None => ours.index >= told.size,
@@ -461,6 +412,7 @@ impl Seen {
             return self.stop(error, told, Some(own));
         }
         self.head = Some(told);
+        self.proved_with(&own);
         self.keep_own(own);
         Ok(())
     }
@@ -503,22 +455,6 @@ impl Seen {
         }
     }
 
-    /// An entry that another one follows is proved with it: its hash stands in it.
-    fn not_yet_proven(&mut self, own: &Own) {
-        let follows = |it: &Unproven| it.hash == own.before && !it.is_asked;
-        let is_proved_with = self.own.iter().any(|ours| ours.before == own.hash);
-        let is_known = self.unproven.iter().any(|it| it.hash == own.hash);
-        if is_proved_with || is_known {
-            return;
-        }
-        self.unproven.retain(|it| !follows(it));
-        self.unproven.push(Unproven {
-            index: own.index,
-            hash: own.hash,
-            is_asked: false,
-        });
-    }
-
     fn remember_other(&mut self, head: SignedHead) {
         if !self.others.contains(&head) {
             self.others.push(head);
@@ -528,15 +464,6 @@ impl Seen {
         }
     }
 }
-
-/// 1,000 receipts until a head is asked for (`spec/session.md` section 10).
-const RECEIPTS_MAX: u32 = 1_000;
-
-/// 10 minutes until a head is asked for.
-const UNPROVEN_MS_MAX: u64 = 10 * 60 * 1_000;
-
-/// 256 entries: as many as one request for a head may name.
-const UNPROVEN_MAX: usize = 256;
 
 /// 256 of the account's own entries: what is missing after a restoration can be named.
 const OWN_MAX: usize = 256;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use keystead_channel::session::requests::{Answer, Head, HeadPage, Method, Request};
+use keystead_channel::session::requests::{Answer, HeadPage, Method, Request};
 use keystead_channel::session::{
     ClientSession, ErrorBody, Event, Frame, FrameType, Limits, Notice, NoticeKind, RequestId,
     SessionId, Status, Ticket, UserId, request_hash,
@@ -135,23 +135,40 @@ impl Session {
     /// [`ServerError::Log`] if it does not continue what was seen; no answer.
     pub async fn look_at_log(&self) -> Result<(), ServerError> {
         let now_ms = SystemClock.now().mono_ms;
-        let Some(head) = self.core.watch.due(now_ms) else {
-            return Ok(());
-        };
-        let looked = self.ask_head(head).await;
-        self.core.watch.looked();
-        looked
+        match self.core.watch.due(now_ms) {
+            Some(_turn) => self.ask_head().await,
+            None => Ok(()),
+        }
     }
 
-    async fn ask_head(&self, head: Head) -> Result<(), ServerError> {
-        let mut asked = self.begin(&Request::Head(head), draw()).await?;
+    /// As the session opens: a head that holds what receipts showed. The one that it opened
+    /// with continues ours, which is older than they are.
+    ///
+    /// # Errors
+    /// As [`Session::look_at_log`].
+    pub(super) async fn confirm_receipts(&self) -> Result<(), ServerError> {
+        let watch = &self.core.watch;
+        let _turn = watch.turn().await;
+        for _ in 0..CONFIRMING_HEADS_MAX {
+            if !watch.with(|seen| seen.is_unconfirmed()) {
+                break;
+            }
+            self.ask_head().await?;
+        }
+        Ok(())
+    }
+
+    async fn ask_head(&self) -> Result<(), ServerError> {
+        let watch = &self.core.watch;
+        let head = watch.with(|seen| seen.head_request());
+        let mut asked = self.begin(&Request::Head(head.clone()), draw()).await?;
         let answer = asked.next().await?;
         let Some(result) = answer.result.filter(|_| answer.status == Status::Done) else {
             return Err(ServerError::Answered(answer.status));
         };
         let page = HeadPage::decode(result.expose());
         let page = page.map_err(|_| ServerError::Misbehaved("its log's head cannot be read"))?;
-        self.core.watch.with(|seen| seen.take_head(&page))?;
+        watch.with(|seen| seen.take_head(&head, &page))?;
         Ok(())
     }
 
@@ -398,6 +415,10 @@ const fn has_receipt(method: Method) -> bool {
 
 /// 2 answers: *waiting*, and the last.
 const ANSWERS_MAX: usize = 2;
+
+/// 4 heads of 256 entries each: all that a client has open before it asks by itself. What others
+/// sign meanwhile is theirs to ask for.
+const CONFIRMING_HEADS_MAX: usize = 4;
 
 /// An approval is awaited for 60 s by the server (`spec/session.md` section 8), which then says so.
 const APPROVAL_WAIT: Duration = Duration::from_secs(75);

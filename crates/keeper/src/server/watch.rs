@@ -3,18 +3,17 @@
 //! **Invariant**: a check that fails leaves what was seen before as it was, with both
 //! heads kept ([`super::seen`]); it can only go forward, or by a person's word.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use keystead_channel::session::requests::Head;
+use tokio::sync::MutexGuard as Turn;
 
 use super::seen::Seen;
 
 /// What was seen of one account's log at one server.
 pub struct Watch {
     seen: Mutex<Seen>,
-    /// Somebody asks for a head already.
-    is_looking: AtomicBool,
+    /// Held by who asks for a head: one at a time, so that each continues the one before.
+    looking: tokio::sync::Mutex<()>,
 }
 
 impl Watch {
@@ -23,7 +22,7 @@ impl Watch {
     pub fn new(seen: Seen) -> Self {
         Self {
             seen: Mutex::new(seen),
-            is_looking: AtomicBool::new(false),
+            looking: tokio::sync::Mutex::new(()),
         }
     }
 
@@ -32,17 +31,15 @@ impl Watch {
         look(&mut self.lock())
     }
 
-    /// The head to ask for now, if it is time to and nobody does; [`Watch::looked`] ends it.
-    pub(super) fn due(&self, now_ms: u64) -> Option<Head> {
-        let mut seen = self.lock();
-        if !seen.is_due(now_ms) || self.is_looking.swap(true, Ordering::Relaxed) {
-            return None;
-        }
-        Some(seen.head_request())
+    /// The turn to ask for a head, if it is time to and nobody does.
+    pub(super) fn due(&self, now_ms: u64) -> Option<Turn<'_, ()>> {
+        let turn = self.looking.try_lock().ok()?;
+        self.lock().is_due(now_ms).then_some(turn)
     }
 
-    pub(super) fn looked(&self) {
-        self.is_looking.store(false, Ordering::Relaxed);
+    /// The turn to ask for a head, when whoever asks has done so.
+    pub(super) async fn turn(&self) -> Turn<'_, ()> {
+        self.looking.lock().await
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {

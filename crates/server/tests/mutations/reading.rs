@@ -147,11 +147,11 @@ impl Reading {
             self.answers
                 .insert("verdict".to_owned(), verdict.map(|_| vec![]));
         }
-        let head = Request::Head(watch.with(|seen| seen.head_request()));
-        let came = ask(session, &head).await;
+        let asked = watch.with(|seen| seen.head_request());
+        let came = ask(session, &Request::Head(asked.clone())).await;
         if let Some(page) = self.heard_new("head", came) {
             let page = HeadPage::decode(&page).unwrap();
-            let verdict = watch.with(|seen| seen.take_head(&page));
+            let verdict = watch.with(|seen| seen.take_head(&asked, &page));
             let verdict = verdict.map_err(|error| error.to_string());
             self.answers
                 .insert("head's verdict".to_owned(), verdict.map(|()| vec![]));

@@ -127,7 +127,6 @@ impl Seen {
             self.unproven.push(Unproven {
                 index: last.index,
                 hash: last.hash,
-                is_asked: false,
             });
             self.keep_own(last);
         }

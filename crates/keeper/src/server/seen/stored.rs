@@ -26,6 +26,7 @@ impl Seen {
             head: self.head.as_ref().map(text),
             own: self.own.iter().map(StoredOwn::of).collect(),
             unproven: self.unproven.iter().map(StoredEntry::of).collect(),
+            shown: self.shown.as_ref().map(text),
             receipts: self.receipts,
             since_ms: self.since_ms,
             others: self.others.iter().map(text).collect(),
@@ -54,6 +55,8 @@ struct Stored {
     head: Option<String>,
     own: Vec<StoredOwn>,
     unproven: Vec<StoredEntry>,
+    #[serde(default)]
+    shown: Option<String>,
     receipts: u32,
     since_ms: Option<u64>,
     others: Vec<String>,
@@ -66,6 +69,10 @@ impl Stored {
             return None;
         }
         let head = match self.head {
+            Some(note) => Some(read_head(note)?),
+            None => None,
+        };
+        let shown = match self.shown {
             Some(note) => Some(read_head(note)?),
             None => None,
         };
@@ -87,6 +94,7 @@ impl Stored {
                 .iter()
                 .map(StoredEntry::read)
                 .collect::<Option<_>>()?,
+            shown,
             receipts: self.receipts,
             since_ms: self.since_ms,
             others: self
@@ -143,12 +151,10 @@ impl StoredEntry {
         }
     }
 
-    /// A request that was under way is asked again.
     fn read(&self) -> Option<Unproven> {
         Some(Unproven {
             index: self.index,
             hash: hex::decode_array(&self.hash)?,
-            is_asked: false,
         })
     }
 }

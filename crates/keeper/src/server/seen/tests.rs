@@ -9,7 +9,9 @@ use super::*;
 use keystead_channel::log::proof::View;
 use keystead_channel::log::tree::{Frontier, Growth};
 use keystead_channel::log::{Action, Detail};
-use keystead_channel::session::requests::{AuditPage, Entry, KeyType, Label, Policy, Proof};
+use keystead_channel::session::requests::{
+    AuditPage, Entry, Head, HeadPage, KeyType, Label, Policy, Proof,
+};
 use keystead_channel::session::{KeyId, List, NoticeKind, Octets, Text};
 use keystead_core::Secret;
 use keystead_vault::LogKey;
@@ -191,7 +193,7 @@ fn a_log_that_goes_on_is_believed() {
         assert_eq!(sign(&mut log, &mut seen, request, 5), Ok(()));
         let asked = seen.head_request();
         assert_eq!(asked.indices.0.len(), 1, "each entry proves the one before");
-        assert_eq!(seen.take_head(&log.head(&asked)), Ok(()));
+        assert_eq!(seen.take_head(&asked, &log.head(&asked)), Ok(()));
     }
     let opened = log.opened(&seen);
     assert_eq!(seen.opened(&US, &opened), Ok(()));
@@ -372,7 +374,7 @@ fn receipts_that_come_in_another_order_are_one_chain() {
     assert_eq!(seen.last_own().unwrap().0, 3);
     let asked = seen.head_request();
     assert_eq!(asked.indices.0, [second], "the later one proves both");
-    assert_eq!(seen.take_head(&log.head(&asked)), Ok(()));
+    assert_eq!(seen.take_head(&asked, &log.head(&asked)), Ok(()));
 }
 
 #[test]
@@ -392,7 +394,7 @@ fn a_head_is_due_after_a_thousand_receipts_or_ten_minutes() {
     take(&mut seen);
     assert!(seen.is_due(1_000));
     let asked = seen.head_request();
-    seen.take_head(&log.head(&asked)).unwrap();
+    seen.take_head(&asked, &log.head(&asked)).unwrap();
     assert!(!seen.is_due(u64::MAX));
 }
 
@@ -404,7 +406,7 @@ fn a_head_that_lacks_what_receipts_showed_stops_the_client() {
     fork.add(&OTHER, 1);
     fork.add(&OTHER, 2);
     let asked = seen.head_request();
-    let told = seen.take_head(&fork.head(&asked));
+    let told = seen.take_head(&asked, &fork.head(&asked));
     assert_eq!(told, Err(SeenError::Unproved { index: 4 }));
     assert!(seen.disputed().is_some());
     let (mut log, mut seen) = known();
@@ -412,7 +414,97 @@ fn a_head_that_lacks_what_receipts_showed_stops_the_client() {
     let asked = seen.head_request();
     let mut page = log.head(&asked);
     page.proofs.0.clear();
-    assert_eq!(seen.take_head(&page), Err(SeenError::Incomplete));
+    assert_eq!(seen.take_head(&asked, &page), Err(SeenError::Incomplete));
+}
+
+/// Opens a session and asks for a head where receipts want one.
+fn opens(log: &mut Log, seen: &mut Seen) -> Result<(), SeenError> {
+    let opened = log.opened(seen);
+    seen.opened(&US, &opened)?;
+    if seen.is_unconfirmed() {
+        let asked = seen.head_request();
+        seen.take_head(&asked, &log.head(&asked))?;
+    }
+    assert!(!seen.is_unconfirmed());
+    Ok(())
+}
+
+#[test]
+fn an_opening_that_follows_what_receipts_showed_confirms_them() {
+    let (mut log, mut seen) = known();
+    for request in 0..3 {
+        log.add(&OTHER, 9);
+        sign(&mut log, &mut seen, request, 1_000).unwrap();
+    }
+    assert!(seen.is_unconfirmed());
+    let opened = log.opened(&seen);
+    assert_eq!(seen.opened(&US, &opened), Ok(()));
+    assert!(!seen.is_unconfirmed(), "the login names the last of them");
+    assert!(!seen.is_due(u64::MAX));
+    // Another client's entries stand between: only a head tells.
+    sign(&mut log, &mut seen, 4, 1_000).unwrap();
+    log.add(&US, 5);
+    let opened = log.opened(&seen);
+    assert_eq!(seen.opened(&US, &opened), Ok(()));
+    assert!(seen.is_unconfirmed());
+    assert_eq!(opens(&mut log, &mut seen), Ok(()));
+}
+
+/// A backup that is younger than our head, and older than what receipts showed since.
+#[test]
+fn who_saw_more_than_a_backup_by_receipts_stops_and_names_what_is_missing() {
+    let check = |rewritten: u8, missing: (Option<u64>, Option<u64>)| {
+        let (mut log, mut seen) = known();
+        log.add(&OTHER, 1);
+        let mut restored = log.clone();
+        restored.epoch = 1;
+        for request in 0..2 {
+            sign(&mut log, &mut seen, request, 0).unwrap();
+        }
+        // What a restoration, and others since, wrote.
+        restored.add(&OTHER, 1);
+        for request in 0..rewritten {
+            restored.add(&US, 100 + request);
+        }
+        let told = opens(&mut restored, &mut seen);
+        let Err(SeenError::Restored {
+            seen: (0, 7),
+            told: (1, size),
+            missing: named,
+        }) = &told
+        else {
+            panic!("{rewritten}: {told:?}");
+        };
+        assert_eq!(*size, 7 + u64::from(rewritten));
+        assert_eq!((named.first, named.last), missing, "{rewritten}");
+        let again = Seen::from_json(&seen.to_json()).unwrap();
+        assert_eq!(again, seen);
+        seen.accept();
+        assert_eq!(opens(&mut restored, &mut seen), Ok(()));
+        assert!(!seen.others().is_empty());
+    };
+    // The login itself stands where one of ours was, or behind it.
+    check(0, (Some(2), Some(3)));
+    check(1, (Some(2), Some(3)));
+    check(2, (Some(3), Some(3)));
+    // It stands further on, and only the head tells.
+    check(3, (Some(3), Some(3)));
+    check(9, (Some(3), Some(3)));
+}
+
+#[test]
+fn a_head_from_a_size_that_is_not_ours_any_more_says_nothing() {
+    let (mut log, mut seen) = known();
+    sign(&mut log, &mut seen, 1, 0).unwrap();
+    let asked = seen.head_request();
+    let late = log.head(&asked);
+    let opened = log.opened(&seen);
+    seen.opened(&US, &opened).unwrap();
+    sign(&mut log, &mut seen, 2, 0).unwrap();
+    let before = seen.clone();
+    assert_eq!(seen.take_head(&asked, &late), Ok(()));
+    assert_eq!(seen, before);
+    assert_eq!(opens(&mut log, &mut seen), Ok(()));
 }
 
 #[test]

@@ -102,11 +102,9 @@ async fn read(ledger: &Ledger, holder: Holder, seen: &mut Seen) -> Result<Vec<Ve
     };
     seen.audit(&holder.user, &pages, listed)
         .map_err(|it| text(&it))?;
-    let head = ledger
-        .head(&seen.head_request())
-        .await
-        .map_err(|it| text(&it))?;
-    seen.take_head(&head).map_err(|it| text(&it))?;
+    let asked = seen.head_request();
+    let head = ledger.head(&asked).await.map_err(|it| text(&it))?;
+    seen.take_head(&asked, &head).map_err(|it| text(&it))?;
     Ok(pages
         .into_iter()
         .flat_map(|it| it.leaves.0)

@@ -84,8 +84,9 @@ pub(super) async fn verify(
 ) -> Result<usize, keystead_keeper::server::seen::AuditFault> {
     let pages = pages(ledger, holder).await;
     let audited = seen.audit(&holder.user, &pages, listed(entries))?;
-    let head = ledger.head(&seen.head_request()).await.unwrap();
-    seen.take_head(&head).unwrap();
+    let asked = seen.head_request();
+    let head = ledger.head(&asked).await.unwrap();
+    seen.take_head(&asked, &head).unwrap();
     Ok(audited.leaves.len())
 }
 
