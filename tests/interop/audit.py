@@ -3,7 +3,8 @@
 
     audit.py FILE [--server HEX] [--key BASE64]
 
-Prints what it found and ends with 0, or names the first bad line and ends with 1.
+Prints what it found and ends with 0, or names the first bad line and ends with 1; 2 where there is
+nothing to check.
 Needs Python's standard library, and `cryptography` or PyNaCl for Ed25519.
 
 The functions below are also for programs that talk to a server: parse_checkpoint,
@@ -509,18 +510,24 @@ def main(arguments):
     names = []
     arguments = iter(arguments)
     for argument in arguments:
+        if argument in ("-h", "--help"):
+            print(__doc__.strip())
+            return 0
         if argument == "--server":
             server = unhex(next(arguments, ""), 16)
         elif argument == "--key":
             key = unbase64(next(arguments, ""))
         else:
             names.append(argument)
-    if len(names) != 1:
+    if len(names) != 1 or names[0].startswith("-"):
         print(__doc__.strip(), file=sys.stderr)
         return 2
     try:
         with open(names[0], encoding="utf-8", newline="\n") as file:
             audit = check_export(file, server, key)
+    except OSError as error:
+        print(f"{names[0]} cannot be read: {error.strerror}", file=sys.stderr)
+        return 2
     except (Bad, UnicodeDecodeError) as fault:
         print(f"bad: {fault}")
         return 1

@@ -46,7 +46,12 @@ def main(link, ca_file):
     say("retrieved", len(SECRET), "bytes")
 
     signer, public = make(session, user_id, [PURPOSE_MESSAGE])
-    check_message(session, signer, public)
+    known, shown = check_message(session, signer, public)
+    # Another client's entry stands between, so that our next login does not name them.
+    wire.log_in(reach(), name, password)
+    session.connection.close()
+    session = wire.resume(reach(), session, [known["epoch"], known["size"]])
+    confirm(session, known, shown)
     login_key, login_public = make(session, user_id, [PURPOSE_LOGIN])
     check_login(session, login_key, login_public)
     expect_refusal(
@@ -103,13 +108,28 @@ def make(session, user_id, purposes):
 
 
 def check_message(session, key_id, public):
+    """Ten signatures; the head before them, and the entries that their receipts showed."""
+    known = checkpoint_of(session.connection, session.ask(wire.HEAD, {2: []})[0][0])
+    shown = []
     for _ in range(10):
         message = random_bytes(100)
         fields = {1: key_id, 2: PURPOSE_MESSAGE, 3: {1: message}, 4: 0}
         result, receipt = session.ask(wire.SIGN, fields)
         public.verify(result[0], message)
-        assert receipt is not None
+        shown.append((receipt[0], audit.decode_leaf(receipt[1])["hash"]))
     say("ten messages of 100 bytes signed")
+    return known, shown
+
+
+def confirm(session, known, shown):
+    """What a session opens with continues our head; what receipts showed since, it must hold."""
+    page, _ = session.ask(wire.HEAD, {1: known["size"], 2: [index for index, _ in shown]})
+    head = checkpoint_of(session.connection, page[0])
+    audit.verify_consistency(known["size"], head["size"], known["root"], head["root"], page[1])
+    for (index, leaf), proof in zip(shown, page[2], strict=True):
+        assert proof[0] == index
+        audit.verify_inclusion(index, head["size"], leaf, proof[1], head["root"])
+    say(len(shown), "receipts confirmed at the next session")
 
 
 def check_login(session, key_id, public):
