@@ -8,7 +8,7 @@
 //! | type | holds | at rest |
 //! |---|---|---|
 //! | [`SigningKey`] | a private key | [`SealedKey`], under the store key |
-//! | [`AgreementKey`] | a private key that decrypts | as those that sign |
+//! | [`AgreementKey`] | a private key that decrypts | as one that signs |
 //! | [`wallet::Wallet`] | a seed, of which keys are derived | [`wallet::SealedSeed`], under the store key |
 //! | [`StoreKey`] | what opens the keys of a store | header, under the passphrase |
 //! | [`ApprovalKey`] | a key that approves for one key server | [`SealedApprovalKey`], under the store key |
@@ -35,7 +35,7 @@ pub use import::{ImportError, Imported};
 pub use log_key::LogKey;
 pub use passphrase::{Cost, CostRefused};
 pub use receipt::ReceiptKey;
-pub use sealed::{Custody, Facts, SealedKey, SealedKeyError};
+pub use sealed::{Custody, Facts, SealedKey, SealedKeyError, StoredKey};
 pub use signing::{
     DigestHash, Presence, PublicKey, RawSignature, RsaHash, SignOptions, SigningError, SigningKey,
 };

@@ -18,10 +18,13 @@ use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use keystead_core::{KeyType, Name, Secret, SecretBytes};
+use keystead_core::{Curve, Derivation, Identity, KeyType, Name, Secret, SecretBytes};
 use keystead_vault::client::{Form, LocalCopy, LocalKey, MasterKey, Place, StorageKey, Value};
 use keystead_vault::held::{Kind, New};
-use keystead_vault::{Cost, Facts, RsaHash, SealedKey, SignOptions, SigningKey, StoreKey};
+use keystead_vault::wallet::{Wallet, WordCount, Words};
+use keystead_vault::{
+    Cost, DigestHash, Facts, RsaHash, SealedKey, SignOptions, SigningKey, StoreKey, StoredKey,
+};
 use rand_core::{CryptoRng, RngCore};
 
 /// The secret bytes of this test, computed one at a time so that they never
@@ -133,19 +136,28 @@ fn nothing_is_left_of_dropped_keys_and_passphrases() {
     );
     drop(passphrase);
 
-    for (key_type, key_at) in [(KeyType::Ed25519, 1000), (KeyType::EcdsaP256, 2000)] {
+    let keys = [
+        (KeyType::Ed25519, 1000),
+        (KeyType::EcdsaP256, 2000),
+        (KeyType::EcdsaSecp256k1, 3000),
+        (KeyType::X25519, 4000),
+        (KeyType::EcdhP256, 5000),
+        (KeyType::EcdhSecp256k1, 6000),
+    ];
+    for (key_type, key_at) in keys {
         let mut rng = Forgetful { at: key_at };
-        let key = SigningKey::generate(key_type, &mut rng).unwrap();
+        let key = StoredKey::generate(key_type, &mut rng).unwrap();
         let facts = Facts {
             name: Name::new("main").unwrap(),
             certificate: None,
             custody: None,
+            purposes: Vec::new(),
         };
         let sealed = SealedKey::seal(&store, facts, &key, &mut rng);
-        key.sign(b"message", SignOptions::default()).unwrap();
+        use_key(&key, b"message");
         drop(key);
         let key = sealed.open(&store).unwrap();
-        key.sign(&[7; 5000], SignOptions::default()).unwrap();
+        use_key(&key, &[7; 5000]);
         assert_ne!(
             places(key_at, key_at + 32),
             [""; 0],
@@ -155,15 +167,97 @@ fn nothing_is_left_of_dropped_keys_and_passphrases() {
     }
     drop(store);
 
-    for (what, at, len) in [
-        ("passphrase", passphrase_at, 40),
-        ("store key", 20_000, 32),
-        ("Ed25519 key", 1000, 32),
-        ("P-256 key", 2000, 32),
-    ] {
+    for (what, at, len) in [("passphrase", passphrase_at, 40), ("store key", 20_000, 32)] {
         assert_eq!(places(at, at + len), [""; 0], "{what}");
     }
+    for (key_type, key_at) in keys {
+        assert_eq!(places(key_at, key_at + 32), [""; 0], "{key_type:?}");
+    }
 }
+
+fn use_key(key: &StoredKey, message: &[u8]) {
+    match key {
+        StoredKey::Sign(key) if key.algorithm().is_ssh() => {
+            key.sign(message, SignOptions::default()).unwrap();
+        }
+        StoredKey::Sign(key) => {
+            key.sign_digest(DigestHash::Sha256, &[7; 32]).unwrap();
+        }
+        StoredKey::Agree(key) => {
+            key.agree(&key.public().to_blob()).unwrap();
+        }
+    }
+}
+
+/// Words that are made, typed and asked for; the seed, the nodes and the leaves that come of
+/// them, by the values that `spec/vectors/wallet.json` has for these words.
+#[test]
+fn nothing_is_left_of_words_and_wallets() {
+    let made = Words::make(WordCount::new(24).unwrap(), &mut Forgetful { at: 40_000 });
+    let mut masked = Vec::new();
+    let mut sentence: Vec<u8> = Vec::new();
+    for word in made.iter() {
+        sentence.extend(word.bytes().chain([b' ']).map(|byte| byte ^ MASK));
+    }
+    for window in sentence[..sentence.len() - 1].windows(WINDOW_BYTES) {
+        masked.push(window.try_into().unwrap());
+    }
+    assert!(made.is_at(3, made.iter().nth(2).unwrap().as_bytes()));
+    assert_ne!(places_of(&masked), [""; 0], "control: words");
+    drop(made);
+    assert_eq!(places(40_000, 40_032), [""; 0], "entropy");
+    assert_eq!(places_of(&masked), [""; 0], "words");
+
+    let mut rng = Forgetful { at: 41_000 };
+    let cost = Cost::new(1024, 1, 1).unwrap();
+    let none = SecretBytes::fill(0, |_| ());
+    let (store, _) = StoreKey::create(&none, cost, &mut rng).unwrap();
+    let wallet = Words::read(&b"all ".repeat(12))
+        .unwrap()
+        .seed(&none)
+        .unwrap();
+    let wallet = Wallet::new(wallet).unwrap();
+    let sealed = wallet.seal(&store, &mut rng);
+    drop(wallet);
+    let wallet = sealed.open(&store).unwrap();
+    let identity = |uri, curve, derivation| Identity::new(uri, curve, 0, derivation).unwrap();
+    let signify = identity("signify://release key", Curve::Ed25519, Derivation::Sign);
+    let age = identity("age://John Doe", Curve::Curve25519, Derivation::Agree);
+    let signer = wallet.signer(&signify).unwrap();
+    signer.sign(b"message").unwrap();
+    let agreement = wallet.agreement(&age).unwrap();
+    agreement.agree(&agreement.public().to_blob()).unwrap();
+    let record = wallet.record_key().unwrap();
+    let record_box = record.seal(b"record", &mut rng);
+    assert_eq!(record.open(&record_box).unwrap(), b"record");
+    let all = [
+        ("seed", SEED),
+        ("signing leaf", SIGNIFY),
+        ("agreeing leaf", AGE),
+        ("record key", RECORD),
+    ];
+    for (what, hex) in all {
+        assert_ne!(places_of(&windows_of(hex)), [""; 0], "control: {what}");
+    }
+    drop((wallet, signer, agreement, record, store));
+    for (what, hex) in all {
+        assert_eq!(places_of(&windows_of(hex)), [""; 0], "{what}");
+    }
+}
+
+/// Masked as they are read.
+fn windows_of(hex: &str) -> Vec<[u8; WINDOW_BYTES]> {
+    let masked: Vec<u8> = (0..hex.len() / 2)
+        .map(|at| MASK ^ u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
+        .collect();
+    let windows = masked.windows(WINDOW_BYTES);
+    windows.map(|it| it.try_into().unwrap()).collect()
+}
+
+const SEED: &str = "c76c4ac4f4e4a00d6b274d5c39c700bb4a7ddc04fbc6f78e85ca75007b5b495f74a9043eeb77bdd53aa6fc3a0e31462270316fa04b8c19114c8798706cd02ac8";
+const SIGNIFY: &str = "f6a0d5fc1e1b9889f1cb8a28c7fa506021f8aa7b2582694cefeeeadb44103820";
+const AGE: &str = "274404f5913e678eabe1fd59ffcec315b1db031687b84192fc7b647c4b1b6083";
+const RECORD: &str = "a905998d652945ebe660aaf25a93074d6118700e7e599b2532c6e4a06d3e5495";
 
 /// What a client of a key server holds for one command: the keys that come of its password,
 /// and the secret that they open, in every form that it leaves in.

@@ -17,7 +17,7 @@ use keystead_daemon::Disk;
 use keystead_formats::ssh::PublicKey;
 use keystead_vault::{
     ApprovalKey, Cost, Facts, Presence, SealedApprovalKey, SealedKey, SignOptions, SigningError,
-    SigningKey, StoreError, StoreKey,
+    StoreError, StoreKey, StoredKey,
 };
 use rand_core::CryptoRngCore;
 
@@ -47,7 +47,7 @@ pub struct Keyring {
 /// What is in memory while the keys are unlocked.
 struct Open {
     store: StoreKey,
-    keys: Vec<(KeyId, SigningKey)>,
+    keys: Vec<(KeyId, StoredKey)>,
     /// Beside [`Keyring::approvals`], one for one.
     approvals: Vec<ApprovalKey>,
 }
@@ -208,11 +208,12 @@ impl Keyring {
             return Err(MakeKeyError::Full);
         }
         let open = self.open.as_ref().ok_or(MakeKeyError::Locked)?;
-        let key = SigningKey::generate(key_type, rng)?;
+        let key = StoredKey::generate(key_type, rng)?;
         let facts = Facts {
             name: name.clone(),
             certificate: None,
             custody: None,
+            purposes: Vec::new(),
         };
         let sealed = SealedKey::seal(&open.store, facts, &key, rng);
         let entry = entry_of(&sealed).ok_or(SigningError::Broken)?;
@@ -273,7 +274,9 @@ impl Keyring {
             name,
             certificate,
             custody: Some(custody_of(constraints, pairing, now_unix_s)),
+            purposes: Vec::new(),
         };
+        let key = StoredKey::Sign(key);
         let sealed = SealedKey::seal(&open.store, facts, &key, rng);
         let entry = entry_of(&sealed).ok_or(SigningError::Broken)?;
         self.add(entry, sealed, key, disk)
@@ -345,7 +348,9 @@ impl Keyring {
     ) -> Result<Vec<u8>, SignError> {
         let open = self.open.as_ref().ok_or(SignError::Locked)?;
         let key = open.keys.iter().find(|(own, _)| own == id);
-        let (_, key) = key.ok_or(SignError::Unknown)?;
+        let (_, StoredKey::Sign(key)) = key.ok_or(SignError::Unknown)? else {
+            return Err(SignError::Signing(SigningError::Unfit));
+        };
         let mut options = SignOptions::from_flags(how.flags);
         if key.algorithm().has_presence() {
             let flags = how.presence.ok_or(SigningError::NoPresence)?;
@@ -370,7 +375,7 @@ impl Keyring {
         &mut self,
         entry: KeyEntry,
         sealed: SealedKey,
-        key: SigningKey,
+        key: StoredKey,
         disk: &mut dyn Disk,
     ) -> io::Result<KeyEntry> {
         let at = self.entries.iter().position(|it| it.id == entry.id);

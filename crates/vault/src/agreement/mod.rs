@@ -103,7 +103,14 @@ impl AgreementKey {
             }
             PublicKey::EcdhP256(_) => point::shared::<p256::NistP256>(private, peer),
             PublicKey::EcdhSecp256k1(_) => point::shared::<k256::Secp256k1>(private, peer),
-            _ => Err(AgreementError::Broken),
+            PublicKey::Ed25519(_)
+            | PublicKey::EcdsaP256(_)
+            | PublicKey::EcdsaP384(_)
+            | PublicKey::EcdsaP521(_)
+            | PublicKey::Rsa { .. }
+            | PublicKey::SkEd25519 { .. }
+            | PublicKey::SkEcdsaP256 { .. }
+            | PublicKey::EcdsaSecp256k1(_) => Err(AgreementError::Broken),
         })
     }
 
@@ -157,7 +164,15 @@ fn public_of(algorithm: Algorithm, private: &[u8; PRIVATE_BYTES]) -> Option<Publ
         Algorithm::EcdhSecp256k1 => {
             point::uncompressed(Curve::Secp256k1, private).map(PublicKey::EcdhSecp256k1)
         }
-        _ => None,
+        Algorithm::Ed25519
+        | Algorithm::EcdsaP256
+        | Algorithm::EcdsaP384
+        | Algorithm::EcdsaP521
+        | Algorithm::Rsa
+        | Algorithm::SkEd25519
+        | Algorithm::SkEcdsaP256
+        | Algorithm::EcdsaSecp256k1
+        | _ => None,
     }
 }
 

@@ -3,10 +3,10 @@
 //! **Invariant**: a point that comes from outside is uncompressed, on its curve, and not the
 //! point at infinity, before anything is computed with it.
 
-use keystead_core::{Curve, SecretBytes};
 use k256::elliptic_curve::point::AffineCoordinates;
 use k256::elliptic_curve::sec1::{FromEncodedPoint, ModulusSize, ToEncodedPoint};
 use k256::elliptic_curve::{AffinePoint, CurveArithmetic, FieldBytesSize, PublicKey, SecretKey};
+use keystead_core::{Curve, SecretBytes};
 
 use super::AgreementError;
 
@@ -69,7 +69,9 @@ where
     FieldBytesSize<C>: ModulusSize,
 {
     let own = SecretKey::<C>::from_slice(scalar).ok()?;
-    let point = own.public_key().to_encoded_point(matches!(form, Form::Compressed));
+    let point = own
+        .public_key()
+        .to_encoded_point(matches!(form, Form::Compressed));
     point.as_bytes().try_into().ok()
 }
 

@@ -33,6 +33,7 @@ pub(super) fn decode(bytes: &[u8], rest: &[u8]) -> Result<SealedKey, SealedKeyEr
             name,
             certificate: None,
             custody: None,
+            purposes: Vec::new(),
         },
         public,
         nonce,

@@ -9,18 +9,24 @@
 //! RFC 4251 section 5; certificate and custody are empty where there is none.
 //! The box is XChaCha20-Poly1305 of the private half under the store key, with
 //! all that stands before the nonce associated. Version 1 is in [`first`].
+//!
+//! Version 3, of keys that are not for SSH, or not for all that SSH does:
+//! `"keystead-key-3" ‖ string algorithm ‖ string purposes ‖ string name ‖ string public key ‖ …`,
+//! and from there as version 2. A purpose is its number, a byte.
 
 mod custody;
 mod first;
+mod stored;
 
-use keystead_core::{Name, SecretBytes};
+use keystead_core::{Algorithm, Name, Purpose, Purposes, SecretBytes};
 use keystead_sodium::{memory, xchacha};
 use rand_core::CryptoRngCore;
 
 use crate::wire::{Malformed, Reader, put_string};
-use crate::{PublicKey, SigningKey, StoreKey};
+use crate::{PublicKey, StoreKey};
 
 pub use custody::Custody;
+pub use stored::StoredKey;
 
 /// A private key under the store key, with what may be shown of it.
 ///
@@ -46,6 +52,8 @@ pub struct Facts {
     pub certificate: Option<Vec<u8>>,
     /// Of a key that was brought; none for one that was made here.
     pub custody: Option<Custody>,
+    /// What it is for; empty for all that SSH does.
+    pub purposes: Purposes,
 }
 
 impl SealedKey {
@@ -54,14 +62,14 @@ impl SealedKey {
     pub fn seal(
         store: &StoreKey,
         facts: Facts,
-        key: &SigningKey,
+        key: &StoredKey,
         rng: &mut dyn CryptoRngCore,
     ) -> Self {
         let mut nonce = [0; xchacha::NONCE_BYTES];
         rng.fill_bytes(&mut nonce);
         let head = head(&facts, key.public());
         let sealed = memory::with_wiped_stack(|| {
-            xchacha::seal(store.key().expose(), &nonce, &head, key.private().expose())
+            xchacha::seal(store.key().expose(), &nonce, &head, key.private())
         });
         Self {
             head,
@@ -76,14 +84,14 @@ impl SealedKey {
     ///
     /// # Errors
     /// [`SealedKeyError::Forged`] when this store did not seal these bytes.
-    pub fn open(&self, store: &StoreKey) -> Result<SigningKey, SealedKeyError> {
+    pub fn open(&self, store: &StoreKey) -> Result<StoredKey, SealedKeyError> {
         let opened = memory::with_wiped_stack(|| {
             xchacha::open(store.key().expose(), &self.nonce, &self.head, &self.sealed)
         })
         .map_err(|_| SealedKeyError::Forged)?;
         let bytes = opened.as_slice();
         let private = SecretBytes::fill(bytes.len(), |key| key.copy_from_slice(bytes));
-        SigningKey::from_halves(self.public.clone(), private).map_err(|_| SealedKeyError::Forged)
+        StoredKey::from_halves(self.public.clone(), private).ok_or(SealedKeyError::Forged)
     }
 
     /// The name that its holder gave it.
@@ -125,14 +133,39 @@ impl SealedKey {
         match label {
             first::LABEL => first::decode(bytes, rest),
             LABEL => Self::decode_second(bytes, rest),
+            PURPOSED_LABEL => Self::decode_third(bytes, rest),
             _ => Err(SealedKeyError::OtherVersion),
         }
     }
 
     fn decode_second(bytes: &[u8], rest: &[u8]) -> Result<Self, SealedKeyError> {
+        let reader = Reader::new(rest);
+        Self::decode_behind(bytes, reader, Vec::new(), PublicKey::from_blob)
+    }
+
+    fn decode_third(bytes: &[u8], rest: &[u8]) -> Result<Self, SealedKeyError> {
         let mut reader = Reader::new(rest);
+        let algorithm: Algorithm = reader
+            .text()?
+            .parse()
+            .map_err(|_| SealedKeyError::OtherVersion)?;
+        let numbers = reader.string()?.iter();
+        let purposes: Option<Purposes> = numbers.map(|it| Purpose::from_number(*it)).collect();
+        let purposes = purposes.ok_or(SealedKeyError::OtherVersion)?;
+        Self::decode_behind(bytes, reader, purposes, |blob| {
+            PublicKey::of_algorithm(algorithm, blob)
+        })
+    }
+
+    /// What both versions have from the name on.
+    fn decode_behind(
+        bytes: &[u8],
+        mut reader: Reader<'_>,
+        purposes: Purposes,
+        read_public: impl FnOnce(&[u8]) -> Result<PublicKey, Malformed>,
+    ) -> Result<Self, SealedKeyError> {
         let name = Name::from_bytes(reader.string()?).map_err(|_| SealedKeyError::Malformed)?;
-        let public = PublicKey::from_blob(reader.string()?)?;
+        let public = read_public(reader.string()?)?;
         let certificate = some(reader.string()?).map(<[u8]>::to_vec);
         let custody = some(reader.string()?).map(Custody::decode).transpose()?;
         let head_bytes = bytes.len() - reader.rest().len();
@@ -145,6 +178,7 @@ impl SealedKey {
                 name,
                 certificate,
                 custody,
+                purposes,
             },
             public,
             nonce,
@@ -187,7 +221,16 @@ impl From<Malformed> for SealedKeyError {
 
 /// All that stands before the nonce, and is associated with the box.
 fn head(facts: &Facts, public: &PublicKey) -> Vec<u8> {
-    let mut head = LABEL.to_vec();
+    let algorithm = public.algorithm();
+    let mut head = if facts.purposes.is_empty() && algorithm.is_ssh() {
+        LABEL.to_vec()
+    } else {
+        let purposes: Vec<u8> = facts.purposes.iter().map(|it| it.number()).collect();
+        let mut head = PURPOSED_LABEL.to_vec();
+        put_string(&mut head, algorithm.as_str().as_bytes());
+        put_string(&mut head, &purposes);
+        head
+    };
     put_string(&mut head, facts.name.as_str().as_bytes());
     put_string(&mut head, &public.to_blob());
     put_string(&mut head, facts.certificate.as_deref().unwrap_or_default());
@@ -206,6 +249,8 @@ const fn some(string: &[u8]) -> Option<&[u8]> {
 }
 
 const LABEL: &[u8; 14] = b"keystead-key-2";
+
+const PURPOSED_LABEL: &[u8; 14] = b"keystead-key-3";
 
 #[cfg(test)]
 mod tests {
@@ -240,12 +285,13 @@ mod tests {
             name: Name::new("main").unwrap(),
             certificate: None,
             custody: Some(custody()),
+            purposes: Vec::new(),
         }
     }
 
     fn sealed(key_type: KeyType) -> SealedKey {
         let mut rng = ChaCha20Rng::seed_from_u64(2);
-        let key = SigningKey::generate(key_type, &mut rng).unwrap();
+        let key = StoredKey::generate(key_type, &mut rng).unwrap();
         SealedKey::seal(&store(1), facts(), &key, &mut rng)
     }
 
@@ -263,21 +309,21 @@ mod tests {
 
     #[test]
     fn opens_to_the_key_that_was_sealed() {
-        for key_type in KeyType::SSH {
+        for key_type in KeyType::ALL {
             let sealed = sealed(key_type);
             let again = SealedKey::decode(&sealed.encode()).unwrap();
             assert_eq!(again, sealed);
             assert_eq!(again.facts(), &facts());
             let key = again.open(&store(1)).unwrap();
             assert_eq!(key.public(), sealed.public());
-            assert_eq!(key.algorithm(), key_type.algorithm());
+            assert_eq!(key.public().algorithm(), key_type.algorithm());
         }
     }
 
     #[test]
     fn a_certificate_is_kept() {
         let mut rng = ChaCha20Rng::seed_from_u64(3);
-        let key = SigningKey::generate(KeyType::Ed25519, &mut rng).unwrap();
+        let key = StoredKey::generate(KeyType::Ed25519, &mut rng).unwrap();
         let facts = Facts {
             certificate: Some(vec![1, 2, 3]),
             custody: None,
@@ -297,7 +343,12 @@ mod tests {
 
     #[test]
     fn every_prefix_and_every_byte_more_is_malformed() {
-        for key_type in [KeyType::Ed25519, KeyType::SkEcdsaP256, KeyType::Rsa3072] {
+        for key_type in [
+            KeyType::Ed25519,
+            KeyType::SkEcdsaP256,
+            KeyType::Rsa3072,
+            KeyType::X25519,
+        ] {
             let bytes = sealed(key_type).encode();
             for len in 0..bytes.len() {
                 check(&bytes[..len], Err(SealedKeyError::Malformed));
@@ -308,7 +359,11 @@ mod tests {
 
     #[test]
     fn no_altered_byte_opens() {
-        for bytes in [sealed(KeyType::EcdsaP384).encode(), unhex(FIRST_VERSION)] {
+        for bytes in [
+            sealed(KeyType::EcdsaP384).encode(),
+            sealed(KeyType::EcdhP256).encode(),
+            unhex(FIRST_VERSION),
+        ] {
             for bit in 0..bytes.len() * 8 {
                 let mut altered = bytes.clone();
                 altered[bit / 8] ^= 1 << (bit % 8);
@@ -321,7 +376,8 @@ mod tests {
     /// Who can write the file of a locked store cannot take limits away.
     #[test]
     fn a_key_does_not_open_under_another_name_or_with_other_limits() {
-        let changes: [fn(&mut Facts); 3] = [
+        let changes: [fn(&mut Facts); 4] = [
+            |it| it.purposes = vec![Purpose::OpenPgp],
             |it| it.name = Name::new("mail").unwrap(),
             |it| it.custody = None,
             |it| it.certificate = Some(vec![1]),
@@ -336,15 +392,33 @@ mod tests {
 
     #[test]
     fn the_private_half_does_not_stand_in_the_file() {
-        for key_type in KeyType::SSH {
+        for key_type in KeyType::ALL {
             let sealed = sealed(key_type);
             let key = sealed.open(&store(1)).unwrap();
             let bytes = sealed.encode();
-            for window in key.private().expose().windows(8) {
+            for window in key.private().windows(8) {
                 // Lengths between the numbers of an RSA key are no secret.
                 let is_secret = !window.windows(3).any(|it| it == [0; 3]);
                 assert!(!is_secret || !bytes.windows(8).any(|part| part == window));
             }
+        }
+    }
+
+    #[test]
+    fn purposes_are_kept() {
+        let purposes = vec![Purpose::OpenPgp, Purpose::OpenPgpDecrypt];
+        for key_type in [KeyType::Ed25519, KeyType::EcdsaSecp256k1, KeyType::EcdhP256] {
+            let mut rng = ChaCha20Rng::seed_from_u64(3);
+            let key = StoredKey::generate(key_type, &mut rng).unwrap();
+            let facts = Facts {
+                purposes: purposes.clone(),
+                ..facts()
+            };
+            let sealed = SealedKey::seal(&store(1), facts, &key, &mut rng);
+            let again = SealedKey::decode(&sealed.encode()).unwrap();
+            assert_eq!(again.facts().purposes, purposes);
+            assert_eq!(again.public().algorithm(), key_type.algorithm());
+            check(&again.encode(), Ok(()));
         }
     }
 
@@ -357,7 +431,7 @@ mod tests {
         assert_eq!(sealed.name().as_str(), "main");
         assert_eq!(sealed.facts().custody, None);
         let key = sealed.open(&store(1)).unwrap();
-        assert_eq!(key.algorithm(), Algorithm::Ed25519);
+        assert_eq!(key.public().algorithm(), Algorithm::Ed25519);
         for len in 0..bytes.len() {
             check(&bytes[..len], Err(SealedKeyError::Malformed));
         }
@@ -374,6 +448,23 @@ mod tests {
             .collect();
         assert_eq!(hex, SECOND_VERSION);
     }
+
+    /// Golden: a key of the third version must open in every later one.
+    #[test]
+    fn the_third_version_stays_readable() {
+        let hex: String = sealed(KeyType::X25519)
+            .encode()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(hex, THIRD_VERSION);
+    }
+
+    const THIRD_VERSION: &str = "6b657973746561642d6b65792d330000000678323535313900000000000000046d61696e00000020\
+        52cca6438038819fef7230a934ca175235da9a44c20590cc9c2f025194a643280000000000000017\
+        01090909090909090901000000000000000700010000002cf8ccb495646e17340d11bb581b17d318\
+        0d67443ccd0bdd000000305c97dfab68441418a2a9bac6f1947ff0f44911114d55ae8a8a569744bf\
+        010e11b2b9e8d09f335c12b1593076eda8db3b";
 
     const FIRST_VERSION: &str = "6b657973746561642d6b65792d3101046d61696e5925ba86e2189444a6c3b437b25d2ef35daecd1a\
         bf82c5fb36060f9fc0af428c2cf8ccb495646e17340d11bb581b17d3180d67443ccd0bdd5c97dfab\

@@ -115,7 +115,10 @@ fn sign_ecdsa<const N: usize>(
 }
 
 /// ECDSA on P-256 of a digest of 32 bytes, as [`sign_p256`] but for the hash.
-pub(super) fn sign_p256_digest(private: &[u8], digest: &[u8; 32]) -> Result<[u8; 64], SigningError> {
+pub(super) fn sign_p256_digest(
+    private: &[u8],
+    digest: &[u8; 32],
+) -> Result<[u8; 64], SigningError> {
     let mut signature = [0; 64];
     let (r, s) = signature.split_at_mut(32);
     sign::ecdsa(Curve::P256, private, digest, r, s).map_err(|_| SigningError::Broken)?;

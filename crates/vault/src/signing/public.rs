@@ -109,7 +109,14 @@ impl PublicKey {
             Algorithm::X25519 => Self::X25519(exact(blob)?),
             Algorithm::EcdhP256 => Self::EcdhP256(uncompressed(blob)?),
             Algorithm::EcdhSecp256k1 => Self::EcdhSecp256k1(uncompressed(blob)?),
-            _ => Self::from_blob(blob)?,
+            Algorithm::Ed25519
+            | Algorithm::EcdsaP256
+            | Algorithm::EcdsaP384
+            | Algorithm::EcdsaP521
+            | Algorithm::Rsa
+            | Algorithm::SkEd25519
+            | Algorithm::SkEcdsaP256
+            | _ => Self::from_blob(blob)?,
         };
         match public.algorithm() == algorithm {
             true => Ok(public),
@@ -177,7 +184,11 @@ impl PublicKey {
                 point: read_point(NISTP256, reader)?,
                 application: reader.text()?.to_owned(),
             },
-            _ => return Err(Malformed),
+            Algorithm::EcdsaSecp256k1
+            | Algorithm::X25519
+            | Algorithm::EcdhP256
+            | Algorithm::EcdhSecp256k1
+            | _ => return Err(Malformed),
         })
     }
 }
@@ -271,7 +282,10 @@ mod tests {
         ] {
             assert_eq!(public.to_blob(), bytes);
             let algorithm = public.algorithm();
-            assert_eq!(PublicKey::of_algorithm(algorithm, &bytes), Ok(public.clone()));
+            assert_eq!(
+                PublicKey::of_algorithm(algorithm, &bytes),
+                Ok(public.clone())
+            );
             assert_eq!(PublicKey::from_blob(&bytes), Err(Malformed));
             for len in 0..bytes.len() {
                 let read = PublicKey::of_algorithm(algorithm, &bytes[..len]);

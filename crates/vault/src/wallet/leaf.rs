@@ -22,6 +22,7 @@ use crate::{PublicKey, RawSignature, SigningError};
 
 /// A derived key that signs.
 pub struct SigningLeaf {
+    curve: Curve,
     private: Secret<32>,
     public: PublicKey,
 }
@@ -37,7 +38,11 @@ impl SigningLeaf {
             Curve::Ed25519 => PublicKey::Ed25519(curves::ed25519_public(key).ok()?),
             Curve::Curve25519 => return None,
         };
-        Some(Self { private, public })
+        Some(Self {
+            curve,
+            private,
+            public,
+        })
     }
 
     /// The public half.
@@ -51,9 +56,9 @@ impl SigningLeaf {
     /// # Errors
     /// [`SigningError::Unfit`] on secp256k1, which neither of the two has.
     pub fn sign(&self, message: &[u8]) -> Result<RawSignature, SigningError> {
-        match &self.public {
-            PublicKey::Ed25519(_) => self.sign_digest(message).map(RawSignature::Ed25519),
-            PublicKey::EcdsaP256(_) => {
+        match self.curve {
+            Curve::Ed25519 => self.sign_digest(message).map(RawSignature::Ed25519),
+            Curve::Nist256p1 => {
                 let hash = digest::digest(&digest::SHA256, message);
                 let signature = self.sign_digest(hash.as_ref())?;
                 let (r, s) = signature.split_at(32);
@@ -63,7 +68,7 @@ impl SigningLeaf {
                     s: number(s)?,
                 })
             }
-            _ => Err(SigningError::Unfit),
+            Curve::Secp256k1 | Curve::Curve25519 => Err(SigningError::Unfit),
         }
     }
 
@@ -74,14 +79,12 @@ impl SigningLeaf {
     /// [`SigningError::Unfit`] when ECDSA is to sign fewer than 32 bytes.
     pub fn sign_digest(&self, digest: &[u8]) -> Result<[u8; 64], SigningError> {
         let private = self.private.expose();
-        let first = || digest.first_chunk().ok_or(SigningError::Unfit);
-        memory::with_wiped_stack(|| match &self.public {
-            PublicKey::Ed25519(public) => curves::sign_ed25519(private, public, digest),
-            PublicKey::EcdsaP256(_) => deterministic::sign(Curve::Nist256p1, private, first()?),
-            PublicKey::EcdsaSecp256k1(_) => {
-                deterministic::sign(Curve::Secp256k1, private, first()?)
+        memory::with_wiped_stack(|| {
+            if let PublicKey::Ed25519(public) = &self.public {
+                return curves::sign_ed25519(private, public, digest);
             }
-            _ => Err(SigningError::Unfit),
+            let first = digest.first_chunk().ok_or(SigningError::Unfit)?;
+            deterministic::sign(self.curve, private, first)
         })
     }
 }

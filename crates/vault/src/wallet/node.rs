@@ -5,8 +5,8 @@
 //! locked memory.
 
 use aws_lc_rs::hmac;
-use keystead_core::{Curve, Secret};
 use k256::elliptic_curve::{CurveArithmetic, Field, FieldBytes, PrimeField, Scalar};
+use keystead_core::{Curve, Secret};
 
 use crate::agreement::point;
 
@@ -65,6 +65,16 @@ impl Node {
     /// The key alone: what becomes a leaf has no children.
     pub(super) fn into_key(self) -> Secret<32> {
         self.key
+    }
+
+    #[cfg(test)]
+    pub(super) fn key(&self) -> &[u8; 32] {
+        self.key.expose()
+    }
+
+    #[cfg(test)]
+    pub(super) fn chain(&self) -> &[u8; 32] {
+        self.chain.expose()
     }
 
     /// The child's key: the left half of the hash, to which the own key is added where there
@@ -169,5 +179,36 @@ const fn label(curve: Curve) -> &'static [u8] {
 pub(super) const HARDENED: u32 = 0x8000_0000;
 
 #[cfg(test)]
-#[path = "node/tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ed25519_and_curve25519_have_hardened_children_alone() {
+        for curve in [Curve::Ed25519, Curve::Curve25519] {
+            let master = Node::master(curve, &[7; 16]);
+            for index in [0, 1, HARDENED - 1] {
+                assert_eq!(master.child(index).err(), Some(NotHardened));
+            }
+            assert!(master.child(HARDENED).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_no_scalar_is_never_a_key() {
+        let order = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+        let mut n: [u8; 32] =
+            std::array::from_fn(|at| u8::from_str_radix(&order[2 * at..2 * at + 2], 16).unwrap());
+        assert!(!is_scalar(Curve::Nist256p1, &n));
+        assert!(!is_scalar(Curve::Nist256p1, &[0; 32]));
+        assert!(!is_scalar(Curve::Nist256p1, &[0xff; 32]));
+        n[31] -= 1;
+        assert!(is_scalar(Curve::Nist256p1, &n));
+        let one: [u8; 32] = std::array::from_fn(|at| u8::from(at == 31));
+        assert!(sum::<p256::NistP256>(&one, &n).is_none(), "the sum is 0");
+        assert!(sum::<p256::NistP256>(&one, &[0xff; 32]).is_none());
+        assert!(
+            sum::<p256::NistP256>(&n, &[0; 32]).is_some(),
+            "0 may be added"
+        );
+    }
+}

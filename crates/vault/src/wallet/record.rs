@@ -35,6 +35,11 @@ impl RecordKey {
         })
     }
 
+    #[cfg(test)]
+    pub(super) fn key(&self) -> &[u8; 32] {
+        self.key.expose()
+    }
+
     /// Seals a record.
     #[must_use]
     pub fn seal(&self, record: &[u8], rng: &mut dyn CryptoRngCore) -> Vec<u8> {

@@ -60,7 +60,12 @@ impl SealedSeed {
         let mut nonce = [0; xchacha::NONCE_BYTES];
         rng.fill_bytes(&mut nonce);
         let sealed = memory::with_wiped_stack(|| {
-            xchacha::seal(store.key().expose(), &nonce, &head(fingerprint), seed.expose())
+            xchacha::seal(
+                store.key().expose(),
+                &nonce,
+                &head(fingerprint),
+                seed.expose(),
+            )
         });
         Self {
             fingerprint,

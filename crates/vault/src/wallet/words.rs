@@ -80,12 +80,12 @@ impl Words {
         }
         // The two Chinese lists share words, and so do the English and the French one.
         if !fitting.iter().any(|list| checksum_fits(*list, typed)) {
-            return Err(WordsError::Checksum {
-                last: count.get(),
-            });
+            return Err(WordsError::Checksum { last: count.get() });
         }
         let mut sentence = Sentence::new();
-        typed.split_whitespace().for_each(|word| sentence.push(word));
+        typed
+            .split_whitespace()
+            .for_each(|word| sentence.push(word));
         Ok(Self {
             sentence: sentence.finish(),
             count,

@@ -74,6 +74,7 @@ fn check(
     let mut world = World::new();
     let entry = world.add(ed25519(), to_host());
     let request = SignRequest {
+        identity: None,
         key: entry.id,
         form: SignForm::Ssh,
         content: content(&entry),
@@ -170,6 +171,7 @@ fn a_question_names_the_host_of_the_constraint() {
     };
     let entry = world.add(ed25519(), constraints);
     let request = SignRequest {
+        identity: None,
         key: entry.id,
         form: SignForm::Ssh,
         content: login(&entry.public_key, Some(&first.blob())),
