@@ -1,6 +1,9 @@
 //! Backup, restoration, and a new master key, on both databases.
 
-use keystead_keeper::server::ServerError;
+use keystead_channel::session::KeyId;
+use keystead_channel::session::requests::{Audit, AuditPage, Entries, List, Request, Scope, Show};
+use keystead_keeper::server::seen::Listed;
+use keystead_keeper::server::{ServerError, Session};
 use keystead_tests::Postgres;
 
 use crate::person::{Person, make_key, sign};
@@ -74,6 +77,78 @@ async fn a_backup_is_restored_on_postgres() {
     let database = Postgres::start().unwrap();
     let empty = database.database("empty").unwrap();
     a_backup_is_restored(postgres(&database, "first"), Some(empty)).await;
+}
+
+/// What was deleted after the backup is gone again, its account's log says so, and whoever
+/// compares the log with the list finds nothing wrong.
+#[tokio::test]
+async fn a_deletion_that_is_repeated_is_logged() {
+    let server = sqlite().run();
+    let alex = Person::register(&server, "alex").await;
+    Person::register(&server, "beth").await;
+    let session = alex.log_in(&server).await.unwrap();
+    let kept = make_key(&session, 1).await.unwrap();
+    let gone = make_key(&session, 2).await.unwrap();
+    let file = server.folder.file("the.backup");
+    let path = file.to_str().unwrap().to_owned();
+    server.folder.must(&["backup", &path]);
+    let delete = Request::Delete(Show { key: gone });
+    session.done(&delete).await.unwrap();
+    server.folder.must(&["user", "delete", "beth", "--yes"]);
+    let (folder, _) = server.stop();
+    let said = folder.call(&["restore", &path, "--yes"]);
+    let said = String::from_utf8(said.stderr).unwrap();
+    assert!(said.contains("2 deletions"), "{said}");
+    let server = folder.run();
+    assert!(alex.log_in_patiently(&server).await.is_err());
+    alex.accept();
+    let session = alex.log_in_patiently(&server).await.unwrap();
+    assert_eq!(audited(&session).await, [kept]);
+    assert!(sign(&session, gone).await.is_err());
+    // The number of each entry and the hash before it are right for what comes next, too.
+    session
+        .done(&Request::Delete(Show { key: kept }))
+        .await
+        .unwrap();
+    assert!(audited(&session).await.is_empty());
+}
+
+/// What is listed, which the whole log agrees with.
+async fn audited(session: &Session) -> Vec<KeyId> {
+    let list = Request::List(List {
+        after: None,
+        limit: 100,
+    });
+    let told = session.done(&list).await.unwrap();
+    let entries = Entries::decode(told.result.unwrap().expose())
+        .unwrap()
+        .entries
+        .0;
+    let (mut pages, mut cursor) = (Vec::new(), Some(0));
+    while cursor.is_some() {
+        let audit = Request::Audit(Audit {
+            scope: Scope::All,
+            keys: None,
+            after_unix_ms: None,
+            before_unix_ms: None,
+            cursor,
+            proofs: true,
+        });
+        let told = session.done(&audit).await.unwrap();
+        let page = AuditPage::decode(told.result.unwrap().expose()).unwrap();
+        cursor = page.next;
+        pages.push(page);
+    }
+    let listed = Listed {
+        entries: &entries,
+        request_hash: None,
+    };
+    let verdict = session
+        .watch()
+        .with(|seen| seen.audit(&session.user(), &pages, listed));
+    verdict.unwrap();
+    session.look_at_log().await.unwrap();
+    entries.into_iter().map(|it| it.key).collect()
 }
 
 async fn a_new_master_key_opens_everything(folder: Folder) {
