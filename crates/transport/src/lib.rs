@@ -16,6 +16,7 @@ mod pause;
 mod relay;
 mod relay_url;
 mod secure;
+mod trezor;
 
 pub use address::{Address, AddressError};
 pub use event::{LinkId, MailboxId, NetAction, NetEvent, ReadToken, WriteToken};
@@ -24,4 +25,7 @@ pub use relay_url::{RELAY_URL_BYTES_MAX, RelayUrl, RelayUrlError};
 pub use secure::{
     ALPN, Authorities, CertificateFault, PORT, SecureConnector, SecureError, SecureStream, Trust,
     TrustError,
+};
+pub use trezor::{
+    REPORT_BYTES, Report, TrezorDown, TrezorEvent, TrezorLink, TrezorPath, TrezorPathError,
 };

@@ -32,3 +32,8 @@ pub use event::{
 pub use machine::{Machine, PASSPHRASE_LIFE_MS, Setup};
 pub use protobuf::ProtobufError;
 pub use words::Fault;
+
+/// The cable, for who carries.
+pub use keystead_transport::{
+    Report, TrezorDown, TrezorEvent, TrezorLink, TrezorPath, TrezorPathError,
+};
