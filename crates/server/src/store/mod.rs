@@ -86,7 +86,8 @@ impl Store {
         }
     }
 
-    /// Nothing comes any more: what is kept in a log beside the database goes into it.
+    /// Nothing comes any more, from no handle: what is kept in a log beside the database goes
+    /// into it, and a file is free for another process.
     ///
     /// # Errors
     /// [`StoreError::SyncFailed`]; what was committed is in the log still.

@@ -66,6 +66,7 @@ impl History {
         wrong(&anna, &server).await;
         let tickets = [session, at_berts].map(|it| it.into_ticket().unwrap().encode());
         server.ledger.stop().await;
+        server.store.close().await.unwrap();
         let people = [anna, bert].into_iter().zip(tickets).collect();
         Self { people, older }
     }

@@ -78,6 +78,7 @@ impl Before {
         operator.answers.insert("export".to_owned(), exported);
         readings.push(operator);
         server.ledger.stop().await;
+        server.store.close().await.unwrap();
         readings
     }
 

@@ -109,6 +109,7 @@ async fn with_the_master_key(database: Database) {
         }
     }
     server.ledger.stop().await;
+    server.store.close().await.unwrap();
 }
 
 async fn opened(database: &Database) -> (Sealing, Content) {

@@ -129,9 +129,10 @@ pub(super) struct Transaction {
     wal_pages: Arc<AtomicI32>,
     /// What this transaction deletes for good.
     buried: Vec<Buried>,
-    /// What the failed fsync was.
+    /// What the failed fsync was; or that it is closed.
     failed: Option<StoreError>,
-    _lock: File,
+    /// None once it is closed.
+    lock: Option<File>,
 }
 
 impl Transaction {
@@ -157,7 +158,7 @@ impl Transaction {
             wal_pages,
             buried: Vec::new(),
             failed: None,
-            _lock: lock,
+            lock: Some(lock),
         })
     }
 
@@ -276,13 +277,18 @@ impl Transaction {
         }
     }
 
-    /// Brings the log into the database before it is closed. SQLite does so by itself, and
-    /// says nothing when that fails: all is in the log still, but somebody should know.
+    /// Brings the log into the database and lets go of the file: whoever has a handle left
+    /// writes no more. SQLite brings the log in by itself, and says nothing when that fails:
+    /// all is in the log still, but somebody should know.
     pub(super) fn close(&mut self) -> Result<(), StoreError> {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
         }
-        match self.bring_in("PRAGMA wal_checkpoint(TRUNCATE)") {
+        let brought_in = self.bring_in("PRAGMA wal_checkpoint(TRUNCATE)");
+        let closed = "the database is closed".to_owned();
+        self.failed = Some(StoreError::Unavailable(closed));
+        drop(self.lock.take());
+        match brought_in {
             Err(error @ StoreError::SyncFailed(_)) => Err(error),
             // Full, or read by somebody: the next start does it.
             Ok(()) | Err(_) => Ok(()),
@@ -297,7 +303,8 @@ impl Transaction {
     /// Brings the log into the database when it is long. The batch before is durable and is
     /// answered; only a failed fsync matters, to the next one.
     fn checkpoint(&mut self) {
-        if self.wal_pages.load(Ordering::Relaxed) < CHECKPOINT_PAGES {
+        let is_short = self.wal_pages.load(Ordering::Relaxed) < CHECKPOINT_PAGES;
+        if is_short || self.failed.is_some() {
             return;
         }
         match self.bring_in("PRAGMA wal_checkpoint(PASSIVE)") {

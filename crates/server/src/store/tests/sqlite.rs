@@ -56,6 +56,23 @@ async fn a_second_process_is_kept_away() {
     place.open().await;
 }
 
+/// What still has a handle of a closed database keeps no other process away, and writes
+/// nothing beside it.
+#[tokio::test]
+async fn a_closed_one_is_free() {
+    let place = Place::sqlite();
+    let (store, sealing, _) = place.open().await;
+    assert_eq!(count(&store, &sealing).await, Ok(1));
+    store.close().await.unwrap();
+    let (next, next_sealing, _) = place.open().await;
+    let refused = count(&store, &sealing).await;
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable(_))),
+        "{refused:?}"
+    );
+    assert_eq!(count(&next, &next_sealing).await, Ok(2));
+}
+
 #[tokio::test]
 async fn a_later_version_is_refused() {
     let place = Place::sqlite();
