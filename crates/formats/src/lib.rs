@@ -9,10 +9,17 @@
 //! |---|---|
 //! | [`ssh`] | OpenSSH, and git with `gpg.format=ssh` |
 //! | [`assuan`], [`sexp`], [`openpgp`] | GnuPG |
+//! | [`age`] | age, rage |
+//! | [`minisign`] | minisign, signify |
 //! | [`git`] | git |
+//! | [`key_use`] | whoever asked a key that is held elsewhere |
 
+pub mod age;
 pub mod assuan;
+mod cbor;
 pub mod git;
+pub mod key_use;
+pub mod minisign;
 pub mod openpgp;
 pub mod sexp;
 pub mod ssh;
