@@ -18,6 +18,7 @@ use crate::place::find;
 pub struct Postgres {
     folder: PathBuf,
     port: u16,
+    variables: Vec<(String, String)>,
     child: Option<Child>,
 }
 
@@ -27,10 +28,19 @@ impl Postgres {
     /// # Errors
     /// PostgreSQL is missing, or does not start.
     pub fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same, with these environment variables.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub fn start_with(variables: &[(String, String)]) -> Result<Self> {
         let folder = folder()?;
         let mut this = Self {
             folder,
             port: free_port()?,
+            variables: variables.to_vec(),
             child: None,
         };
         let words = ["--username=keystead", "--auth=trust", "--encoding=UTF8"];
@@ -205,7 +215,11 @@ impl Postgres {
             command.args(["--reuid", "postgres", "--regid", "postgres"]);
             command.arg("--clear-groups");
         }
-        command.arg("--").arg(find_here(program)?);
+        // Set by whoever it runs as: what LD_PRELOAD brings may keep files of its user.
+        command.args(["--", "env"]);
+        let variables = self.variables.iter();
+        command.args(variables.map(|(name, value)| format!("{name}={value}")));
+        command.arg(find_here(program)?);
         command.current_dir(&self.folder).stdin(Stdio::null());
         command.stdout(Stdio::null()).env("LC_ALL", "C");
         Ok(command)

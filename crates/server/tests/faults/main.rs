@@ -14,6 +14,7 @@ mod person;
 mod server;
 
 mod acknowledged;
+mod clock;
 mod commit;
 mod disk_full;
 mod guesses;

@@ -108,7 +108,7 @@ impl Person {
     }
 }
 
-async fn remote(server: &Server, pin: Pin) -> Result<Remote, ServerError> {
+pub(crate) async fn remote(server: &Server, pin: Pin) -> Result<Remote, ServerError> {
     let stream = server.connect(&["keystead/1"]).await;
     let stream = stream.map_err(|_| ServerError::Broken)?;
     let (_, connection) = stream.get_ref();
