@@ -379,6 +379,8 @@ pub enum FailureKind {
     NoAnswer,
     /// A rule forbids it.
     Policy,
+    /// The keeper has no such key; of a decryption also: it is not for this key. Nobody was asked.
+    UnknownKey,
 }
 
 impl FailureKind {
@@ -386,7 +388,7 @@ impl FailureKind {
     #[must_use]
     pub const fn exit_status(self) -> u8 {
         match self {
-            Self::Error => 1,
+            Self::Error | Self::UnknownKey => 1,
             Self::Usage => 2,
             Self::Refused => 3,
             Self::NoAnswer => 4,

@@ -291,6 +291,7 @@ fn of_agent(failure: AgentFailure) -> Failure {
         FailureKind::Refused => Status::Refused,
         FailureKind::NoAnswer => Status::NotReached,
         FailureKind::Policy => Status::Forbidden,
+        FailureKind::UnknownKey => Status::UnknownKey,
         FailureKind::Error | _ => Status::Error,
     };
     Failure {

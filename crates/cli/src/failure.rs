@@ -27,6 +27,8 @@ pub(crate) enum Status {
     NotReached,
     /// A rule forbids it.
     Forbidden,
+    /// The keeper has no such key, or what was to be decrypted is not for it.
+    UnknownKey,
     /// `run`: the command is there and cannot be run, as env(1) has it.
     NotRun,
     /// `run`: there is no such command.
@@ -52,7 +54,7 @@ impl Status {
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::NobodyReads => 0,
-            Self::Error => 1,
+            Self::Error | Self::UnknownKey => 1,
             Self::Usage => 2,
             Self::Refused => 3,
             Self::NotReached => 4,
