@@ -16,9 +16,12 @@ use crate::asks::Ask;
 use crate::certificates::Certificates;
 use crate::connection::Connection;
 use crate::control::{Failure, Reply};
+use crate::devices::{self, Devices};
 use crate::errand::Door;
 use crate::event::{Action, ClientId, ConnectionId, Event};
+use crate::identities::Records;
 use crate::keeps::{Keeping, Keeps, Wants};
+use crate::key_commands::{KeyUse, Target};
 use crate::listing::Habits;
 use crate::local::LocalLink;
 use crate::lock::Lock;
@@ -52,6 +55,10 @@ pub struct Agent {
     /// Keys that programs here brought into a keeper's custody since the start.
     pub(crate) custody: BTreeMap<Vec<u8>, PairingId>,
     pub(crate) habits: Habits,
+    /// Public keys of identities that wallets have told.
+    pub(crate) records: Records,
+    /// Uses of keys whose process is being looked at.
+    pub(crate) key_uses: BTreeMap<ClientId, (KeyUse, Target)>,
     /// Moments at which a connection has waited long enough; those of the past say nothing.
     pub(crate) alarms: BTreeSet<(u64, ConnectionId)>,
 }
@@ -85,10 +92,12 @@ impl Agent {
         let (book, cut) = Book::load(now, io.disk).map_err(unreadable)?;
         let remembered = io.disk.read(RELAY_FILE).map_err(unreadable)?;
         let relay = remembered.as_deref().and_then(relay_of);
+        let (records, lost) = Records::load(io.disk).map_err(unreadable)?;
+        let (devices, damaged) = devices::read(io.disk).map_err(unreadable)?;
         let is_relay_lost = remembered.is_some() && relay.is_none();
         let mut agent = Self {
             setup,
-            keepers: Keeping::new(keepers),
+            keepers: Keeping::new(keepers, Devices::with(devices)),
             book,
             connections: BTreeMap::new(),
             asks: BTreeMap::new(),
@@ -105,11 +114,15 @@ impl Agent {
             hidden: BTreeSet::new(),
             custody: BTreeMap::new(),
             habits: Habits::default(),
+            records,
+            key_uses: BTreeMap::new(),
             alarms: BTreeSet::new(),
         };
         agent.read_policy(io.disk)?;
         agent.read_certificates(io.disk).map_err(unreadable)?;
         cut.into_iter().for_each(|notice| agent.notice(notice));
+        lost.into_iter().for_each(|notice| agent.notice(notice));
+        damaged.into_iter().for_each(|notice| agent.notice(notice));
         if is_relay_lost {
             agent.notice(RELAY_LOST.to_owned());
         }
@@ -127,6 +140,12 @@ impl Agent {
             Event::Frame { connection, frame } => self.frame(&mut turn, connection, frame),
             Event::HangUp { connection } => self.hang_up(&mut turn, connection),
             Event::Look { connection, seen } => self.looked(&mut turn, connection, seen),
+            Event::LookFor { client, seen } => self.looked_for(&mut turn, client, seen),
+            Event::LookAround {
+                connection,
+                seen,
+                identities,
+            } => self.looked_around(&mut turn, connection, &seen, identities.as_deref()),
             Event::Upstream {
                 connection,
                 message,
@@ -153,6 +172,19 @@ impl Agent {
                 command,
                 behind,
             } => self.server_command(&mut turn, client, command, behind),
+            Event::KeyCommand {
+                client,
+                command,
+                behind,
+            } => self.key_command(&mut turn, client, command, behind),
+            Event::Device(came) => {
+                self.tell_devices(&mut turn, |devices, step| devices.came(step, came));
+            }
+            Event::DeviceCommand {
+                client,
+                command,
+                behind,
+            } => self.device_command(&mut turn, client, command, behind),
             Event::Tick => {
                 self.tell_keepers(&mut turn, keeper::Event::Tick);
                 self.tick_local(&mut turn);
@@ -209,6 +241,7 @@ impl Agent {
                 }
                 Wants::Keeper(keeper::Action::Notice(notice)) => self.keepers_notice(turn, notice),
                 Wants::Server(told) => self.take_server(turn, told),
+                Wants::Device(told) => self.take_device(turn, told),
                 Wants::Approval { by, pairing, end } => {
                     self.note_approval(turn, &by, pairing, *end)
                 }
@@ -219,7 +252,8 @@ impl Agent {
     fn keepers_notice(&mut self, turn: &mut Turn<'_, '_>, notice: Notice) {
         match &notice {
             Notice::KeysChanged { .. } => self.write_key_files(turn),
-            Notice::Unpaired { name, .. } => {
+            Notice::Unpaired { name, pairing } => {
+                self.forget_records(turn, *pairing);
                 self.write_key_files(turn);
                 let entry = Entry {
                     keeper: Some(name.to_string()),

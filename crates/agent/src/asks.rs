@@ -13,8 +13,11 @@ use crate::connection::Work;
 use crate::control::Reply;
 use crate::ends::{End, checked, note};
 use crate::errand::log_refusal;
-use crate::event::{ClientId, ConnectionId};
+use crate::event::{Action, ClientId, ConnectionId};
 use crate::front::KeptKey;
+use crate::key_commands::{AskedIdentity, AskedUse, Then};
+use crate::key_control;
+use crate::key_ends::finish_use;
 use crate::local::LOCAL_WAIT_S;
 use crate::log::{Entry, Hop, hex};
 use crate::server_commands;
@@ -63,6 +66,13 @@ pub(crate) enum Asker {
     Command { client: ClientId },
     /// A command about key servers, for a key of an authenticator.
     ServerCommand { client: ClientId },
+    /// Somebody, for the public key of an identity.
+    Identity(Box<AskedIdentity>),
+    /// A command, for a use of a key.
+    KeyUse {
+        client: ClientId,
+        asked: Box<AskedUse>,
+    },
 }
 
 impl Asker {
@@ -73,7 +83,32 @@ impl Asker {
             | Self::Local { connection }
             | Self::Import { connection, .. }
             | Self::Change { connection, .. } => Some(*connection),
-            Self::Nobody | Self::Command { .. } | Self::ServerCommand { .. } => None,
+            Self::Identity(asked) => match asked.then {
+                Then::List(connection, _) => Some(connection),
+                Then::Tell(_) | Then::Use(..) => None,
+            },
+            Self::Nobody
+            | Self::Command { .. }
+            | Self::ServerCommand { .. }
+            | Self::KeyUse { .. } => None,
+        }
+    }
+
+    /// The command that waits.
+    pub(crate) const fn client(&self) -> Option<ClientId> {
+        match self {
+            Self::Command { client }
+            | Self::ServerCommand { client }
+            | Self::KeyUse { client, .. } => Some(*client),
+            Self::Identity(asked) => match asked.then {
+                Then::Tell(client) | Then::Use(client, _) => Some(client),
+                Then::List(..) => None,
+            },
+            Self::Program { .. }
+            | Self::Local { .. }
+            | Self::Import { .. }
+            | Self::Change { .. }
+            | Self::Nobody => None,
         }
     }
 }
@@ -147,10 +182,13 @@ impl Agent {
             Asker::Command { .. } | Asker::ServerCommand { .. } => {
                 Request::WAIT_S_MAX.min(MAKE_KEY_WAIT_S)
             }
+            Asker::Identity(asked) if matches!(asked.then, Then::List(..)) => LIST_WAIT_S,
             Asker::Program { .. }
             | Asker::Local { .. }
             | Asker::Import { .. }
             | Asker::Change { .. }
+            | Asker::Identity(_)
+            | Asker::KeyUse { .. }
             | Asker::Nobody => self.setup.settings.wait_s,
         };
         let entry = Entry {
@@ -283,7 +321,7 @@ impl Agent {
         let left_s = open.left_s(turn.now.mono_ms);
         let keeper = open.asked().to_string();
         let login = login(&open.entry);
-        match open.asker {
+        match &open.asker {
             Asker::Nobody => {}
             Asker::Program { connection, .. }
             | Asker::Local { connection }
@@ -298,9 +336,11 @@ impl Agent {
                     },
                     Said::Reaching | Said::Nothing => Words::Reaching { keeper, left_s },
                 };
+                let connection = *connection;
                 self.say(turn, connection, &words);
             }
             Asker::Command { client } => {
+                let client = *client;
                 let reply = match news {
                     Said::Asking => Reply::Waiting { keeper, left_s },
                     Said::Reaching | Said::Nothing => Reply::Reaching { keeper, left_s },
@@ -308,11 +348,15 @@ impl Agent {
                 turn.reply(client, reply);
             }
             Asker::ServerCommand { client } => {
+                let client = *client;
                 let reply = match news {
                     Said::Asking => control::Reply::Waiting { keeper, left_s },
                     Said::Reaching | Said::Nothing => control::Reply::Reaching { keeper, left_s },
                 };
                 turn.server_reply(client, reply, None);
+            }
+            asker @ (Asker::Identity(_) | Asker::KeyUse { .. }) => {
+                tell_key_command(turn, asker, (&keeper, left_s), news);
             }
         }
     }
@@ -337,18 +381,10 @@ impl Agent {
 
     /// Takes back what a command has asked.
     pub(crate) fn withdraw_of(&mut self, turn: &mut Turn<'_, '_>, gone: ClientId) {
-        let asked = |open: &Ask| match open.asker {
-            Asker::Command { client } | Asker::ServerCommand { client } => client == gone,
-            Asker::Program { .. }
-            | Asker::Local { .. }
-            | Asker::Import { .. }
-            | Asker::Change { .. }
-            | Asker::Nobody => false,
-        };
         let asks: Vec<AskId> = self
             .asks
             .iter()
-            .filter(|(_, open)| asked(open))
+            .filter(|(_, open)| open.asker.client() == Some(gone))
             .map(|(ask, _)| *ask)
             .collect();
         for ask in asks {
@@ -405,7 +441,51 @@ impl Agent {
                 turn.reply(client, reply);
             }
             Asker::ServerCommand { client } => server_commands::finish(turn, client, &open, end),
+            Asker::Identity(asked) => self.finish_identity(turn, *asked, &open, end),
+            Asker::KeyUse { client, asked } => finish_use(turn, client, &asked, &open, end),
         }
+    }
+}
+
+/// A front end that is another process hears it, and the person at the terminal that it is for.
+fn tell_key_command(
+    turn: &mut Turn<'_, '_>,
+    asker: &Asker,
+    (keeper, left_s): (&str, u64),
+    news: Said,
+) {
+    let name = keeper.to_owned();
+    let (words, reply) = match news {
+        Said::Asking => (
+            Words::Asking {
+                keeper,
+                login: None,
+                left_s,
+            },
+            key_control::Reply::Waiting {
+                keeper: name,
+                left_s,
+            },
+        ),
+        Said::Reaching | Said::Nothing => (
+            Words::Reaching { keeper, left_s },
+            key_control::Reply::Reaching {
+                keeper: name,
+                left_s,
+            },
+        ),
+    };
+    if let Asker::KeyUse { asked, .. } = asker
+        && let Some(pid) = asked.pid
+    {
+        turn.act(Action::Say {
+            pid,
+            line: words.to_string(),
+            is_asking: news == Said::Asking,
+        });
+    }
+    if let Some(client) = asker.client() {
+        turn.key_reply(client, reply, None);
     }
 }
 
@@ -462,6 +542,10 @@ pub(crate) fn hop(bind: &SessionBind) -> Hop {
         forwarding: bind.forwarding,
     }
 }
+
+/// 2 s, as long as a person's look at the keys waits: a login is held up no longer for an
+/// identity whose wallet is away.
+const LIST_WAIT_S: u16 = 2;
 
 /// A program or command went away.
 const WITHDRAWN: &str = "withdrawn";

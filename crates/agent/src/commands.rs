@@ -96,6 +96,8 @@ impl Agent {
         self.leave_pairing(turn, client);
         self.withdraw_of(turn, client);
         self.tell_servers(turn, |servers, step| servers.leave(step, client));
+        self.tell_devices(turn, |devices, step| devices.leave(step, client));
+        self.key_uses.remove(&client);
         self.looking.remove(&client);
     }
 
@@ -198,6 +200,7 @@ impl Agent {
         {
             return Err(self.not_done());
         }
+        self.forget_records(turn, pairing);
         self.write_key_files(turn);
         let entry = Entry {
             keeper: Some(found.name.to_string()),

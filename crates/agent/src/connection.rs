@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use keystead_core::Evidence;
+use keystead_core::{Evidence, Identity};
 use keystead_formats::ssh::SessionBind;
 use keystead_formats::ssh::agent::{Request, Response};
 use keystead_formats::ssh::constraint::Path;
@@ -13,6 +13,7 @@ use keystead_keeper::AskId;
 
 use crate::errand::Errand;
 use crate::front::Wanted;
+use crate::identities::{Login, Offer};
 use crate::upstream::Upstream;
 
 /// A frame's body; wiped when dropped, since keys and passphrases come this way.
@@ -142,6 +143,19 @@ impl Connection {
     }
 }
 
+/// A list on its way: what is offered for the login it is for.
+#[derive(Default)]
+pub(crate) struct Listing {
+    /// Identities that are offered, those still to be asked for among them.
+    pub(crate) offers: VecDeque<Offer>,
+    /// Where the process says it logs in.
+    pub(crate) login: Option<Login>,
+    /// Those that were asked for already, with or without success.
+    pub(crate) asked: Vec<Identity>,
+    /// Blobs of the offered ones, in their order.
+    pub(crate) offered: Vec<Vec<u8>>,
+}
+
 /// The one request that is worked on.
 #[derive(Default)]
 pub enum Work {
@@ -150,6 +164,8 @@ pub enum Work {
     None,
     /// The process that asks is being looked at.
     Look(Box<Wanted>),
+    /// The process that lists keys is being looked at.
+    List,
     /// A keeper is being asked.
     Ask(AskId),
     /// The agent that was there before is being asked, perhaps only until a moment of the steady

@@ -10,6 +10,7 @@ use crate::agent::{Agent, Turn};
 use crate::asks::{Ask, Asker, Said};
 use crate::control::{Failure, FailureKind, Key, Reply};
 use crate::event::ConnectionId;
+use crate::key_ends::{identity_fault, use_fault};
 use crate::log::{Entry, hex};
 use crate::words::Words;
 
@@ -65,55 +66,80 @@ impl Agent {
         open: &Ask,
         end: Result<End, String>,
     ) -> Reply {
-        let keeper = open.keeper.as_str();
-        let failed = |kind, message: String, hint: Option<&str>| {
-            let hint = hint.map(str::to_owned);
+        let not_listed = |done: &str| {
             Reply::Failed(Failure {
-                kind,
-                message,
-                hint,
+                kind: FailureKind::Error,
+                message: format!(
+                    "{} has {done} the key and does not list it yet",
+                    open.keeper
+                ),
+                hint: Some("see `keystead key list` in a moment".to_owned()),
             })
         };
-        let not_listed = |done: &str| {
-            failed(
-                FailureKind::Error,
-                format!("{keeper} has {done} the key and does not list it yet"),
-                Some("see `keystead key list` in a moment"),
-            )
-        };
-        let answer = match end {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                let hint = Some(error.hint());
-                return failed(kind_of_error(&error), error.to_string(), hint);
-            }
-            Err(why) => return failed(FailureKind::Error, why, Some("make room on the disk")),
-        };
-        match (answer.outcome, answer.body) {
-            (Outcome::Approve, Some(ResponseBody::Key(made))) => {
-                match self.views_of(turn, &[made]).pop() {
-                    Some(key) => Reply::Key(key),
-                    None => not_listed("made"),
-                }
-            }
-            (Outcome::Approve, Some(ResponseBody::Keys(taken))) => {
-                match self.views_of(turn, &taken) {
-                    keys if keys.is_empty() => not_listed("taken"),
-                    keys => Reply::Keys { keys },
-                }
-            }
-            (Outcome::Refuse | Outcome::Block, _) => {
-                failed(FailureKind::Refused, format!("refused by {keeper}"), None)
-            }
-            (Outcome::Expire, _) => failed(
-                FailureKind::NoAnswer,
-                format!("no answer from {keeper} within {} s", open.wait_s),
-                Some("answer on the authenticator's screen, and try again"),
-            ),
-            (outcome, _) => {
-                let why = why_not(outcome);
-                failed(FailureKind::Error, format!("{keeper}: {why}"), None)
-            }
+        match end {
+            Ok(Ok(Answer {
+                outcome: Outcome::Approve,
+                body: Some(ResponseBody::Key(made)),
+                ..
+            })) => match self.views_of(turn, &[made]).pop() {
+                Some(key) => Reply::Key(key),
+                None => not_listed("made"),
+            },
+            Ok(Ok(Answer {
+                outcome: Outcome::Approve,
+                body: Some(ResponseBody::Keys(taken)),
+                ..
+            })) => match self.views_of(turn, &taken) {
+                keys if keys.is_empty() => not_listed("taken"),
+                keys => Reply::Keys { keys },
+            },
+            end => Reply::Failed(why_not_done(open, end)),
+        }
+    }
+}
+
+/// What a command is told that did not get what it asked for.
+pub(crate) fn why_not_done(open: &Ask, end: Result<End, String>) -> Failure {
+    let keeper = open.keeper.as_str();
+    let failed = |kind, message: String, hint: Option<&str>| {
+        let hint = hint.map(str::to_owned);
+        Failure {
+            kind,
+            message,
+            hint,
+        }
+    };
+    let answer = match end {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => {
+            let hint = Some(error.hint());
+            return failed(kind_of_error(&error), error.to_string(), hint);
+        }
+        Err(why) => return failed(FailureKind::Error, why, Some("make room on the disk")),
+    };
+    match answer.outcome {
+        Outcome::Refuse | Outcome::Block => {
+            failed(FailureKind::Refused, format!("refused by {keeper}"), None)
+        }
+        Outcome::Expire => failed(
+            FailureKind::NoAnswer,
+            format!("no answer from {keeper} within {} s", open.wait_s),
+            Some("answer on the authenticator's screen, and try again"),
+        ),
+        Outcome::UnknownKey => {
+            let why = why_not(Outcome::UnknownKey);
+            failed(FailureKind::UnknownKey, format!("{keeper}: {why}"), None)
+        }
+        outcome @ (Outcome::Ack
+        | Outcome::Approve
+        | Outcome::Unpair
+        | Outcome::Unsupported
+        | Outcome::Malformed
+        | Outcome::Withdraw
+        | Outcome::Busy
+        | _) => {
+            let why = why_not(outcome);
+            failed(FailureKind::Error, format!("{keeper}: {why}"), None)
         }
     }
 }
@@ -135,24 +161,29 @@ pub(crate) fn checked(open: &Ask, end: End) -> End {
     let Ok(answer) = &end else {
         return end;
     };
-    let Asker::Program { key, message, .. } = &open.asker else {
-        return end;
-    };
     let misbehaved = |what: &str| {
         Err(KeeperError::PeerMisbehaved {
             keeper: open.keeper.clone(),
             what: what.to_owned(),
         })
     };
-    match (answer.outcome, &answer.body) {
-        (Outcome::Approve, Some(ResponseBody::Signature(signature))) => {
-            match key.verify(message, signature) {
-                Ok(()) => end,
-                Err(_) => misbehaved("its signature is false"),
-            }
+    if answer.outcome != Outcome::Approve {
+        return end;
+    }
+    let body = answer.body.as_ref();
+    let fault = match (&open.asker, body) {
+        (Asker::Program { key, message, .. }, Some(ResponseBody::Signature(signature))) => {
+            let held = key.verify(message, signature);
+            held.err().map(|_| "its signature is false")
         }
-        (Outcome::Approve, _) => misbehaved("it approved without a signature"),
-        _ => end,
+        (Asker::Program { .. }, _) => Some("it approved without a signature"),
+        (Asker::Identity(asked), _) => identity_fault(asked, body),
+        (Asker::KeyUse { asked, .. }, _) => use_fault(asked, body),
+        _ => None,
+    };
+    match fault {
+        Some(what) => misbehaved(what),
+        None => end,
     }
 }
 
@@ -184,7 +215,7 @@ pub(crate) fn note(entry: &mut Entry, end: &End) {
 }
 
 /// What the person reads; nothing when the answer came before anybody was asked.
-fn words_of<'a>(open: &'a Ask, end: &'a Result<End, String>) -> Option<Words<'a>> {
+pub(crate) fn words_of<'a>(open: &'a Ask, end: &'a Result<End, String>) -> Option<Words<'a>> {
     let keeper = open.keeper.as_str();
     let answer = match end {
         Ok(Ok(answer)) => answer,

@@ -110,7 +110,7 @@ impl Agent {
         }
         match std::mem::take(&mut connection.work) {
             Work::Upstream(errand, _) => self.end_errand(turn, id, *errand, message),
-            other @ (Work::None | Work::Look(_) | Work::Ask(_) | Work::Pause(_)) => {
+            other @ (Work::None | Work::Look(_) | Work::List | Work::Ask(_) | Work::Pause(_)) => {
                 connection.work = other;
             }
         }

@@ -10,8 +10,10 @@ use keystead_keeper::{NetAction, NetEvent};
 
 use crate::connection::Frame;
 use crate::control::Reply;
+use crate::devices;
 use crate::errand::Door;
 use crate::evidence::{Look, Seen};
+use crate::key_control;
 use crate::local::LocalDoor;
 use crate::servers::{Behind, Came, Do};
 
@@ -50,6 +52,22 @@ pub enum Event {
         connection: ConnectionId,
         /// What was found.
         seen: Seen,
+    },
+    /// What [`Action::LookFor`] found.
+    LookFor {
+        /// For which command.
+        client: ClientId,
+        /// What was found.
+        seen: Seen,
+    },
+    /// What [`Action::LookAround`] found.
+    LookAround {
+        /// For which connection.
+        connection: ConnectionId,
+        /// What was found.
+        seen: Seen,
+        /// The text of [`identities::FILE_NAME`](crate::identities::FILE_NAME), if there is one.
+        identities: Option<String>,
     },
     /// A line on the control socket.
     Command {
@@ -99,6 +117,26 @@ pub enum Event {
         /// What follows its line.
         behind: Vec<SecretBytes>,
     },
+    /// A command about keys.
+    KeyCommand {
+        /// Whose.
+        client: ClientId,
+        /// What.
+        command: key_control::Command,
+        /// What follows its line.
+        behind: Vec<SecretBytes>,
+    },
+    /// Something came of a hardware wallet.
+    Device(devices::Came),
+    /// A command about hardware wallets.
+    DeviceCommand {
+        /// Whose.
+        client: ClientId,
+        /// What.
+        command: devices::control::Command,
+        /// What follows its line.
+        behind: Option<SecretBytes>,
+    },
     /// [`Agent::next_wake_ms`] has come.
     Tick,
 }
@@ -134,6 +172,23 @@ pub enum Action {
         pid: i32,
         /// What to look for.
         look: Look,
+    },
+    /// Look at the process that a command is for, and come back with [`Event::LookFor`].
+    LookFor {
+        /// For which command.
+        client: ClientId,
+        /// The process.
+        pid: i32,
+        /// What to look for.
+        look: Look,
+    },
+    /// Look where the process that lists keys logs in, read the person's file of identities, and
+    /// come back with [`Event::LookAround`].
+    LookAround {
+        /// For which connection.
+        connection: ConnectionId,
+        /// The process.
+        pid: i32,
     },
     /// Write a line to a process's terminal.
     Say {
@@ -172,6 +227,24 @@ pub enum Action {
         reply: control::Reply,
         /// What follows its line.
         behind: Option<Behind>,
+    },
+    /// Answer a command about keys.
+    KeyReply {
+        /// Whom.
+        client: ClientId,
+        /// What.
+        reply: key_control::Reply,
+        /// What follows its line.
+        behind: Option<Behind>,
+    },
+    /// For a hardware wallet.
+    Device(devices::Do),
+    /// Answer a command about hardware wallets.
+    DeviceReply {
+        /// Whom.
+        client: ClientId,
+        /// What.
+        reply: devices::control::Reply,
     },
     /// End the agent, once the replies are out.
     Stop,

@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 
 use keystead_core::{
     ApproveServerRequest, KeyEntry, Name, Outcome, PairingId, RequestBody, ResponseBody,
+    WalletFingerprint,
 };
 use keystead_daemon::{Io, Now};
 use keystead_keeper::{Action, AskId, Event, Keepers, PairingView, Progress};
 
+use crate::devices::{self, Devices};
 use crate::servers::{Approved, Servers, Step, Target, Told};
 
 /// Keepers that can be asked. Pure: what is to be done comes back as [`Action`]s.
@@ -30,6 +32,29 @@ pub trait Keeps: Send {
 
     /// All pairings, by name.
     fn pairings(&self) -> Vec<PairingView>;
+
+    /// Who derives keys of identities: those that say that they have a wallet.
+    fn wallets(&self) -> Vec<WalletView> {
+        let views = self.pairings().into_iter();
+        let has_wallet = |it: &PairingView| !it.is_unpairing && !it.wallets.is_empty();
+        let wallet = |it: PairingView| WalletView {
+            pairing: it.pairing,
+            name: it.name,
+            fingerprints: it.wallets,
+        };
+        views.filter(has_wallet).map(wallet).collect()
+    }
+}
+
+/// A keeper that derives keys of identities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WalletView {
+    /// By which it is asked.
+    pub pairing: PairingId,
+    /// Its name on this machine.
+    pub name: Name,
+    /// Its wallets, where it has told them.
+    pub fingerprints: Vec<WalletFingerprint>,
 }
 
 /// Nobody: of an agent in the place of `ssh-agent`.
@@ -85,6 +110,7 @@ impl Keeps for Keepers {
 pub(crate) struct Keeping {
     paired: Box<dyn Keeps>,
     pub(crate) servers: Servers,
+    pub(crate) devices: Devices,
     approvals: BTreeMap<AskId, Approval>,
     last_approval: u64,
 }
@@ -102,6 +128,8 @@ pub(crate) enum Wants {
     Keeper(Action),
     /// A server.
     Server(Told),
+    /// A hardware wallet.
+    Device(devices::Told),
     /// An authenticator has answered for a server: to be written down.
     Approval {
         by: Name,
@@ -111,10 +139,11 @@ pub(crate) enum Wants {
 }
 
 impl Keeping {
-    pub(crate) fn new(paired: Box<dyn Keeps>) -> Self {
+    pub(crate) fn new(paired: Box<dyn Keeps>, devices: Devices) -> Self {
         Self {
             paired,
             servers: Servers::default(),
+            devices,
             approvals: BTreeMap::new(),
             last_approval: APPROVALS_FROM,
         }
@@ -136,12 +165,28 @@ impl Keeping {
                 };
                 self.servers(now, io, &mut wants, asks);
             }
+            Event::Ask {
+                ask,
+                pairing,
+                body,
+                wait_s,
+            } if self.devices.has(pairing) => self.devices(now, &mut wants, |it, step| {
+                it.ask(step, (ask, pairing), body, wait_s);
+            }),
+            Event::Unpair { pairing } if self.devices.has(pairing) => {
+                self.devices(now, &mut wants, |it, step| it.remove(step, pairing));
+            }
+            Event::Rename { pairing, name } if self.devices.has(pairing) => {
+                self.devices(now, &mut wants, |it, step| it.rename(step, pairing, name));
+            }
             Event::Withdraw { ask } => {
+                self.devices(now, &mut wants, |it, step| it.withdraw(step, ask));
                 self.servers(now, io, &mut wants, |it, step| it.withdraw(step, ask));
                 let actions = self.paired.step(now, Event::Withdraw { ask }, io);
                 self.sort(now, io, &mut wants, actions);
             }
             Event::Tick => {
+                self.devices(now, &mut wants, devices::Devices::tick);
                 self.servers(now, io, &mut wants, |it, step| it.tick(step));
                 let actions = self.paired.step(now, Event::Tick, io);
                 self.sort(now, io, &mut wants, actions);
@@ -179,8 +224,12 @@ impl Keeping {
     }
 
     pub(crate) fn next_wake_ms(&self) -> Option<u64> {
-        let both = [self.paired.next_wake_ms(), self.servers.next_wake_ms()];
-        both.into_iter().flatten().min()
+        let all = [
+            self.paired.next_wake_ms(),
+            self.servers.next_wake_ms(),
+            self.devices.next_wake_ms(),
+        ];
+        all.into_iter().flatten().min()
     }
 
     /// Every key of every keeper, with its keeper's name.
@@ -191,9 +240,29 @@ impl Keeping {
         keys
     }
 
-    /// Paired keepers, by name.
+    /// Who derives keys of identities.
+    pub(crate) fn wallets(&self) -> Vec<WalletView> {
+        let mut wallets = self.paired.wallets();
+        wallets.extend(self.devices.wallets());
+        wallets
+    }
+
+    /// Paired keepers and hardware wallets.
     pub(crate) fn pairings(&self) -> Vec<PairingView> {
-        self.paired.pairings()
+        let mut views = self.paired.pairings();
+        views.extend(self.devices.views());
+        views
+    }
+
+    fn devices(
+        &mut self,
+        now: Now,
+        wants: &mut Vec<Wants>,
+        decide: impl FnOnce(&mut Devices, &mut devices::Step),
+    ) {
+        let mut step = devices::Step::new(now);
+        decide(&mut self.devices, &mut step);
+        wants.extend(step.told.into_iter().map(Wants::Device));
     }
 
     fn servers(
@@ -209,9 +278,10 @@ impl Keeping {
             match told {
                 Told::Approve {
                     target,
+                    by,
                     text,
                     wait_s,
-                } => self.approve(now, io, wants, (target, &text, wait_s)),
+                } => self.approve(now, io, wants, (target, by.as_deref(), &text, wait_s)),
                 Told::ApprovalOver(target) => self.approval_over(now, io, wants, target),
                 told @ (Told::Do(_)
                 | Told::Progress { .. }
@@ -237,19 +307,23 @@ impl Keeping {
         }
     }
 
-    /// All paired authenticators are asked at once: those that have no key for this server say
-    /// so without asking anybody.
+    /// The authenticator of this name is asked; without a name all paired ones are, at once:
+    /// those that have no key for this server say so without asking anybody.
     fn approve(
         &mut self,
         now: Now,
         io: &mut Io<'_>,
         wants: &mut Vec<Wants>,
-        (target, text, wait_s): (Target, &[u8], u16),
+        (target, by, text, wait_s): (Target, Option<&str>, &[u8], u16),
     ) {
         let mut views = self.paired.pairings();
-        views.retain(|view| !view.is_unpairing);
+        let is_meant = |name: &Name| by.is_none_or(|by| name.as_str() == by);
+        views.retain(|view| !view.is_unpairing && is_meant(&view.name));
         if views.is_empty() {
-            let why = "no authenticator is paired that could approve it".to_owned();
+            let why = match by {
+                Some(by) => format!("no paired authenticator is called {by}"),
+                None => "no authenticator is paired that could approve it".to_owned(),
+            };
             let end = Approved::Nobody { why };
             return self.servers(now, io, wants, |it, step| it.approved(step, target, end));
         }

@@ -3,10 +3,11 @@
 //! **Invariant:** a key that a person has hidden (`ssh-add -d`) is neither listed nor used until it
 //! is shown again; hiding destroys nothing.
 
-use keystead_core::{Name, PairingId};
+use keystead_core::{Algorithm, Identity, Name, PairingId};
 use keystead_formats::ssh::PublicKey;
 
 use crate::agent::Agent;
+use crate::identities;
 
 /// A key of a keeper.
 #[derive(Debug, Clone)]
@@ -19,13 +20,18 @@ pub struct KeptKey {
     pub name: Name,
     /// The key.
     pub key: PublicKey,
+    /// From which a wallet derives it.
+    pub identity: Option<Identity>,
 }
 
 impl KeptKey {
     /// What stands behind the key in lists and `.pub` files.
     #[must_use]
     pub fn comment(&self) -> String {
-        format!("{}@{}", self.name, self.keeper)
+        match &self.identity {
+            Some(identity) => identities::comment(identity),
+            None => format!("{}@{}", self.name, self.keeper),
+        }
     }
 }
 
@@ -41,6 +47,7 @@ impl Agent {
             return Vec::new();
         }
         let mut keys = self.kept_keys();
+        keys.extend(self.ssh_identities());
         keys.retain(|kept| kept.key.blob() == blob);
         if keys.len() > 1 {
             let views = self.keepers.pairings();
@@ -58,10 +65,14 @@ impl Agent {
         self.hidden.contains(plain.unwrap_or(blob))
     }
 
-    /// The keys of all keepers, in their order, hidden ones too.
+    /// The keys of all keepers that SSH can use, in their order, hidden ones too.
     pub(crate) fn kept_keys(&self) -> Vec<KeptKey> {
         let keys = self.keepers.keys().into_iter();
         let keys = keys.filter_map(|(pairing, keeper, entry)| {
+            let is_other = |it: Algorithm| !it.is_ssh();
+            if entry.algorithm.parse().is_ok_and(is_other) {
+                return None;
+            }
             let key = PublicKey::from_blob(&entry.public_key)
                 .inspect_err(|error| tracing::warn!(%error, key = %entry.name, "passed over"))
                 .ok()?;
@@ -70,6 +81,7 @@ impl Agent {
                 keeper,
                 name: entry.name,
                 key,
+                identity: None,
             })
         });
         keys.collect()

@@ -97,6 +97,7 @@ mod tests {
                 keeper: Name::new(*keeper).unwrap(),
                 name: Name::new(*name).unwrap(),
                 key: PublicKey::ed25519(&[1; 32]),
+                identity: None,
             };
             let keys: Vec<KeptKey> = keys.iter().map(kept).collect();
             assert_eq!(names(&keys), expected);

@@ -5,12 +5,19 @@
 
 use std::collections::VecDeque;
 
+use keystead_core::IdentityParts;
 use keystead_formats::ssh::agent::{Identity, MESSAGE_BYTES_MAX, Response};
+use keystead_formats::ssh::destination::Destination;
 use keystead_keeper::{self as keeper, Refresh};
 
 use crate::agent::{Agent, Turn};
+use crate::connection::{Listing, Work};
 use crate::errand::{Errand, list_request};
-use crate::event::ConnectionId;
+use crate::event::{Action, ConnectionId};
+use crate::evidence::Seen;
+use crate::front::KeptKey;
+use crate::identities::{self, Login, Patterns};
+use crate::key_commands::Then;
 use crate::settings::UpstreamOrder;
 use crate::words::Words;
 
@@ -23,7 +30,95 @@ impl Agent {
         if self.lock.is_closed() || connection.is_aborted {
             return self.answer(turn, id, &Response::Identities(Vec::new()));
         }
-        let ours = self.own_identities(turn, id);
+        // Whoever logs in, and only where there is a wallet, is offered its identities.
+        if let Some(pid) = connection.pid
+            && !connection.binds().is_empty()
+            && !self.keepers.wallets().is_empty()
+        {
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.work = Work::List;
+            }
+            let connection = id;
+            return turn.act(Action::LookAround { connection, pid });
+        }
+        self.list_all(turn, id, self.ssh_identities());
+    }
+
+    /// Where the process logs in is known: what is offered there is listed, and first what is not
+    /// remembered is asked for.
+    pub(crate) fn looked_around(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: ConnectionId,
+        seen: &Seen,
+        identities: Option<&str>,
+    ) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        if !matches!(connection.work, Work::List) {
+            return;
+        }
+        let login = login_of(seen);
+        let mut offers = VecDeque::new();
+        match identities.map(|text| Patterns::parse(text, self.setup.settings.wallet_curve)) {
+            Some(Ok(patterns)) => {
+                offers.extend(login.iter().flat_map(|login| patterns.offers(login)));
+            }
+            Some(Err(error)) => {
+                let why = format!("{}: {error}", identities::FILE_NAME);
+                self.say(turn, id, &Words::RefusedHere { why: &why });
+            }
+            None => {}
+        }
+        let listing = Listing {
+            offers,
+            login,
+            ..Listing::default()
+        };
+        self.go_on_listing(turn, id, listing);
+    }
+
+    /// The next of the identities that are offered; behind the last the list is answered.
+    pub(crate) fn go_on_listing(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: ConnectionId,
+        mut listing: Listing,
+    ) {
+        while let Some(offer) = listing.offers.pop_front() {
+            // Whose wallet it is may not be clear: then the person names it.
+            let Ok(whose) = self.wallet_for(&offer.identity, offer.keeper.as_deref()) else {
+                continue;
+            };
+            if let Some(record) = self.recorded(&offer.identity, &whose) {
+                listing.offered.push(record.key.public_key.clone());
+                continue;
+            }
+            if listing.asked.contains(&offer.identity) {
+                continue;
+            }
+            let identity = offer.identity.clone();
+            listing.asked.push(identity.clone());
+            // It is looked for once more when it is there.
+            listing.offers.push_front(offer);
+            let then = Then::List(id, Box::new(listing));
+            return self.ask_identity(turn, &whose, (identity, false), then);
+        }
+        let mut identities = self.ssh_identities();
+        identities.retain(|it| listing.takes(it));
+        identities.sort_by_key(|it| {
+            let place = listing
+                .offered
+                .iter()
+                .position(|blob| blob == it.key.blob());
+            place.unwrap_or(usize::MAX)
+        });
+        self.list_all(turn, id, identities);
+    }
+
+    fn list_all(&mut self, turn: &mut Turn<'_, '_>, id: ConnectionId, derived: Vec<KeptKey>) {
+        let ours = self.own_identities(turn, id, derived);
         if self.has_upstream() {
             self.send_errand(turn, id, list_request(), Errand::List(ours));
         } else {
@@ -33,9 +128,15 @@ impl Agent {
         self.tell_keepers(turn, keeper::Event::Refresh(Refresh::ForProgram));
     }
 
-    fn own_identities(&self, turn: &Turn<'_, '_>, id: ConnectionId) -> Vec<Identity> {
+    /// Derived keys first: they are meant for just this login.
+    fn own_identities(
+        &self,
+        turn: &Turn<'_, '_>,
+        id: ConnectionId,
+        derived: Vec<KeptKey>,
+    ) -> Vec<Identity> {
         let mut identities = Vec::new();
-        for kept in self.kept_keys() {
+        for kept in derived.into_iter().chain(self.kept_keys()) {
             if self.hidden.contains(kept.key.blob()) {
                 continue;
             }
@@ -88,6 +189,42 @@ impl Agent {
         }
         self.answer(turn, id, &Response::Identities(keys));
     }
+}
+
+impl Listing {
+    /// Is an identity listed: one that is offered, or one that was made for this very login? Where
+    /// nobody knows where it goes, all are.
+    fn takes(&self, kept: &KeptKey) -> bool {
+        let Some(login) = &self.login else {
+            return true;
+        };
+        let is_offered = self.offered.iter().any(|blob| blob == kept.key.blob());
+        is_offered || kept.identity.as_ref().is_some_and(|it| is_for(it, login))
+    }
+}
+
+/// Does the identity name the login's host, and no other account? trezor-agent's users give one
+/// identity to many hosts, by a pattern.
+fn is_for(identity: &keystead_core::Identity, login: &Login) -> bool {
+    let Ok(parts) = IdentityParts::parse(identity.rest()) else {
+        return false;
+    };
+    let same_user = match (&parts.user, &login.user) {
+        (Some(own), Some(typed)) => own == typed,
+        (None, _) | (_, None) => true,
+    };
+    same_user && parts.host.eq_ignore_ascii_case(&login.host)
+}
+
+/// Where the command line of `ssh` says that it goes.
+fn login_of(seen: &Seen) -> Option<Login> {
+    let arguments: Vec<&str> = seen.arguments.iter().map(String::as_str).collect();
+    let destination = Destination::parse(&arguments)?;
+    Some(Login {
+        user: destination.user,
+        host: destination.host,
+        port: destination.port,
+    })
 }
 
 /// Ours win where both have a key: they know who is asked for it.

@@ -178,7 +178,7 @@ impl Book {
 pub struct Entry {
     /// The agent's clock when it ended, seconds since 1970.
     pub unix_s: u64,
-    /// What was asked: `sign`, `make-key`, `pair`, `unpair`, `rename`; `me`, `confirm` and
+    /// What was asked: `sign`, `decrypt`, `public-key`, `make-key`, `pair`, `unpair`, `rename`; `me`, `confirm` and
     /// `cancel`, which the keepers ask by themselves.
     pub kind: String,
     /// How it ended: the keeper's outcome (`approve`, `refuse`, `expired`, …), `no-answer`,
@@ -202,7 +202,10 @@ pub struct Entry {
     /// The key, `SHA256:…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// What the signature is for.
+    /// From which a wallet derives the key: its text, its index unless it is 0, its curve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// What the signature or decryption is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
     /// Who logs in.
@@ -211,7 +214,13 @@ pub struct Entry {
     /// SSHSIG's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// SHA-256 of all that was to be signed, hex.
+    /// The OpenPGP user id whose key it is, as the program says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// The files that it is about, as the program says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    /// SHA-256 of all that was to be signed or decrypted, hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_sha256: Option<String>,
     /// The hosts that proved themselves, in order.

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use keystead_core::{Name, NameError};
+use keystead_core::{Curve, Name, NameError};
 use keystead_keeper::RelayUrl;
 use serde::Deserialize;
 use toml::Spanned;
@@ -33,6 +33,9 @@ pub struct Settings {
     pub on_refusal: OnRefusal,
     /// Tell the desktop when somebody is being asked and the program has no terminal.
     pub notifications: bool,
+    /// The curve of ssh and gpg identities whose command names none; trezor-agent's unless the
+    /// person has set another.
+    pub wallet_curve: Curve,
 }
 
 /// Where `ssh-add FILE` brings a key.
@@ -82,6 +85,7 @@ impl Default for Settings {
             keys_max: None,
             on_refusal: OnRefusal::default(),
             notifications: true,
+            wallet_curve: Curve::Nist256p1,
         }
     }
 }
@@ -119,6 +123,10 @@ impl Settings {
                 .then_some(path)
                 .ok_or_else(|| "upstream is an absolute path".to_owned())
         })?;
+        let wallet_curve = file.wallet.and_then(|it| it.curve);
+        let wallet_curve = checked(text, wallet_curve, |curve| {
+            curve.parse().map_err(|why| format!("wallet.curve: {why}"))
+        })?;
         Ok(Self {
             wait_s: wait_s.unwrap_or(WAIT_S),
             relay,
@@ -130,6 +138,7 @@ impl Settings {
             keys_max,
             on_refusal: file.on_refusal.unwrap_or_default(),
             notifications: file.notifications.unwrap_or(true),
+            wallet_curve: wallet_curve.unwrap_or(Curve::Nist256p1),
         })
     }
 }
@@ -148,6 +157,14 @@ struct File {
     keys_max: Option<Spanned<usize>>,
     on_refusal: Option<OnRefusal>,
     notifications: Option<bool>,
+    wallet: Option<Wallet>,
+}
+
+/// `[wallet]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wallet {
+    curve: Option<Spanned<String>>,
 }
 
 impl AddTo {
@@ -273,5 +290,17 @@ mod tests {
         check("on_refusal = \"maybe\"", Err("line 1"));
         check("add_to = \"\"", Err("add_to"));
         check("[more]\n", Err("unknown field `more`"));
+        check(
+            "[wallet]\ncurve = \"ed25519\"",
+            Ok(Settings {
+                wallet_curve: Curve::Ed25519,
+                ..Settings::default()
+            }),
+        );
+        check(
+            "[wallet]\ncurve = \"p256\"",
+            Err("line 2: wallet.curve: unknown curve"),
+        );
+        check("[wallet]\nindex = 1", Err("unknown field `index`"));
     }
 }

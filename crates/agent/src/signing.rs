@@ -175,7 +175,11 @@ impl Agent {
                 }
                 self.ask_signature(turn, id, *wanted, evidence);
             }
-            other @ (Work::None | Work::Ask(_) | Work::Upstream(..) | Work::Pause(_)) => {
+            other @ (Work::None
+            | Work::List
+            | Work::Ask(_)
+            | Work::Upstream(..)
+            | Work::Pause(_)) => {
                 connection.work = other;
             }
         }
@@ -205,6 +209,7 @@ impl Agent {
         };
         let entry = Entry {
             fingerprint: Some(kept.key.fingerprint()),
+            identity: kept.identity.as_ref().map(ToString::to_string),
             ..entry_for(&kept, entry)
         };
         let case = Case {
@@ -231,7 +236,7 @@ impl Agent {
             content: wanted.message.clone(),
             flags: wanted.flags,
             evidence,
-            identity: None,
+            identity: kept.identity.clone(),
         };
         let others = (!keepers.is_empty()).then(|| {
             let sign = sign.clone();

@@ -42,7 +42,14 @@ impl PublicHalf {
             Algorithm::X25519 => {
                 (bytes.len() == X25519_BYTES).then(|| Self::Agrees(bytes.to_vec()))
             }
-            _ => {
+            Algorithm::Ed25519
+            | Algorithm::EcdsaP256
+            | Algorithm::EcdsaP384
+            | Algorithm::EcdsaP521
+            | Algorithm::Rsa
+            | Algorithm::SkEd25519
+            | Algorithm::SkEcdsaP256
+            | _ => {
                 let key = PublicKey::from_blob(bytes).ok()?;
                 (key.type_name() == algorithm.as_str()).then_some(Self::Ssh(key))
             }
@@ -77,7 +84,9 @@ impl PublicHalf {
                     is_ecdsa(&ECDSA_P256_SHA256_FIXED, point, digest, signature)
                 }
                 Material::Rsa { e, n } => is_rsa((e, n), *hash, digest, signature),
-                _ => false,
+                Material::Ecdsa(Curve::P384 | Curve::P521, _)
+                | Material::SkEd25519(..)
+                | Material::SkEcdsaP256(..) => false,
             },
             Self::Agrees(_) => false,
         }

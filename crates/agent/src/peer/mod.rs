@@ -19,6 +19,12 @@ use processes::Processes;
 
 pub use terminal::say;
 
+/// The text of a file of the person's own; none where it is not there, too long, or no text.
+#[must_use]
+pub fn read_text(path: &Path) -> Option<String> {
+    files::read_text(path, FILE_BYTES_MAX)
+}
+
 /// Looks at process `pid`. `home` is the person's home folder.
 #[must_use]
 pub fn look(pid: i32, look: Look, home: Option<&Path>) -> Seen {
@@ -51,6 +57,9 @@ fn look_in(processes: &Processes, pid: i32, look: Look, home: Option<&Path>) -> 
     }
     seen
 }
+
+/// 1 MiB: 4,096 identities of 200 bytes.
+const FILE_BYTES_MAX: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {

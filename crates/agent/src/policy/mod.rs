@@ -7,7 +7,7 @@ mod rule;
 
 use std::collections::BTreeMap;
 
-use keystead_core::Evidence;
+use keystead_core::{Evidence, Purpose};
 use keystead_formats::ssh::pattern::matches;
 use keystead_formats::ssh::userauth::UserAuth;
 use keystead_formats::ssh::{PublicKey, SessionBind, ToBeSigned};
@@ -39,6 +39,19 @@ pub struct Case<'a> {
     pub binds: &'a [SessionBind],
     /// Names of the last one, and who asks.
     pub evidence: &'a Evidence,
+}
+
+/// A use of a key that is not SSH's, as far as rules look at it.
+#[derive(Clone, Copy)]
+pub struct UseCase<'a> {
+    /// The key's name at its keeper.
+    pub key_name: &'a str,
+    /// `SHA256:…`.
+    pub fingerprint: &'a str,
+    /// What for.
+    pub purpose: Purpose,
+    /// Nobody sits at a terminal of who asks.
+    pub is_background: bool,
 }
 
 impl Policy {
@@ -73,7 +86,7 @@ impl Policy {
     /// # Errors
     /// [`Refusal`] says which rule is against it.
     pub fn judge(&self, case: &Case<'_>) -> Result<(), Refusal> {
-        let rules = self.rules_of(case);
+        let rules = self.rules_of(case.key_name, &case.key.fingerprint());
         let is_opaque = matches!(case.content, ToBeSigned::Opaque);
         if is_opaque && rules.opaque != Some(Answer::Ask) {
             return Err(refusal(Rule::Opaque, "bytes that nobody can read"));
@@ -106,6 +119,27 @@ impl Policy {
             ToBeSigned::Certificate(_) | ToBeSigned::Opaque => {}
         }
         if case.evidence.is_background && rules.background == Some(Answer::Refuse) {
+            return Err(refusal(Rule::Background, "programs without a terminal"));
+        }
+        Ok(())
+    }
+
+    /// As [`Policy::judge`], of what is no SSH request.
+    ///
+    /// # Errors
+    /// [`Refusal`] says which rule is against it.
+    pub fn judge_use(&self, case: &UseCase<'_>) -> Result<(), Refusal> {
+        let rules = self.rules_of(case.key_name, case.fingerprint);
+        let purpose = case.purpose.as_str();
+        if let Some(purposes) = &rules.purposes
+            && !purposes.iter().any(|it| it == purpose)
+        {
+            return Err(refusal(Rule::Purposes, &format!("a use for {purpose}")));
+        }
+        if case.purpose == Purpose::Opaque && rules.opaque != Some(Answer::Ask) {
+            return Err(refusal(Rule::Opaque, "bytes that nobody can read"));
+        }
+        if case.is_background && rules.background == Some(Answer::Refuse) {
             return Err(refusal(Rule::Background, "programs without a terminal"));
         }
         Ok(())
@@ -162,9 +196,9 @@ impl Policy {
 
     /// The general rules, each replaced by the key's own where it has one. The fingerprint goes
     /// before the name: a keeper can give another key that name.
-    fn rules_of(&self, case: &Case<'_>) -> Rules {
-        let by_name = self.key.get(case.key_name);
-        let by_fingerprint = self.key.get(&case.key.fingerprint());
+    fn rules_of(&self, key_name: &str, fingerprint: &str) -> Rules {
+        let by_name = self.key.get(key_name);
+        let by_fingerprint = self.key.get(fingerprint);
         let own = [by_name, by_fingerprint].into_iter().flatten();
         own.fold(self.all.clone(), |rules, own| own.clone().over(rules))
     }
@@ -365,6 +399,32 @@ mod tests {
         let own =
             format!("[key.work]\nusers = [\"x\"]\n[key.\"{fingerprint}\"]\nusers = [\"alex\"]");
         check(&own, &[], Ok(()));
+    }
+
+    #[test]
+    fn uses_that_are_not_of_ssh() {
+        let check = |text: &str, purpose, is_background, expected| {
+            let case = UseCase {
+                key_name: "work",
+                fingerprint: "SHA256:x",
+                purpose,
+                is_background,
+            };
+            let judged = Policy::parse(text).unwrap().judge_use(&case);
+            assert_eq!(judged.map_err(|refusal| refusal.rule), expected, "{text}");
+        };
+        let signs = "[all]\npurposes = [\"openpgp\", \"signify\"]";
+        check("", Purpose::OpenPgp, false, Ok(()));
+        check(signs, Purpose::Signify, false, Ok(()));
+        check(signs, Purpose::OpenPgpDecrypt, false, Err(Rule::Purposes));
+        check(signs, Purpose::AgeUnwrap, false, Err(Rule::Purposes));
+        let own = format!("{signs}\n[key.\"SHA256:x\"]\npurposes = [\"age-unwrap\"]");
+        check(&own, Purpose::AgeUnwrap, false, Ok(()));
+        check(&own, Purpose::OpenPgp, false, Err(Rule::Purposes));
+        let seen = "[all]\nbackground = \"refuse\"";
+        check(seen, Purpose::AgeUnwrap, false, Ok(()));
+        check(seen, Purpose::AgeUnwrap, true, Err(Rule::Background));
+        check("", Purpose::Opaque, false, Err(Rule::Opaque));
     }
 
     #[test]

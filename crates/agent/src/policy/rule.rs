@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// A rule that can be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
-    /// Which purposes: `ssh-login`, `git-commit`, `ssh-sig`, `ssh-certificate`.
+    /// Which purposes: the words of [`Purpose`].
     Purposes,
     /// Which namespaces of SSHSIG, as patterns.
     Namespaces,
@@ -246,7 +246,8 @@ fn check_list(rule: Rule, words: &[String]) -> Result<(), PolicyError> {
         if rule == Rule::Purposes && !is_purpose(word) {
             return Err(PolicyError::Value {
                 rule: rule.as_str(),
-                takes: "`ssh-login`, `git-commit`, `ssh-sig`, `ssh-certificate`, with commas",
+                takes: "`ssh-login`, `git-commit`, `ssh-sig`, `ssh-certificate`, `openpgp`, \
+                        `openpgp-decrypt`, `age-unwrap`, `signify`, with commas",
                 value: word.clone(),
             });
         }

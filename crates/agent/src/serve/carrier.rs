@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::answers::Answers;
+use super::devices::DeviceTasks;
 use super::ends::{Ends, Word};
 use super::local_child::{LocalChild, LocalProgram};
 use super::programs::{self, Out};
@@ -42,10 +43,13 @@ pub(super) struct Carrier {
     disk: Box<dyn Disk>,
     rng: SystemRng,
     home: Option<PathBuf>,
+    /// The person's file of identities.
+    identities: Option<PathBuf>,
     local_program: LocalProgram,
     local: Option<LocalChild>,
     upstreams: Upstreams,
     servers: ServerTasks,
+    devices: DeviceTasks,
     /// For those who have no terminal.
     desktop: Option<Desktop>,
     events: mpsc::Sender<Event>,
@@ -62,16 +66,19 @@ impl Carrier {
         let (events, came) = mpsc::channel(EVENTS_MAX);
         let upstreams = Upstreams::new(parts.upstream, events.clone());
         let servers = ServerTasks::new(parts.book, events.clone());
+        let devices = DeviceTasks::new(events.clone());
         Self {
             agent: parts.agent,
             net: parts.net,
             disk: parts.disk,
             rng: SystemRng,
             home: std::env::home_dir(),
+            identities: parts.identities,
             local_program: parts.local_program,
             local: None,
             upstreams,
             servers,
+            devices,
             desktop: parts.desktop,
             events,
             came,
@@ -219,25 +226,8 @@ impl Carrier {
                     program.reader.abort();
                 }
             }
-            // One link is read faster than a thread is asked to.
-            Action::Look {
-                connection,
-                pid,
-                look: look @ Look::Program,
-            } => {
-                let seen = peer::look(pid, look, None);
-                self.step(Event::Look { connection, seen });
-            }
-            Action::Look {
-                connection,
-                pid,
-                look,
-            } => {
-                let (events, home) = (self.events.clone(), self.home.clone());
-                tokio::task::spawn_blocking(move || {
-                    let seen = peer::look(pid, look, home.as_deref());
-                    let _ = events.blocking_send(Event::Look { connection, seen });
-                });
+            look @ (Action::Look { .. } | Action::LookFor { .. } | Action::LookAround { .. }) => {
+                self.look(look)
             }
             // Terminals are opened and written without waiting; the line stands there before the
             // answer makes the program go on.
@@ -260,7 +250,14 @@ impl Carrier {
                 reply,
                 behind,
             } => self.reply(client, Out::Server(reply, behind)),
+            Action::KeyReply {
+                client,
+                reply,
+                behind,
+            } => self.reply(client, Out::Key(reply, behind)),
             Action::Server(act) => self.servers.act(act),
+            Action::Device(act) => self.devices.act(act),
+            Action::DeviceReply { client, reply } => self.reply(client, Out::Device(reply)),
             Action::Upstream { connection, door } => self.upstreams.act(connection, door),
             Action::Local(door) => self.act_local(door),
             Action::Net(action) => {
@@ -269,6 +266,56 @@ impl Carrier {
                 }
             }
             Action::Stop => self.stop = true,
+        }
+    }
+
+    /// Looks at a process, on a thread of its own where that reads files.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what is no look comes here from nowhere"
+    )]
+    fn look(&mut self, look: Action) {
+        let (events, home) = (self.events.clone(), self.home.clone());
+        let tell = move |event: Event| {
+            let _ = events.blocking_send(event);
+        };
+        match look {
+            // One link is read faster than a thread is asked to.
+            Action::Look {
+                connection,
+                pid,
+                look: look @ Look::Program,
+            } => {
+                let seen = peer::look(pid, look, None);
+                self.step(Event::Look { connection, seen });
+            }
+            Action::Look {
+                connection,
+                pid,
+                look,
+            } => {
+                tokio::task::spawn_blocking(move || {
+                    let seen = peer::look(pid, look, home.as_deref());
+                    tell(Event::Look { connection, seen });
+                });
+            }
+            Action::LookFor { client, pid, look } => {
+                tokio::task::spawn_blocking(move || {
+                    let seen = peer::look(pid, look, home.as_deref());
+                    tell(Event::LookFor { client, seen });
+                });
+            }
+            Action::LookAround { connection, pid } => {
+                let file = self.identities.clone();
+                tokio::task::spawn_blocking(move || {
+                    tell(Event::LookAround {
+                        connection,
+                        seen: peer::look(pid, Look::Process, None),
+                        identities: file.and_then(|file| peer::read_text(&file)),
+                    });
+                });
+            }
+            _ => {}
         }
     }
 
@@ -344,6 +391,8 @@ pub(super) struct Parts {
     pub(super) upstream: Option<PathBuf>,
     pub(super) local_program: LocalProgram,
     pub(super) desktop: Option<Desktop>,
+    /// The person's file of identities.
+    pub(super) identities: Option<PathBuf>,
     /// What is pinned of key servers, where sessions of them can be given.
     pub(super) book: Option<Book>,
 }

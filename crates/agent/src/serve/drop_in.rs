@@ -123,6 +123,7 @@ async fn serve(options: DropIn, ready: impl FnOnce()) -> Result<(), ServeError> 
         upstream: None,
         local_program,
         desktop: None,
+        identities: None,
         book: None,
     };
     Carrier::new(parts).run(doors).await;

@@ -5,6 +5,7 @@
 
 mod answers;
 mod carrier;
+mod devices;
 mod drop_in;
 mod ends;
 mod error;
@@ -27,6 +28,7 @@ use keystead_keeper::{Net, NetOptions};
 
 use crate::agent::{Agent, Here, Setup};
 use crate::control::{SOCKET_NAME, SSH_SOCKET_NAME};
+use crate::identities;
 use crate::notifications::Desktop;
 use crate::settings::{self, Settings};
 
@@ -127,6 +129,7 @@ pub async fn serve(options: Options, ready: impl FnOnce(&Path)) -> Result<(), Se
         upstream,
         local_program: LocalProgram::default(),
         desktop,
+        identities: Some(folders.config.join(identities::FILE_NAME)),
         book: Some(book),
     };
     Carrier::new(parts).run(doors).await;

@@ -15,6 +15,8 @@ use super::answers::Flow;
 use crate::addresses;
 use crate::control::{Command, Reply};
 use crate::event::{Attached, ClientId, ConnectionId, Event};
+use crate::devices;
+use crate::key_control;
 use crate::servers::Behind;
 
 /// Reads one program's requests at the SSH agent socket; answers go out elsewhere.
@@ -56,7 +58,7 @@ pub(super) async fn client(
     mut replies: mpsc::UnboundedReceiver<Out>,
 ) {
     let (reader, mut writer) = stream.into_split();
-    let mut lines = LineReader::new(reader, line::Limits::CONTROL);
+    let mut lines = LineReader::new(reader, LIMITS);
     loop {
         tokio::select! {
             came = lines.next() => {
@@ -90,18 +92,30 @@ pub(super) async fn client(
     let _ = events.send(Event::Leave { client }).await;
 }
 
+/// As any control socket, but that what is signed, and what its hash is of, is as long as a request.
+const LIMITS: line::Limits = line::Limits {
+    bytes_max: keystead_core::Request::BYTES_MAX,
+    ..line::Limits::CONTROL
+};
+
 /// What goes back to a command.
 pub(super) enum Out {
     /// A line.
     Line(Reply),
     /// A line about key servers, and what follows it.
     Server(control::Reply, Option<Behind>),
+    /// A line about keys, and what follows it.
+    Key(key_control::Reply, Option<Behind>),
+    /// A line about hardware wallets.
+    Device(devices::control::Reply),
 }
 
 async fn write<W: AsyncWrite + Unpin>(writer: &mut W, out: &Out) -> io::Result<()> {
     let (line, behind) = match out {
         Out::Line(reply) => (serde_json::to_vec(reply)?, None),
         Out::Server(reply, behind) => (serde_json::to_vec(reply)?, behind.as_ref()),
+        Out::Key(reply, behind) => (serde_json::to_vec(reply)?, behind.as_ref()),
+        Out::Device(reply) => (serde_json::to_vec(reply)?, None),
     };
     write_line(writer, &line).await?;
     if let Some(behind) = behind {
@@ -123,6 +137,28 @@ async fn event<R: AsyncRead + Unpin>(
             behind.push(SecretBytes::take(&mut lines.bytes(count).await?));
         }
         return Ok(Event::ServerCommand {
+            client,
+            command,
+            behind,
+        });
+    }
+    if let Some(Ok(command)) = key_control::Command::read(&line) {
+        let mut behind = Vec::new();
+        for count in command.bytes_behind() {
+            behind.push(SecretBytes::take(&mut lines.bytes(count).await?));
+        }
+        return Ok(Event::KeyCommand {
+            client,
+            command,
+            behind,
+        });
+    }
+    if let Some(Ok(command)) = devices::control::Command::read(&line) {
+        let behind = match command.bytes_behind() {
+            Some(count) => Some(SecretBytes::take(&mut lines.bytes(count).await?)),
+            None => None,
+        };
+        return Ok(Event::DeviceCommand {
             client,
             command,
             behind,

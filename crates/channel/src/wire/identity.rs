@@ -118,7 +118,8 @@ fn read_identity(reader: &mut Reader<'_>) -> Result<Identity, Fault> {
     Identity::new(uri, curve, index, derivation).map_err(|error| match error {
         IdentityError::Protocol(_) => Fault::Derivation,
         IdentityError::NotAscii(_) => Fault::Text,
-        // An empty one, one too long, a curve that the protocol has no keys on.
-        _ => Fault::Identity,
+        IdentityError::Empty | IdentityError::TooLong { .. } | IdentityError::Curve { .. } | _ => {
+            Fault::Identity
+        }
     })
 }

@@ -1,0 +1,158 @@
+//! Identities: whose wallet is asked for one, what is remembered of it, where it is offered.
+//!
+//! **Invariant:** lists come from what is remembered; a wallet is asked for a public key when a
+//! command names an identity that is not, or a login fits a pattern of the person's own file.
+
+mod patterns;
+mod records;
+
+use keystead_core::{Identity, Name, PairingId, Protocol, WalletFingerprint};
+use keystead_formats::ssh::PublicKey;
+
+use crate::agent::{Agent, Turn};
+use crate::commands::{failure, usage};
+use crate::control::Failure;
+use crate::front::KeptKey;
+use crate::keeps::WalletView;
+
+pub use patterns::{FILE_NAME, Login, Offer, Patterns, PatternsError};
+pub(crate) use records::{Record, Records};
+
+impl Agent {
+    /// Whose wallet is asked: the one that is named, else the one that is remembered for the
+    /// identity, else the only one.
+    pub(crate) fn wallet_for(
+        &self,
+        identity: &Identity,
+        named: Option<&str>,
+    ) -> Result<WalletView, Failure> {
+        let mut wallets = self.keepers.wallets();
+        if let Some(named) = named {
+            let id: Option<PairingId> = named.parse().ok();
+            let is_named = |it: &WalletView| it.name.as_str() == named || Some(it.pairing) == id;
+            if let Some(at) = wallets.iter().position(is_named) {
+                return Ok(wallets.swap_remove(at));
+            }
+            let keeper = self.find_keeper(Some(named))?;
+            let message = format!("{} has no wallet", keeper.name);
+            return Err(failure(&message, NO_WALLET_THERE));
+        }
+        let known: Vec<&Record> = self.records.of(identity).collect();
+        let recorded = |it: &&WalletView| known.iter().any(|record| is_of(record, it));
+        let mut remembered = wallets.iter().filter(recorded);
+        if let (Some(only), None) = (remembered.next(), remembered.next()) {
+            return Ok(only.clone());
+        }
+        match wallets.as_slice() {
+            [] => Err(failure("no keeper has a wallet", NO_WALLET)),
+            [only] => Ok(only.clone()),
+            several => {
+                let names: Vec<String> = several.iter().map(described).collect();
+                let message = format!("which wallet? there are several: {}", names.join(", "));
+                let hint = "name its keeper with --keeper; it is remembered for this identity";
+                Err(usage(&message, hint))
+            }
+        }
+    }
+
+    /// What is remembered of an identity there.
+    pub(crate) fn recorded(&self, identity: &Identity, whose: &WalletView) -> Option<&Record> {
+        let mut records = self.records.all().iter();
+        records.find(|it| it.identity == *identity && is_of(it, whose))
+    }
+
+    pub(crate) fn remember_identity(&mut self, turn: &mut Turn<'_, '_>, record: Record) {
+        if let Err(error) = self.records.remember(record, turn.io.disk) {
+            self.notice(format!("the identities cannot be written: {error}"));
+        }
+    }
+
+    /// What is known of a keeper that is gone.
+    pub(crate) fn forget_records(&mut self, turn: &mut Turn<'_, '_>, pairing: PairingId) {
+        if let Err(error) = self.records.forget(pairing, turn.io.disk) {
+            self.notice(format!("the identities cannot be written: {error}"));
+        }
+    }
+
+    /// Remembered identities that log in, and whose wallets are there, as keys.
+    pub(crate) fn ssh_identities(&self) -> Vec<KeptKey> {
+        let records = self.records.all();
+        if !records.iter().any(is_ssh) {
+            return Vec::new();
+        }
+        let wallets = self.keepers.wallets();
+        let records = records.iter().filter(|it| is_ssh(it));
+        let keys = records.filter_map(|record| {
+            let whose = wallets.iter().find(|it| is_of(record, it))?;
+            kept(record, whose.name.clone())
+        });
+        keys.collect()
+    }
+}
+
+/// An identity's key, as programs may ask for it.
+fn kept(record: &Record, keeper: Name) -> Option<KeptKey> {
+    Some(KeptKey {
+        pairing: record.pairing,
+        keeper,
+        name: record.key.name.clone(),
+        key: PublicKey::from_blob(&record.key.public_key).ok()?,
+        identity: Some(record.identity.clone()),
+    })
+}
+
+/// Behind the key in lists and public key lines, as trezor-agent writes it; an index that is not
+/// 0, which trezor-agent does not have, behind that.
+#[must_use]
+pub fn comment(identity: &Identity) -> String {
+    let text = format!("<{}|{}>", identity.uri(), identity.curve());
+    match identity.index() {
+        0 => text,
+        index => format!("{text} index {index}"),
+    }
+}
+
+fn is_ssh(record: &Record) -> bool {
+    record.identity.protocol() == Protocol::Ssh
+}
+
+/// Is the record of a wallet that is there now? One that was not told before its keeper said
+/// which wallets it has may be.
+fn is_of(record: &Record, whose: &WalletView) -> bool {
+    let fits = |wallet: WalletFingerprint| {
+        whose.fingerprints.is_empty() || whose.fingerprints.contains(&wallet)
+    };
+    record.pairing == whose.pairing && record.wallet.is_none_or(fits)
+}
+
+fn described(wallet: &WalletView) -> String {
+    match wallet.fingerprints.as_slice() {
+        [] => wallet.name.to_string(),
+        fingerprints => {
+            let words: Vec<String> = fingerprints.iter().map(ToString::to_string).collect();
+            format!("{} (wallet {})", wallet.name, words.join(", "))
+        }
+    }
+}
+
+const NO_WALLET: &str = "make one: `keystead-authenticator init --words 24`, then pair; or `keystead keeper add trezor`";
+
+const NO_WALLET_THERE: &str = "make one there: `keystead-authenticator init --words 24`";
+
+#[cfg(test)]
+mod tests {
+    use keystead_core::{Curve, Derivation};
+
+    use super::*;
+
+    #[test]
+    fn comments_are_those_of_trezor_agent() {
+        let check = |index, expected: &str| {
+            let identity =
+                Identity::new("ssh://alex@db1", Curve::Nist256p1, index, Derivation::Sign);
+            assert_eq!(comment(&identity.unwrap()), expected);
+        };
+        check(0, "<ssh://alex@db1|nist256p1>");
+        check(7, "<ssh://alex@db1|nist256p1> index 7");
+    }
+}

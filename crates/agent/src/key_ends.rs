@@ -1,0 +1,180 @@
+//! How commands about keys end: what counts as an answer, and what the command gets.
+//!
+//! **Invariant:** a public key is one of its identity's kind; a signature was verified by the key
+//! over just the content; a plaintext has the length that its form has.
+
+use keystead_core::{DecryptForm, Outcome, ResponseBody, SecretBytes, SignForm};
+use keystead_formats::key_use::PublicHalf;
+
+use crate::agent::{Agent, Turn};
+use crate::asks::Ask;
+use crate::control::FailureKind;
+use crate::ends::{End, why_not_done, words_of};
+use crate::event::{Action, ClientId};
+use crate::identities::Record;
+use crate::key_commands::{AskedIdentity, AskedUse, Then, What};
+use crate::key_control::Reply;
+use crate::servers::Behind;
+
+impl Agent {
+    /// A wallet has told a public key, or why not.
+    pub(crate) fn finish_identity(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        asked: AskedIdentity,
+        open: &Ask,
+        end: Result<End, String>,
+    ) {
+        let key = match &end {
+            Ok(Ok(answer)) => match (answer.outcome, &answer.body) {
+                (Outcome::Approve, Some(ResponseBody::Key(key))) => Some(key.clone()),
+                _ => None,
+            },
+            _ => None,
+        };
+        let Some(key) = key else {
+            let failure = why_not_done(open, end);
+            match asked.then {
+                Then::Tell(client) | Then::Use(client, _) => {
+                    turn.key_reply(client, Reply::Failed(failure), None);
+                }
+                Then::List(connection, listing) => {
+                    tracing::info!(why = failure.message, "an identity is not listed");
+                    self.go_on_listing(turn, connection, *listing);
+                }
+            }
+            return;
+        };
+        let record = Record {
+            identity: asked.identity.clone(),
+            canonical: asked.canonical,
+            pairing: open.pairing,
+            wallet: asked.wallet,
+            key,
+        };
+        self.remember_identity(turn, record);
+        let mut wallets = self.keepers.wallets().into_iter();
+        let Some(whose) = wallets.find(|it| it.pairing == open.pairing) else {
+            // Unpaired meanwhile.
+            return self.drop_then(turn, asked.then);
+        };
+        self.identity_known(turn, asked.then, &asked.identity, &whose);
+    }
+
+    fn drop_then(&mut self, turn: &mut Turn<'_, '_>, then: Then) {
+        match then {
+            Then::Tell(client) | Then::Use(client, _) => {
+                let gone = crate::commands::failure("the keeper is not paired any more", "pair it");
+                turn.key_reply(client, Reply::Failed(gone), None);
+            }
+            Then::List(connection, listing) => self.go_on_listing(turn, connection, *listing),
+        }
+    }
+}
+
+/// A use has ended.
+pub(crate) fn finish_use(
+    turn: &mut Turn<'_, '_>,
+    client: ClientId,
+    asked: &AskedUse,
+    open: &Ask,
+    end: Result<End, String>,
+) {
+    if let (Some(pid), Some(words)) = (asked.pid, words_of(open, &end)) {
+        turn.act(Action::Say {
+            pid,
+            line: words.to_string(),
+            is_asking: false,
+        });
+    }
+    let keeper = open.keeper.to_string();
+    let body = match &end {
+        Ok(Ok(answer)) if answer.outcome == Outcome::Approve => answer.body.as_ref(),
+        _ => None,
+    };
+    let (reply, behind) = match body {
+        Some(ResponseBody::Signature(signature)) => {
+            let copy = copied(signature);
+            let signature_bytes = copy.len();
+            let reply = Reply::Signature {
+                signature_bytes,
+                keeper,
+            };
+            (reply, Some(Behind(copy)))
+        }
+        Some(ResponseBody::Plaintext(plaintext)) => {
+            let copy = copied(plaintext.secret().expose());
+            let plaintext_bytes = copy.len();
+            let reply = Reply::Plaintext {
+                plaintext_bytes,
+                keeper,
+            };
+            (reply, Some(Behind(copy)))
+        }
+        _ => {
+            let mut failure = why_not_done(open, end);
+            if asked.identity.is_some() && failure.kind == FailureKind::UnknownKey {
+                failure.message = format!("{keeper} has another wallet than this key's");
+                failure.hint = Some("name the key's own keeper with --keeper".to_owned());
+            }
+            (Reply::Failed(failure), None)
+        }
+    };
+    turn.key_reply(client, reply, behind);
+}
+
+/// What is wrong with an approval of a public key.
+pub(crate) fn identity_fault(
+    asked: &AskedIdentity,
+    body: Option<&ResponseBody>,
+) -> Option<&'static str> {
+    let Some(ResponseBody::Key(key)) = body else {
+        return Some("it approved without a key");
+    };
+    // Its id is the hash of it: the decoder has seen to that.
+    let wanted = asked.identity.algorithm().as_str();
+    let is_one = key.algorithm == wanted && PublicHalf::read(wanted, &key.public_key).is_some();
+    (!is_one).then_some("its key is none of this identity's kind")
+}
+
+/// What is wrong with an approval of a use.
+pub(crate) fn use_fault(asked: &AskedUse, body: Option<&ResponseBody>) -> Option<&'static str> {
+    let half = PublicHalf::read(&asked.key.algorithm, &asked.key.public_key);
+    let Some(half) = half else {
+        return Some("its key is of no kind that is known");
+    };
+    match (asked.what, body) {
+        (What::Sign { form, .. }, Some(ResponseBody::Signature(signature))) => {
+            let holds = match form {
+                SignForm::OpenPgp => half.holds_openpgp(&asked.content, signature),
+                SignForm::Minisign => half.holds_minisign(&asked.content, signature),
+                SignForm::Ssh => match &half {
+                    PublicHalf::Ssh(key) => key.verify(&asked.content, signature).is_ok(),
+                    PublicHalf::EcdsaSecp256k1(_) | PublicHalf::Agrees(_) => false,
+                },
+                // Core's list of forms and this one grow together.
+                _ => false,
+            };
+            (!holds).then_some("its signature is false")
+        }
+        (What::Sign { .. }, _) => Some("it approved without a signature"),
+        (What::Decrypt(form), Some(ResponseBody::Plaintext(plaintext))) => {
+            let wanted = match form {
+                DecryptForm::Point => half.shared_bytes(),
+                DecryptForm::Age => Some(AGE_FILE_KEY_BYTES),
+                _ => None,
+            };
+            let bytes = plaintext.secret().expose();
+            let is_one = wanted == Some(bytes.len()) && bytes.iter().any(|it| *it != 0);
+            (!is_one).then_some("what it decrypted has a wrong length, or is nothing")
+        }
+        (What::Decrypt(_), _) => Some("it approved without a plaintext"),
+    }
+}
+
+fn copied(bytes: &[u8]) -> SecretBytes {
+    SecretBytes::fill(bytes.len(), |place| place.copy_from_slice(bytes))
+}
+
+/// age's specification, "file key".
+const AGE_FILE_KEY_BYTES: usize = 16;
