@@ -218,6 +218,11 @@ pub enum Reply {
         /// Time left.
         left_s: u64,
     },
+    /// Something is to be done on a device in the person's hand.
+    Notice {
+        /// One line.
+        text: String,
+    },
     /// One key.
     Key(HeldKey),
     /// All of them.
@@ -247,7 +252,10 @@ impl Reply {
     /// Does this end the answer to a command?
     #[must_use]
     pub const fn is_last(&self) -> bool {
-        !matches!(self, Self::Reaching { .. } | Self::Waiting { .. })
+        !matches!(
+            self,
+            Self::Reaching { .. } | Self::Waiting { .. } | Self::Notice { .. }
+        )
     }
 
     /// How many raw bytes follow the line.
@@ -262,6 +270,7 @@ impl Reply {
             } => Some(*plaintext_bytes),
             Self::Reaching { .. }
             | Self::Waiting { .. }
+            | Self::Notice { .. }
             | Self::Key(_)
             | Self::Keys { .. }
             | Self::Failed(_) => None,

@@ -64,6 +64,11 @@ pub enum Words<'a> {
         /// Which condition, in brackets; may be nothing.
         why: &'a str,
     },
+    /// Something is to be done on a device in the person's hand.
+    OnDevice {
+        /// What.
+        text: &'a str,
+    },
     /// Nobody was asked.
     RefusedHere {
         /// Why.
@@ -115,6 +120,7 @@ impl std::fmt::Display for Words<'_> {
                     "keystead: forbidden by the key's policy at {keeper}{why}"
                 )
             }
+            Self::OnDevice { text } => write!(f, "keystead: {}", Plain(text)),
             Self::RefusedHere { why } => write!(f, "keystead: {}", Plain(why)),
         }
     }

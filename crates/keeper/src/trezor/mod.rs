@@ -31,6 +31,7 @@ pub use event::{
 };
 pub use machine::{Machine, PASSPHRASE_LIFE_MS, Setup};
 pub use protobuf::ProtobufError;
+pub use report::Reports;
 pub use words::Fault;
 
 /// The cable, for who carries.

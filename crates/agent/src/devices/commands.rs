@@ -1,0 +1,297 @@
+//! Commands about hardware wallets, and how they end.
+
+use keystead_core::Name;
+use keystead_keeper::trezor::{Event, Opened, TrezorPath};
+use keystead_keeper::{AskId, KeeperError};
+
+use super::control::{self, Command, Reply};
+use super::{Device, Devices, Do, Kind, Record, Step, Told, Waiting, answer_of, id_of};
+use crate::control::{Failure, FailureKind};
+use crate::ends::kind_of_error;
+use crate::event::ClientId;
+use keystead_core::{PairingId, SecretBytes};
+
+impl Devices {
+    /// A command came. `is_taken` says which names keepers of other kinds have.
+    pub(crate) fn command(
+        &mut self,
+        step: &mut Step,
+        client: ClientId,
+        (command, behind): (Command, Option<SecretBytes>),
+        is_taken: impl Fn(&Name) -> bool,
+    ) {
+        let begun = match command {
+            Command::DeviceAdd {
+                path,
+                name,
+                passphrase_on_device,
+            } => self.add(step, client, (&path, name, passphrase_on_device), is_taken),
+            Command::DeviceUnlock { keeper } => self.unlock(step, client, keeper.as_deref()),
+            Command::DeviceLock { keeper } => self.lock(step, client, keeper.as_deref()),
+            Command::DeviceAnswer { question, answer } => {
+                match answer_of(answer, behind) {
+                    Some(answer) => self.answered(step, question, answer),
+                    None => self.answered(step, question, keystead_keeper::trezor::Answer::Cancel),
+                }
+                Ok(())
+            }
+        };
+        if let Err(failure) = begun {
+            step.reply(client, Reply::Failed(failure));
+        }
+    }
+
+    /// A command's connection ended: what it wanted is taken back.
+    pub(crate) fn leave(&mut self, step: &mut Step, gone: ClientId) {
+        let of_it = self.commands.iter().filter(|(_, it)| it.client == gone);
+        let asks: Vec<AskId> = of_it.map(|(ask, _)| *ask).collect();
+        for ask in asks {
+            let Some(waiting) = self.commands.remove(&ask) else {
+                continue;
+            };
+            self.tell(step, waiting.device, Event::Withdraw { ask });
+            if waiting.kind == Kind::Add {
+                self.remove_once_closed(step, waiting.device);
+            }
+        }
+    }
+
+    fn add(
+        &mut self,
+        step: &mut Step,
+        client: ClientId,
+        (path, name, passphrase_on_device): (&str, Option<String>, bool),
+        is_taken: impl Fn(&Name) -> bool,
+    ) -> Result<(), Failure> {
+        let path: TrezorPath = path
+            .parse()
+            .map_err(|error| usage(format!("{error}"), "see `keystead keeper add --help`"))?;
+        let is_free = |name: &Name| {
+            let has_it = |it: &Device| it.record.name == *name;
+            !is_taken(name) && !self.held.values().any(has_it)
+        };
+        let name = match name {
+            Some(name) => {
+                let hint = "choose another with --name";
+                let name = Name::new(name).map_err(|error| usage(error.to_string(), hint))?;
+                if !is_free(&name) {
+                    return Err(usage(format!("another keeper is called {name}"), hint));
+                }
+                name
+            }
+            None => Name::new(DEFAULT_NAME)
+                .map_err(|error| usage(error.to_string(), "choose one with --name"))?
+                .numbered(is_free),
+        };
+        let record = Record {
+            name,
+            path,
+            wallet: None,
+            passphrase_on_device,
+            added_unix_s: step.now.unix_s,
+        };
+        let number = self.next();
+        let device = id_of(&number.to_be_bytes());
+        self.held.insert(device, Device::new(record, true));
+        self.open(step, client, device, Kind::Add);
+        Ok(())
+    }
+
+    fn unlock(
+        &mut self,
+        step: &mut Step,
+        client: ClientId,
+        keeper: Option<&str>,
+    ) -> Result<(), Failure> {
+        let device = self.find(keeper)?;
+        self.open(step, client, device, Kind::Unlock);
+        // What others have asked before, and nobody has answered.
+        let open = self.questions.iter().filter(|(_, it)| it.device == device);
+        let open: Vec<u64> = open.map(|(question, _)| *question).collect();
+        for question in open {
+            self.put(step, client, question);
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, step: &mut Step, client: ClientId, device: PairingId, kind: Kind) {
+        let ask = self.wait(client, device, kind);
+        let wait_s = WAIT_S;
+        self.tell(step, device, Event::Open { ask, wait_s });
+    }
+
+    fn lock(
+        &mut self,
+        step: &mut Step,
+        client: ClientId,
+        keeper: Option<&str>,
+    ) -> Result<(), Failure> {
+        let device = self.find(keeper)?;
+        let ask = self.wait(client, device, Kind::Lock);
+        self.tell(step, device, Event::Lock { ask });
+        Ok(())
+    }
+
+    fn wait(&mut self, client: ClientId, device: PairingId, kind: Kind) -> AskId {
+        let ask = AskId(ASKS_FROM + self.next());
+        let waiting = Waiting {
+            client,
+            device,
+            kind,
+        };
+        self.commands.insert(ask, waiting);
+        ask
+    }
+
+    /// The device of this name or id; the only one when none is named.
+    fn find(&self, named: Option<&str>) -> Result<PairingId, Failure> {
+        let id: Option<PairingId> = named.and_then(|it| it.parse().ok());
+        let mut found = self.in_use().filter(|(pairing, device)| {
+            named.is_none_or(|it| device.record.name.as_str() == it) || Some(**pairing) == id
+        });
+        match (found.next(), found.next(), named) {
+            (Some((pairing, _)), None, _) => Ok(*pairing),
+            (Some(_), Some(_), _) => Err(usage(
+                "which one? there are several hardware wallets".to_owned(),
+                "name it; see `keystead keeper list`",
+            )),
+            (None, _, Some(named)) => Err(failure(
+                format!("no hardware wallet is called {named:?}"),
+                "see `keystead keeper list`",
+            )),
+            (None, _, None) => Err(failure(
+                "there is no hardware wallet".to_owned(),
+                "add one: keystead keeper add trezor",
+            )),
+        }
+    }
+
+    /// A command has come to its end.
+    pub(super) fn finished(
+        &mut self,
+        step: &mut Step,
+        ask: AskId,
+        end: Result<Option<Opened>, KeeperError>,
+    ) {
+        let Some(waiting) = self.commands.remove(&ask) else {
+            return;
+        };
+        let Waiting {
+            client,
+            device,
+            kind,
+        } = waiting;
+        let keeper = self.name(device);
+        let end = end.map_err(|error| Failure {
+            kind: kind_of_error(&error),
+            message: error.to_string(),
+            hint: Some(error.hint().to_owned()),
+        });
+        let end = match (kind, end) {
+            (Kind::Add, Ok(Some(opened))) => self.added(step, device, &opened),
+            (Kind::Add, Err(failure)) => {
+                self.remove_once_closed(step, device);
+                Err(failure)
+            }
+            (Kind::Unlock, Ok(Some(opened))) => Ok(self.opened(device, &opened)),
+            (Kind::Add | Kind::Unlock | Kind::Lock, Ok(_)) => Ok(Reply::Done {}),
+            (_, Err(failure)) => Err(failure),
+        };
+        let kind = match kind {
+            Kind::Add => "add-device",
+            Kind::Unlock => "unlock-device",
+            Kind::Lock => "lock-device",
+        };
+        let noted = match &end {
+            Ok(Reply::Opened(opened)) => Ok(Some(format!("wallet {}", opened.wallet))),
+            Ok(_) => Ok(None),
+            Err(failure) => Err(failure.message.clone()),
+        };
+        step.told.push(Told::Log {
+            kind,
+            keeper,
+            end: noted,
+        });
+        step.reply(client, end.unwrap_or_else(Reply::Failed));
+    }
+
+    /// A device is a keeper now, unless its wallet is one already.
+    fn added(
+        &mut self,
+        step: &mut Step,
+        new: PairingId,
+        opened: &Opened,
+    ) -> Result<Reply, Failure> {
+        let known = self
+            .in_use()
+            .find(|(_, it)| it.record.wallet == Some(opened.wallet));
+        if let Some((_, device)) = known {
+            let name = device.record.name.clone();
+            self.remove_once_closed(step, new);
+            return Err(failure(
+                format!("wallet {} is there already, as {name}", opened.wallet),
+                "another passphrase opens another wallet",
+            ));
+        }
+        let Some(mut device) = self.held.remove(&new) else {
+            return Err(failure("it is gone".to_owned(), "add it again"));
+        };
+        device.is_new = false;
+        device.record.wallet = Some(opened.wallet);
+        device.machine.expect(opened.wallet);
+        let pairing = device.record.id();
+        self.held.insert(pairing, device);
+        step.told.push(Told::Changed);
+        Ok(self.opened(pairing, opened))
+    }
+
+    fn opened(&self, device: PairingId, opened: &Opened) -> Reply {
+        let (major, minor, patch) = opened.version;
+        let path = self.held.get(&device).map(|it| it.record.path.to_string());
+        Reply::Opened(control::Opened {
+            keeper: self.name(device),
+            path: path.unwrap_or_default(),
+            wallet: opened.wallet.to_string(),
+            label: opened.label.clone(),
+            model: opened.model.clone(),
+            version: format!("{major}.{minor}.{patch}"),
+            has_passphrase: opened.has_passphrase,
+        })
+    }
+
+    /// One that was not added goes. Its machine says its last words first: they are sent before
+    /// the cable closes.
+    fn remove_once_closed(&mut self, step: &mut Step, device: PairingId) {
+        if let Some(link) = self.held.get(&device).and_then(|it| it.link) {
+            step.carry(Do::Close(link));
+        }
+        if let Some(device) = self.held.get_mut(&device) {
+            device.link = None;
+        }
+        self.remove(step, device);
+    }
+}
+
+fn usage(message: String, hint: &str) -> Failure {
+    Failure {
+        kind: FailureKind::Usage,
+        message,
+        hint: Some(hint.to_owned()),
+    }
+}
+
+fn failure(message: String, hint: &str) -> Failure {
+    Failure {
+        kind: FailureKind::Error,
+        message,
+        hint: Some(hint.to_owned()),
+    }
+}
+
+const DEFAULT_NAME: &str = "trezor";
+
+/// 120 s: a person looks for the passphrase.
+const WAIT_S: u16 = 120;
+
+/// The agent counts its own questions from 0, and those for approvals from 2^63.
+const ASKS_FROM: u64 = 1 << 62;
