@@ -1,0 +1,502 @@
+//! One client's conversation.
+//!
+//! **Invariant:** at any moment at most one command is under way, here or behind; what the client
+//! sends meanwhile waits, unless it was inquired. When the ordinary agent is gone, what it alone
+//! could answer is an error, and keys of keepers go on.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+use keystead_formats::assuan::ErrorCode;
+use keystead_formats::assuan::line::{self, ClientLine, LineTooLong, ServerLine};
+use keystead_formats::openpgp::digest::Digest;
+use keystead_formats::openpgp::values;
+use zeroize::Zeroizing;
+
+use super::deeds::{self, Inquiry, Pending};
+use super::events::{Action, Answer, Ask, Event, Job};
+use super::keys::{KeyMap, MappedKey};
+use super::requests::{About, Request, Shape};
+
+/// One connection of a client.
+pub struct Conversation {
+    own: Own,
+    behind: Behind,
+    state: State,
+    /// What the client sent before its last command was answered.
+    waiting: VecDeque<Zeroizing<Vec<u8>>>,
+    selected: Option<MappedKey>,
+    digest: Option<Digest>,
+    description: Option<String>,
+    restricted: bool,
+    actions: Vec<Action>,
+}
+
+/// What this program says of itself.
+#[derive(Debug, Clone)]
+pub struct Own {
+    /// Its process.
+    pub pid: u32,
+    /// The client's process, if the system tells.
+    pub client_pid: Option<i32>,
+    /// Where gpg finds it; none where it speaks over a pipe.
+    pub socket: Option<PathBuf>,
+    /// Where ssh finds it.
+    pub ssh_socket: Option<PathBuf>,
+    /// The connection came by the socket that is forwarded, or a browser's: it may do less.
+    pub restricted: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    Ready,
+    Gone,
+}
+
+enum State {
+    /// The ordinary agent has not greeted yet.
+    Greet,
+    /// A command may come.
+    Idle,
+    /// The ordinary agent has the command. True: it has inquired something.
+    Pass(Ending, bool),
+    /// We have inquired a ciphertext.
+    Inquire(Inquiry),
+    /// A keeper is asked.
+    Ask(Pending),
+    /// Hung up.
+    Over,
+}
+
+/// What is done with the end of the ordinary agent's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Relay,
+    /// The keygrips of our keys come before it.
+    AddKeygrips,
+    /// The lines of our keys come before it.
+    AddKeyInfo(Shape),
+    /// Done, it ends this program too.
+    Kill,
+    /// Done, the client leaves.
+    Bye,
+}
+
+impl Conversation {
+    /// Begins. The client is greeted once the ordinary agent has greeted, or is found to be gone.
+    #[must_use]
+    pub fn new(own: Own) -> Self {
+        Self {
+            restricted: own.restricted,
+            own,
+            behind: Behind::Ready,
+            state: State::Greet,
+            waiting: VecDeque::new(),
+            selected: None,
+            digest: None,
+            description: None,
+            actions: Vec::new(),
+        }
+    }
+
+    /// Takes what happened. `keys` is the map as it is now.
+    pub fn step(&mut self, event: Event<'_>, keys: &KeyMap) -> Vec<Action> {
+        match event {
+            Event::Client(line) => self.of_client(line),
+            Event::ClientLeft => self.client_left(),
+            Event::Behind(line) => self.of_behind(line, keys),
+            Event::BehindLeft => self.behind_left(keys),
+            Event::Answered(answer) => self.answered(answer),
+        }
+        while let (State::Idle, Some(line)) = (&self.state, self.waiting.pop_front()) {
+            self.command(&line, keys);
+        }
+        std::mem::take(&mut self.actions)
+    }
+
+    fn of_client(&mut self, line: Result<&[u8], LineTooLong>) {
+        let Ok(line) = line else {
+            // libassuan answers so too; the rest of the line is gone.
+            return self.error(ErrorCode::ASS_LINE_TOO_LONG);
+        };
+        match &mut self.state {
+            State::Over => {}
+            State::Pass(_, inquired @ true) => {
+                if matches!(
+                    ClientLine::parse(line),
+                    Ok(ClientLine::End | ClientLine::Cancel)
+                ) {
+                    *inquired = false;
+                }
+                self.to_behind(line);
+            }
+            State::Inquire(inquiry) => {
+                if let Some(outcome) = inquiry.take(line) {
+                    self.inquired(outcome);
+                }
+            }
+            State::Greet | State::Idle | State::Pass(_, false) | State::Ask(_) => {
+                if self.waiting.len() >= WAITING_LINES_MAX {
+                    return self.client_left();
+                }
+                self.waiting.push_back(Zeroizing::new(line.to_vec()));
+            }
+        }
+    }
+
+    fn client_left(&mut self) {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Over => return,
+            State::Ask(_) => self.actions.push(Action::Withdraw),
+            State::Greet | State::Idle | State::Pass(..) | State::Inquire(_) => {}
+        }
+        self.waiting.clear();
+        self.actions.push(Action::HangUp);
+    }
+
+    fn of_behind(&mut self, line: &[u8], keys: &KeyMap) {
+        let parsed = ServerLine::parse(line);
+        let (ending, inquired) = match &mut self.state {
+            State::Greet => {
+                return match parsed {
+                    Ok(ServerLine::Done(_)) => self.greet(),
+                    Ok(ServerLine::Comment) => {}
+                    _ => self.behind_left(keys),
+                };
+            }
+            State::Pass(ending, inquired) => (*ending, inquired),
+            // It says something that nobody asked for, such as that it ends.
+            State::Idle | State::Inquire(_) | State::Ask(_) | State::Over => return,
+        };
+        match parsed {
+            Ok(ServerLine::Inquire { .. }) => {
+                *inquired = true;
+                self.to_client_line(line);
+                while let (State::Pass(_, true), Some(line)) =
+                    (&self.state, self.waiting.pop_front())
+                {
+                    self.of_client(Ok(&line));
+                }
+            }
+            Ok(ServerLine::Done(_) | ServerLine::Failed { .. }) => {
+                let done = matches!(parsed, Ok(ServerLine::Done(_)));
+                self.state = State::Idle;
+                self.end(ending, line, done, keys);
+            }
+            _ => self.to_client_line(line),
+        }
+    }
+
+    /// The ordinary agent has answered.
+    fn end(&mut self, ending: Ending, line: &[u8], done: bool, keys: &KeyMap) {
+        match ending {
+            Ending::Relay => {}
+            Ending::AddKeygrips if !keys.keys().is_empty() => return self.list_keygrips(keys),
+            Ending::AddKeyInfo(shape) if !keys.keys().is_empty() => {
+                return self.list_keys(keys, shape);
+            }
+            Ending::AddKeygrips | Ending::AddKeyInfo(_) => {}
+            Ending::Kill if done => return self.kill(line),
+            Ending::Bye if done => {
+                self.to_client_line(line);
+                return self.client_left();
+            }
+            Ending::Kill | Ending::Bye => {}
+        }
+        self.to_client_line(line);
+    }
+
+    fn behind_left(&mut self, keys: &KeyMap) {
+        self.behind = Behind::Gone;
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Greet => self.greet(),
+            State::Pass(Ending::AddKeygrips, _) => self.list_keygrips(keys),
+            State::Pass(Ending::AddKeyInfo(shape), _) => self.list_keys(keys, shape),
+            State::Pass(Ending::Kill, _) => self.kill(CLOSING),
+            State::Pass(Ending::Relay | Ending::Bye, _) => self.no_agent(),
+            state @ (State::Idle | State::Inquire(_) | State::Ask(_) | State::Over) => {
+                self.state = state;
+            }
+        }
+    }
+
+    fn greet(&mut self) {
+        self.state = State::Idle;
+        let text = match self.own.client_pid {
+            Some(pid) => format!("Pleased to meet you, process {pid}"),
+            None => "Pleased to meet you".to_owned(),
+        };
+        self.to_client(line::ok(&text));
+    }
+
+    /// A command, while none is under way.
+    fn command(&mut self, line: &[u8], keys: &KeyMap) {
+        let (name, arguments) = match ClientLine::parse(line) {
+            Ok(ClientLine::Comment) => return,
+            Ok(ClientLine::Command { name, arguments }) => (name, arguments),
+            Ok(ClientLine::Data(_) | ClientLine::End | ClientLine::Cancel) | Err(_) => {
+                return self.pass(line, Ending::Relay);
+            }
+        };
+        match Request::of(name, arguments, keys) {
+            Request::Select(key) => {
+                self.selected = Some(key.clone());
+                self.ok();
+            }
+            Request::Describe(text) if self.selected.is_some() => self.describe(text),
+            Request::Hash(arguments) if self.selected.is_some() => self.hash(arguments),
+            Request::Sign if self.selected.is_some() => self.sign(),
+            Request::Decrypt(kem) if self.selected.is_some() => self.decrypt(kem),
+            Request::Have => self.ok(),
+            Request::HaveList => self.pass(line, Ending::AddKeygrips),
+            Request::Kill => self.pass(line, Ending::Kill),
+            Request::Bye => self.pass(line, Ending::Bye),
+            Request::Tell(key, shape) if !self.restricted => {
+                let bytes = deeds::key_info(key, shape);
+                self.to_client(bytes);
+                self.ok();
+            }
+            Request::TellList(shape) if !self.restricted => {
+                self.pass(line, Ending::AddKeyInfo(shape));
+            }
+            Request::Read(key, wanted) if !self.restricted => {
+                let answer = deeds::public_key(key);
+                self.answer(answer.map(|bytes| if wanted { bytes } else { Vec::new() }));
+            }
+            Request::TakeOut(key) if !self.restricted => {
+                let text = deeds::stays_where_it_is(key);
+                self.to_client(line::err_with(ErrorCode::NOT_SUPPORTED, &text));
+            }
+            Request::About(about) if !self.restricted => self.about(about),
+            Request::SelectOther | Request::Reset => {
+                self.forget();
+                self.selected = None;
+                self.pass(line, Ending::Relay);
+            }
+            Request::FarAway => {
+                self.restricted = true;
+                self.pass(line, Ending::Relay);
+            }
+            _ => self.pass(line, Ending::Relay),
+        }
+    }
+
+    fn describe(&mut self, text: &[u8]) {
+        let text = text
+            .split(u8::is_ascii_whitespace)
+            .next()
+            .unwrap_or_default();
+        if text.is_empty() {
+            return self.error(ErrorCode::ASS_PARAMETER);
+        }
+        self.description = line::unescape_plus(text)
+            .ok()
+            .map(|it| String::from_utf8_lossy(it.expose()).into_owned());
+        self.ok();
+    }
+
+    fn hash(&mut self, arguments: &[u8]) {
+        match values::sethash(arguments) {
+            Ok(digest) => {
+                self.digest = Some(digest);
+                self.ok();
+            }
+            Err(_) => self.error(ErrorCode::ASS_PARAMETER),
+        }
+    }
+
+    fn sign(&mut self) {
+        let Some(key) = self.selected.clone() else {
+            return self.error(ErrorCode::NO_SECKEY);
+        };
+        let Some(digest) = &self.digest else {
+            return self.error(ErrorCode::MISSING_VALUE);
+        };
+        if key.agrees() {
+            return self.error(ErrorCode::WRONG_KEY_USAGE);
+        }
+        let job = Job::Sign {
+            hash: digest.algorithm().id(),
+            digest: digest.bytes().to_vec(),
+        };
+        self.ask(Pending::Signature(key.clone()), key, job);
+    }
+
+    fn decrypt(&mut self, kem: Option<&[u8]>) {
+        if !matches!(kem, None | Some(b"PGP")) {
+            return self.error(ErrorCode::UNSUPPORTED_OPERATION);
+        }
+        self.to_client(line::status(
+            "INQUIRE_MAXLEN",
+            &Inquiry::BYTES_MAX.to_string(),
+        ));
+        self.to_client(line::inquire("CIPHERTEXT", ""));
+        self.state = State::Inquire(Inquiry::default());
+        while let (State::Inquire(_), Some(line)) = (&self.state, self.waiting.pop_front()) {
+            self.of_client(Ok(&line));
+        }
+    }
+
+    fn inquired(&mut self, outcome: Result<Vec<u8>, ErrorCode>) {
+        self.state = State::Idle;
+        let Some(key) = self.selected.clone() else {
+            return self.error(ErrorCode::NO_SECKEY);
+        };
+        match outcome.and_then(|bytes| deeds::agreement(&key, &bytes)) {
+            Ok((pending, point)) => self.ask(pending, key, Job::Agree { point }),
+            Err(code) => {
+                self.forget();
+                self.error(code);
+            }
+        }
+    }
+
+    fn ask(&mut self, pending: Pending, key: MappedKey, job: Job) {
+        let description = self.description.take();
+        self.state = State::Ask(pending);
+        self.actions.push(Action::Ask(Box::new(Ask {
+            key,
+            job,
+            description,
+        })));
+    }
+
+    fn answered(&mut self, answer: Answer) {
+        let pending = match std::mem::replace(&mut self.state, State::Idle) {
+            State::Ask(pending) => pending,
+            state => {
+                self.state = state;
+                return;
+            }
+        };
+        match answer {
+            Answer::Failed(failure) => {
+                self.to_client(line::err_with(failure.code, &failure.text));
+            }
+            answer => match pending.finish(answer) {
+                Ok(bytes) => {
+                    let lines = line::secret_data(bytes.expose());
+                    self.to_client(lines.expose().to_vec());
+                    self.ok();
+                }
+                Err(code) => self.error(code),
+            },
+        }
+    }
+
+    fn about(&mut self, about: About) {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|it| it.display().to_string());
+        let text = match about {
+            About::Pid => Some(self.own.pid.to_string()),
+            About::Socket => path(&self.own.socket),
+            About::SshSocket => path(&self.own.ssh_socket),
+        };
+        self.answer(text.map(String::into_bytes).ok_or(ErrorCode::NO_DATA));
+    }
+
+    fn list_keygrips(&mut self, keys: &KeyMap) {
+        let grips = keys.keys().iter().flat_map(|it| it.keygrip.0);
+        self.answer(Ok(grips.collect()));
+    }
+
+    fn list_keys(&mut self, keys: &KeyMap, shape: Shape) {
+        for key in keys.keys() {
+            let bytes = deeds::key_info(key, shape);
+            self.to_client(bytes);
+        }
+        self.ok();
+    }
+
+    /// The sockets go before the client hears that they do.
+    fn kill(&mut self, line: &[u8]) {
+        self.actions.push(Action::KillAgent);
+        self.to_client_line(line);
+        self.client_left();
+    }
+
+    /// The ordinary agent answers; without it, what needs none is answered here.
+    fn pass(&mut self, line: &[u8], ending: Ending) {
+        if self.behind == Behind::Ready {
+            self.state = State::Pass(ending, false);
+            return self.to_behind(line);
+        }
+        match ending {
+            Ending::Kill => return self.kill(CLOSING),
+            Ending::Bye => {
+                self.to_client_line(CLOSING);
+                return self.client_left();
+            }
+            Ending::Relay | Ending::AddKeygrips | Ending::AddKeyInfo(_) => {}
+        }
+        match ClientLine::parse(line) {
+            Ok(ClientLine::Command { name, .. })
+                if ALONE.iter().any(|it| it.eq_ignore_ascii_case(name)) =>
+            {
+                self.ok();
+            }
+            _ => self.no_agent(),
+        }
+    }
+
+    fn forget(&mut self) {
+        self.digest = None;
+        self.description = None;
+    }
+
+    fn no_agent(&mut self) {
+        self.to_client(line::err_with(
+            ErrorCode::NO_AGENT,
+            "the ordinary gpg-agent does not run",
+        ));
+    }
+
+    fn answer(&mut self, answer: Result<Vec<u8>, ErrorCode>) {
+        match answer {
+            Ok(bytes) => {
+                self.to_client(line::data(&bytes));
+                self.ok();
+            }
+            Err(code) => self.error(code),
+        }
+    }
+
+    fn ok(&mut self) {
+        self.to_client(line::ok(""));
+    }
+
+    fn error(&mut self, code: ErrorCode) {
+        self.to_client(line::err(code));
+    }
+
+    fn to_client_line(&mut self, line: &[u8]) {
+        self.to_client([line, b"\n"].concat());
+    }
+
+    fn to_client(&mut self, bytes: Vec<u8>) {
+        let bytes = Zeroizing::new(bytes);
+        if !bytes.is_empty() {
+            self.actions.push(Action::ToClient(bytes));
+        }
+    }
+
+    fn to_behind(&mut self, line: &[u8]) {
+        let bytes = Zeroizing::new([line, b"\n"].concat());
+        self.actions.push(Action::ToBehind(bytes));
+    }
+}
+
+/// What a client may send before it is answered: libassuan's waits for each answer.
+const WAITING_LINES_MAX: usize = 64;
+
+/// What gpg-agent says when it closes.
+const CLOSING: &[u8] = b"OK closing connection";
+
+/// What can be answered where there is no ordinary agent: nothing that it would have to remember.
+const ALONE: [&str; 6] = [
+    "NOP",
+    "RESET",
+    "OPTION",
+    "RELOADAGENT",
+    "UPDATESTARTUPTTY",
+    "SETKEYDESC",
+];
