@@ -85,6 +85,32 @@ impl Listener {
         Self::passed(listener, path).map(Some)
     }
 
+    /// All sockets that the service manager opened for us, with their names
+    /// (`LISTEN_FDNAMES`); `unknown` where it gave none, as sd_listen_fds(3) has it.
+    ///
+    /// # Errors
+    /// [`ListenError::System`] when one of them is not a listening Unix socket.
+    pub fn all_from_service_manager() -> Result<Vec<(String, Self)>, ListenError> {
+        let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+        let mut names = names.split(':').filter(|it| !it.is_empty());
+        let mut passed = listenfd::ListenFd::from_env();
+        let mut listeners = Vec::new();
+        for place in 0..passed.len() {
+            let name = names.next().unwrap_or("unknown");
+            let unnamed = Path::new("the service manager's socket");
+            let listener = passed.take_unix_listener(place);
+            let Some(listener) = listener.map_err(|source| system(unnamed, source))? else {
+                continue;
+            };
+            let address = listener
+                .local_addr()
+                .map_err(|source| system(unnamed, source))?;
+            let path = address.as_pathname().unwrap_or(unnamed).to_owned();
+            listeners.push((name.to_owned(), Self::passed(listener, path)?));
+        }
+        Ok(listeners)
+    }
+
     /// A socket that another program made for us and passed on. Its file and folder are that
     /// program's business; the peer's uid is ours.
     ///
