@@ -226,7 +226,7 @@ pub struct GrantLines {
 pub struct GrantLine {
     /// Its number.
     pub id: u64,
-    /// `login`, `git`, or `act` for the rest of an act that was approved whole.
+    /// `login`, `git`, `purpose`, or `act` for the rest of an act that was approved whole.
     pub scope: String,
     /// What it covers, in words.
     pub what: String,

@@ -45,6 +45,15 @@ pub struct Entry {
     /// The key's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// From what the key was derived, as it is hashed, with index and curve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// The wallet's fingerprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wallet: Option<String>,
+    /// The OpenPGP user id, by the workstation's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
     /// The key's fingerprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
@@ -131,6 +140,8 @@ impl Entry {
             &mut self.reason,
             &mut self.workstation,
             &mut self.key,
+            &mut self.identity,
+            &mut self.user_id,
             &mut self.server,
             &mut self.user,
             &mut self.host,

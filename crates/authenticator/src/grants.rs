@@ -315,7 +315,7 @@ impl Grants {
         let ended = |it: &Grant| match it.scope {
             // Remembered to its end: what the act makes beyond its count is to be asked for.
             Scope::Act { .. } => now.mono_ms >= it.ends_ms,
-            Scope::Login { .. } | Scope::Git { .. } => !it.is_live(now),
+            Scope::Login { .. } | Scope::Git { .. } | Scope::Purpose { .. } => !it.is_live(now),
         };
         let over: Vec<Grant> = self.grants.iter().filter(|it| ended(it)).cloned().collect();
         if !over.is_empty() {

@@ -7,7 +7,7 @@
 
 use keystead_core::{Intent, KeyId, PairingId};
 
-use crate::words::{Asked, Bound, Called, Destination, GitForm, Hop, Login, Origin, Sign};
+use crate::words::{Asked, Bound, Called, Destination, GitForm, Hop, Login, OpenPgp, Origin, Sign};
 
 /// What requests have in common that are one question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,13 @@ enum Class {
     Git(GitForm),
     /// In a namespace, its content not shown.
     Signature(String),
+    /// As [`Class::Git`].
+    OpenPgpGit(GitForm),
+    /// A digest alone.
+    OpenPgp,
+    Signify,
+    /// Which kind of file.
+    Decrypt(&'static str),
 }
 
 /// What makes them one act.
@@ -63,6 +70,14 @@ impl Group {
         let (class, way, own) = match asked {
             Asked::Login(login) => login_of(login),
             Asked::Sign(sign) => sign_of(sign),
+            Asked::OpenPgp(sign) => openpgp_of(sign),
+            // One act opens several files: that they are of this key is proved.
+            Asked::Decrypt(decrypt) => (
+                Class::Decrypt(decrypt.form.plural()),
+                [].as_slice(),
+                Some(programs(&decrypt.origin)),
+            ),
+            Asked::Signify(_) => (Class::Signify, [].as_slice(), None),
             Asked::Certify(_)
             | Asked::MakeKey(_)
             | Asked::Import(_)
@@ -114,6 +129,13 @@ fn sign_of(sign: &Sign) -> (Class, &[Hop], Option<Shared>) {
         Some(form) => (Class::Git(form), &sign.way, Some(programs(&sign.origin))),
         // Bare hashes: what they have in common is not known.
         None => (Class::Signature(sign.namespace.clone()), &sign.way, None),
+    }
+}
+
+fn openpgp_of(sign: &OpenPgp) -> (Class, &[Hop], Option<Shared>) {
+    match sign.git_form() {
+        Some(form) => (Class::OpenPgpGit(form), &[], Some(programs(&sign.origin))),
+        None => (Class::OpenPgp, &[], None),
     }
 }
 

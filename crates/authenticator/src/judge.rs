@@ -5,9 +5,18 @@
 //! never passed over.
 
 mod content;
+mod decrypt;
 mod key_server;
+mod openpgp;
+mod signify;
+#[cfg(test)]
+mod tests;
+mod uses;
 
-use keystead_core::{Algorithm, Constraints, Evidence, KeyEntry, Outcome, Purpose, SignRequest};
+use keystead_core::{
+    Algorithm, Constraints, Evidence, IdentityParts, KeyEntry, Outcome, Purpose, SignForm,
+    SignRequest,
+};
 use keystead_formats::ssh::constraint::{Destinations, Forbidden, Path};
 use keystead_formats::ssh::userauth::UserAuth;
 use keystead_formats::ssh::{PublicKey, SessionBind, ToBeSigned};
@@ -15,9 +24,14 @@ use keystead_formats::ssh::{PublicKey, SessionBind, ToBeSigned};
 use crate::namespaces::Namespaces;
 use crate::pins::{Known, Pins};
 use crate::show::Safe;
-pub use key_server::{Judged, ServerRules, judge_approval, read_approval};
+pub use decrypt::judge_decrypt;
+pub use key_server::{
+    Judged, ServerRules, judge_approval, judge_unlock, read_approval, read_unlock,
+};
 
-use crate::words::{Asked, Bound, Called, Certify, Destination, Hop, Login, NotProved, Origin};
+use crate::words::{
+    Asked, Bound, Called, Certify, Destination, Hop, KeyWords, Login, NotProved, Origin, shown,
+};
 
 /// An answer that no person is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +49,8 @@ pub struct No {
 pub struct Rules<'a> {
     /// The key that the request names.
     pub key: &'a KeyEntry,
+    /// What the holder knows it by.
+    pub key_words: &'a KeyWords,
     /// Limits that the key was brought with.
     pub constraints: Option<&'a Constraints>,
     /// Which host is called what.
@@ -50,9 +66,31 @@ pub struct Rules<'a> {
 /// # Errors
 /// [`No`]: flags that the key has no use for; `Opaque`; another key in the blob; a false bind,
 /// or one of another session; a destination that the key is not for; a namespace that is not
-/// asked for; a purpose that the key has not; a changed host key.
+/// asked for; a purpose that the key has not; an identity that is for something else; a changed
+/// host key.
 pub fn judge(request: &SignRequest, rules: Rules<'_>) -> Result<Asked, No> {
-    let key = rules.key;
+    uses::check_sign(rules.key_words, request.form)?;
+    match request.form {
+        SignForm::Ssh => judge_ssh(request, rules),
+        SignForm::OpenPgp | SignForm::Minisign if request.flags != 0 => Err(no(
+            Outcome::Unsupported,
+            "flags that this form has no use for",
+        )),
+        SignForm::OpenPgp => openpgp::judge(request, rules, Origin::of(&request.evidence)),
+        SignForm::Minisign => signify::judge(request, rules, Origin::of(&request.evidence)),
+        _ => Err(no(Outcome::Unsupported, "unknown form")),
+    }
+}
+
+/// Form 1.
+fn judge_ssh(request: &SignRequest, rules: Rules<'_>) -> Result<Asked, No> {
+    let (key, words) = (rules.key, rules.key_words);
+    if let [purpose] = key.purposes.as_slice()
+        && !SSH_PURPOSES.contains(purpose)
+    {
+        let reason = format!("the key {} is for {} alone", key.name, purpose.as_str());
+        return Err(no(Outcome::Refuse, reason));
+    }
     let content = ToBeSigned::parse(&request.content);
     check_flags(request.flags, key, &content)?;
     let hops = proved_hops(&request.evidence)?;
@@ -69,7 +107,7 @@ pub fn judge(request: &SignRequest, rules: Rules<'_>) -> Result<Asked, No> {
                 .map_err(|reason| no(Outcome::Refuse, reason))?;
             let preimage = request.evidence.preimage.as_deref();
             let way = way(&hops, rules.pins);
-            Asked::Sign(content::sign(sshsig, preimage, way, key, origin))
+            Asked::Sign(content::sign(sshsig, preimage, way, words, origin))
         }
         ToBeSigned::Certificate(certificate) => {
             check_authority(&certificate.terms.authority, key)?;
@@ -84,11 +122,7 @@ pub fn judge(request: &SignRequest, rules: Rules<'_>) -> Result<Asked, No> {
             return Err(no(Outcome::Refuse, reason));
         }
     };
-    let purpose = asked.purpose().unwrap_or(Purpose::Opaque);
-    if !key.purposes.contains(&purpose) {
-        let reason = format!("the key {} is not for {}", key.name, purpose.as_str());
-        return Err(no(Outcome::Refuse, reason));
-    }
+    uses::check_purpose(key, asked.purpose().unwrap_or(Purpose::Opaque))?;
     Ok(asked)
 }
 
@@ -190,6 +224,7 @@ fn login(
             (Destination::Proved(hop(&last.host_key, called)), before)
         }
     };
+    let key_words = differing(rules.key_words, &userauth.user, &destination);
     Ok(Login {
         user: userauth.user.clone(),
         destination,
@@ -198,10 +233,37 @@ fn login(
             None => Bound::ToSession,
         },
         way: way(before, pins),
-        key: key.name.clone(),
+        key: key_words,
         certificate: userauth.key.certificate().map(|it| it.terms.key_id.clone()),
         origin,
     })
+}
+
+/// The key, with what of the login differs from its identity: one identity may be for many
+/// hosts, so that is shown and not refused.
+fn differing(key: &KeyWords, user: &str, destination: &Destination) -> KeyWords {
+    let mut key = key.clone();
+    let KeyWords::Derived {
+        identity, differs, ..
+    } = &mut key
+    else {
+        return key;
+    };
+    let Ok(parts) = IdentityParts::parse(identity.uri()) else {
+        return key;
+    };
+    if let Some(own) = parts.user.filter(|own| own != user) {
+        let (own, user) = (shown(&own), shown(user));
+        differs.push(format!("the identity names the account {own}, not {user}"));
+    }
+    if let Destination::Proved(hop) = destination
+        && let Some(name) = hop.name()
+        && name != parts.host
+    {
+        let (own, name) = (shown(&parts.host), shown(name));
+        differs.push(format!("the identity names the host {own}, not {name}"));
+    }
+    key
 }
 
 /// The login is for the session, and in the hostbound form the host, that the last bind proves.
@@ -234,8 +296,17 @@ fn check_authority(authority: &PublicKey, key: &KeyEntry) -> Result<(), No> {
     Err(no(Outcome::Refuse, reason))
 }
 
-/// What signs, also where a key is offered by its certificate; none of a type that is not known.
+/// What signs or agrees, also where a key is offered by its certificate; none of a type that is
+/// not known.
 pub(crate) fn algorithm_of(key: &KeyEntry) -> Option<Algorithm> {
+    if let Some(algorithm) = key
+        .algorithm
+        .parse::<Algorithm>()
+        .ok()
+        .filter(|it| !it.is_ssh())
+    {
+        return Some(algorithm);
+    }
     let public = PublicKey::from_blob(&key.public_key).ok()?;
     public.without_certificate().type_name().parse().ok()
 }
@@ -298,6 +369,14 @@ fn no(outcome: Outcome, reason: impl Into<String>) -> No {
         hint: None,
     }
 }
+
+/// What SSH does with a key.
+const SSH_PURPOSES: [Purpose; 4] = [
+    Purpose::SshLogin,
+    Purpose::SshSig,
+    Purpose::GitCommit,
+    Purpose::SshCertificate,
+];
 
 /// `SSH_AGENT_RSA_SHA2_256` and `SSH_AGENT_RSA_SHA2_512` (RFC 9987 section 3.6.1).
 const RSA_SHA2_256: u32 = 2;

@@ -10,6 +10,7 @@ pub mod entry;
 pub mod grants;
 pub mod grouping;
 pub mod holder;
+pub mod identities;
 pub mod journal;
 pub mod judge;
 pub mod keyring;

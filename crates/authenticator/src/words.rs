@@ -6,10 +6,14 @@
 
 mod certify;
 mod custody;
+mod decrypt;
+mod key;
 mod key_server;
 mod login;
+mod openpgp;
 mod origin;
 mod sign;
+mod signify;
 
 use keystead_core::Purpose;
 
@@ -18,10 +22,14 @@ use crate::show::{Safe, clip};
 
 pub use certify::Certify;
 pub use custody::{Import, MakeKey, Remove};
+pub use decrypt::{Decrypt, DecryptWords};
+pub use key::KeyWords;
 pub use key_server::{Conditions, Deed, HeldKey, MakeApproval, OpenLocal, ServerAct};
 pub use login::{Bound, Called, Destination, Hop, Login, NotProved};
+pub use openpgp::OpenPgp;
 pub use origin::Origin;
 pub use sign::{Content, GitForm, Sign};
+pub use signify::{Signify, SignifyContent};
 
 /// One thing that a person is asked, parsed whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +40,12 @@ pub enum Asked {
     Sign(Sign),
     /// A certificate, signed as its authority.
     Certify(Certify),
+    /// A signature for OpenPGP.
+    OpenPgp(OpenPgp),
+    /// A signature for minisign.
+    Signify(Signify),
+    /// Something encrypted.
+    Decrypt(Decrypt),
     /// A new key.
     MakeKey(MakeKey),
     /// A key that comes from the workstation.
@@ -76,6 +90,9 @@ impl Asked {
             Self::Login(login) => login.rows(),
             Self::Sign(sign) => sign.rows(),
             Self::Certify(certify) => certify.rows(),
+            Self::OpenPgp(sign) => sign.rows(),
+            Self::Signify(sign) => sign.rows(),
+            Self::Decrypt(decrypt) => decrypt.rows(),
             Self::MakeKey(make) => make.rows(),
             Self::Import(import) => import.rows(),
             Self::Remove(remove) => remove.rows(),
@@ -96,6 +113,9 @@ impl Asked {
             Self::Login(login) => login.line(),
             Self::Sign(sign) => sign.line(),
             Self::Certify(certify) => certify.line(),
+            Self::OpenPgp(sign) => sign.line(),
+            Self::Signify(sign) => sign.line(),
+            Self::Decrypt(decrypt) => decrypt.line(),
             Self::MakeKey(make) => make.line(),
             Self::Import(import) => import.line(),
             Self::Remove(remove) => remove.line(),
@@ -114,12 +134,13 @@ impl Asked {
             (Self::Sign(one), Self::Sign(other)) => {
                 one.content == other.content && one.hash == other.hash
             }
+            (Self::OpenPgp(one), Self::OpenPgp(other)) => one.digest == other.digest,
             _ => true,
         };
         is_same && self.line() == other.line()
     }
 
-    /// What the signature is for; none for what is no signature.
+    /// What the key does it for; none for what uses no key.
     #[must_use]
     pub fn purpose(&self) -> Option<Purpose> {
         match self {
@@ -127,6 +148,12 @@ impl Asked {
             Self::Sign(sign) if sign.git_form().is_some() => Some(Purpose::GitCommit),
             Self::Sign(_) => Some(Purpose::SshSig),
             Self::Certify(_) => Some(Purpose::SshCertificate),
+            Self::OpenPgp(_) => Some(Purpose::OpenPgp),
+            Self::Signify(_) => Some(Purpose::Signify),
+            Self::Decrypt(decrypt) => Some(match decrypt.form {
+                DecryptWords::OpenPgp => Purpose::OpenPgpDecrypt,
+                DecryptWords::Age => Purpose::AgeUnwrap,
+            }),
             Self::MakeKey(_)
             | Self::Import(_)
             | Self::Remove(_)
@@ -144,6 +171,9 @@ impl Asked {
             Self::Login(login) => Some(&login.origin),
             Self::Sign(sign) => Some(&sign.origin),
             Self::Certify(certify) => Some(&certify.origin),
+            Self::OpenPgp(sign) => Some(&sign.origin),
+            Self::Signify(sign) => Some(&sign.origin),
+            Self::Decrypt(decrypt) => Some(&decrypt.origin),
             Self::MakeKey(_)
             | Self::Import(_)
             | Self::Remove(_)
@@ -165,6 +195,9 @@ impl Asked {
             Self::Login(login) => login.describe(entry),
             Self::Sign(sign) => sign.describe(entry),
             Self::Certify(certify) => certify.describe(entry),
+            Self::OpenPgp(sign) => sign.describe(entry),
+            Self::Signify(sign) => sign.describe(entry),
+            Self::Decrypt(decrypt) => decrypt.describe(entry),
             Self::MakeKey(make) => entry.key = Some(make.name.to_string()),
             Self::Import(import) => {
                 entry.key = Some(import.name.to_string());

@@ -6,7 +6,7 @@
 //! section 4 stand: proved hosts alone, proved commits alone, the whole path or nothing, no
 //! presence key, no key that is to be asked for each time.
 
-use keystead_core::Intent;
+use keystead_core::{Intent, Purpose};
 use serde::{Deserialize, Serialize};
 
 use crate::entry::to_hex;
@@ -33,6 +33,11 @@ pub enum Scope {
         form: GitForm,
         /// `SHA256:…` of every host that the agent is forwarded over.
         path: Vec<String>,
+    },
+    /// All that a key does for one purpose beside SSH: OpenPGP, age, minisign.
+    Purpose {
+        /// The purpose's word.
+        purpose: String,
     },
     /// Commits, or tags, of one announced act. Never written: a restart asks again.
     Act {
@@ -79,6 +84,14 @@ impl Scope {
                 form: sign.git_form()?,
                 path: path_of(&sign.way),
             }),
+            // Commits and tags that are proved are granted apart from what is not seen.
+            Asked::OpenPgp(sign) if sign.git_form().is_some() => Some(Self::Git {
+                form: sign.git_form()?,
+                path: Vec::new(),
+            }),
+            Asked::OpenPgp(_) | Asked::Signify(_) | Asked::Decrypt(_) => Some(Self::Purpose {
+                purpose: asked.purpose()?.as_str().to_owned(),
+            }),
             // A login to nobody knows where; what is signed once and holds for long; keys.
             Asked::Login(_)
             | Asked::Certify(_)
@@ -104,7 +117,7 @@ impl Scope {
                 path,
             }),
             // The hosts of a run differ: who has seen one has not seen the next.
-            Self::Login { .. } | Self::Act { .. } => None,
+            Self::Login { .. } | Self::Purpose { .. } | Self::Act { .. } => None,
         }
     }
 }
@@ -129,6 +142,11 @@ pub enum Blocked {
     },
     /// Certificates.
     Certificates,
+    /// All for one purpose beside SSH.
+    Purpose {
+        /// The purpose's word.
+        purpose: String,
+    },
     /// Another kind of request, by its word.
     Kind {
         /// `make-key`, `import`, `remove`, `hosts`, `make-approval-key`, `open-local`;
@@ -156,6 +174,12 @@ impl Blocked {
                 namespace: namespace.clone(),
             },
             Asked::Certify(_) => Self::Certificates,
+            Asked::OpenPgp(_) | Asked::Signify(_) | Asked::Decrypt(_) => {
+                let purpose = asked.purpose().map_or("", Purpose::as_str);
+                Self::Purpose {
+                    purpose: purpose.to_owned(),
+                }
+            }
             Asked::MakeKey(_) => kind("make-key"),
             Asked::Import(_) => kind("import"),
             Asked::Remove(_) => kind("remove"),
@@ -193,6 +217,14 @@ fn words_for(asked: &Asked, host: impl Fn(&Hop) -> String) -> String {
             let plural = sign.git_form().map_or("signatures", GitForm::plural);
             format!("{plural}{}", by_way_of(&sign.way))
         }
+        Asked::OpenPgp(sign) => match sign.git_form() {
+            Some(form) => format!("{}, by OpenPGP, with {}", form.plural(), sign.key),
+            None => format!("OpenPGP signatures with {}", sign.key),
+        },
+        Asked::Signify(sign) => format!("minisign signatures with {}", sign.key),
+        Asked::Decrypt(decrypt) => {
+            format!("opening {} with {}", decrypt.form.plural(), decrypt.key)
+        }
         // Never granted.
         Asked::Certify(_)
         | Asked::MakeKey(_)
@@ -217,6 +249,9 @@ pub fn block_words(asked: &Asked) -> String {
         },
         Asked::Sign(sign) => format!("signatures in the namespace {}", shown(&sign.namespace)),
         Asked::Certify(_) => "SSH certificates".to_owned(),
+        Asked::OpenPgp(_) => "OpenPGP signatures".to_owned(),
+        Asked::Signify(_) => "minisign signatures".to_owned(),
+        Asked::Decrypt(decrypt) => format!("opening {}", decrypt.form.plural()),
         Asked::MakeKey(_) => "making keys".to_owned(),
         Asked::Import(_) => "bringing keys".to_owned(),
         Asked::Remove(_) => "forgetting keys".to_owned(),

@@ -192,6 +192,7 @@ fn what_may_never_be_granted() {
         Asked::MakeKey(MakeKey {
             name: Name::new("b").unwrap(),
             algorithm: "ed25519",
+            purposes: Vec::new(),
         }),
     ];
     for asked in &never {

@@ -245,6 +245,7 @@ impl Holder {
 
     fn lock(&mut self, step: &mut Step<'_, '_>) -> Reply {
         self.keys.lock();
+        self.records.clear();
         self.lock_trouble = Said::NotYet;
         let needs_keys = |it: &Pending| it.work.needs_keys();
         self.end_questions(needs_keys, Outcome::Busy, "locked", step);

@@ -94,9 +94,10 @@ fn grant_line(grant: &Grant) -> GrantLine {
             host_key,
             path,
             ..
-        } => ("login", Some(user), Some(host_key), path),
-        Scope::Git { path, .. } => ("git", None, None, path),
-        Scope::Act { path, .. } => ("act", None, None, path),
+        } => ("login", Some(user), Some(host_key), path.as_slice()),
+        Scope::Git { path, .. } => ("git", None, None, path.as_slice()),
+        Scope::Purpose { .. } => ("purpose", None, None, [].as_slice()),
+        Scope::Act { path, .. } => ("act", None, None, path.as_slice()),
     };
     GrantLine {
         id: grant.id,
@@ -107,7 +108,7 @@ fn grant_line(grant: &Grant) -> GrantLine {
         key: grant.words.key.clone(),
         user: user.cloned(),
         host_key: host_key.cloned(),
-        path: path.clone(),
+        path: path.to_vec(),
         background: grant.is_background,
         made_unix_s: grant.made_unix_s,
         ends_unix_s: grant.ends_unix_s,

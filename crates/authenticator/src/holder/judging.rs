@@ -1,15 +1,16 @@
 //! From a request that may need a person to a question, or to the answer that needs none.
 
-use keystead_core::{Intent, KeyType, MakeKeyRequest, Outcome, SignForm, SignRequest};
+use keystead_core::{Evidence, Intent, KeyType, MakeKeyRequest, Outcome, SignRequest};
 
+use super::derived::Named;
 use super::questions::Pending;
 use super::requests::Ticket;
 use super::standing::key_use;
 use super::work::Work;
 use super::{Holder, Step};
-use crate::entry::{Entry, to_hex};
 use crate::grants::{Scope, Wanted};
 use crate::judge::{No, Rules, judge};
+use crate::keyring::may_be_for;
 use crate::question::PartId;
 use crate::show::Safe;
 use crate::words::{Asked, MakeKey};
@@ -17,16 +18,14 @@ use crate::words::{Asked, MakeKey};
 impl Holder {
     /// Kind 2.
     pub(super) fn on_sign(&mut self, ticket: Ticket, sign: SignRequest, step: &mut Step<'_, '_>) {
-        if sign.form != SignForm::Ssh || sign.identity.is_some() {
-            return self.refuse(&ticket, Outcome::Unsupported, "unknown form", step);
-        }
-        let is_over = self.is_over(&sign.key, step.now);
-        let Some(key) = self.keys.entry(&sign.key).filter(|_| !is_over) else {
-            return self.refuse(&ticket, Outcome::UnknownKey, "no such key here", step);
+        let Some(named) = self.named(&ticket, &sign.key, sign.identity.as_ref(), step) else {
+            return;
         };
         let constraints = self.keys.custody(&sign.key).map(|it| &it.constraints);
+        let confirm = constraints.is_some_and(|it| it.confirm);
         let rules = Rules {
-            key,
+            key: &named.entry,
+            key_words: &named.words,
             constraints,
             pins: &self.pins,
             namespaces: &self.options.namespaces,
@@ -34,19 +33,11 @@ impl Holder {
         };
         match judge(&sign, rules) {
             Ok(asked) => {
-                let key_use = key_use(key, constraints.is_some_and(|it| it.confirm));
-                let intent = sign.evidence.intent;
-                let wanted = Wanted {
-                    pairing: ticket.peer,
-                    key: sign.key,
-                    is_background: sign.evidence.is_background,
-                    scope: Scope::of(&asked, key_use),
-                    act: intent
-                        .as_ref()
-                        .and_then(|it| Scope::of_act(&asked, key_use, it)),
-                };
+                let wanted = wanted_of(&ticket, (&named, confirm), &asked, &sign.evidence);
                 let work = Work::Sign {
-                    key: sign.key,
+                    id: sign.key,
+                    key: named.chosen,
+                    form: sign.form,
                     content: sign.content,
                     flags: sign.flags,
                 };
@@ -54,24 +45,13 @@ impl Holder {
                 self.ask(
                     Pending {
                         wanted: Some(wanted),
-                        intent,
+                        intent: sign.evidence.intent,
                         ..pending
                     },
                     step,
                 );
             }
-            Err(no) => {
-                self.say_no_to(&ticket, &no, step);
-                let mut entry = Entry {
-                    unix_s: step.now.unix_s,
-                    ..Entry::default()
-                };
-                entry.key = self.keys.entry(&sign.key).map(|it| it.name.to_string());
-                entry.content_sha256 =
-                    Some(to_hex(&keystead_formats::ssh::key::key_id(&sign.content).0));
-                entry.reason = Some(no.reason);
-                self.finish(&ticket, no.outcome, None, entry, step);
-            }
+            Err(no) => self.judged_no(&ticket, (no, &named), &sign.content, step),
         }
     }
 
@@ -82,17 +62,18 @@ impl Holder {
         make: MakeKeyRequest,
         step: &mut Step<'_, '_>,
     ) {
-        let known = make.algorithm.parse::<KeyType>().ok();
-        let Some(key_type) = known.filter(|it| KeyType::SSH.contains(it)) else {
+        let Ok(key_type) = make.algorithm.parse::<KeyType>() else {
             let reason = format!("unknown key type {}", Safe(&make.algorithm));
             return self.refuse(&ticket, Outcome::Unsupported, &reason, step);
         };
-        if !make.purposes.is_empty() {
-            return self.refuse(&ticket, Outcome::Unsupported, "unknown purposes", step);
+        if !may_be_for(key_type.algorithm(), &make.purposes) {
+            let reason = "no key of this type is for that";
+            return self.refuse(&ticket, Outcome::Unsupported, reason, step);
         }
         let asked = Asked::MakeKey(MakeKey {
             name: make.name.clone(),
             algorithm: key_type.short_name(),
+            purposes: make.purposes.clone(),
         });
         self.question(ticket, asked, Work::MakeKey(make, key_type), step);
     }
@@ -109,7 +90,13 @@ impl Holder {
         self.ask(pending, step);
     }
 
-    fn pending(&self, ticket: Ticket, asked: Asked, work: Work, step: &Step<'_, '_>) -> Pending {
+    pub(super) fn pending(
+        &self,
+        ticket: Ticket,
+        asked: Asked,
+        work: Work,
+        step: &Step<'_, '_>,
+    ) -> Pending {
         let wait_ms = u64::from(ticket.wait_s).saturating_mul(1_000);
         Pending {
             id: PartId::LAST,
@@ -135,5 +122,23 @@ impl Holder {
         if let Some(hint) = &no.hint {
             step.say(format!("  if the host really changed its key: {hint}"));
         }
+    }
+}
+
+/// What of it may be granted.
+pub(super) fn wanted_of(
+    ticket: &Ticket,
+    (named, confirm): (&Named, bool),
+    asked: &Asked,
+    evidence: &Evidence,
+) -> Wanted {
+    let key_use = key_use(&named.entry, confirm);
+    let intent = evidence.intent.as_ref();
+    Wanted {
+        pairing: ticket.peer,
+        key: named.entry.id,
+        is_background: evidence.is_background,
+        scope: Scope::of(asked, key_use),
+        act: intent.and_then(|it| Scope::of_act(asked, key_use, it)),
     }
 }

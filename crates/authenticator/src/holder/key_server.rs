@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use keystead_channel::session::ApproverId;
+use keystead_channel::session::{ApproverId, ServerId, UnlockText};
 use keystead_core::{
     ApproveServerRequest, LocalKey, MakeApprovalKeyRequest, OpenLocalRequest, Outcome, PairingId,
     ResponseBody, ServerApproval,
@@ -15,7 +15,9 @@ use super::requests::Ticket;
 use super::work::Work;
 use super::{Holder, Step};
 use crate::entry::{Entry, from_hex, to_hex};
-use crate::judge::{No, ServerRules, judge_approval, read_approval};
+use crate::judge::{
+    Judged, No, ServerRules, judge_approval, judge_unlock, read_approval, read_unlock,
+};
 use crate::words::{Asked, MakeApproval, OpenLocal};
 
 /// A text that waits for the holder.
@@ -81,21 +83,47 @@ impl Holder {
         step: &mut Step<'_, '_>,
     ) {
         let text = request.text;
+        if UnlockText::is_meant(&text) {
+            return self.on_unlock(ticket, text, step);
+        }
         let (approval, read) = match read_approval(&text) {
             Ok(read) => read,
             Err(no) => return self.say_and_refuse(&ticket, &no, step),
         };
         let Some(own) = self.keys.approval(&approval.server.0) else {
-            let reason = format!("no key here approves for the server {}", approval.server);
-            return self.refuse(&ticket, Outcome::UnknownKey, &reason, step);
+            return self.no_approval_key(&ticket, approval.server, step);
         };
         let rules = ServerRules { pins: &self.pins };
         let judged = match judge_approval(&approval, &read, &own, rules) {
             Ok(judged) => judged,
             Err(no) => return self.say_and_refuse(&ticket, &no, step),
         };
+        self.ask_to_approve(ticket, (own.server_id, text), judged, step);
+    }
+
+    /// Kind 13, of a lock that is to be lifted.
+    fn on_unlock(&mut self, ticket: Ticket, text: Vec<u8>, step: &mut Step<'_, '_>) {
+        let unlock = match read_unlock(&text, step.now.unix_s) {
+            Ok(unlock) => unlock,
+            Err(no) => return self.say_and_refuse(&ticket, &no, step),
+        };
+        let Some(own) = self.keys.approval(&unlock.server.0) else {
+            return self.no_approval_key(&ticket, unlock.server, step);
+        };
+        let judged = judge_unlock(&unlock, &own);
+        self.ask_to_approve(ticket, (own.server_id, text), judged, step);
+    }
+
+    /// Puts a text to the holder, unless it was approved before.
+    fn ask_to_approve(
+        &mut self,
+        ticket: Ticket,
+        (server_id, text): ([u8; 16], Vec<u8>),
+        judged: Judged,
+        step: &mut Step<'_, '_>,
+    ) {
         let to_approve = ToApprove {
-            server_id: own.server_id,
+            server_id,
             nonce: judged.nonce,
             text,
         };
@@ -103,6 +131,11 @@ impl Holder {
             return self.refuse(&ticket, Outcome::Refuse, SPENT, step);
         }
         self.question(ticket, judged.asked, Work::Approve(to_approve), step);
+    }
+
+    fn no_approval_key(&mut self, ticket: &Ticket, server: ServerId, step: &mut Step<'_, '_>) {
+        let reason = format!("no key here approves for the server {server}");
+        self.refuse(ticket, Outcome::UnknownKey, &reason, step);
     }
 
     /// Kind 14.

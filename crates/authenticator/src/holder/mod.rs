@@ -14,6 +14,7 @@
 //! | `questions`, `answers` | what a person is asked, until when, and what an answer does |
 //! | `work` | what is done once it is approved |
 //! | `custody`, `hosts`, `granted` | keys that come and go; names of hosts; lists |
+//! | `derived` | the public key of an identity, decryption, a wallet's record |
 //! | `key_server` | what a key server wants approved; keys for it; local copies |
 //! | `pairing`, `confirm` | an offer that is being answered; what is stored in the end |
 //! | `commands`, `key_commands` | what a command at this machine does |
@@ -23,6 +24,7 @@ mod channels;
 mod commands;
 mod confirm;
 mod custody;
+mod derived;
 mod event;
 mod granted;
 mod hosts;
@@ -50,6 +52,7 @@ use keystead_transport::{Address, NetAction, NetEvent, RelayUrl};
 use crate::LoadError;
 use crate::entry::Entry;
 use crate::grants::Grants;
+use crate::identities::Records;
 use crate::journal::Journal;
 use crate::keyring::Keyring;
 use crate::namespaces::Namespaces;
@@ -83,6 +86,8 @@ pub struct Holder {
     question_next: u64,
     part_next: u64,
     grants: Grants,
+    /// What wallets were used for, as long as the keys are open.
+    records: Records,
     quiet: Quiet,
     lifetimes: Lifetimes,
     spent: Spent,
@@ -171,6 +176,7 @@ impl Holder {
             question_next: 0,
             part_next: 0,
             grants,
+            records: Records::default(),
             quiet: Quiet::default(),
             lifetimes: Lifetimes::default(),
             spent,

@@ -73,11 +73,7 @@ impl Holder {
     /// Puts a request to whoever decides: a rule of the holder, a setting, a person.
     pub(super) fn ask(&mut self, mut pending: Pending, step: &mut Step<'_, '_>) {
         if self.keys.is_locked() && pending.work.needs_keys() {
-            if self.lock_trouble == Said::NotYet {
-                self.lock_trouble = Said::Already;
-                step.say("a request was answered busy: the authenticator is locked");
-            }
-            return self.busy(&pending.ticket, step);
+            return self.busy_locked(&pending.ticket, step);
         }
         if self.is_blocked(&pending, step) {
             return;
@@ -103,6 +99,13 @@ impl Holder {
             }
             Decide::Ask if self.is_quiet(&pending, step) => {}
             Decide::Ask => self.ask_person(pending, step),
+        }
+    }
+
+    pub(super) fn say_locked(&mut self, step: &mut Step<'_, '_>) {
+        if self.lock_trouble == Said::NotYet {
+            self.lock_trouble = Said::Already;
+            step.say("a request was answered busy: the authenticator is locked");
         }
     }
 
@@ -291,7 +294,7 @@ fn choices_of(parts: &[Pending]) -> Choices {
         scope_of(first).filter(|scope| parts.iter().all(|it| scope_of(it).as_ref() == Some(scope)));
     let form = scope.and_then(|it| match it {
         Scope::Login { .. } => Some(OfferForm::Host),
-        Scope::Git { .. } => Some(OfferForm::Kind),
+        Scope::Git { .. } | Scope::Purpose { .. } => Some(OfferForm::Kind),
         Scope::Act { .. } => None,
     });
     let blocked = Blocked::of(&first.asked);

@@ -146,6 +146,8 @@ impl Holder {
         match body {
             RequestBody::Me { nonce_c: None } => self.on_me(&ticket, step),
             RequestBody::Sign(sign) => self.on_sign(ticket, sign, step),
+            RequestBody::Decrypt(decrypt) => self.on_decrypt(ticket, decrypt, step),
+            RequestBody::PublicKey(asked) => self.on_public_key(&ticket, &asked, step),
             RequestBody::MakeKey(make) => self.on_make_key(ticket, make, step),
             RequestBody::Hosts => {
                 let asked = Asked::Hosts(self.hosts_count(step));
@@ -184,6 +186,8 @@ impl Holder {
             body,
             RequestBody::Me { nonce_c: None }
                 | RequestBody::Sign(_)
+                | RequestBody::Decrypt(_)
+                | RequestBody::PublicKey(_)
                 | RequestBody::MakeKey(_)
                 | RequestBody::Import(_)
                 | RequestBody::Remove { .. }
@@ -261,7 +265,7 @@ impl Holder {
             transports: relay.chain(local).collect(),
             push_url: None,
             receipt_key: *peer.stored.receipt_key.public(),
-            wallets: Vec::new(),
+            wallets: self.keys.wallets().collect(),
         })
     }
 

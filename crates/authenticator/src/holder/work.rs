@@ -3,7 +3,12 @@
 //! **Invariant**: what is done is logged before its answer leaves; where it cannot be logged it
 //! is answered `busy`, and a name that was pinned to another key meanwhile is never signed for.
 
-use keystead_core::{KeyId, KeyType, MakeKeyRequest, Name, Outcome, ResponseBody};
+use keystead_core::{
+    DecryptForm, KeyId, KeyType, MakeKeyRequest, Name, Outcome, Plaintext, ResponseBody, SignForm,
+};
+use keystead_formats::minisign::ToSign;
+use keystead_formats::openpgp::digest::Digest;
+use keystead_vault::SigningError;
 
 use super::key_server::ToApprove;
 use super::questions::Pending;
@@ -11,7 +16,7 @@ use super::standing::By;
 use super::{Holder, Step};
 use crate::entry::{Entry, to_hex};
 use crate::judge::{No, changed};
-use crate::keyring::{Candidate, How, SignError};
+use crate::keyring::{Candidate, Chosen, How, SignError};
 use crate::pins::{Known, Pin};
 use crate::show::Safe;
 
@@ -19,10 +24,19 @@ use crate::show::Safe;
 pub(super) enum Work {
     /// Sign these bytes.
     Sign {
-        key: KeyId,
+        id: KeyId,
+        key: Chosen,
+        form: SignForm,
         content: Vec<u8>,
         /// Of the SSH agent protocol; judged to fit the key.
         flags: u32,
+    },
+    /// Decrypt these.
+    Decrypt {
+        id: KeyId,
+        key: Chosen,
+        form: DecryptForm,
+        content: Vec<u8>,
     },
     /// Make a key.
     MakeKey(MakeKeyRequest, KeyType),
@@ -45,6 +59,7 @@ impl Work {
     pub(super) const fn needs_keys(&self) -> bool {
         match self {
             Self::Sign { .. }
+            | Self::Decrypt { .. }
             | Self::MakeKey(..)
             | Self::Import(_)
             | Self::Approve(_)
@@ -108,6 +123,12 @@ impl Holder {
         if outcome == Outcome::Approve && is_read {
             self.pin(pending, step);
         }
+        if outcome == Outcome::Approve
+            && let Work::Sign { key, .. } | Work::Decrypt { key, .. } = &pending.work
+            && let Chosen::Derived { wallet, identity } = key
+        {
+            self.note_identity(*wallet, identity, step);
+        }
         outcome
     }
 
@@ -118,8 +139,8 @@ impl Holder {
         step: &mut Step<'_, '_>,
     ) -> Result<ResponseBody, Undone> {
         self.check_pin(pending)?;
-        if let Work::Sign { key, .. } = &pending.work
-            && self.is_over(key, step.now)
+        if let Work::Sign { id, .. } | Work::Decrypt { id, .. } = &pending.work
+            && self.is_over(id, step.now)
         {
             return Err(refused("the key's time is over"));
         }
@@ -127,27 +148,39 @@ impl Holder {
         match &mut pending.work {
             Work::Sign {
                 key,
+                form,
                 content,
                 flags,
-            } => match self.keys.sign(
-                key,
-                content,
-                How {
+                ..
+            } => {
+                let how = How {
                     flags: *flags,
                     presence: by.presence(),
-                },
-                step.io.disk,
-            ) {
-                Ok(signature) => Ok(ResponseBody::Signature(signature)),
-                Err(SignError::Unknown) => Err(refused("the key is no longer here")),
-                Err(error) => {
-                    step.say(format!("no signature: {error}"));
-                    Err(Undone::Busy)
-                }
-            },
+                };
+                let signed = self.sign(key, *form, content, how, step);
+                signed
+                    .map(ResponseBody::Signature)
+                    .map_err(|error| not_done(&error, "signature", step))
+            }
+            Work::Decrypt {
+                key, form, content, ..
+            } => {
+                let opened = match form {
+                    DecryptForm::Age => self.keys.unwrap_age(key, content),
+                    DecryptForm::Point | _ => self.keys.agree(key, content),
+                };
+                opened
+                    .map(|plaintext| ResponseBody::Plaintext(Plaintext::new(plaintext)))
+                    .map_err(|error| not_done(&error, "decryption", step))
+            }
             Work::MakeKey(request, key_type) => self
                 .keys
-                .make_key(&request.name, *key_type, step.io.rng, step.io.disk)
+                .make_key_for(
+                    &request.name,
+                    (*key_type, &request.purposes),
+                    step.io.rng,
+                    step.io.disk,
+                )
                 .map(ResponseBody::Key)
                 .map_err(refused),
             Work::Import(candidate) => {
@@ -176,6 +209,29 @@ impl Holder {
         }
     }
 
+    fn sign(
+        &mut self,
+        key: &Chosen,
+        form: SignForm,
+        content: &[u8],
+        how: How,
+        step: &mut Step<'_, '_>,
+    ) -> Result<Vec<u8>, SignError> {
+        // Judged before: what cannot be read any more is a key that does not sign that.
+        let unfit = |_| SignError::Signing(SigningError::Unfit);
+        match form {
+            SignForm::OpenPgp => {
+                let digest = Digest::parse(content).map_err(unfit)?;
+                self.keys.sign_openpgp(key, &digest)
+            }
+            SignForm::Minisign => {
+                let to_sign = ToSign::parse(content).map_err(unfit)?;
+                self.keys.sign_minisign(key, &to_sign)
+            }
+            SignForm::Ssh | _ => self.keys.sign(key, content, how, step.io.disk),
+        }
+    }
+
     /// Ends a request that is not done, with a reason for the log.
     pub(super) fn end_pending(
         &mut self,
@@ -199,9 +255,9 @@ impl Holder {
         if let Work::Approve(to_approve) = &pending.work {
             to_approve.describe(&mut entry);
         }
-        if let Work::Sign { key, content, .. } = &pending.work {
+        if let Work::Sign { id, content, .. } | Work::Decrypt { id, content, .. } = &pending.work {
             entry.content_sha256 = Some(to_hex(&keystead_formats::ssh::key::key_id(content).0));
-            let own = self.keys.entry(key);
+            let own = self.keys.entry(id);
             entry.fingerprint =
                 own.map(|it| keystead_formats::ssh::key::fingerprint(&it.public_key));
         }
@@ -239,6 +295,18 @@ impl Holder {
         match self.pins.pin(name, pin, step.io.disk) {
             Ok(()) => step.say(format!("the key {host_key} is now pinned to {name}")),
             Err(error) => step.say(format!("{name} could not be pinned: {error}")),
+        }
+    }
+}
+
+/// A key that went away meanwhile, or that does not agree with what was sent, is a refusal.
+fn not_done(error: &SignError, what: &str, step: &mut Step<'_, '_>) -> Undone {
+    match error {
+        SignError::Unknown => refused("the key is no longer here"),
+        SignError::Agreement(error) => refused(error),
+        SignError::Locked | SignError::Signing(_) | SignError::Disk(_) => {
+            step.say(format!("no {what}: {error}"));
+            Undone::Busy
         }
     }
 }

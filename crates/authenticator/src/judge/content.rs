@@ -1,20 +1,19 @@
 //! What is known of the content whose hash a namespace signature is over.
 
-use keystead_core::KeyEntry;
 use keystead_formats::ssh::sshsig::SshSig;
 use keystead_formats::ssh::to_be_signed::GIT_NAMESPACE;
 
 use crate::commit::{Commit, GitObject, Tag};
 use crate::entry::to_hex;
 use crate::show::Safe;
-use crate::words::{Content, GitForm, Hop, Origin, Sign};
+use crate::words::{Content, GitForm, Hop, KeyWords, Origin, Sign};
 
 /// The words for a signature in a namespace.
 pub(super) fn sign(
     sshsig: &SshSig,
     preimage: Option<&[u8]>,
     way: Vec<Hop>,
-    key: &KeyEntry,
+    key: &KeyWords,
     origin: Origin,
 ) -> Sign {
     Sign {
@@ -23,7 +22,7 @@ pub(super) fn sign(
         hash: to_hex(&sshsig.hash),
         content: content(sshsig, preimage),
         way,
-        key: key.name.clone(),
+        key: key.clone(),
         origin,
     }
 }
@@ -35,12 +34,21 @@ fn content(sshsig: &SshSig, preimage: Option<&[u8]>) -> Content {
     if !sshsig.is_of(preimage) {
         return Content::Differs;
     }
-    let object = GitObject::parse(preimage).filter(|_| sshsig.namespace == GIT_NAMESPACE);
-    match object {
+    match sshsig.namespace.as_str() {
+        GIT_NAMESPACE => object_content(preimage),
+        _ => Content::Unreadable {
+            bytes: preimage.len(),
+        },
+    }
+}
+
+/// What is known of bytes that were proved.
+pub(super) fn object_content(proved: &[u8]) -> Content {
+    match GitObject::parse(proved) {
         Some(GitObject::Commit(commit)) => commit_content(&commit),
         Some(GitObject::Tag(tag)) => tag_content(&tag),
         None => Content::Unreadable {
-            bytes: preimage.len(),
+            bytes: proved.len(),
         },
     }
 }

@@ -10,7 +10,7 @@ use keystead_channel::session::requests::{
     ApproverChange, DigestName, Hours, Intent, Label, Policy, PolicyChange, Quorum, RecoveryStep,
     Request, Retrieve, Sign, SignFields, SshLogin, UnprovedDestination,
 };
-use keystead_channel::session::{Approval, ApproverId, KeyId};
+use keystead_channel::session::{Approval, ApproverId, KeyId, UnlockText};
 use keystead_core::Outcome;
 use keystead_formats::ssh::PublicKey;
 use keystead_formats::ssh::key::key_id;
@@ -49,6 +49,44 @@ pub fn read_approval(text: &[u8]) -> Result<(Approval, Request), No> {
             format!("the key server's text is none: {fault}"),
         )
     })
+}
+
+/// The account whose lock is to be lifted, and where.
+///
+/// # Errors
+/// [`No`] where the text cannot be read whole, or is of another time than now: who signs for a
+/// time to come gives a lift away that nobody sees.
+pub fn read_unlock(text: &[u8], now_unix_s: u64) -> Result<UnlockText, No> {
+    let unlock = UnlockText::read(text).map_err(|fault| {
+        let reason = format!("the text that lifts a lock is none: {fault}");
+        no(Outcome::Refuse, reason)
+    })?;
+    match unlock.is_now(now_unix_s) {
+        true => Ok(unlock),
+        false => Err(no(
+            Outcome::Refuse,
+            "the text that lifts a lock is of another time than now",
+        )),
+    }
+}
+
+/// What is asked of an approver who lifts a lock.
+#[must_use]
+pub fn judge_unlock(unlock: &UnlockText, own: &ApprovalEntry) -> Judged {
+    let deed = Deed::Unlock {
+        account: unlock.account.as_str().to_owned(),
+    };
+    let asked = Asked::Server(ServerAct {
+        server: own.server.clone(),
+        server_id: to_hex(&own.server_id),
+        deed,
+        key: None,
+        until_unix_s: unlock.unix_s.saturating_add(UnlockText::LIFE_S),
+    });
+    Judged {
+        asked,
+        nonce: unlock.nonce(),
+    }
 }
 
 /// Judges a text that was read, of the server with this approval key.

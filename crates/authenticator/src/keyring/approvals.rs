@@ -151,8 +151,11 @@ impl Keyring {
         approvals: &[SealedApprovalKey],
         disk: &mut dyn Disk,
     ) -> io::Result<()> {
-        let keys = (self.sealed.as_slice(), approvals);
-        file::write(&self.name, &self.header, keys, disk)
+        let sealed = file::Sealed {
+            approvals,
+            ..self.to_write()
+        };
+        file::write(&self.name, &self.header, &sealed, disk)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use keystead_core::Name;
-use keystead_vault::{SealedKeyError, SigningError, StoreError};
+use keystead_core::{Name, WalletFingerprint};
+use keystead_vault::{AgreementError, SealedKeyError, SigningError, StoreError};
 
 use super::KEYS_MAX;
 
@@ -22,6 +22,14 @@ pub enum UnlockError {
         /// Why.
         source: SealedKeyError,
     },
+    /// The store opens, a wallet in it does not.
+    #[error("the wallet {fingerprint} cannot be opened: {source}")]
+    Wallet {
+        /// Which wallet.
+        fingerprint: WalletFingerprint,
+        /// Why.
+        source: SealedKeyError,
+    },
 }
 
 impl UnlockError {
@@ -30,7 +38,7 @@ impl UnlockError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Store(error) => error.hint(),
-            Self::Key { source, .. } => source.hint(),
+            Self::Key { source, .. } | Self::Wallet { source, .. } => source.hint(),
         }
     }
 }
@@ -48,6 +56,9 @@ pub enum MakeKeyError {
     /// [`KEYS_MAX`] are there.
     #[error("there are {KEYS_MAX} keys already, and no more fit one answer")]
     Full,
+    /// No such key is for that, or for all of that.
+    #[error("no key of this type is for that")]
+    Purposes,
     /// The store is locked.
     #[error("the authenticator is locked")]
     Locked,
@@ -66,6 +77,10 @@ impl MakeKeyError {
         match self {
             Self::Taken { .. } => "choose another name; keystead-authenticator key list shows them",
             Self::Full => "use one of the keys there are, or remove one",
+            Self::Purposes => {
+                "one key is for one of ssh, openpgp, openpgp-decrypt, age and signify; x25519 \
+                 decrypts, ed25519 signs"
+            }
             Self::Locked => "keystead-authenticator unlock",
             Self::Broken(_) => "the system's randomness or the signing library is broken",
             Self::Disk(_) => DISK_HINT,
@@ -124,6 +139,9 @@ pub enum SignError {
     /// The key does not sign like that: [`SigningError::NoHash`].
     #[error("{0}")]
     Signing(#[from] SigningError),
+    /// There is no shared secret.
+    #[error("{0}")]
+    Agreement(#[from] AgreementError),
     /// The number that a signature with presence states could not be written.
     #[error("the counter of signatures could not be written")]
     Disk(#[source] io::Error),

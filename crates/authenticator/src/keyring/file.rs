@@ -2,12 +2,13 @@
 //!
 //! Version 1 held keys of version 1 alone; it is read, and written as version 2. Version 3 has
 //! keys that approve for key servers beside them, and is written where there are any: an earlier
-//! program would lose them.
+//! program would lose them. Version 4 has wallets, for the same reason.
 
 use std::io;
 
 use keystead_core::Name;
 use keystead_daemon::Disk;
+use keystead_vault::wallet::SealedSeed;
 use keystead_vault::{SealedApprovalKey, SealedKey};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,14 @@ pub(super) struct Content {
     pub(super) header: Vec<u8>,
     pub(super) sealed: Vec<SealedKey>,
     pub(super) approvals: Vec<SealedApprovalKey>,
+    pub(super) wallets: Vec<SealedSeed>,
+}
+
+/// What is written.
+pub(super) struct Sealed<'a> {
+    pub(super) keys: &'a [SealedKey],
+    pub(super) approvals: &'a [SealedApprovalKey],
+    pub(super) wallets: &'a [SealedSeed],
 }
 
 /// The file.
@@ -34,6 +43,9 @@ struct KeysFile {
     /// The same of those that approve for key servers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     approvals: Vec<String>,
+    /// The same of the wallets' seeds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    wallets: Vec<String>,
 }
 
 pub(super) fn read(disk: &dyn Disk) -> Result<Content, LoadError> {
@@ -59,40 +71,56 @@ pub(super) fn read(disk: &dyn Disk) -> Result<Content, LoadError> {
         let key = SealedApprovalKey::decode(&bytes);
         approvals.push(key.map_err(|error| damaged(&format!("approval key {at}: {error}")))?);
     }
+    let mut wallets = Vec::with_capacity(file.wallets.len());
+    for (at, seed) in file.wallets.iter().enumerate() {
+        let bytes = from_hex(seed).ok_or_else(|| damaged("a wallet is not hex"))?;
+        let seed = SealedSeed::decode(&bytes);
+        wallets.push(seed.map_err(|error| damaged(&format!("wallet {at}: {error}")))?);
+    }
     Ok(Content {
         name,
         header,
         sealed,
         approvals,
+        wallets,
     })
 }
 
 pub(super) fn write(
     name: &Name,
     header: &[u8],
-    (sealed, approvals): (&[SealedKey], &[SealedApprovalKey]),
+    sealed: &Sealed<'_>,
     disk: &mut dyn Disk,
 ) -> io::Result<()> {
     let file = KeysFile {
-        version: match approvals {
-            [] => VERSION_WITHOUT_APPROVALS,
+        version: match (sealed.approvals, sealed.wallets) {
+            ([], []) => VERSION_WITHOUT_APPROVALS,
+            (_, []) => VERSION_WITHOUT_WALLETS,
             _ => VERSION,
         },
         name: name.to_string(),
         store: to_hex(header),
-        keys: sealed.iter().map(|it| to_hex(&it.encode())).collect(),
-        approvals: approvals.iter().map(|it| to_hex(&it.encode())).collect(),
+        keys: all_hex(sealed.keys, SealedKey::encode),
+        approvals: all_hex(sealed.approvals, SealedApprovalKey::encode),
+        wallets: all_hex(sealed.wallets, SealedSeed::encode),
     };
     let mut text = serde_json::to_vec_pretty(&file).map_err(io::Error::other)?;
     text.push(b'\n');
     disk.replace(KEYS_FILE, &text)
 }
 
+fn all_hex<T>(all: &[T], encode: impl Fn(&T) -> Vec<u8>) -> Vec<String> {
+    all.iter().map(|it| to_hex(&encode(it))).collect()
+}
+
 /// The keys' name in the state folder.
 pub const KEYS_FILE: &str = "keys.json";
 
 /// The last version of the file.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
+
+/// What it was before there were wallets, and is without.
+const VERSION_WITHOUT_WALLETS: u32 = 3;
 
 /// What it was before there were key servers, and is without.
 const VERSION_WITHOUT_APPROVALS: u32 = 2;

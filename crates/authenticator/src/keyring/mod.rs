@@ -9,15 +9,19 @@ mod counter;
 mod error;
 mod file;
 mod signature;
+mod using;
+mod wallets;
 
 use std::io;
 
 use keystead_core::{Constraints, KeyEntry, KeyId, KeyType, Name, PairingId, Purpose, SecretBytes};
 use keystead_daemon::Disk;
 use keystead_formats::ssh::PublicKey;
+use keystead_formats::ssh::key::key_id;
+use keystead_vault::wallet::{SealedSeed, Wallet};
 use keystead_vault::{
-    ApprovalKey, Cost, Facts, Presence, SealedApprovalKey, SealedKey, SignOptions, SigningError,
-    StoreError, StoreKey, StoredKey,
+    ApprovalKey, Cost, Facts, SealedApprovalKey, SealedKey, SigningError, StoreError, StoreKey,
+    StoredKey,
 };
 use rand_core::CryptoRngCore;
 
@@ -31,6 +35,8 @@ pub use candidate::{Candidate, CandidateError};
 pub use error::{ImportKeyError, MakeKeyError, SignError, UnlockError};
 pub use file::KEYS_FILE;
 pub use signature::signature_blob;
+pub use using::{Chosen, How};
+pub use wallets::{AddWalletError, WALLETS_MAX, derived_entry, may_be_for};
 
 /// The keys of one authenticator, and its name.
 pub struct Keyring {
@@ -40,6 +46,7 @@ pub struct Keyring {
     sealed: Vec<SealedKey>,
     entries: Vec<KeyEntry>,
     approvals: Vec<SealedApprovalKey>,
+    wallets: Vec<SealedSeed>,
     open: Option<Open>,
     counter: Counter,
 }
@@ -50,16 +57,8 @@ struct Open {
     keys: Vec<(KeyId, StoredKey)>,
     /// Beside [`Keyring::approvals`], one for one.
     approvals: Vec<ApprovalKey>,
-}
-
-/// What a signature depends on beside key and message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct How {
-    /// The flags of the request (RFC 9987 section 3.6.1).
-    pub flags: u32,
-    /// What a key with presence states, [`Presence::USER`]: stands only after a
-    /// person's yes. Other keys pass it over.
-    pub presence: Option<u8>,
+    /// Beside [`Keyring::wallets`], one for one.
+    wallets: Vec<Wallet>,
 }
 
 impl Keyring {
@@ -79,6 +78,7 @@ impl Keyring {
             store,
             keys: Vec::new(),
             approvals: Vec::new(),
+            wallets: Vec::new(),
         });
         Ok(Self {
             name,
@@ -86,6 +86,7 @@ impl Keyring {
             sealed: Vec::new(),
             entries: Vec::new(),
             approvals: Vec::new(),
+            wallets: Vec::new(),
             open,
             counter: Counter::default(),
         })
@@ -101,6 +102,7 @@ impl Keyring {
             header,
             sealed,
             approvals,
+            wallets,
         } = file::read(disk)?;
         let entries: Option<Vec<KeyEntry>> = sealed.iter().map(entry_of).collect();
         let entries =
@@ -111,6 +113,7 @@ impl Keyring {
             sealed,
             entries,
             approvals,
+            wallets,
             open: None,
             counter: Counter::load(disk)?,
         })
@@ -176,10 +179,12 @@ impl Keyring {
             keys.push((entry.id, key));
         }
         let approvals = self.open_approvals(&store)?;
+        let wallets = self.open_wallets(&store)?;
         self.open = Some(Open {
             store,
             keys,
             approvals,
+            wallets,
         });
         Ok(())
     }
@@ -190,7 +195,7 @@ impl Keyring {
         self.open = None;
     }
 
-    /// Makes a key, seals it and writes the file.
+    /// Makes a key for all that SSH does, seals it and writes the file.
     ///
     /// # Errors
     /// [`MakeKeyError`]; there is no new key then.
@@ -201,11 +206,28 @@ impl Keyring {
         rng: &mut dyn CryptoRngCore,
         disk: &mut dyn Disk,
     ) -> Result<KeyEntry, MakeKeyError> {
+        self.make_key_for(name, (key_type, &[]), rng, disk)
+    }
+
+    /// Makes a key for some purposes, seals it and writes the file.
+    ///
+    /// # Errors
+    /// [`MakeKeyError`]; there is no new key then.
+    pub fn make_key_for(
+        &mut self,
+        name: &Name,
+        (key_type, purposes): (KeyType, &[Purpose]),
+        rng: &mut dyn CryptoRngCore,
+        disk: &mut dyn Disk,
+    ) -> Result<KeyEntry, MakeKeyError> {
         if !self.is_free(name) {
             return Err(MakeKeyError::Taken { name: name.clone() });
         }
         if self.entries.len() >= KEYS_MAX {
             return Err(MakeKeyError::Full);
+        }
+        if !may_be_for(key_type.algorithm(), purposes) {
+            return Err(MakeKeyError::Purposes);
         }
         let open = self.open.as_ref().ok_or(MakeKeyError::Locked)?;
         let key = StoredKey::generate(key_type, rng)?;
@@ -213,7 +235,7 @@ impl Keyring {
             name: name.clone(),
             certificate: None,
             custody: None,
-            purposes: Vec::new(),
+            purposes: purposes.to_vec(),
         };
         let sealed = SealedKey::seal(&open.store, facts, &key, rng);
         let entry = entry_of(&sealed).ok_or(SigningError::Broken)?;
@@ -294,7 +316,11 @@ impl Keyring {
         }
         let kept = self.both().filter(|(entry, _)| !is_named(entry));
         let kept: Vec<SealedKey> = kept.map(|(_, sealed)| sealed.clone()).collect();
-        file::write(&self.name, &self.header, (&kept, &self.approvals), disk)?;
+        let sealed = file::Sealed {
+            keys: &kept,
+            ..self.to_write()
+        };
+        file::write(&self.name, &self.header, &sealed, disk)?;
         self.sealed = kept;
         let (removed, kept) = std::mem::take(&mut self.entries)
             .into_iter()
@@ -332,42 +358,21 @@ impl Keyring {
         self.sealed.iter().filter_map(expiry_unix_s).min()
     }
 
-    /// Signs; the signature as SSH has it on the wire.
-    ///
-    /// The number that a statement of presence needs is on the disk before
-    /// this returns.
-    ///
-    /// # Errors
-    /// [`SignError`].
-    pub fn sign(
-        &mut self,
-        id: &KeyId,
-        message: &[u8],
-        how: How,
-        disk: &mut dyn Disk,
-    ) -> Result<Vec<u8>, SignError> {
-        let open = self.open.as_ref().ok_or(SignError::Locked)?;
-        let key = open.keys.iter().find(|(own, _)| own == id);
-        let (_, StoredKey::Sign(key)) = key.ok_or(SignError::Unknown)? else {
-            return Err(SignError::Signing(SigningError::Unfit));
-        };
-        let mut options = SignOptions::from_flags(how.flags);
-        if key.algorithm().has_presence() {
-            let flags = how.presence.ok_or(SigningError::NoPresence)?;
-            let counter = self.counter.next(disk).map_err(SignError::Disk)?;
-            options = options.with_presence(Presence { flags, counter });
-        }
-        let raw = key.sign(message, options)?;
-        signature_blob(&raw).ok_or(SignError::Signing(SigningError::Broken))
-    }
-
     /// Writes the file.
     ///
     /// # Errors
     /// The system's.
     pub fn save(&self, disk: &mut dyn Disk) -> io::Result<()> {
-        let keys = (self.sealed.as_slice(), self.approvals.as_slice());
-        file::write(&self.name, &self.header, keys, disk)
+        file::write(&self.name, &self.header, &self.to_write(), disk)
+    }
+
+    /// All that the file holds.
+    fn to_write(&self) -> file::Sealed<'_> {
+        file::Sealed {
+            keys: &self.sealed,
+            approvals: &self.approvals,
+            wallets: &self.wallets,
+        }
     }
 
     /// Writes a key, in the place of one with the same public half, and holds it.
@@ -382,7 +387,11 @@ impl Keyring {
         let at = at.unwrap_or(self.entries.len());
         let mut all = self.sealed.clone();
         put(&mut all, at, sealed);
-        file::write(&self.name, &self.header, (&all, &self.approvals), disk)?;
+        let sealed = file::Sealed {
+            keys: &all,
+            ..self.to_write()
+        };
+        file::write(&self.name, &self.header, &sealed, disk)?;
         self.sealed = all;
         put(&mut self.entries, at, entry.clone());
         if let Some(open) = &mut self.open {
@@ -430,25 +439,34 @@ fn put<T>(all: &mut Vec<T>, at: usize, one: T) {
 }
 
 fn entry_of(sealed: &SealedKey) -> Option<KeyEntry> {
-    let blob = match &sealed.facts().certificate {
+    let facts = sealed.facts();
+    let blob = match &facts.certificate {
         Some(certificate) => certificate.clone(),
         None => sealed.public().to_blob(),
     };
-    let public = PublicKey::from_blob(&blob).ok()?;
+    let algorithm = sealed.public().algorithm();
+    let type_name = match algorithm.is_ssh() {
+        true => PublicKey::from_blob(&blob).ok()?.type_name().to_owned(),
+        false => algorithm.as_str().to_owned(),
+    };
     Some(KeyEntry {
-        id: public.id(),
-        algorithm: public.type_name().to_owned(),
+        id: key_id(&blob),
+        algorithm: type_name,
         public_key: blob,
-        name: sealed.name().clone(),
-        purposes: PURPOSES.to_vec(),
+        name: facts.name.clone(),
+        purposes: match facts.purposes.as_slice() {
+            [] => SSH_PURPOSES.to_vec(),
+            purposes => purposes.to_vec(),
+        },
     })
 }
 
 /// 256 keys: as many as fit one me response.
 pub const KEYS_MAX: usize = keystead_channel::wire::KEYS_MAX;
 
-/// What a key is for: all that this version can show. `Opaque` is off.
-const PURPOSES: [Purpose; 4] = [
+/// What a key is for that was made for nothing else: all of SSH that this version can show.
+/// `Opaque` is off.
+const SSH_PURPOSES: [Purpose; 4] = [
     Purpose::SshLogin,
     Purpose::SshSig,
     Purpose::GitCommit,

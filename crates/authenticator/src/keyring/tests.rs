@@ -7,6 +7,7 @@ use keystead_core::{ImportRequest, KeyForm};
 use keystead_daemon::MemoryDisk;
 use keystead_formats::ssh::sshsig::{Detached, HashAlgorithm, SshSig};
 use keystead_formats::ssh::wire::Writer;
+use keystead_vault::Presence;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -52,7 +53,8 @@ impl World {
     }
 
     fn sign(&mut self, id: &KeyId, message: &[u8]) -> Result<Vec<u8>, SignError> {
-        self.keys.sign(id, message, HOW, &mut self.disk)
+        self.keys
+            .sign(&Chosen::Stored(*id), message, HOW, &mut self.disk)
     }
 
     fn signs(&mut self, entry: &KeyEntry) -> bool {
@@ -141,7 +143,9 @@ fn flags_and_presence_are_wanted_where_they_are_needed() {
     let rsa = world.make("rsa", KeyType::Rsa3072).unwrap();
     let present = world.make("sk", KeyType::SkEd25519).unwrap();
     let mut error = |id: &KeyId, how: How| {
-        let signed = world.keys.sign(id, b"message", how, &mut world.disk);
+        let signed = world
+            .keys
+            .sign(&Chosen::Stored(*id), b"message", how, &mut world.disk);
         signed.unwrap_err().to_string()
     };
     let sha_1 = How { flags: 0, ..HOW };
@@ -388,7 +392,8 @@ fn the_installed_ssh_keygen_verifies_every_kind() {
             let how = How { flags, ..HOW };
             let keys = &mut world.keys;
             let sshsig = sshsig(&entry, |blob| {
-                keys.sign(&entry.id, blob, how, &mut world.disk).unwrap()
+                keys.sign(&Chosen::Stored(entry.id), blob, how, &mut world.disk)
+                    .unwrap()
             });
             assert!(is_verified(folder.path(), &entry, &sshsig), "{key_type:?}");
         }

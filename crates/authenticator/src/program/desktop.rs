@@ -124,6 +124,7 @@ mod tests {
         let asked = Asked::MakeKey(MakeKey {
             name: Name::new("a<b>&c").unwrap(),
             algorithm: "ed25519",
+            purposes: Vec::new(),
         });
         Question {
             id: QuestionId(id),

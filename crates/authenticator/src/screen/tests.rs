@@ -39,6 +39,7 @@ fn make(id: u64) -> Question {
         Asked::MakeKey(MakeKey {
             name,
             algorithm: "ed25519",
+            purposes: Vec::new(),
         }),
     )
 }
@@ -70,7 +71,7 @@ fn a_login_as_it_is_read() {
             host_key: "SHA256:uNiVztksCsDhcc0u9e8BrCJFuHmXe1EGtEUCFGqvR0I".into(),
         }),
         way: vec![],
-        key: Name::new("main").unwrap(),
+        key: Name::new("main").unwrap().into(),
         certificate: None,
         bound: Bound::ToHost,
         origin: Origin {
@@ -170,7 +171,7 @@ fn what_does_not_fit_is_announced_and_shown_on_demand() {
             message,
         },
         way: vec![],
-        key: Name::new("main").unwrap(),
+        key: Name::new("main").unwrap().into(),
         origin: Origin::default(),
     });
     let mut screen = Screen::new(LOOK);
@@ -271,7 +272,7 @@ fn commits_with_one_subject_are_not_the_same_in_words() {
                 message: format!("Mend it\n\n{body}\n"),
             },
             way: vec![],
-            key: Name::new("main").unwrap(),
+            key: Name::new("main").unwrap().into(),
             origin: Origin::default(),
         })
     };
@@ -300,7 +301,7 @@ fn login_at(host: &str) -> Asked {
             host_key: "SHA256:uNiVztksCsDhcc0u9e8BrCJFuHmXe1EGtEUCFGqvR0I".into(),
         }),
         way: vec![],
-        key: Name::new("main").unwrap(),
+        key: Name::new("main").unwrap().into(),
         certificate: None,
         bound: Bound::ToHost,
         origin: Origin::default(),
@@ -489,7 +490,7 @@ fn an_announced_act_is_asked_for_whole_or_in_part() {
             message: "Mend it\n".into(),
         },
         way: vec![],
-        key: Name::new("main").unwrap(),
+        key: Name::new("main").unwrap().into(),
         origin: Origin::default(),
     });
     let of_14 = |makes| Question {

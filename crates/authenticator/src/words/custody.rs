@@ -1,6 +1,6 @@
 //! Keys made here, brought here, and taken away again.
 
-use keystead_core::Name;
+use keystead_core::{Name, Purpose};
 
 use super::{Row, plain, shown, warn};
 
@@ -11,6 +11,8 @@ pub struct MakeKey {
     pub name: Name,
     /// Its type, as people type it.
     pub algorithm: &'static str,
+    /// What it is for, where that is not SSH.
+    pub purposes: Vec<Purpose>,
 }
 
 /// A key that comes from the workstation.
@@ -40,16 +42,22 @@ pub struct Remove {
 impl MakeKey {
     pub(super) fn rows(&self) -> Vec<Row> {
         vec![
-            plain(
-                "Make a key",
-                format!("{}, type {}", self.name, self.algorithm),
-            ),
+            plain("Make a key", self.what()),
             plain("", "it stays here; the workstation gets its public half"),
         ]
     }
 
     pub(super) fn line(&self) -> String {
-        format!("a new key {}, type {}", self.name, self.algorithm)
+        format!("a new key {}", self.what())
+    }
+
+    fn what(&self) -> String {
+        let purposes: Vec<&str> = self.purposes.iter().map(|it| it.as_str()).collect();
+        let purposes = match purposes.as_slice() {
+            [] => String::new(),
+            some => format!(", for {}", some.join(" and ")),
+        };
+        format!("{}, type {}{purposes}", self.name, self.algorithm)
     }
 }
 

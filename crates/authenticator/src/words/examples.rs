@@ -19,7 +19,7 @@ pub(crate) fn login(change: impl FnOnce(&mut Login)) -> Asked {
         destination: Destination::Proved(hop("SHA256:one")),
         bound: Bound::ToHost,
         way: vec![],
-        key: Name::new("main").unwrap(),
+        key: Name::new("main").unwrap().into(),
         certificate: None,
         origin: Origin::default(),
     };
@@ -39,7 +39,7 @@ pub(crate) fn git(form: GitForm, change: impl FnOnce(&mut Sign)) -> Asked {
             message: String::new(),
         },
         way: vec![],
-        key: Name::new("main").unwrap(),
+        key: Name::new("main").unwrap().into(),
         origin: Origin::default(),
     };
     change(&mut sign);

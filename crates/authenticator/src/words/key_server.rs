@@ -87,6 +87,11 @@ pub enum Deed {
     },
     /// Stop a recovery, which lifts every need of an approval when its time has come.
     CancelRecovery,
+    /// Lift the lock of an account.
+    Unlock {
+        /// Its name.
+        account: String,
+    },
 }
 
 /// Conditions of a server-held key, each in words.
@@ -169,6 +174,7 @@ impl ServerAct {
             Deed::AddApprover { label, .. } => format!("the new approver {}", shown(label)),
             Deed::RemoveApprover { id, .. } => format!("the end of the approver {id}"),
             Deed::CancelRecovery => "the end of a recovery".to_owned(),
+            Deed::Unlock { account } => format!("lifting the lock of {}", shown(account)),
         };
         format!("key server {}: {what}", self.server)
     }
@@ -193,6 +199,7 @@ impl ServerAct {
             | Deed::AddApprover { .. }
             | Deed::RemoveApprover { .. }
             | Deed::CancelRecovery => {}
+            Deed::Unlock { account } => entry.user = Some(account.clone()),
         }
     }
 }
@@ -250,6 +257,14 @@ impl Deed {
                 plain("Cancel", "the recovery that somebody began"),
                 plain("", "approvals stay needed as before"),
             ],
+            Self::Unlock { account } => vec![
+                plain("Unlock", format!("the account {}", shown(account))),
+                plain("", "whoever knows its password may try it again"),
+                warn(
+                    "",
+                    "too many wrong passwords were typed for it: were they yours?",
+                ),
+            ],
         }
     }
 
@@ -283,7 +298,8 @@ impl Deed {
             | Self::Digest { .. }
             | Self::AddApprover { .. }
             | Self::RemoveApprover { .. }
-            | Self::CancelRecovery => "With key",
+            | Self::CancelRecovery
+            | Self::Unlock { .. } => "With key",
         }
     }
 }

@@ -1,8 +1,6 @@
 //! A login, and the hosts that it goes by and to.
 
-use keystead_core::Name;
-
-use super::{Origin, Row, plain, shown, warn};
+use super::{KeyWords, Origin, Row, plain, shown, warn};
 use crate::entry::Entry;
 
 /// A login.
@@ -17,7 +15,7 @@ pub struct Login {
     /// The hops before the destination, the first one first.
     pub way: Vec<Hop>,
     /// The key that signs.
-    pub key: Name,
+    pub key: KeyWords,
     /// The key id of the certificate by which the key logs in, if by one.
     pub certificate: Option<String>,
     /// The program that asks.
@@ -93,7 +91,7 @@ impl Login {
         let certificate = self.certificate.as_deref().map_or(String::new(), |id| {
             format!(", by its certificate {}", shown(id))
         });
-        rows.push(plain("With key", format!("{}{certificate}", self.key)));
+        rows.extend(self.key.rows(&certificate));
         rows.extend(self.origin.rows());
         rows
     }
@@ -118,7 +116,7 @@ impl Login {
 
     pub(super) fn describe(&self, entry: &mut Entry) {
         entry.user = Some(self.user.clone());
-        entry.key = Some(self.key.to_string());
+        self.key.describe(entry);
         entry.path = self.way.iter().map(|hop| hop.host_key.clone()).collect();
         if let Destination::Proved(hop) = &self.destination {
             entry.host_key = Some(hop.host_key.clone());

@@ -1,9 +1,7 @@
 //! A signature in a namespace: a git commit or tag, a file, anything else.
 
-use keystead_core::Name;
-
 use super::login::way_row;
-use super::{Hop, Origin, Row, plain, shown, warn};
+use super::{Hop, KeyWords, Origin, Row, plain, shown, warn};
 use crate::entry::Entry;
 use crate::show::{Safe, clip};
 
@@ -21,7 +19,7 @@ pub struct Sign {
     /// The hosts that forward the agent, the first one first.
     pub way: Vec<Hop>,
     /// The key that signs.
-    pub key: Name,
+    pub key: KeyWords,
     /// The program that asks.
     pub origin: Origin,
 }
@@ -71,7 +69,7 @@ impl GitForm {
         }
     }
 
-    const fn one(self) -> &'static str {
+    pub(super) const fn one(self) -> &'static str {
         match self {
             Self::Commit => "a git commit",
             Self::Tag => "a git tag",
@@ -83,42 +81,22 @@ impl Sign {
     /// Commit or tag, where the content is proved to be one.
     #[must_use]
     pub fn git_form(&self) -> Option<GitForm> {
-        match &self.content {
-            Content::Git { form, .. } => Some(*form),
-            Content::Unreadable { .. } | Content::NotProved | Content::Differs => None,
-        }
+        self.content.git_form()
     }
 
     pub(super) fn line(&self) -> String {
-        let what = match &self.content {
-            Content::Git {
-                form,
-                rows,
-                message,
-            } => {
-                format!(
-                    "signature of {}{}",
-                    form.one(),
-                    subject(*form, rows, message)
-                )
-            }
-            Content::Unreadable { .. } | Content::NotProved | Content::Differs => {
-                format!("signature in the namespace {}", shown(&self.namespace))
-            }
+        let what = match self.git_form() {
+            Some(_) => format!("signature of {}", what_is_signed(&self.content)),
+            None => format!("signature in the namespace {}", shown(&self.namespace)),
         };
         format!("{what} with {}", self.key)
     }
 
     pub(super) fn rows(&self) -> Vec<Row> {
         let namespace = format!("a hash in the namespace {}", shown(&self.namespace));
-        let mut rows = match &self.content {
-            Content::Git { form, rows, .. } => {
-                let own = rows.iter().map(|(label, value)| plain(label, &**value));
-                std::iter::once(plain("Sign", form.one()))
-                    .chain(own)
-                    .collect()
-            }
-            Content::Unreadable { .. } | Content::NotProved | Content::Differs => vec![
+        let mut rows = match self.git_form() {
+            Some(form) => content_rows(&self.content, form.one()),
+            None => vec![
                 plain("Sign", namespace),
                 plain("Hash", format!("{} {}", self.hash_name, self.hash)),
             ],
@@ -128,23 +106,52 @@ impl Sign {
         }
         rows.extend(self.content.warning());
         rows.extend(way_row(&self.way));
-        rows.push(plain("With key", self.key.as_str()));
+        rows.extend(self.key.rows(""));
         rows.extend(self.origin.rows());
-        if let Content::Git { message, .. } = &self.content {
-            let mut label = "Message";
-            for line in message.trim_end_matches('\n').split('\n') {
-                rows.push(plain(label, Safe(line).to_string()));
-                label = "";
-            }
-        }
+        rows.extend(message_rows(&self.content));
         rows
     }
 
     pub(super) fn describe(&self, entry: &mut Entry) {
         entry.namespace = Some(self.namespace.clone());
-        entry.key = Some(self.key.to_string());
+        self.key.describe(entry);
         entry.path = self.way.iter().map(|hop| hop.host_key.clone()).collect();
     }
+}
+
+/// A commit or tag in one line.
+pub(super) fn what_is_signed(content: &Content) -> String {
+    match content {
+        Content::Git {
+            form,
+            rows,
+            message,
+        } => format!("{}{}", form.one(), subject(*form, rows, message)),
+        Content::Unreadable { .. } | Content::NotProved | Content::Differs => String::new(),
+    }
+}
+
+/// The rows of a commit or tag, all but its message, behind what is signed.
+pub(super) fn content_rows(content: &Content, what: &str) -> Vec<Row> {
+    let mut all = vec![plain("Sign", what)];
+    if let Content::Git { rows, .. } = content {
+        all.extend(rows.iter().map(|(label, value)| plain(label, &**value)));
+    }
+    all
+}
+
+/// The message of a commit or tag, which may be long.
+pub(super) fn message_rows(content: &Content) -> Vec<Row> {
+    let Content::Git { message, .. } = content else {
+        return Vec::new();
+    };
+    let mut label = "Message";
+    let mut rows = Vec::new();
+    for line in message.trim_end_matches('\n').split('\n') {
+        rows.push(plain(label, Safe(line).to_string()));
+        label = "";
+    }
+    rows
 }
 
 /// What tells one commit or tag from the next: the first line of its message, or its name.
@@ -164,7 +171,16 @@ fn subject(form: GitForm, rows: &[(&'static str, String)], message: &str) -> Str
 }
 
 impl Content {
-    fn warning(&self) -> Option<Row> {
+    /// Commit or tag, where it is proved to be one.
+    #[must_use]
+    pub const fn git_form(&self) -> Option<GitForm> {
+        match self {
+            Self::Git { form, .. } => Some(*form),
+            Self::Unreadable { .. } | Self::NotProved | Self::Differs => None,
+        }
+    }
+
+    pub(super) fn warning(&self) -> Option<Row> {
         let words = match self {
             Self::Git { .. } => return None,
             Self::Unreadable { bytes } => {

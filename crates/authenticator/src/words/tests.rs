@@ -9,7 +9,7 @@ fn login(destination: Destination, way: Vec<Hop>) -> Asked {
         user: "alex".into(),
         destination,
         way,
-        key: Name::new("main").unwrap(),
+        key: Name::new("main").unwrap().into(),
         certificate: None,
         bound: Bound::ToHost,
         origin: Origin {
@@ -33,7 +33,7 @@ fn sign(namespace: &str, content: Content) -> Asked {
         hash: "00ff".into(),
         content,
         way: vec![],
-        key: Name::new("main").unwrap(),
+        key: Name::new("main").unwrap().into(),
         origin: Origin::default(),
     })
 }

@@ -6,8 +6,8 @@ use keystead_authenticator::question::Answer;
 use keystead_authenticator::words::Asked as Words;
 use keystead_channel::session::requests::{Request, Sign, SignFields, SshSig};
 use keystead_channel::session::{
-    Approval, ApprovalTag, ApproverId, KeyId, Octets, RequestId, ServerId, SessionId, Text, UserId,
-    request_hash,
+    AccountName, Approval, ApprovalTag, ApproverId, KeyId, Octets, RequestId, ServerId, SessionId,
+    Text, UnlockText, UserId, request_hash,
 };
 use keystead_core::{
     ApproveServerRequest, Decision, MakeApprovalKeyRequest, Name, OpenLocalRequest, Outcome,
@@ -147,6 +147,47 @@ fn unlock(world: &mut World) {
         command: Command::Unlock,
         passphrase: Some(crate::world::passphrase()),
     });
+}
+
+/// What lifts the lock of an account at [`SERVER`], so many seconds from now.
+fn lift(world: &World, server: [u8; 16], from_now_s: i64) -> Vec<u8> {
+    let text = UnlockText {
+        server: ServerId(server),
+        account: AccountName::parse("kim").unwrap(),
+        unix_s: world.now.unix_s.checked_add_signed(from_now_s).unwrap(),
+    };
+    text.encode()
+}
+
+#[test]
+fn a_lock_is_lifted_once_by_who_approves_there() {
+    let (mut world, mut laptop, public) = with_key();
+    let wanted = lift(&world, SERVER, 0);
+    let asked = laptop.ask(&mut world, approve(&wanted));
+    assert_eq!(
+        world.questions[0].asked().line(),
+        "key server work: lifting the lock of kim"
+    );
+    assert_eq!(world.questions[0].choices.grant, None);
+    world.decide(Decision::Approve(()));
+    check_signed_after(&mut world, &mut laptop, &asked, &public, &wanted);
+    let entry = world.log().pop().unwrap();
+    assert_eq!(
+        (entry.kind.as_str(), entry.decision.as_str()),
+        ("approve-server", "approve")
+    );
+    assert_eq!(entry.user.as_deref(), Some("kim"));
+    for (text, outcome) in [
+        (wanted, Outcome::Refuse),
+        (lift(&world, SERVER, 302), Outcome::Refuse),
+        (lift(&world, SERVER, -302), Outcome::Refuse),
+        (lift(&world, [0x52; 16], 0), Outcome::UnknownKey),
+        (b"keystead/1 unlock".to_vec(), Outcome::Refuse),
+    ] {
+        let asked = laptop.ask(&mut world, approve(&text));
+        assert_eq!(laptop.outcomes(&mut world, &asked), [outcome]);
+        assert!(world.questions.is_empty());
+    }
 }
 
 #[test]

@@ -404,3 +404,49 @@ fn a_label_never_stands_alone() {
     let id = format!("key {KEY}");
     assert!(rows.iter().any(|row| row.value == id), "{rows:?}");
 }
+
+#[test]
+fn a_lock_is_lifted_in_words_and_now() {
+    let text = |unix_s| {
+        let account = keystead_channel::session::AccountName::parse("kim").unwrap();
+        let server = ServerId([1; 16]);
+        let text = UnlockText {
+            server,
+            account,
+            unix_s,
+        };
+        text.encode()
+    };
+    let unlock = read_unlock(&text(1_000), 1_300).unwrap();
+    let judged = judge_unlock(&unlock, &own());
+    assert_eq!(
+        judged.asked.line(),
+        "key server work: lifting the lock of kim"
+    );
+    let rows = judged.asked.rows();
+    let rows: Vec<(&str, &str)> = rows.iter().map(|it| (it.label, &*it.value)).collect();
+    assert!(rows.contains(&("Unlock", "the account kim")), "{rows:?}");
+    // Another time is another act.
+    let other = read_unlock(&text(1_001), 1_300).unwrap();
+    assert_ne!(judge_unlock(&other, &own()).nonce, judged.nonce);
+    for (text, now_unix_s, reason) in [
+        (
+            text(1_000),
+            1_301,
+            "the text that lifts a lock is of another time than now",
+        ),
+        (
+            text(1_000),
+            699,
+            "the text that lifts a lock is of another time than now",
+        ),
+        (
+            text(1_000)[..40].to_vec(),
+            1_000,
+            "the text that lifts a lock is none: a text is not allowed here",
+        ),
+    ] {
+        let no = read_unlock(&text, now_unix_s).unwrap_err();
+        assert_eq!((no.outcome, &*no.reason), (Outcome::Refuse, reason));
+    }
+}

@@ -1,0 +1,85 @@
+//! A signature as OpenPGP makes them: of a commit or tag, where that is proved, or of a digest.
+
+use keystead_daemon::utc;
+
+use super::sign::{content_rows, message_rows, what_is_signed};
+use super::{Content, GitForm, KeyWords, Origin, Row, plain, shown, warn};
+use crate::entry::Entry;
+
+/// An OpenPGP signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenPgp {
+    /// The user id, by the workstation's word.
+    pub user_id: Option<String>,
+    /// `sha256`, for example.
+    pub hash_name: String,
+    /// Hex of the digest.
+    pub digest: String,
+    /// What is known of what was hashed.
+    pub content: Content,
+    /// When the signature says that it is made, where what was hashed is proved.
+    pub signed_at_unix_s: Option<u32>,
+    /// The key that signs.
+    pub key: KeyWords,
+    /// The program that asks.
+    pub origin: Origin,
+}
+
+impl OpenPgp {
+    /// Commit or tag, where the content is proved to be one.
+    #[must_use]
+    pub fn git_form(&self) -> Option<GitForm> {
+        self.content.git_form()
+    }
+
+    pub(super) fn line(&self) -> String {
+        let what = match self.git_form() {
+            Some(_) => what_is_signed(&self.content),
+            None => "a digest".to_owned(),
+        };
+        format!("OpenPGP signature of {what} with {}", self.key)
+    }
+
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let mut rows = match self.git_form() {
+            Some(form) => content_rows(&self.content, &format!("{}, by OpenPGP", form.one())),
+            None => vec![
+                plain("Sign", "a digest, by OpenPGP"),
+                plain("Digest", format!("{} {}", self.hash_name, self.digest)),
+            ],
+        };
+        rows.extend(self.content.warning());
+        rows.extend(user_id_row(self.user_id.as_deref(), &self.key));
+        rows.extend(self.key.rows(""));
+        if let Some(unix_s) = self.signed_at_unix_s {
+            rows.push(plain("Dated", utc(u64::from(unix_s))));
+        }
+        rows.extend(self.origin.rows());
+        rows.extend(message_rows(&self.content));
+        rows
+    }
+
+    pub(super) fn describe(&self, entry: &mut Entry) {
+        entry.user_id.clone_from(&self.user_id);
+        self.key.describe(entry);
+    }
+}
+
+/// What the workstation says of the user, where the identity does not prove the same.
+pub(super) fn user_id_row(user_id: Option<&str>, key: &KeyWords) -> Option<Row> {
+    let user_id = user_id?;
+    match key.identity_text() {
+        Some(text) if text == user_id => None,
+        Some(_) => Some(warn(
+            "User id",
+            format!(
+                "{} (the workstation says; the identity is another)",
+                shown(user_id)
+            ),
+        )),
+        None => Some(plain(
+            "User id",
+            format!("{} (the workstation says)", shown(user_id)),
+        )),
+    }
+}
