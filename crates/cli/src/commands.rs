@@ -1,15 +1,20 @@
 //! One module a noun; each function is one command.
 
+pub(crate) mod age;
 pub(crate) mod agent;
 pub(crate) mod approver;
 pub(crate) mod audit;
 pub(crate) mod authority;
 pub(crate) mod certificate;
+pub(crate) mod chosen_key;
 pub(crate) mod custody;
+pub(crate) mod device;
 pub(crate) mod doctor;
 pub(crate) mod file;
 pub(crate) mod git;
 pub(crate) mod hosts;
+pub(crate) mod identities;
+pub(crate) mod identity;
 pub(crate) mod import;
 pub(crate) mod install;
 pub(crate) mod keeper;
@@ -24,5 +29,6 @@ pub(crate) mod server_audit;
 pub(crate) mod server_key;
 pub(crate) mod server_policy;
 pub(crate) mod shell;
+pub(crate) mod signify;
 pub(crate) mod ssh;
 pub(crate) mod status;

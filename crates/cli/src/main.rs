@@ -3,11 +3,14 @@
 //! **Invariant:** nothing is decided here. What a command means is the agent's
 //! to know; only this program's own output comes from here.
 
+mod age_plugin;
 mod agent_link;
 mod arguments;
 mod commands;
+mod device_link;
 mod failure;
 mod git_keygen;
+mod gpg_agent;
 mod key_link;
 mod passphrase;
 mod qr;
@@ -23,7 +26,8 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use arguments::{
-    Agent, Approver, Arguments, Audit, Certificate, Command, Git, Keeper, Key, Policy, Server, Ssh,
+    Add, Age, Agent, Approver, Arguments, Audit, Certificate, Command, Git, Keeper, Key, Policy,
+    Server, Signify, Ssh,
 };
 use failure::{Failure, Status};
 
@@ -34,11 +38,24 @@ fn main() -> ExitCode {
     if name == Some(OsStr::new(ssh_agent::NAME)) {
         return ssh_agent::run(words.collect());
     }
+    if name == Some(OsStr::new(gpg_agent::NAME)) {
+        return gpg_agent::run(words.collect());
+    }
+    if name == Some(OsStr::new(age_plugin::NAME)) {
+        let words: Vec<_> = words.collect();
+        return age_plugin::run(&words);
+    }
     if name == Some(OsStr::new(git_keygen::NAME)) {
         return git_keygen::run(words.collect());
     }
     let outcome = match Arguments::try_parse().map(|arguments| arguments.command) {
         Ok(Command::Agent(Agent::DropIn(drop_in))) => return ssh_agent::serve(&drop_in),
+        Ok(Command::Agent(Agent::Gpg { parent, words })) => {
+            return gpg_agent::daemon(&words, parent);
+        }
+        Ok(Command::Agent(Agent::BehindGpg { sockets, program })) => {
+            return gpg_agent::become_behind(&sockets, &program);
+        }
         Ok(command) => run(command),
         Err(error) => refuse(&error),
     };
@@ -60,6 +77,9 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Run(run) => commands::run::run(&run),
         Command::Keeper(keeper) => match keeper {
             Keeper::List(reading) => commands::keeper::list(&reading),
+            Keeper::Add(Add::Trezor(add)) => commands::device::add(&add),
+            Keeper::Unlock(unlock) => commands::device::unlock(&unlock),
+            Keeper::Lock { name } => commands::device::lock(name.as_ref()),
             Keeper::Rename { name, to } => commands::keeper::rename(&name, &to),
             Keeper::Unpair { name } => commands::keeper::unpair(&name),
         },
@@ -76,6 +96,9 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Ssh(ssh) => match ssh {
             Ssh::Setup(setup) => commands::ssh::setup(&setup),
             Ssh::Publish(publish) => commands::publish::run(&publish),
+            Ssh::Connect(connect) => commands::identity::connect(&connect),
+            Ssh::Key(wanted) => commands::identity::key(&wanted),
+            Ssh::ImportIdentities(import) => commands::identities::import(&import),
             Ssh::Certificate(Certificate::Add { file }) => commands::certificate::add(&file),
             Ssh::Certificate(Certificate::Remove { certificate }) => {
                 commands::certificate::remove(&certificate)
@@ -85,6 +108,14 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Git(git) => match git {
             Git::Setup(setup) => commands::git::setup(&setup),
             Git::Test(test) => commands::git::test(&test),
+        },
+        Command::Age(age) => match age {
+            Age::Recipient(wanted) => commands::age::recipient(&wanted),
+            Age::Identity(wanted) => commands::age::identity(&wanted),
+        },
+        Command::Signify(signify) => match signify {
+            Signify::Pubkey(wanted) => commands::signify::pubkey(&wanted),
+            Signify::Sign(wanted) => commands::signify::sign(&wanted),
         },
         Command::Policy(policy) => run_policy(policy),
         Command::Agent(agent) => run_agent(agent),
@@ -143,7 +174,9 @@ fn run_agent(agent: Agent) -> Result<(), Failure> {
         Agent::Install { print } => commands::install::install(print),
         Agent::Uninstall => commands::install::uninstall(),
         // It has exit statuses of its own: `main` knows it.
-        Agent::DropIn(_) => Err(Failure::new("an ssh-agent is started by that name")),
+        Agent::DropIn(_) | Agent::Gpg { .. } | Agent::BehindGpg { .. } => {
+            Err(Failure::new("such an agent is started by its own name"))
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 //! | [`age`] | age, rage |
 //! | [`minisign`] | minisign, signify |
 //! | [`git`] | git |
+//! | [`trezor_agent`] | who had identities before |
 //! | [`key_use`] | whoever asked a key that is held elsewhere |
 
 pub mod age;
@@ -23,5 +24,6 @@ pub mod minisign;
 pub mod openpgp;
 pub mod sexp;
 pub mod ssh;
+pub mod trezor_agent;
 
 pub use ssh::ParseError;

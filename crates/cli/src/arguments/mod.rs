@@ -1,6 +1,7 @@
 //! What can be typed: the text here is the help, the completions and the man
 //! pages.
 
+mod age;
 mod agent;
 mod audit;
 // One source for both programs: help, completions and man pages cannot differ from what
@@ -8,10 +9,12 @@ mod audit;
 #[path = "../../../custody/src/arguments/mod.rs"]
 #[expect(unused_imports, reason = "what only the other program calls by name")]
 mod custody;
+mod device;
 mod git;
 mod key;
 mod policy;
 mod server;
+mod signify;
 mod ssh;
 
 use std::ffi::OsString;
@@ -21,8 +24,10 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use keystead_core::Name;
 
+pub(crate) use age::{Age, AgeKey};
 pub(crate) use agent::{Agent, DropIn, EnvShell};
 pub(crate) use audit::{Audit, Export, Show as ShowAudit, Verify};
+pub(crate) use device::{Add, AddTrezor, Unlock};
 pub(crate) use git::{Git, GitSetup, GitTest, Signer};
 pub(crate) use key::{
     DeleteKey, Import, Key, ListKeys, NewKey, RenameKey, RotateKey, ServerKeyNew, ShowKey,
@@ -32,7 +37,11 @@ pub(crate) use server::{
     Accept, AddApprover, Approver, Forget, Logout, RemoveApprover, Server, ServerReading, Sessions,
     Which,
 };
-pub(crate) use ssh::{Certificate, Publish, PublishTo, Ssh, SshSetup};
+pub(crate) use signify::{Sign, Signify, SignifyKey};
+pub(crate) use ssh::{
+    Certificate, Connect, IdentityKey, IdentityOptions, ImportIdentities, Publish, PublishTo, Ssh,
+    SshSetup,
+};
 
 /// Use keys that live elsewhere: on a phone, a spare machine, a key server.
 ///
@@ -59,7 +68,7 @@ pub(crate) enum Command {
     Log(Log),
     Doctor(Doctor),
     Run(Run),
-    /// Authenticators that are paired with this machine.
+    /// Authenticators that are paired with this machine, and hardware wallets.
     #[command(subcommand)]
     Keeper(Keeper),
     /// Keys that live with a keeper.
@@ -80,6 +89,12 @@ pub(crate) enum Command {
     /// Make git sign commits and tags with a key that lives elsewhere.
     #[command(subcommand)]
     Git(Git),
+    /// Keys that open files of age.
+    #[command(subcommand)]
+    Age(Age),
+    /// Keys that sign files as minisign and signify do.
+    #[command(subcommand)]
+    Signify(Signify),
     /// Rules: what they forbid, no keeper is asked for. They never allow.
     ///
     /// Those of this machine, or with --server those that a key server keeps for a key.
@@ -152,6 +167,15 @@ pub(crate) struct Log {
 pub(crate) enum Keeper {
     /// List them.
     List(Reading),
+    /// Add a hardware wallet. An authenticator is paired: `keystead pair`.
+    #[command(subcommand)]
+    Add(Add),
+    Unlock(Unlock),
+    /// Have a hardware wallet, and the agent, forget PIN and passphrase.
+    Lock {
+        /// Its name; may be left out when there is one.
+        name: Option<Name>,
+    },
     /// Give one another name here.
     Rename {
         /// Its name now.
@@ -159,7 +183,7 @@ pub(crate) enum Keeper {
         /// Its name from now on.
         to: Name,
     },
-    /// End a pairing: its keys can no longer be used from here.
+    /// End a pairing, or forget a hardware wallet: its keys can no longer be used from here.
     Unpair {
         /// Its name.
         name: Name,

@@ -1,8 +1,10 @@
 //! `ssh …`
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use keystead_core::{Curve, Name};
 
 use super::Reading;
 
@@ -10,6 +12,9 @@ use super::Reading;
 pub(crate) enum Ssh {
     Setup(SshSetup),
     Publish(Publish),
+    Connect(Connect),
+    Key(IdentityKey),
+    ImportIdentities(ImportIdentities),
     /// OpenSSH user certificates: offered to hosts beside the key that they certify.
     #[command(subcommand)]
     Certificate(Certificate),
@@ -52,6 +57,65 @@ pub(crate) struct Publish {
     #[arg(long)]
     pub(crate) signing: bool,
     /// Print the key and what would be done, do nothing.
+    #[arg(long)]
+    pub(crate) print: bool,
+}
+
+/// Log in with the key that a wallet derives for just this host.
+///
+/// ssh is told to use that key alone. What the key is derived from is the text as it stands here:
+/// host, host:22 and HOST are three keys, as they are for trezor-agent.
+#[derive(Args)]
+pub(crate) struct Connect {
+    #[command(flatten)]
+    pub(crate) key: IdentityOptions,
+    /// `[user@]host[:port]`, with or without ssh:// in front.
+    pub(crate) to: String,
+    /// For ssh, behind the host: a command, or options and a command.
+    #[arg(last = true, value_name = "ARGS")]
+    pub(crate) arguments: Vec<OsString>,
+}
+
+/// Print the public key that a wallet derives for an identity, as a line of authorized_keys.
+#[derive(Args)]
+pub(crate) struct IdentityKey {
+    #[command(flatten)]
+    pub(crate) key: IdentityOptions,
+    /// `[user@]host[:port]`, with or without ssh:// in front.
+    #[arg(value_name = "IDENTITY")]
+    pub(crate) text: String,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which key of an identity.
+#[derive(Args)]
+pub(crate) struct IdentityOptions {
+    /// Which key of this text.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) index: u32,
+    /// nist256p1 or ed25519 [default: wallet.curve of config.toml, else nist256p1].
+    #[arg(long)]
+    pub(crate) curve: Option<Curve>,
+    /// First bring the text into its canonical form: the host in small letters and punycode, no
+    /// port where it is 22. That is another key.
+    #[arg(long)]
+    pub(crate) canonical: bool,
+    /// Whose wallet; remembered for this identity.
+    #[arg(long)]
+    pub(crate) keeper: Option<Name>,
+}
+
+/// Take over the identities of trezor-agent: its identity file, or public keys that it exported.
+///
+/// They come into identities.toml of the configuration folder, so that ssh alone is offered their
+/// keys at their hosts.
+#[derive(Args)]
+pub(crate) struct ImportIdentities {
+    /// A file with `<ssh://user@host|curve>` in its lines; `-` is standard input.
+    pub(crate) file: PathBuf,
+    /// Print the lines, write nothing.
     #[arg(long)]
     pub(crate) print: bool,
 }

@@ -1,0 +1,139 @@
+//! `ssh import-identities`: what trezor-agent knew comes into `identities.toml`.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use keystead_agent::identities::{FILE_NAME, Patterns};
+use keystead_core::{Curve, Derivation, Identity, IdentityParts, Protocol};
+use keystead_formats::trezor_agent;
+
+use crate::agent_link::folders;
+use crate::arguments::ImportIdentities;
+use crate::commands::file;
+use crate::commands::identity::of_identity;
+use crate::failure::{Failure, Status};
+use crate::terminal::{harmless, print_raw, say};
+
+/// `ssh import-identities [--print] FILE`
+pub(crate) fn import(import: &ImportIdentities) -> Result<(), Failure> {
+    let text = read(&import.file)?;
+    let mut blocks = Vec::new();
+    for (words, curve) in trezor_agent::identities(&text) {
+        blocks.extend(block(words, curve)?);
+    }
+    if blocks.is_empty() {
+        return Err(Failure::new("no identity of ssh is in it")
+            .hint("a line of an identity file or of an exported key has <ssh://user@host|curve>"));
+    }
+    let path = folders()?.config.join(FILE_NAME);
+    let before = file::read(&path)?.unwrap_or_default();
+    let before = String::from_utf8(before)
+        .map_err(|_| Failure::new(format!("{} is no text", path.display())))?;
+    blocks.retain(|block| !before.contains(block.as_str()));
+    let added = blocks.concat();
+    if import.print {
+        return print_raw(added.as_bytes());
+    }
+    if blocks.is_empty() {
+        say(format_args!("{} has them already", path.display()));
+        return Ok(());
+    }
+    let gap = if before.is_empty() || before.ends_with("\n\n") {
+        ""
+    } else if before.ends_with('\n') {
+        "\n"
+    } else {
+        "\n\n"
+    };
+    let after = format!("{before}{gap}{added}");
+    // Curves stand in each block: no default counts.
+    Patterns::parse(&after, Curve::Nist256p1).map_err(|error| {
+        Failure::new(format!("{}: {error}", path.display())).hint("correct the file first")
+    })?;
+    file::replace(&path, after.as_bytes())?;
+    say(format_args!("written to {}:", path.display()));
+    print_raw(added.as_bytes())
+}
+
+/// One identity as a block of the file; none of what is not for ssh.
+fn block(words: &str, curve: &str) -> Result<Option<String>, Failure> {
+    let parts = IdentityParts::parse(words).map_err(|error| of_identity(&error))?;
+    if let Some(other) = parts
+        .protocol
+        .as_deref()
+        .filter(|it| *it != Protocol::Ssh.as_str())
+    {
+        let (words, other) = (harmless(words), harmless(other));
+        say(format_args!("note: {words} is for {other}, and left out"));
+        return Ok(None);
+    }
+    let curve: Curve = curve.parse().map_err(|error| {
+        Failure::of(&error)
+            .hint("trezor-agent has nist256p1 and ed25519 for ssh")
+            .status(Status::Usage)
+    })?;
+    let uri = parts.uri(Protocol::Ssh);
+    let identity = Identity::new(uri, curve, 0, Derivation::Sign);
+    let identity = identity.map_err(|error| of_identity(&error))?;
+    let host = match &parts.user {
+        Some(user) => format!("{user}@{}", parts.host),
+        None => parts.host.clone(),
+    };
+    Ok(Some(format!(
+        "[[identity]]\nhost = {}\nidentity = {}\ncurve = \"{curve}\"\n\n",
+        quoted(&host),
+        quoted(identity.uri()),
+    )))
+}
+
+/// A basic string of TOML; what comes here is printable ASCII.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    let limit = BYTES_MAX.saturating_add(1);
+    let read = if path == Path::new("-") {
+        io::stdin().take(limit).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes))
+    };
+    let count = read.map_err(|error| file::failure(path, &error))?;
+    let is_long = u64::try_from(count).is_ok_and(|count| count >= limit);
+    let text = String::from_utf8(bytes).ok().filter(|_| !is_long);
+    text.ok_or_else(|| Failure::new(format!("{}: no text, or too long", path.display())))
+}
+
+/// 1 MiB, as much as the agent reads of its own file.
+const BYTES_MAX: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_become_blocks_that_are_read() {
+        let check = |words: &str, curve: &str, expected: &str| {
+            let block = block(words, curve).unwrap().unwrap();
+            assert_eq!(block, expected);
+            assert!(!Patterns::parse(&block, Curve::Ed25519).unwrap().is_empty());
+        };
+        check(
+            "ssh://alex@db1",
+            "nist256p1",
+            "[[identity]]\nhost = \"alex@db1\"\nidentity = \"ssh://alex@db1\"\n\
+             curve = \"nist256p1\"\n\n",
+        );
+        check(
+            "db1:2222",
+            "ed25519",
+            "[[identity]]\nhost = \"db1\"\nidentity = \"ssh://db1:2222\"\ncurve = \"ed25519\"\n\n",
+        );
+        assert_eq!(block("gpg://Alex <a@b>", "nist256p1").unwrap(), None);
+        assert!(block("alex@db1", "secp256k1").is_err());
+        assert!(block("alex@db1", "p256").is_err());
+        assert!(block("", "ed25519").is_err());
+        assert!(block("alex@d\u{f6}", "ed25519").is_err());
+    }
+}
