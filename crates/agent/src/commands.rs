@@ -129,6 +129,7 @@ impl Agent {
             connected: it.is_connected,
             silent: it.unanswered_ms.is_some(),
             keys: it.keys.len(),
+            wallets: it.wallets.iter().map(ToString::to_string).collect(),
         };
         views.map(keeper).collect()
     }

@@ -275,6 +275,9 @@ pub struct Keeper {
     pub silent: bool,
     /// How many keys it has.
     pub keys: usize,
+    /// Its wallets, 8 hex digits each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wallets: Vec<String>,
 }
 
 /// How far a pairing is.

@@ -99,10 +99,10 @@ impl AgentLink {
         sent.map_err(|error| Failure::new(format!("the agent hung up: {error}")))
     }
 
-    /// Sends a command about keys, and what follows its line.
+    /// Sends a command about keys or hardware wallets, and what follows its line.
     pub(crate) async fn send_with(
         &mut self,
-        command: &key_control::Command,
+        command: &impl serde::Serialize,
         behind: &[&[u8]],
     ) -> Result<(), Failure> {
         let text = serde_json::to_vec(command).map_err(|error| Failure::of(&error))?;
@@ -153,7 +153,8 @@ impl AgentLink {
         }
     }
 
-    async fn next_line(&mut self) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    /// The next line, whatever it holds.
+    pub(crate) async fn next_line(&mut self) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let line = self
             .reader
             .next()
@@ -285,7 +286,8 @@ fn of_start(error: &StartError) -> Failure {
         .hint("`keystead agent run` shows all that it says")
 }
 
-fn of_agent(failure: AgentFailure) -> Failure {
+/// A reply that says why not, with its exit status.
+pub(crate) fn of_agent(failure: AgentFailure) -> Failure {
     let status = match failure.kind {
         FailureKind::Usage => Status::Usage,
         FailureKind::Refused => Status::Refused,

@@ -126,6 +126,7 @@ impl KeyLink {
                         "waiting for approval on {keeper} ({left_s} s)…"
                     ));
                 }
+                Reply::Notice { text } if self.talk == Talk::Here => say(harmless(text)),
                 reply if !reply.is_last() => {}
                 _ => return Ok((reply, behind)),
             }

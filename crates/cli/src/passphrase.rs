@@ -15,6 +15,15 @@ use crate::failure::{Failure, Status};
 
 /// One line of the descriptor that is named, else typed at the terminal.
 pub(crate) fn read(fd: Option<u32>, question: &str) -> Result<SecretBytes, Failure> {
+    let passphrase = read_or_empty(fd, question)?;
+    if passphrase.is_empty() {
+        return Err(Failure::new("no passphrase was given"));
+    }
+    Ok(passphrase)
+}
+
+/// The same, where an empty line says something.
+pub(crate) fn read_or_empty(fd: Option<u32>, question: &str) -> Result<SecretBytes, Failure> {
     match fd {
         Some(0) => read_line(rustix::stdio::stdin()),
         Some(fd) => {
@@ -36,8 +45,8 @@ fn typed(question: &str) -> Result<SecretBytes, Failure> {
         .write(true)
         .open("/dev/tty")
         .map_err(|_| {
-            Failure::new("the file is sealed with a passphrase, and there is no terminal")
-                .hint("give it with --passphrase-fd N")
+            Failure::new("a secret is asked for, and there is no terminal")
+                .hint("give a passphrase with --passphrase-fd N, a PIN with --pin-fd N")
                 .status(Status::Usage)
         })?;
     let quiet = Quiet::make(&terminal)?;
@@ -102,9 +111,6 @@ fn read_line(from: impl AsFd) -> Result<SecretBytes, Failure> {
     passphrase.truncate(len);
     if passphrase.expose().ends_with(b"\r") {
         passphrase.truncate(len.saturating_sub(1));
-    }
-    if passphrase.is_empty() {
-        return Err(Failure::new("no passphrase was given"));
     }
     Ok(passphrase)
 }

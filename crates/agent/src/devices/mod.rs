@@ -14,9 +14,7 @@ use keystead_core::{Name, PairingId, RequestBody, SecretBytes, SignForm, WalletF
 use keystead_daemon::Now;
 use keystead_formats::ssh::ToBeSigned;
 use keystead_formats::ssh::key::key_id;
-use keystead_keeper::trezor::{
-    Action, Answer, Event, Machine, Question, QuestionId, Setup,
-};
+use keystead_keeper::trezor::{Action, Answer, Event, Machine, Question, QuestionId, Setup};
 use keystead_keeper::{AskId, KeeperError, PairingView, Progress};
 
 use crate::event::ClientId;

@@ -71,9 +71,14 @@ pub(crate) fn print_keepers(keepers: &[Keeper]) -> Result<(), Failure> {
         return Ok(());
     }
     let mut table = Table::default();
-    table.row(["KEEPER", "KEYS", "STATE"]);
+    table.row(["KEEPER", "KEYS", "WALLET", "STATE"]);
     for keeper in keepers {
-        table.row([&keeper.name, &keeper.keys.to_string(), state(keeper)]);
+        let wallets = match keeper.wallets.as_slice() {
+            [] => "-".to_owned(),
+            wallets => wallets.join(" "),
+        };
+        let keys = keeper.keys.to_string();
+        table.row([&keeper.name, &keys, &wallets, state(keeper)]);
     }
     table.print()
 }

@@ -1,0 +1,81 @@
+//! `keeper add|unlock|lock`: hardware wallets.
+
+use keystead_agent::devices::control::{Command, Opened};
+use keystead_core::Name;
+use serde_json::json;
+
+use crate::agent_link::{block_on, unexpected};
+use crate::arguments::{AddTrezor, Unlock};
+use crate::device_link::{Sources, converse};
+use crate::failure::Failure;
+use crate::terminal::{harmless, print_json, say};
+
+/// `keeper add trezor [--path PATH] [--name NAME] …`
+pub(crate) fn add(add: &AddTrezor) -> Result<(), Failure> {
+    let command = Command::DeviceAdd {
+        path: add.path.clone(),
+        name: add.name.as_ref().map(ToString::to_string),
+        passphrase_on_device: add.passphrase_on_device,
+    };
+    let sources = Sources {
+        pin_fd: add.pin_fd,
+        passphrase_fd: add.passphrase_fd,
+    };
+    let opened = block_on(converse(&command, sources))?.ok_or_else(unexpected)?;
+    if add.reading.json {
+        return print_json(&json!({ "version": 1, "keepers": [opened] }));
+    }
+    show(&opened);
+    say(format_args!(
+        "next: `keystead ssh key --keeper {} USER@HOST` prints a key, `keystead ssh connect` logs in",
+        harmless(&opened.keeper)
+    ));
+    Ok(())
+}
+
+/// `keeper unlock [NAME] …`
+pub(crate) fn unlock(unlock: &Unlock) -> Result<(), Failure> {
+    let command = Command::DeviceUnlock {
+        keeper: unlock.name.as_ref().map(ToString::to_string),
+    };
+    let sources = Sources {
+        pin_fd: unlock.pin_fd,
+        passphrase_fd: unlock.passphrase_fd,
+    };
+    let opened = block_on(converse(&command, sources))?.ok_or_else(unexpected)?;
+    if unlock.reading.json {
+        return print_json(&json!({ "version": 1, "keepers": [opened] }));
+    }
+    show(&opened);
+    Ok(())
+}
+
+/// `keeper lock [NAME]`
+pub(crate) fn lock(name: Option<&Name>) -> Result<(), Failure> {
+    let command = Command::DeviceLock {
+        keeper: name.map(ToString::to_string),
+    };
+    block_on(converse(&command, Sources::default()))?;
+    say("locked: PIN and passphrase are forgotten, here and on the device");
+    Ok(())
+}
+
+/// What is open, so that another wallet is noticed.
+fn show(opened: &Opened) {
+    let label = match harmless(&opened.label) {
+        label if label.is_empty() => String::new(),
+        label => format!(" \"{label}\""),
+    };
+    let passphrase = if opened.has_passphrase {
+        ", behind a passphrase"
+    } else {
+        ""
+    };
+    say(format_args!(
+        "{}: Trezor {}{label}, firmware {}, wallet {}{passphrase}",
+        harmless(&opened.keeper),
+        harmless(&opened.model),
+        opened.version,
+        opened.wallet,
+    ));
+}

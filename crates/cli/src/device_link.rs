@@ -1,0 +1,106 @@
+//! What is said to the agent of hardware wallets, and what the person is asked for them.
+//!
+//! **Invariant:** a PIN's places and a passphrase go from the terminal, or the descriptor that is
+//! named, to the agent alone; ^C takes back what was asked, on the device too.
+
+use keystead_agent::control::Reply as AgentReply;
+use keystead_agent::devices::control::{Answer, Command, Opened, Reply, What};
+use keystead_core::SecretBytes;
+
+use crate::agent_link::{AgentLink, of_agent, unexpected};
+use crate::failure::{Failure, Status};
+use crate::passphrase;
+use crate::terminal::{harmless, say};
+
+/// Where answers come from; the terminal where nothing is named.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Sources {
+    /// The PIN's places, a line.
+    pub(crate) pin_fd: Option<u32>,
+    /// The passphrase, a line.
+    pub(crate) passphrase_fd: Option<u32>,
+}
+
+/// Says a command and answers what it asks, until it is over; none where there is nothing to
+/// tell.
+pub(crate) async fn converse(
+    command: &Command,
+    sources: Sources,
+) -> Result<Option<Opened>, Failure> {
+    let mut link = AgentLink::open().await?;
+    link.send_with(command, &[]).await?;
+    loop {
+        match next(&mut link).await? {
+            Reply::Notice { text } => say(harmless(&text)),
+            Reply::Question {
+                question,
+                keeper,
+                what,
+            } => {
+                let (answer, behind) = ask(keeper, what, sources).await?;
+                let answer = Command::DeviceAnswer { question, answer };
+                let behind: Vec<&[u8]> = behind.iter().map(SecretBytes::expose).collect();
+                link.send_with(&answer, &behind).await?;
+            }
+            Reply::Opened(opened) => return Ok(Some(opened)),
+            Reply::Done {} => return Ok(None),
+            Reply::Failed(failure) => return Err(of_agent(failure)),
+            _ => return Err(unexpected()),
+        }
+    }
+}
+
+async fn next(link: &mut AgentLink) -> Result<Reply, Failure> {
+    let line = link.next_line().await?;
+    match serde_json::from_slice(&line) {
+        Ok(reply) => Ok(reply),
+        // What it does not understand at all it answers as any other command.
+        Err(_) => match serde_json::from_slice(&line) {
+            Ok(AgentReply::Failed(failure)) => Err(of_agent(failure)),
+            _ => Err(unexpected()),
+        },
+    }
+}
+
+/// Asks the person, in a thread of its own: typing waits.
+async fn ask(
+    keeper: String,
+    what: What,
+    sources: Sources,
+) -> Result<(Answer, Option<SecretBytes>), Failure> {
+    let asked = tokio::task::spawn_blocking(move || match what {
+        What::Pin { is_again } => {
+            if is_again {
+                if sources.pin_fd.is_some() {
+                    return Err(Failure::new("the PIN was wrong"));
+                }
+                say("that PIN was wrong");
+            }
+            if sources.pin_fd.is_none() {
+                say(format_args!("{} {MATRIX}", harmless(&keeper)));
+            }
+            passphrase::read_or_empty(sources.pin_fd, "PIN: ")
+        }
+        What::Passphrase { can_be_on_device } => {
+            if sources.passphrase_fd.is_none() {
+                let other = if can_be_on_device { ON_DEVICE } else { "" };
+                say(format_args!("{PASSPHRASE}{other}"));
+            }
+            let question = format!("passphrase of {}: ", harmless(&keeper));
+            passphrase::read_or_empty(sources.passphrase_fd, &question)
+        }
+    });
+    let text = asked
+        .await
+        .map_err(|_| Failure::new("the question was not asked").status(Status::Error))??;
+    Ok((Answer::Bytes(text.len()), Some(text)))
+}
+
+/// A keypad, as the device shows it.
+const MATRIX: &str =
+    "shows nine places; type those of its PIN's digits:\n    7 8 9\n    4 5 6\n    1 2 3";
+
+const PASSPHRASE: &str = "each passphrase opens a wallet of its own; an empty line the one without";
+
+const ON_DEVICE: &str =
+    "\nto type it on the device each time: keystead keeper add trezor --passphrase-on-device";
