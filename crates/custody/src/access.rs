@@ -307,6 +307,7 @@ pub(crate) async fn log_in_at(
     wish: Wish,
 ) -> Result<LoggedIn, Failure> {
     let has_code = wish.extras.recovery_code.is_some();
+    let has_word = wish.extras.unlock.is_some();
     let who = Login {
         account: server.page.account.clone(),
         password,
@@ -325,6 +326,12 @@ pub(crate) async fn log_in_at(
         if has_code && is_wrong {
             return Failure::new("the password or the recovery code is wrong")
                 .hint("a recovery code works once; the operator can lift a lock, too");
+        }
+        if has_word && is_wrong {
+            return Failure::new(
+                "the password is wrong, or the server takes no word of this approver",
+            )
+            .hint("see that both clocks are right; the operator can lift a lock, too");
         }
         of_server(error)
     })?;
@@ -393,7 +400,7 @@ async fn approve(server: &str, waiting: Waiting) -> Result<(), Failure> {
     let agent = agent::Link::to_running().await?;
     let mut agent = agent.ok_or_else(no_approval)?;
     say("an authenticator is asked to approve this");
-    let (approver, signature) = agent.approve(server, &waiting.text).await?;
+    let (approver, signature) = agent.approve(server, None, waiting.text.expose()).await?;
     let request = Request::Approve(Approve {
         sub: waiting.sub,
         approver,

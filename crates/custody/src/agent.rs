@@ -97,17 +97,19 @@ impl Link {
         self.done(&command, &[]).await
     }
 
-    /// Has an authenticator approve a server's text.
+    /// Has an authenticator, this one if it is named, approve a server's text.
     pub(crate) async fn approve(
         &mut self,
         server: &str,
-        text: &SecretBytes,
+        keeper: Option<String>,
+        text: &[u8],
     ) -> Result<(ApproverId, [u8; 64]), Failure> {
         let command = Command::ServerApprove {
             server: server.to_owned(),
+            keeper,
             text_bytes: text.len(),
         };
-        match self.ask(&command, &[text.expose()]).await? {
+        match self.ask(&command, &[text]).await? {
             (
                 Reply::Approval {
                     approver,

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use keystead_channel::session::Extras;
 use keystead_channel::session::requests::{RecoveryCode as Replace, Request, recovery_hash};
-use keystead_daemon::SystemRng;
+use keystead_channel::session::{Extras, Unlock as SignedUnlock, UnlockText};
+use keystead_daemon::{Clock, SystemClock, SystemRng};
 use keystead_keeper::server::{LoggedIn, Login as Who, Watch};
 use keystead_vault::client::{MasterKey, RecoveryCode};
 
@@ -24,13 +24,21 @@ use crate::talk::{harmless, say};
 /// Logs in.
 pub(crate) fn run(wanted: &Login) -> Result<(), Failure> {
     let mut given = Given::read(wanted.at.answers, None)?;
-    give(wanted, &mut given, Extras::default(), None)
+    give(wanted, &mut given, Lift::Nothing)
 }
 
-/// Lifts a lock by the recovery code, which is used up by it, and replaces the code.
+/// Lifts a lock, by an approver's word or by the recovery code.
 pub(crate) fn unlock(wanted: &Unlock) -> Result<(), Failure> {
     let answers = wanted.login.at.answers;
     let mut given = Given::read(answers, wanted.recovery_code_fd)?;
+    if let Some(approver) = &wanted.approver {
+        give(&wanted.login, &mut given, Lift::Word(approver))?;
+        say(format_args!(
+            "the lock is lifted, by the word of {}",
+            harmless(approver)
+        ));
+        return Ok(());
+    }
     recovery::check_can_show(wanted.yes)?;
     let typed = given.recovery_code()?;
     let code = RecoveryCode::read(typed.expose()).map_err(|error| {
@@ -38,34 +46,52 @@ pub(crate) fn unlock(wanted: &Unlock) -> Result<(), Failure> {
             .status(Status::Usage)
             .hint("it was shown when the account was opened")
     })?;
-    let extras = Extras {
-        recovery_code: Some(code.into_secret()),
-        ..Extras::default()
-    };
     let next = RecoveryCode::draw(&mut SystemRng);
-    give(&wanted.login, &mut given, extras, Some(&next))?;
+    give(&wanted.login, &mut given, Lift::Code { code, next: &next })?;
     say("the lock is lifted, and the code that lifted it is used up; here is the next one");
     recovery::hand_over(&next, wanted.yes)
 }
 
+/// What a login brings to lift a lock.
+enum Lift<'a> {
+    Nothing,
+    /// The recovery code, which is used up by it and replaced.
+    Code {
+        code: RecoveryCode,
+        next: &'a RecoveryCode,
+    },
+    /// Of the paired authenticator that is called so.
+    Word(&'a str),
+}
+
 /// Logs in, replaces the recovery code if there is a new one, and gives the agent the session.
-fn give(
-    wanted: &Login,
-    given: &mut Given,
-    extras: Extras,
-    code: Option<&RecoveryCode>,
-) -> Result<(), Failure> {
+fn give(wanted: &Login, given: &mut Given, lift: Lift<'_>) -> Result<(), Failure> {
     access::run(async |ended| {
         let giving = async {
-            let agent = Link::to_running().await?.ok_or_else(agent::not_running)?;
+            let mut agent = Link::to_running().await?.ok_or_else(agent::not_running)?;
+            let mut next = None;
+            let extras = match lift {
+                Lift::Nothing => Extras::default(),
+                Lift::Code { code, next: drawn } => {
+                    next = Some(drawn);
+                    Extras {
+                        recovery_code: Some(code.into_secret()),
+                        ..Extras::default()
+                    }
+                }
+                Lift::Word(approver) => Extras {
+                    unlock: Some(word(&mut agent, wanted, approver).await?),
+                    ..Extras::default()
+                },
+            };
             let (server, logged_in) = log_in(wanted, given, extras).await?;
             server.keep_seen()?;
             if let Some(pass) = &logged_in.opened.pass {
                 server.keep_pass(Some(pass))?;
             }
-            if let Some(code) = code {
+            if let Some(next) = next {
                 let request = Request::RecoveryCode(Replace {
-                    recovery_hash: recovery_hash(code.secret()),
+                    recovery_hash: recovery_hash(next.secret()),
                 });
                 let replaced = logged_in.session.done(&request).await;
                 replaced.map_err(of_server)?;
@@ -77,6 +103,30 @@ fn give(
             signal = ended.wait() => Err(Failure::interrupted(signal)),
         }
     })
+}
+
+/// An approver's word that lifts the lock of the account at this server.
+async fn word(agent: &mut Link, wanted: &Login, approver: &str) -> Result<SignedUnlock, Failure> {
+    let server = known(wanted)?;
+    let text = UnlockText {
+        server: server.page.server,
+        account: server.page.account.clone(),
+        unix_s: SystemClock.now().unix_s,
+    };
+    let by = Some(approver.to_owned());
+    let (approver, signature) = agent.approve(server.name(), by, &text.encode()).await?;
+    Ok(SignedUnlock {
+        approver,
+        unix_s: text.unix_s,
+        signature,
+    })
+}
+
+/// The server that is meant, which this machine knows: an address without an account is its
+/// name.
+fn known(wanted: &Login) -> Result<Server, Failure> {
+    let name = wanted.address.as_ref().or(wanted.at.server.as_ref());
+    Server::find(name.map(String::as_str))
 }
 
 async fn log_in(
@@ -93,9 +143,7 @@ async fn log_in(
     if let (Some(address), Some(_)) = (&wanted.address, &wanted.account) {
         return first(wanted, address, given, wish).await;
     }
-    // An address without an account is the name of a server that is known.
-    let name = wanted.address.as_ref().or(wanted.at.server.as_ref());
-    let server = Server::find(name.map(String::as_str))?;
+    let server = known(wanted)?;
     let logged_in = access::log_in(&server, given, wish).await?;
     Ok((server, logged_in))
 }

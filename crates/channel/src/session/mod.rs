@@ -36,6 +36,7 @@ mod server;
 mod server_session;
 mod set_up;
 mod status;
+mod unlock;
 #[cfg(test)]
 mod tests;
 
@@ -68,6 +69,7 @@ pub use server::{
 pub use server_session::{AnswerError, Incoming, ServerSession, SessionMark};
 pub use set_up::{LoginStart, RegisterStart, RegisterUpload, Resume, ResumeClaim, Unlock};
 pub use status::{ErrorBody, SetUpError, Status};
+pub use unlock::{UnlockText, is_unlock_now};
 
 /// Whether `frame` is the one that comes next from a server, which may say instead why
 /// none does.

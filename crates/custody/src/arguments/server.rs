@@ -72,11 +72,17 @@ pub(crate) struct Login {
     pub(crate) no_pass: bool,
 }
 
-/// Lift the lock of an account by its recovery code, and log in.
+/// Lift the lock of an account, and log in: by its recovery code, or by an approver's word.
+///
+/// For an account that too many wrong passwords have locked. What the operator locked the operator
+/// alone can unlock.
 #[derive(Args)]
 pub(crate) struct Unlock {
     #[command(flatten)]
     pub(crate) login: Login,
+    /// A paired authenticator that approves for the account: its holder is asked, and no code.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["recovery_code_fd", "yes", "account"])]
+    pub(crate) approver: Option<String>,
     /// Read the recovery code from this descriptor, behind the password: one line.
     #[arg(long, value_name = "N")]
     pub(crate) recovery_code_fd: Option<u32>,

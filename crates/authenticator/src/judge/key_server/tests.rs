@@ -443,7 +443,7 @@ fn a_lock_is_lifted_in_words_and_now() {
         (
             text(1_000)[..40].to_vec(),
             1_000,
-            "the text that lifts a lock is none: a text is not allowed here",
+            "the text that lifts a lock is none: the message is cut off",
         ),
     ] {
         let no = read_unlock(&text, now_unix_s).unwrap_err();
