@@ -33,6 +33,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     target("answers", answers::answers),
     target("approval_text", approval::text),
+    target("approval_unlock", approval::unlock),
     target("channel_items", channel::items),
     target("channel_link", channel::link),
     target("channel_messages", channel::messages),

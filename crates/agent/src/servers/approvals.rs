@@ -26,6 +26,7 @@ impl Servers {
         let left_s = u16::try_from(left_ms.div_ceil(1_000)).unwrap_or(u16::MAX);
         step.told.push(Told::Approve {
             target: Target::Errand(errand),
+            by: None,
             text,
             wait_s: left_s.min(APPROVAL_WAIT_S),
         });

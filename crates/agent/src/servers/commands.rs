@@ -64,10 +64,11 @@ impl Servers {
                 let name = self.known(&server)?;
                 self.ask_for(step, client, &name, (method, first.as_ref()))?;
             }
-            Command::ServerApprove { .. } => {
+            Command::ServerApprove { keeper, .. } => {
                 let text = first.ok_or_else(|| usage("there is no text"))?;
                 step.told.push(Told::Approve {
                     target: Target::Client(client),
+                    by: keeper,
                     text: text.expose().to_vec(),
                     wait_s: APPROVAL_WAIT_S,
                 });

@@ -226,6 +226,8 @@ pub enum Told {
     Approve {
         /// For what.
         target: Target,
+        /// The one that is asked; without a name all are.
+        by: Option<String>,
         /// What is to be signed.
         text: Vec<u8>,
         /// Time left.

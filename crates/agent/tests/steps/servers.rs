@@ -711,6 +711,7 @@ fn a_command_with_a_session_of_its_own_gets_its_approval_too() {
     let mut bench = bench();
     let approve = Command::ServerApprove {
         server: "lab".to_owned(),
+        keeper: None,
         text_bytes: 4,
     };
     command(&mut bench, CLIENT, approve, &[b"text"]);
@@ -721,4 +722,24 @@ fn a_command_with_a_session_of_its_own_gets_its_approval_too() {
         panic!("{actions:?}");
     };
     assert_eq!(*approver, "05".repeat(16));
+}
+
+#[test]
+fn an_authenticator_that_is_named_is_asked_alone() {
+    let mut bench = bench();
+    let mut approve = |by: &str| {
+        let approve = Command::ServerApprove {
+            server: "lab".to_owned(),
+            keeper: Some(by.to_owned()),
+            text_bytes: 4,
+        };
+        command(&mut bench, CLIENT, approve, &[b"text"])
+    };
+    let actions = approve("other-phone");
+    let (status, message) = failed(&actions);
+    assert_eq!(
+        (status, message.as_str()),
+        (4, "no paired authenticator is called other-phone")
+    );
+    assert!(said(&approve("test-phone")).is_empty(), "it is asked");
 }

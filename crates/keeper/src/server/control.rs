@@ -66,6 +66,9 @@ pub enum Command {
     ServerApprove {
         /// The server's name.
         server: String,
+        /// Which authenticator; all are asked where none is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keeper: Option<String>,
         /// Bytes of the text.
         text_bytes: usize,
     },

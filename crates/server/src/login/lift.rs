@@ -5,7 +5,7 @@
 //! still wanted. All comparisons take the same time whatever they find.
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
-use keystead_channel::session::{AccountName, ApproverId, ServerId, Unlock};
+use keystead_channel::session::{ApproverId, ServerId, Unlock, UnlockText, is_unlock_now};
 use keystead_sodium::memory;
 
 use crate::rows::Account;
@@ -47,27 +47,19 @@ impl Lifts {
             return Some(Lifted::Code);
         }
         let unlock = self.unlock.as_ref()?;
-        let is_now = unlock.unix_s.abs_diff(now_s) <= SKEW_S_MAX && unlock.unix_s > last_s;
+        let is_now = is_unlock_now(unlock.unix_s, now_s) && unlock.unix_s > last_s;
         let key = account
             .approvers
             .iter()
             .find(|it| ApproverId::of(&it.key) == unlock.approver)
             .filter(|_| is_now)?;
-        let text = unlock_text(server, &account.name, unlock.unix_s);
+        let text = UnlockText {
+            server: *server,
+            account: account.name.clone(),
+            unix_s: unlock.unix_s,
+        };
+        let text = text.encode();
         let verified = UnparsedPublicKey::new(&ED25519, key.key).verify(&text, &unlock.signature);
         verified.ok().map(|()| Lifted::Approver(unlock.unix_s))
     }
 }
-
-/// What an approver signs: "keystead/1 unlock" ‖ server_id ‖ name ‖ time u64.
-#[must_use]
-pub fn unlock_text(server: &ServerId, name: &AccountName, unix_s: u64) -> Vec<u8> {
-    let mut text = b"keystead/1 unlock".to_vec();
-    text.extend_from_slice(&server.0);
-    text.extend_from_slice(name.as_str().as_bytes());
-    text.extend_from_slice(&unix_s.to_be_bytes());
-    text
-}
-
-/// 300 s between the clocks of an approver and of the server.
-const SKEW_S_MAX: u64 = 300;

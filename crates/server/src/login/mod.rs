@@ -32,7 +32,6 @@ mod trouble;
 
 pub use admission::{admit, log_of, wants};
 pub use decoy::Decoy;
-pub use lift::unlock_text;
 pub use registration::{Invited, Pending, invitation_hash};
 pub use start::Attempt;
 pub use sweep::{lives, sweep};

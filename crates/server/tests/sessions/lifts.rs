@@ -8,10 +8,11 @@
 use std::sync::Arc;
 
 use keystead_channel::session::requests::{Approver, ApproverChange, Request};
-use keystead_channel::session::{AccountName, ApproverId, Extras, ServerId, Status, Text, Unlock};
+use keystead_channel::session::{
+    AccountName, ApproverId, Extras, ServerId, Status, Text, Unlock, UnlockText,
+};
 use keystead_core::Secret;
 use keystead_daemon::{Clock, SystemClock};
-use keystead_server::login::unlock_text;
 use keystead_server::server::Server;
 use keystead_vault::LogKey;
 
@@ -36,11 +37,15 @@ impl Key {
 
     /// For `server`, `name` and the time, which `Unlock` carries.
     fn lifts(&self, server: &ServerId, name: &str, unix_s: u64) -> Unlock {
-        let text = unlock_text(server, &AccountName::parse(name).unwrap(), unix_s);
+        let text = UnlockText {
+            server: *server,
+            account: AccountName::parse(name).unwrap(),
+            unix_s,
+        };
         Unlock {
             approver: ApproverId::of(&self.public()),
             unix_s,
-            signature: self.0.sign(&text).unwrap(),
+            signature: self.0.sign(&text.encode()).unwrap(),
         }
     }
 }
