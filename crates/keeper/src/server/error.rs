@@ -38,6 +38,9 @@ pub enum ServerError {
     /// Too many wrong passwords.
     #[error("the account is locked")]
     Locked,
+    /// The password was right, and the operator lets nobody in.
+    #[error("the operator has locked the account")]
+    LockedByOperator,
     /// Not the pinned one.
     #[error("this is not the server that was registered with: it is {found}")]
     ServerChanged {
@@ -89,7 +92,7 @@ impl ServerError {
             (SetUpError::ServerChanged { found, log_key }, _) => {
                 Self::ServerChanged { found, log_key }
             }
-            (SetUpError::Refused, Step::Login) => Self::WrongPassword,
+            (SetUpError::Refused, Step::Login | Step::Open) => Self::WrongPassword,
             (error, _) => Self::SetUp(error),
         }
     }
@@ -99,8 +102,10 @@ impl ServerError {
             (Status::Wait, _) => Self::Wait {
                 wait_s: body.wait_s.unwrap_or(1),
             },
+            // What the operator locked answers so only to the right password.
+            (Status::Locked, Step::Open) => Self::LockedByOperator,
             (Status::Locked, _) => Self::Locked,
-            (Status::Refused, Step::Login) => Self::WrongPassword,
+            (Status::Refused, Step::Login | Step::Open) => Self::WrongPassword,
             (Status::Refused, Step::Register) => Self::NotInvited,
             (Status::LoginRequired, _) | (Status::Refused, Step::Resume) => Self::LoginRequired,
             (code, _) => Self::Answered(code),
@@ -133,7 +138,12 @@ impl ServerError {
             Self::Wait { .. } => {
                 "wait as long as it says; this machine's device pass skips the wait"
             }
-            Self::Locked => "unlock it with the recovery code: `keystead server unlock`",
+            Self::Locked => {
+                "`keystead server unlock` lifts it, by the recovery code or with --approver NAME"
+            }
+            Self::LockedByOperator => {
+                "ask the operator: neither the recovery code nor an approver lifts this lock"
+            }
             Self::ServerChanged { .. } => {
                 "stop: ask the operator whether the server has new keys before you trust it"
             }
@@ -197,6 +207,9 @@ pub const fn said(status: Status) -> &'static str {
 pub(super) enum Step {
     Hello,
     Register,
+    /// Up to the server's proof that it knows the account.
     Login,
+    /// From the client's proof on.
+    Open,
     Resume,
 }

@@ -262,7 +262,7 @@ impl Remote {
             pass_wanted: who.wants_pass,
         };
         let (sent, finish) = self.finish(sent, &mut frames, open, Step::Login).await?;
-        self.open(sent, finish, frames, Step::Login, &watch).await
+        self.open(sent, finish, frames, Step::Open, &watch).await
     }
 
     /// Goes on with a session of another connection.
