@@ -1,0 +1,152 @@
+//! `signify pubkey|sign`: keys and signatures of minisign.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use keystead_agent::key_control::{HeldKey, KeyChoice, Shown};
+use keystead_core::{KeyId, SignForm};
+use keystead_daemon::{Clock, SystemClock};
+use keystead_formats::ParseError;
+use keystead_formats::minisign::{Message, Prehash, PublicKey, ToSign, WHOLE_BYTES_MAX};
+use keystead_formats::ssh::key::Material;
+
+use crate::agent_link::{block_on, unexpected};
+use crate::arguments::{Sign, SignifyKey};
+use crate::commands::chosen_key::{Service, Wanted, choose, shown};
+use crate::commands::file;
+use crate::failure::{Failure, Status};
+use crate::key_link::{KeyLink, Talk, Use};
+use crate::terminal::{print_raw, say};
+
+/// `signify pubkey [--keeper NAME] [--index N] [NAME]`
+pub(crate) fn pubkey(wanted: &SignifyKey) -> Result<(), Failure> {
+    let wanted = Wanted {
+        name: wanted.name.as_deref(),
+        keeper: wanted.keeper.as_ref().map(|keeper| keeper.as_str()),
+        index: wanted.index,
+    };
+    let key = block_on(async {
+        let mut link = KeyLink::open(Talk::Here).await?;
+        choose(&mut link, Service::SIGNIFY, &wanted).await
+    })?;
+    print_raw(public_key(&key)?.file().as_bytes())
+}
+
+/// `signify sign [--prehash] … FILE`
+pub(crate) fn sign(wanted: &Sign) -> Result<(), Failure> {
+    let message = read(&wanted.file, wanted.prehash)?;
+    let trusted_comment = match &wanted.trusted_comment {
+        Some(comment) => comment.clone(),
+        None => usual_comment(&wanted.file, wanted.prehash),
+    };
+    let to_sign = ToSign::new(message, &trusted_comment).map_err(of_comment)?;
+    let chosen = Wanted {
+        name: wanted.key.as_deref(),
+        keeper: wanted.keeper.as_ref().map(|keeper| keeper.as_str()),
+        index: wanted.index,
+    };
+    let (key, signatures) = block_on(async {
+        let mut link = KeyLink::open(Talk::Here).await?;
+        let key = choose(&mut link, Service::SIGNIFY, &chosen).await?;
+        let id: KeyId = key.id.parse().map_err(|_| unexpected())?;
+        let asked = Use {
+            key: KeyChoice {
+                identity: key.identity.clone(),
+                keeper: Some(key.keeper.clone()),
+                ..KeyChoice::of_id(id)
+            },
+            content: &to_sign.encode(),
+            preimage: None,
+            shown: Shown {
+                files: vec![wanted.file.display().to_string()],
+                ..Shown::default()
+            },
+        };
+        let signatures = link.sign(SignForm::Minisign, asked).await?;
+        Ok((key, signatures))
+    })?;
+    let signature = to_sign
+        .finish(&public_key(&key)?, &signatures)
+        .map_err(|error| Failure::of(&error))?;
+    let comment = wanted.comment.as_deref().unwrap_or(USUAL_UNTRUSTED_COMMENT);
+    let text = signature.file(comment).map_err(of_comment)?;
+    let output = wanted.output.clone();
+    let output = output.unwrap_or_else(|| with_ending(&wanted.file));
+    file::replace(&output, text.as_bytes())?;
+    say(format_args!(
+        "signed by {}: {}",
+        shown(&key),
+        output.display()
+    ));
+    Ok(())
+}
+
+/// What is signed of a file: all of it, or its hash.
+fn read(path: &Path, prehash: bool) -> Result<Message, Failure> {
+    let failed = |error: io::Error| file::failure(path, &error);
+    let mut opened = File::open(path).map_err(failed)?;
+    if prehash {
+        let mut hash = Prehash::default();
+        let mut piece = vec![0; PIECE_BYTES];
+        loop {
+            match opened.read(&mut piece) {
+                Ok(0) => return Ok(hash.finish()),
+                Ok(len) => hash.update(piece.get(..len).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    }
+    let mut whole = Vec::new();
+    let bytes_max = u64::try_from(WHOLE_BYTES_MAX).unwrap_or(u64::MAX);
+    let mut limited = opened.take(bytes_max.saturating_add(1));
+    limited.read_to_end(&mut whole).map_err(failed)?;
+    if whole.len() > WHOLE_BYTES_MAX {
+        let message = format!(
+            "{} is longer than 128 KiB, which is what goes to a holder whole",
+            path.display()
+        );
+        return Err(Failure::new(message)
+            .hint("sign its hash with --prehash")
+            .status(Status::Usage));
+    }
+    Ok(Message::Whole(whole))
+}
+
+/// As minisign's own.
+fn usual_comment(path: &Path, prehash: bool) -> String {
+    let time = SystemClock.now().unix_s;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let hashed = if prehash { "\thashed" } else { "" };
+    format!("timestamp:{time}\tfile:{name}{hashed}")
+}
+
+fn public_key(key: &HeldKey) -> Result<PublicKey, Failure> {
+    let blob = key.public_key_bytes().ok_or_else(unexpected)?;
+    let read = keystead_formats::ssh::PublicKey::from_blob(&blob).map_err(|_| unexpected())?;
+    match read.material() {
+        Material::Ed25519(public) => Ok(PublicKey::of(*public)),
+        _ => Err(unexpected()),
+    }
+}
+
+fn with_ending(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".minisig");
+    PathBuf::from(name)
+}
+
+fn of_comment(wrong: ParseError) -> Failure {
+    let message = match wrong {
+        ParseError::TooLong => "the comment is too long: 1,000 bytes at most",
+        _ => "the comment is no line that can be shown",
+    };
+    Failure::new(message).status(Status::Usage)
+}
+
+/// minisign's own says `secret key`, which is nowhere near.
+const USUAL_UNTRUSTED_COMMENT: &str = "signature from keystead";
+
+/// What is hashed at once.
+const PIECE_BYTES: usize = 64 * 1024;
