@@ -1,5 +1,6 @@
 //! `agent …`
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -35,6 +36,23 @@ pub(crate) enum Agent {
     Uninstall,
     #[command(hide = true)]
     DropIn(DropIn),
+    /// The agent that `gpg-agent --daemon` starts.
+    #[command(hide = true)]
+    Gpg {
+        /// It ends when this process does.
+        #[arg(long)]
+        parent: Option<i32>,
+        /// As gpg-agent takes them.
+        #[arg(last = true)]
+        words: Vec<OsString>,
+    },
+    /// What becomes the ordinary gpg-agent.
+    #[command(hide = true)]
+    BehindGpg {
+        sockets: Vec<PathBuf>,
+        #[arg(last = true)]
+        program: Vec<OsString>,
+    },
 }
 
 #[derive(Clone, Copy, ValueEnum)]

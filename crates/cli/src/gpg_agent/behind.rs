@@ -1,0 +1,242 @@
+//! The ordinary agent behind this one: started, watched, connected to.
+//!
+//! **Invariant:** it ends with this process, however that ends. Where it cannot be started or has
+//! died, a connection is refused at once; the next one starts it anew.
+
+use std::cell::RefCell;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use rustix::io::FdFlags;
+use rustix::process::{Pid, Signal};
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::ordinary::Ordinary;
+use super::socket;
+use crate::terminal::say;
+
+/// The ordinary agent of one home folder, at sockets of our own.
+pub(super) struct Behind {
+    ordinary: Option<Ordinary>,
+    homedir: PathBuf,
+    options: Vec<OsString>,
+    sockets: [PathBuf; 4],
+    /// Where it may complain: nowhere, once we have left the terminal.
+    says: bool,
+    state: watch::Sender<State>,
+    process: RefCell<Process>,
+}
+
+#[derive(Default)]
+struct Process {
+    pid: Option<Pid>,
+    started: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// It has no sockets yet.
+    Starting,
+    /// It listens, or will in a moment: connections wait in its sockets.
+    Listening,
+    /// It is not there.
+    Gone,
+}
+
+/// Which of its sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    Standard,
+    Extra,
+    Browser,
+    Ssh,
+}
+
+impl Behind {
+    pub(super) fn new(
+        ordinary: Option<Ordinary>,
+        homedir: PathBuf,
+        options: Vec<OsString>,
+        sockets: [PathBuf; 4],
+        says: bool,
+    ) -> Self {
+        let (state, _) = watch::channel(State::Starting);
+        Self {
+            ordinary,
+            homedir,
+            options,
+            sockets,
+            says,
+            state,
+            process: RefCell::default(),
+        }
+    }
+
+    /// Starts it, and returns when it has ended again.
+    pub(super) async fn run(&self) {
+        self.state.send_replace(State::Starting);
+        self.process.borrow_mut().started = Some(Instant::now());
+        let outcome = self.run_once().await;
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "the ordinary gpg-agent cannot be started");
+        }
+        self.process.borrow_mut().pid = None;
+        self.state.send_replace(State::Gone);
+    }
+
+    async fn run_once(&self) -> io::Result<()> {
+        let ordinary = self.ordinary.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let (ours, theirs) = UnixStream::pair()?;
+        let mut child = self.spawn(ordinary, theirs.into_std()?)?;
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        self.process.borrow_mut().pid = pid;
+        let mut ready = ours;
+        if ready.read(&mut [0; READY.len()]).await? > 0 {
+            self.state.send_replace(State::Listening);
+        }
+        // It was started by this thread, with which it ends; another one may wait for it.
+        tokio::task::spawn_blocking(move || child.wait())
+            .await
+            .map_err(io::Error::other)??;
+        Ok(())
+    }
+
+    /// First a shell that closes what is not ours to pass on: the sockets have to be the
+    /// descriptors from 3 on. Then this program once more, which makes them.
+    fn spawn(
+        &self,
+        ordinary: &Ordinary,
+        stdout: std::os::unix::net::UnixStream,
+    ) -> io::Result<Child> {
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", CLOSE_AND_RUN, "sh"])
+            .arg(std::env::current_exe()?)
+            .args(["agent", "behind-gpg"])
+            .args(&self.sockets)
+            .arg("--")
+            .arg(&ordinary.agent)
+            .arg("--homedir")
+            .arg(&self.homedir)
+            .args(&self.options)
+            .arg("--supervised")
+            .stdin(Stdio::null())
+            .stdout(OwnedFd::from(stdout));
+        if !self.says {
+            command.stderr(Stdio::null());
+        }
+        command.spawn()
+    }
+
+    /// Connects, once it is there.
+    pub(super) async fn connect(&self, door: Door) -> io::Result<UnixStream> {
+        let mut state = self.state.subscribe();
+        let now = state
+            .wait_for(|it| *it != State::Starting)
+            .await
+            .map_or(State::Gone, |it| *it);
+        if now == State::Gone {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        let [standard, extra, browser, ssh] = &self.sockets;
+        let path = match door {
+            Door::Standard => standard,
+            Door::Extra => extra,
+            Door::Browser => browser,
+            Door::Ssh => ssh,
+        };
+        UnixStream::connect(path).await
+    }
+
+    /// Somebody wants it. True: it has died, and is to be started anew.
+    pub(super) fn is_to_start(&self) -> bool {
+        let started = self.process.borrow().started;
+        let is_to = *self.state.borrow() == State::Gone
+            && started.is_none_or(|it| it.elapsed() >= START_PAUSE);
+        if is_to {
+            self.state.send_replace(State::Starting);
+        }
+        is_to
+    }
+
+    /// Passes a signal on.
+    pub(super) fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.process.borrow().pid {
+            let _ = rustix::process::kill_process(pid, signal);
+        }
+    }
+
+    /// Takes its sockets away.
+    pub(super) fn remove_sockets(&self) {
+        for socket in &self.sockets {
+            let _ = std::fs::remove_file(socket);
+        }
+    }
+}
+
+/// `keystead agent behind-gpg SOCKET… -- PROGRAM ARGUMENT…`: makes the sockets, becomes the
+/// ordinary agent.
+pub(crate) fn become_behind(sockets: &[PathBuf], program: &[OsString]) -> ExitCode {
+    let error = match prepare(sockets) {
+        Ok(_held) => {
+            let mut words = program.iter();
+            let agent = PathBuf::from(words.next().cloned().unwrap_or_default());
+            // Who waits is told; standard output is nobody's from here on.
+            let _ = crate::terminal::print_raw(READY);
+            let _ = keystead_daemon::process::close_stdout();
+            Ordinary { agent }
+                .command()
+                .args(words)
+                .env("LISTEN_PID", std::process::id().to_string())
+                .env("LISTEN_FDS", sockets.len().to_string())
+                .env("LISTEN_FDNAMES", NAMES.join(":"))
+                .exec()
+        }
+        Err(error) => error,
+    };
+    say(format_args!("gpg-agent: {error}"));
+    ExitCode::FAILURE
+}
+
+fn prepare(sockets: &[PathBuf]) -> io::Result<Vec<UnixListener>> {
+    let parent = rustix::process::getppid();
+    rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
+    if rustix::process::getppid() != parent {
+        // It ended before it could be told of.
+        return Err(io::ErrorKind::NotConnected.into());
+    }
+    let mut held = Vec::new();
+    for (path, number) in sockets.iter().zip(FIRST_DESCRIPTOR..) {
+        let listener = socket::bind_anew(path)?;
+        if listener.as_raw_fd() != number {
+            return Err(io::Error::other("descriptor 3 is in use"));
+        }
+        rustix::io::fcntl_setfd(&listener, FdFlags::empty())?;
+        held.push(listener);
+    }
+    Ok(held)
+}
+
+/// What is said once the sockets are there.
+const READY: &[u8] = b"ready\n";
+
+/// sd_listen_fds(3).
+const FIRST_DESCRIPTOR: i32 = 3;
+
+/// `map_supervised_sockets` of gpg-agent.
+const NAMES: [&str; 4] = ["std", "extra", "browser", "ssh"];
+
+/// A shell knows descriptors of one digit; gpg leaves us none at all.
+const CLOSE_AND_RUN: &str = "exec \"$@\" 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-";
+
+/// One that ends at once, again and again, must not keep the machine busy.
+const START_PAUSE: Duration = Duration::from_secs(1);

@@ -1,0 +1,145 @@
+//! One client's connection: bytes in both directions, and keepers' answers between them.
+//!
+//! **Invariant:** what passes is not kept: buffers are wiped, and nothing is read ahead of what the
+//! conversation takes. A client that leaves takes back what it asked.
+
+use std::future::pending;
+use std::pin::Pin;
+
+use keystead_agent::gpg::{Action, Answer, Conversation, Event};
+use keystead_formats::assuan::LineBuffer;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use zeroize::Zeroizing;
+
+use super::asking::Asker;
+use super::keys_file::KeysFile;
+
+/// One end: where it is read, where it is written.
+pub(super) struct End {
+    reader: Box<dyn AsyncRead + Unpin>,
+    writer: Box<dyn AsyncWrite + Unpin>,
+    lines: LineBuffer,
+    bytes: Zeroizing<Vec<u8>>,
+}
+
+impl End {
+    pub(super) fn new(
+        reader: impl AsyncRead + Unpin + 'static,
+        writer: impl AsyncWrite + Unpin + 'static,
+    ) -> Self {
+        Self {
+            reader: Box::new(reader),
+            writer: Box::new(writer),
+            lines: LineBuffer::new(),
+            bytes: Zeroizing::new(vec![0; READ_BYTES]),
+        }
+    }
+
+    /// Reads some; 0 at its end or an error, which is the same to us.
+    async fn read(&mut self) -> usize {
+        self.reader.read(&mut self.bytes).await.unwrap_or(0)
+    }
+}
+
+/// How a conversation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The client left.
+    Left,
+    /// The client wants the agent to end.
+    Killed,
+}
+
+/// Carries a conversation to its end. `killing` is called before a client hears that the agent
+/// ends.
+pub(super) async fn carry(
+    mut client: End,
+    mut behind: Option<End>,
+    mut conversation: Conversation,
+    keys: &KeysFile,
+    asker: &Asker,
+    killing: impl Fn(),
+) -> Ended {
+    let mut asked: Option<Pin<Box<dyn Future<Output = Answer> + '_>>> = None;
+    let mut killed = false;
+    let mut came = Vec::new();
+    if behind.is_none() {
+        came = conversation.step(Event::BehindLeft, &keys.current());
+    }
+    loop {
+        for action in came.drain(..) {
+            match action {
+                Action::ToClient(bytes) => {
+                    // One that is gone is seen when it is read.
+                    let _ = client.writer.write_all(&bytes).await;
+                }
+                Action::ToBehind(bytes) => {
+                    if let Some(behind) = &mut behind {
+                        let _ = behind.writer.write_all(&bytes).await;
+                    }
+                }
+                Action::Ask(ask) => asked = Some(Box::pin(asker.ask(*ask))),
+                Action::Withdraw => asked = None,
+                Action::KillAgent => {
+                    killed = true;
+                    killing();
+                }
+                Action::HangUp => {
+                    let _ = client.writer.shutdown().await;
+                    return if killed { Ended::Killed } else { Ended::Left };
+                }
+            }
+        }
+        let _ = client.writer.flush().await;
+        if let Some(behind) = &mut behind {
+            let _ = behind.writer.flush().await;
+        }
+        tokio::select! {
+            count = client.read() => {
+                let keys = keys.current();
+                let mut arrived = client.bytes.get(..count).unwrap_or_default();
+                if arrived.is_empty() {
+                    came = conversation.step(Event::ClientLeft, &keys);
+                }
+                while let Some(line) = client.lines.next_line(&mut arrived) {
+                    came.extend(conversation.step(Event::Client(line), &keys));
+                }
+            }
+            count = read(&mut behind) => {
+                let keys = keys.current();
+                if count == 0 {
+                    behind = None;
+                    came = conversation.step(Event::BehindLeft, &keys);
+                } else if let Some(end) = &mut behind {
+                    let mut arrived = end.bytes.get(..count).unwrap_or_default();
+                    while let Some(line) = end.lines.next_line(&mut arrived) {
+                        // What is longer than Assuan allows is no answer.
+                        let event = line.map_or(Event::BehindLeft, Event::Behind);
+                        came.extend(conversation.step(event, &keys));
+                    }
+                }
+            }
+            answer = answered(&mut asked) => {
+                asked = None;
+                came = conversation.step(Event::Answered(answer), &keys.current());
+            }
+        }
+    }
+}
+
+async fn read(end: &mut Option<End>) -> usize {
+    match end {
+        Some(end) => end.read().await,
+        None => pending().await,
+    }
+}
+
+async fn answered(asked: &mut Option<Pin<Box<dyn Future<Output = Answer> + '_>>>) -> Answer {
+    match asked {
+        Some(asked) => asked.await,
+        None => pending().await,
+    }
+}
+
+/// Four lines of Assuan: most of what a client says fits, and a key's bytes come in few pieces.
+const READ_BYTES: usize = 4_096;
