@@ -12,6 +12,7 @@ use keystead_channel::session::{Introduction, ServerId, ServerKeys};
 use keystead_core::Secret;
 use tokio::sync::{Semaphore, watch};
 
+use crate::approval;
 use crate::conversation::{self, HalfOpen, Live};
 use crate::edge::{Buckets, Rates};
 use crate::ledger::Ledger;
@@ -50,6 +51,8 @@ pub struct Server {
     pub half_open: HalfOpen,
     /// Permits of OPAQUE's evaluations, so that sessions and resumption come first.
     pub evaluations: Semaphore,
+    /// Room for what waits for approvers, of all sessions.
+    pub approval_room: Arc<Semaphore>,
     /// Sessions that are open on a connection of this process.
     pub live: Arc<Live>,
     /// It takes nothing new.
@@ -106,6 +109,7 @@ impl Server {
             registrations: Self::registration_buckets(&settings),
             half_open: HalfOpen::new(settings.connections.half_open_max),
             evaluations: conversation::evaluations(),
+            approval_room: approval::room(),
             live: Arc::<Live>::default(),
             is_stopping: AtomicBool::new(false),
             fault: watch::Sender::new(None),

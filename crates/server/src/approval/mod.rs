@@ -14,12 +14,12 @@
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use keystead_channel::session::requests::Approve;
 use keystead_channel::session::{ApproverId, approval_hash};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// The requests of one session that wait.
 #[derive(Default)]
@@ -207,6 +207,29 @@ pub struct Full;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the approval does not count")]
 pub struct NotApproved;
+
+/// Room for the texts that wait for approvers, of all sessions: a permit for each KiB.
+#[must_use]
+pub fn room() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(WAITING_KIB_MAX))
+}
+
+/// The permits that a text takes while it waits.
+///
+/// # Errors
+/// [`Full`].
+pub fn take_room(room: &Arc<Semaphore>, text: &[u8]) -> Result<OwnedSemaphorePermit, Full> {
+    let kib = u32::try_from(text.len().div_ceil(KIB)).map_err(|_| Full)?;
+    Arc::clone(room)
+        .try_acquire_many_owned(kib)
+        .map_err(|_| Full)
+}
+
+/// 64 MiB: 65,536 of usual length, which nobody waits for, or 680 of the longest, which one
+/// account alone could bring by its sessions.
+const WAITING_KIB_MAX: usize = 65_536;
+
+const KIB: usize = 1_024;
 
 fn is_full(waiting: &BTreeMap<u64, Waiting>, waiting_max: u32) -> bool {
     u32::try_from(waiting.len()).unwrap_or(u32::MAX) >= waiting_max

@@ -162,18 +162,18 @@ where
     let text = text(&server, &asking, body(), &wait, expires_unix_ms).encode();
     let asked = people.approvers.iter().map(|(id, _)| *id).collect();
     let approvals = Arc::clone(&asking.caller.approvals);
-    let waits = approvals.begin(
-        asking.sub,
-        text.clone(),
-        people,
-        expires_unix_ms,
-        settings.approvals_max,
-    );
-    let Ok(told) = waits else {
+    let waits = approval::take_room(&server.approval_room, &text).and_then(|room| {
+        let (text, max) = (text.clone(), settings.approvals_max);
+        let told = approvals.begin(asking.sub, text, people, expires_unix_ms, max)?;
+        Ok((told, room))
+    });
+    let Ok((told, room)) = waits else {
         let refusal = refusal(Status::Busy, wait.key);
         return again.refuse(&server, refusal).await;
     };
     let later = async move {
+        // Given back with the last answer, or with the session.
+        let _room = room;
         let told = tokio::time::timeout(Duration::from_secs(wait_s), told).await;
         let Ok(Ok(granted)) = told else {
             approvals.forget(again.sub);

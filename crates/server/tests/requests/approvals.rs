@@ -4,6 +4,7 @@ use crate::on_both;
 
 on_both! {
     a_signature_waits_for_its_approver,
+    what_waits_has_its_room,
     an_approval_counts_once_and_for_its_request_alone,
     an_approval_that_comes_late_is_none,
     two_of_three_must_agree,
@@ -176,6 +177,29 @@ mod cases {
         assert_eq!(leaf.action, Action::Method(Method::Sign));
         assert_eq!((leaf.key, leaf.detail.approval), (key.0, Some(hash)));
         assert_eq!(leaf.request_hash, approval.request_hash);
+    }
+
+    /// All sessions of the server together hold so much and no more.
+    pub(super) async fn what_waits_has_its_room(database: Database) {
+        let world = World::new(database).await;
+        let mut anna = world.person("anna").await;
+        let hers = Authenticator::new(1);
+        add(&mut anna, &hers, &[]).await;
+        let key = key_of(&mut anna, quorum(&[&hers], 1)).await;
+        let request = sshsig(key, "git");
+        let room = &world.server.approval_room;
+        let whole = room.available_permits();
+        let (sub, text) = waits(&mut anna, &request).await;
+        let taken = text.len().div_ceil(1_024);
+        assert_eq!(room.available_permits(), whole - taken);
+        let others = room.try_acquire_many(u32::try_from(whole - taken).unwrap());
+        anna.refused(&request, Status::Busy).await;
+        drop(others.unwrap());
+        let (other, _) = waits(&mut anna, &request).await;
+        anna.done(&hers.approve(sub, &text)).await;
+        assert_eq!(status_of(anna.answer(sub).await), Status::Done);
+        assert_eq!(room.available_permits(), whole - taken);
+        assert_ne!(sub, other);
     }
 
     pub(super) async fn an_approval_counts_once_and_for_its_request_alone(database: Database) {
