@@ -11,6 +11,7 @@ pub fn status_of(error: &StoreError) -> Status {
     match error {
         StoreError::Corrupt(_) | StoreError::Damaged(_) => Status::Corrupt,
         StoreError::Unavailable(_)
+        | StoreError::NoTls(_)
         | StoreError::SyncFailed(_)
         | StoreError::HeadWentBack { .. }
         | StoreError::Newer { .. }

@@ -15,6 +15,9 @@ pub enum StoreError {
     /// Full, away, slow or locked: the batch is refused, service goes on.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// No TLS with the database, which the address asks for.
+    #[error("no TLS with the database: {0}")]
+    NoTls(String),
     /// The disk did not take what it was told to keep.
     #[error("the disk did not keep what was written: {0}")]
     SyncFailed(String),
@@ -65,6 +68,7 @@ impl StoreError {
         match self {
             Self::SyncFailed(_) | Self::HeadWentBack { .. } => true,
             Self::Unavailable(_)
+            | Self::NoTls(_)
             | Self::Newer { .. }
             | Self::Locked(_)
             | Self::Corrupt(_)
@@ -79,6 +83,10 @@ impl StoreError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Unavailable(_) => "see that the database runs and its disk has room",
+            Self::NoTls(_) => {
+                "name who vouches for it, `?sslrootcert=FILE`; or, where nobody can listen, \
+                 `?sslmode=disable`"
+            }
             Self::SyncFailed(_) => "check the disk, then start the server again",
             Self::HeadWentBack { .. } => {
                 "somebody put an older database there; use `restore`, which tells the clients"

@@ -40,6 +40,19 @@ async fn every_earlier_version_is_opened() {
     }
 }
 
+/// Who writes no `sslmode` over the network wants TLS, and is told what to write without it.
+#[tokio::test]
+async fn a_database_without_tls_is_told() {
+    let postgres = Postgres::start().unwrap();
+    let port = postgres.port();
+    let place = Place::at(format!("postgres://postgres@127.0.0.1:{port}/keys"));
+    let error = place.store().await.err().unwrap();
+    assert!(matches!(error, StoreError::NoTls(_)), "{error:?}");
+    for option in ["?sslrootcert=FILE", "?sslmode=disable"] {
+        assert!(error.hint().contains(option), "{}", error.hint());
+    }
+}
+
 #[tokio::test]
 async fn a_later_version_is_refused() {
     let postgres = Postgres::start().unwrap();
