@@ -76,7 +76,7 @@ async fn two_processes_serve_one_database() {
     let is_over = matches!(refused, ServerError::Answered(Status::LoginRequired));
     assert!(is_over, "{refused}");
     let refused = alex.log_in(&second).await.err().unwrap();
-    assert!(matches!(refused, ServerError::Locked), "{refused}");
+    assert!(matches!(refused, ServerError::LockedByOperator), "{refused}");
 }
 
 /// Refused as it must be, and soon enough.

@@ -27,7 +27,8 @@ async fn users_are_invited_listed_locked_unlocked_and_deleted() {
     folder.must(&["user", "lock", "alex"]);
     assert!(sign(&session, key).await.is_err());
     let refused = alex.log_in(&server).await.err().unwrap();
-    assert!(matches!(refused, ServerError::Locked), "{refused}");
+    assert!(matches!(refused, ServerError::LockedByOperator), "{refused}");
+    assert!(refused.hint().contains("ask the operator"));
     assert!(folder.must(&["user", "list"]).contains("locked"));
     folder.must(&["user", "unlock", "alex"]);
     let session = alex.log_in(&server).await.unwrap();
