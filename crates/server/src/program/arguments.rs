@@ -108,7 +108,9 @@ pub(crate) struct Run {
 #[derive(Debug, Args)]
 pub(crate) struct Database {
     /// sqlite:FILE or postgres://USER@HOST/NAME; a password belongs in config.toml, where other
-    /// users do not see it [default: as configured, sqlite:keystead.db]
+    /// users do not see it. Over a network TLS is spoken: `?sslrootcert=FILE` names who vouches
+    /// for the database, `?sslmode=disable` does without [default: as configured,
+    /// sqlite:keystead.db]
     #[arg(long, value_name = "URL")]
     pub(crate) database: Option<String>,
 }
@@ -154,6 +156,10 @@ pub(crate) struct Restore {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) database: Database,
+    /// The file `tombstones` in the folder of another server of the same PostgreSQL database: what
+    /// was deleted there since the backup is deleted again; may be given again
+    #[arg(long, value_name = "FILE")]
+    pub(crate) deleted: Vec<PathBuf>,
     /// Do not ask
     #[arg(long)]
     pub(crate) yes: bool,

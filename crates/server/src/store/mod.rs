@@ -12,6 +12,7 @@ mod clock;
 mod fault;
 mod postgres;
 mod ranges;
+mod restoring;
 mod rotation;
 mod schema;
 mod shared;
@@ -29,6 +30,7 @@ use crate::sealing::Sealing;
 pub use clock::{Jump, Now};
 pub use fault::StoreError;
 pub use ranges::{Lives, Sweep};
+pub use restoring::Restoring;
 pub use wanted::{Loaded, Wanted, Writes};
 
 /// A database; a handle, shared by all that use it.
@@ -137,14 +139,6 @@ impl Store {
         Ok(())
     }
 
-    /// Puts rows into a database that nobody serves yet.
-    async fn put_raw(&self, writes: Writes) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.put_raw(writes).await,
-            Self::Postgres(postgres) => postgres.put_raw(writes).await,
-        }
-    }
-
     /// What the tombstones in the server's folder name.
     fn buried(&self) -> Vec<tombstones::Buried> {
         self.memory().buried()
@@ -180,6 +174,18 @@ pub(crate) struct Scan {
     /// Behind this one.
     pub(crate) after: Option<Key>,
     pub(crate) limit: usize,
+}
+
+impl Scan {
+    /// The first of all.
+    fn all(table: Table, limit: usize) -> Self {
+        Self {
+            table,
+            prefix: Key { cells: Vec::new() },
+            after: None,
+            limit,
+        }
+    }
 }
 
 /// The rows that everything else is sealed under.

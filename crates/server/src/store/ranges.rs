@@ -197,9 +197,7 @@ impl Sweep {
 
 fn all(table: Table, after: Option<Key>, limit: usize) -> Scan {
     Scan {
-        table,
-        prefix: Key { cells: Vec::new() },
         after,
-        limit,
+        ..Scan::all(table, limit)
     }
 }

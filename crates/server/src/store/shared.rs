@@ -57,6 +57,11 @@ impl Memory {
         Ok(buried)
     }
 
+    /// What other servers of the same database deleted.
+    pub(super) fn remember(&self, others: &[Buried]) -> Result<(), StoreError> {
+        lock(&self.tombstones).bury(others)
+    }
+
     /// The batch was not committed.
     pub(super) fn take_back(&self, buried: &[Buried]) -> Result<(), StoreError> {
         lock(&self.tombstones).take_back(buried)

@@ -46,6 +46,17 @@ impl Tombstones {
         Ok(opened)
     }
 
+    /// What another server's file names, which is left as it is.
+    pub(super) fn read_of_another(path: &Path) -> io::Result<Vec<Buried>> {
+        let bytes = std::fs::read(path)?;
+        let (records, rest) = bytes.as_chunks::<RECORD_BYTES>();
+        let parsed: Vec<_> = records.iter().map_while(parse).collect();
+        if parsed.len() < records.len() || (records.is_empty() && !rest.is_empty()) {
+            return Err(io::Error::other("it is no file of tombstones"));
+        }
+        Ok(replay(&parsed).into_iter().collect())
+    }
+
     /// Whatever was deleted, by this file.
     pub(super) fn buried(&self) -> &BTreeSet<Buried> {
         &self.buried
@@ -111,16 +122,10 @@ impl Tombstones {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let (records, _) = bytes.as_chunks::<RECORD_BYTES>();
-        let mut buried = BTreeSet::new();
-        let mut len = 0_u64;
-        for (kind, it) in records.iter().map_while(parse) {
-            match kind {
-                BURIED => buried.insert(it),
-                _ => buried.remove(&it),
-            };
-            len = len.saturating_add(RECORD_LEN);
-        }
-        file.set_len(len)?;
+        let parsed: Vec<_> = records.iter().map_while(parse).collect();
+        let buried = replay(&parsed);
+        let count = u64::try_from(parsed.len()).unwrap_or(u64::MAX);
+        file.set_len(count.saturating_mul(RECORD_LEN))?;
         let last = records.iter().rev().filter_map(parse);
         let last = last.take(LAST_MAX).map(|(_, it)| it).collect();
         Ok(Self { file, buried, last })
@@ -147,6 +152,18 @@ impl Buried {
         let key = cells.get(1)?.as_array()?;
         Some(Self::Secret(AccountNo(*no), KeyId(key)))
     }
+}
+
+/// What is buried and was not taken back.
+fn replay(records: &[(u8, Buried)]) -> BTreeSet<Buried> {
+    let mut buried = BTreeSet::new();
+    for (kind, it) in records {
+        match *kind {
+            BURIED => buried.insert(*it),
+            _ => buried.remove(it),
+        };
+    }
+    buried
 }
 
 /// kind ‖ account u64 ‖ key id 16 (zeros: the whole account) ‖ check 7.

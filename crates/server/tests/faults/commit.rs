@@ -110,7 +110,7 @@ fn backend(port: u16, from: u16) -> Pid {
 }
 
 /// Entries of the log, which has no gap: the number of the last one says the same.
-fn entries(database: &Postgres) -> u64 {
+pub(crate) fn entries(database: &Postgres) -> u64 {
     let query = "SELECT count(*), count(DISTINCT leaf), max(leaf) + 1, (SELECT size FROM head) \
                  FROM leaf_index";
     let mut said = database.sql("keys", query);

@@ -1,5 +1,5 @@
 /* Loaded into a process by LD_PRELOAD, it has the FAILING_SYNC-th of all its calls of fsync
- * and fdatasync fail with EIO, whichever thread makes it and however it calls the kernel;
+ * and fdatasync fail with EIO (or, by KILLING_SYNC, kill the process), whichever thread makes it and however it calls the kernel;
  * which file that was stands in standard error. strace(1) counts for each thread apart, and
  * a symbol of the C library is not what every caller goes through: so a filter of the kernel
  * (seccomp(2)) gives each call to a handler of SIGSYS. */
@@ -32,7 +32,7 @@
 #define OURS 0x6b657973
 
 static atomic_long count;
-static long failing;
+static long failing, killing;
 
 static void named(int file)
 {
@@ -49,8 +49,11 @@ static void called(int signal, siginfo_t *call, void *context)
 {
     int before = errno;
     int file = (int)ARGUMENT((ucontext_t *)context);
+    long number = atomic_fetch_add(&count, 1) + 1;
     (void)signal;
-    if (atomic_fetch_add(&count, 1) + 1 == failing) {
+    if (number == killing)
+        kill(getpid(), SIGKILL);
+    if (number == failing) {
         named(file);
         RESULT((ucontext_t *)context) = -EIO;
     } else {
@@ -62,7 +65,7 @@ static void called(int signal, siginfo_t *call, void *context)
 
 __attribute__((constructor)) static void begin(void)
 {
-    const char *number = getenv("FAILING_SYNC");
+    const char *fails = getenv("FAILING_SYNC"), *kills = getenv("KILLING_SYNC");
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fsync, 1, 0),
@@ -74,9 +77,10 @@ __attribute__((constructor)) static void begin(void)
     };
     struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
     struct sigaction action = {.sa_sigaction = called, .sa_flags = SA_SIGINFO | SA_NODEFER};
-    if (number == NULL)
+    if (fails == NULL && kills == NULL)
         return;
-    failing = atol(number);
+    failing = fails == NULL ? 0 : atol(fails);
+    killing = kills == NULL ? 0 : atol(kills);
     if (sigaction(SIGSYS, &action, NULL) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
         abort();

@@ -20,4 +20,5 @@ mod disk_full;
 mod guesses;
 mod killed;
 mod postgres;
+mod restoring;
 mod syncs;

@@ -127,14 +127,14 @@ impl Served {
     }
 }
 
-/// What has a sync fail.
-struct Library(
-    PathBuf,
+/// What has a sync fail, or kill.
+pub(crate) struct Library(
+    pub(crate) PathBuf,
     #[expect(dead_code, reason = "its folder is deleted with it")] Folder,
 );
 
 impl Library {
-    fn compile() -> Self {
+    pub(crate) fn compile() -> Self {
         let folder = Folder::empty();
         let library = folder.file("failing_sync.so");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/failing_sync.c");

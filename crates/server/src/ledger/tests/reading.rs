@@ -8,7 +8,7 @@ use keystead_channel::session::{KeyId, List, Octets, Status, Text};
 use keystead_keeper::server::seen::{AuditError, Listed, Seen, SeenError, Subject};
 
 use crate::sealing::MasterSource;
-use crate::store::{Store, Wanted};
+use crate::store::{Restoring, Wanted};
 
 use super::NAME_BYTES_MAX;
 use super::place::{Delete, Entries, Holder, Place, Sign, asked, pages, register, seen, sign};
@@ -355,10 +355,11 @@ async fn who_saw_more_than_the_backup_held_stops_and_names_what_is_missing(place
     assert_eq!(seen.last_own().unwrap().0, 14);
     let folder = restored.folder.path();
     let source = MasterSource::File(folder.join("master.key"));
-    let (store, sealing, _, _) = Store::restore(&restored.address, folder, &copy, source)
-        .await
-        .unwrap();
-    raise_epoch(&store, &sealing, 0).await.unwrap();
+    let restoring = Restoring::begin(folder, &copy, &[], source).await.unwrap();
+    let raised = raise_epoch(&restoring.store, &restoring.sealing, 0).await;
+    raised.unwrap();
+    restoring.put_in_place(&restored.address).await.unwrap();
+    let (store, sealing) = restored.store().await;
     let ledger = Ledger::start(store, sealing).await.unwrap();
     let stopped = open(&ledger, holder, &mut seen).await.unwrap_err();
     let SeenError::Restored {

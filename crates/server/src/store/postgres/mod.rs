@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::rows::{Cell, Head, HeadRow, Key, Row, Table};
+use crate::rows::{Cell, Head, HeadRow, Row, Table};
 use crate::sealing::Sealing;
 
 use super::schema::{self, Dialect};
@@ -125,12 +125,7 @@ impl Postgres {
         link.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await?;
         for table in Table::ALL {
-            let mut scan = Scan {
-                table,
-                prefix: Key { cells: Vec::new() },
-                after: None,
-                limit: COPIED_AT_ONCE,
-            };
+            let mut scan = Scan::all(table, COPIED_AT_ONCE);
             loop {
                 let rows = in_time(scanned(&mut link, &scan)).await?;
                 let Some(last) = rows.last() else {
@@ -147,11 +142,29 @@ impl Postgres {
         Ok(())
     }
 
-    pub(super) async fn put_raw(&self, mut writes: Writes) -> Result<(), StoreError> {
+    /// Every row of a copy, in one transaction, into a database that has none.
+    pub(super) async fn fill(&self, copy: &Copy) -> Result<(), StoreError> {
         let mut link = self.take().await?;
-        let steps = std::mem::take(&mut writes.puts).into_iter();
-        let steps = steps.map(|(table, rows)| link::Step::Execute(write::put(table, rows)));
-        link.together(steps.collect()).await?;
+        link.run("BEGIN").await?;
+        link.run(LOCK_FOR_SETTING_UP).await?;
+        for table in Table::ALL {
+            if !scanned(&mut link, &Scan::all(table, 1)).await?.is_empty() {
+                let told = "the database is not empty".to_owned();
+                return Err(StoreError::Unavailable(told));
+            }
+        }
+        for table in Table::ALL {
+            let mut scan = Scan::all(table, COPIED_AT_ONCE);
+            loop {
+                let rows = copy.scan(&scan)?;
+                let Some(last) = rows.last() else {
+                    break;
+                };
+                scan.after = Some(last.key(table));
+                link.execute(write::put(table, rows)).await?;
+            }
+        }
+        link.run("COMMIT").await?;
         self.0.pool.give_back(link);
         Ok(())
     }

@@ -88,13 +88,6 @@ impl Sqlite {
         self.with_reader(|connection| copy::whole(connection, file))
     }
 
-    pub(super) async fn put_raw(&self, writes: Writes) -> Result<(), StoreError> {
-        self.0
-            .writer
-            .run(move |transaction| transaction.put_raw(writes))
-            .await
-    }
-
     pub(super) fn memory(&self) -> &Memory {
         &self.0.memory
     }

@@ -191,14 +191,6 @@ impl Transaction {
         })
     }
 
-    /// Puts rows into a database that nobody serves yet.
-    pub(super) fn put_raw(&mut self, writes: Writes) -> Result<(), StoreError> {
-        self.within(|it| {
-            row::write(&it.connection, writes)?;
-            Ok(((), None))
-        })
-    }
-
     /// Puts the server's own rows if there are none.
     pub(super) fn found(&mut self, raw: Raw) -> Result<Raw, StoreError> {
         let all = |table| {

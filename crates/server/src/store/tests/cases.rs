@@ -6,7 +6,7 @@ use crate::rows::{
     AccountNo, AccountState, Head, LogBlock, LogIndex, LogTile, NameTag, RowFault, Table,
 };
 use crate::sealing::{MasterSource, Sealing};
-use crate::store::{Loaded, Store, StoreError, Sweep, Wanted, Writes};
+use crate::store::{Loaded, Restoring, Store, StoreError, Sweep, Wanted, Writes};
 
 use super::Place;
 use super::place::{account, act, count, counted, guess, look, register, secret};
@@ -422,12 +422,14 @@ pub(super) async fn a_backup_is_restored(place: &Place, into: &Place) {
     )
     .unwrap();
     let source = MasterSource::File(into.master());
-    let restored = Store::restore(&into.address, into.path(), &file, source.clone()).await;
-    let (store, sealing, restored, deleted) = restored.unwrap();
+    let begin = || Restoring::begin(into.path(), &file, &[], source.clone());
+    let restoring = begin().await.unwrap();
     assert_eq!(
-        (restored.server_id(), deleted.len()),
+        (restoring.system.server_id(), restoring.deleted.len()),
         (system.server_id(), 2)
     );
+    restoring.put_in_place(&into.address).await.unwrap();
+    let (store, sealing, _) = into.open().await;
     let left = store.secrets(&sealing, no, None, 9).await.unwrap();
     let left: Vec<KeyId> = left.into_iter().map(|it| it.unwrap().key).collect();
     assert_eq!(left, [KeyId([2; 16])]);
@@ -440,8 +442,9 @@ pub(super) async fn a_backup_is_restored(place: &Place, into: &Place) {
     );
     assert!(register(&store, &sealing, "cleo").await.0 > 1 << 32);
     drop(store);
-    let again = Store::restore(&into.address, into.path(), &file, source).await;
+    let again = begin().await.unwrap().put_in_place(&into.address).await;
     assert!(again.is_err(), "only an empty database is filled");
+    assert!(!into.path().join("restoring.db").exists());
 }
 
 pub(super) async fn keys_are_rotated(place: &Place) {
