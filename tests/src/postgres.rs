@@ -36,7 +36,44 @@ impl Postgres {
     /// # Errors
     /// As [`Postgres::start`].
     pub fn start_with(variables: &[(String, String)]) -> Result<Self> {
+        Self::make(folder()?, variables)
+    }
+
+    /// The same, on a file system of so many MiB, which only root can make.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`], and where no file system can be mounted.
+    pub fn start_small(mib: u32) -> Result<Self> {
         let folder = folder()?;
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"]);
+        let status = command.arg(&folder).status().about("mount")?;
+        if !status.success() {
+            return Err(Failure::new("no file system was mounted"));
+        }
+        belongs(&folder)?;
+        Self::make(folder, &[])
+    }
+
+    /// The folder that it is in, which has room for a file beside it.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Starts it if it ended by itself, as a service manager does.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_if_ended(&mut self) -> Result<()> {
+        let child = self.child.as_mut().about_some("postgres")?;
+        match child.try_wait().about("postgres")? {
+            Some(_) => self.start_again(),
+            None => Ok(()),
+        }
+    }
+
+    fn make(folder: PathBuf, variables: &[(String, String)]) -> Result<Self> {
         let mut this = Self {
             folder,
             port: free_port()?,
@@ -240,6 +277,10 @@ impl Drop for Held {
 impl Drop for Postgres {
     fn drop(&mut self) {
         let _ = self.end(Signal::QUIT);
+        // Of a small one; of another it changes nothing.
+        let mut command = Command::new("umount");
+        command.args(["-q", "-l"]).arg(&self.folder);
+        let _ = command.stderr(Stdio::null()).status();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
@@ -250,17 +291,23 @@ fn folder() -> Result<PathBuf> {
     let name = format!("keystead-postgres-{}-{number}", std::process::id());
     let folder = std::env::temp_dir().join(name);
     std::fs::create_dir(&folder).about(folder.display())?;
+    belongs(&folder)?;
+    Ok(folder)
+}
+
+/// Gives a folder to PostgreSQL's own user.
+fn belongs(folder: &Path) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         let status = Command::new("chown")
             .args(["postgres:", "--"])
-            .arg(&folder)
+            .arg(folder)
             .status()
             .about("chown")?;
         if !status.success() {
             return Err(Failure::new("there is no user postgres"));
         }
     }
-    Ok(folder)
+    Ok(())
 }
 
 /// On the path, or where Debian keeps the newest version.

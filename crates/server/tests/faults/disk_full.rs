@@ -1,15 +1,18 @@
-//! A file system of 1 MiB that fills up.
+//! A file system that fills up: of 1 MiB under SQLite, and PostgreSQL's own.
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use keystead_channel::session::Status;
 use keystead_keeper::server::ServerError;
+use keystead_tests::Postgres;
 
 use crate::acknowledged::Acknowledged;
+use crate::commit::entries;
 use crate::person::{Person, make_key, sign};
+use crate::postgres::configured;
 use crate::server::{Folder, get};
 
 /// A tmpfs, unmounted in the end.
@@ -24,14 +27,18 @@ impl Small {
         assert!(command.arg(&path).status().unwrap().success());
         Self(path)
     }
+}
 
-    /// Takes all the room there is.
-    fn fill(&self) -> PathBuf {
-        let path = self.0.join("filler");
-        let mut file = File::create(&path).unwrap();
-        while file.write_all(&[7; 512]).is_ok() {}
-        path
-    }
+/// Takes all the room there is.
+fn fill(folder: &Path, block: &[u8]) -> PathBuf {
+    let path = folder.join("filler");
+    let mut file = File::create(&path).unwrap();
+    while file.write_all(block).is_ok() {}
+    path
+}
+
+fn is_unavailable(error: &ServerError) -> bool {
+    matches!(error, ServerError::Answered(Status::Unavailable))
 }
 
 impl Drop for Small {
@@ -50,23 +57,50 @@ async fn signatures_are_refused_while_there_is_no_room_and_made_again_after() {
     let alex = Person::register(&server, "alex").await;
     let session = alex.log_in(&server).await.unwrap();
     let key = make_key(&session, 1_000_000).await.unwrap();
-    let filler = small.fill();
+    let filler = fill(&small.0, &[7; 512]);
     let mut done = Acknowledged::default();
     // What the database had in reserve is used up first.
     let refused = done.go_on(&session).await;
-    let unavailable =
-        |error: &ServerError| matches!(error, ServerError::Answered(Status::Unavailable));
-    assert!(unavailable(&refused), "{refused}");
+    assert!(is_unavailable(&refused), "{refused}");
     let refused = sign(&session, key).await.err().unwrap();
-    assert!(unavailable(&refused), "{refused}");
-    assert!(
-        done.check_retrieve(&session, key)
-            .await
-            .is_err_and(|it| unavailable(&it))
-    );
+    assert!(is_unavailable(&refused), "{refused}");
+    let refused = done.check_retrieve(&session, key).await.err().unwrap();
+    assert!(is_unavailable(&refused), "{refused}");
     assert_eq!(get(server.metrics, "/health").1, "ok\n");
     std::fs::remove_file(filler).unwrap();
     sign(&session, key).await.unwrap();
     done.check(&session).await;
     assert!(server.metric("commits_failed_total").unwrap() >= 3.0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs root"]
+async fn signatures_are_refused_while_postgres_has_no_room_and_made_again_after() {
+    let mut database = Postgres::start_small(POSTGRES_MIB).unwrap();
+    let server = configured(&database.address()).run();
+    let alex = Person::register(&server, "alex").await;
+    let session = alex.log_in(&server).await.unwrap();
+    let key = make_key(&session, 1_000_000).await.unwrap();
+    let filler = fill(database.folder(), &[7; 4_096]);
+    let mut done = Acknowledged::default();
+    // What the database had in reserve is used up first.
+    let refused = done.go_on(&session).await;
+    assert!(is_unavailable(&refused), "{refused}");
+    let refused = sign(&session, key).await.err().unwrap();
+    assert!(is_unavailable(&refused), "{refused}");
+    let refused = done.check_retrieve(&session, key).await.err().unwrap();
+    assert!(is_unavailable(&refused), "{refused}");
+    assert_eq!(get(server.metrics, "/health").1, "ok\n");
+    std::fs::remove_file(filler).unwrap();
+    // One that could not write its own log has ended, and is started by who looks after it.
+    database.start_if_ended().unwrap();
+    while let Err(error) = sign(&session, key).await {
+        assert!(error.is_passing(), "{error}");
+    }
+    done.check(&session).await;
+    entries(&database);
+    assert!(server.metric("commits_failed_total").unwrap() >= 3.0);
+}
+
+/// Room for a new cluster, its log of 16 MiB and a little more.
+const POSTGRES_MIB: u32 = 96;
