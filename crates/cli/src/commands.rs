@@ -12,6 +12,7 @@ pub(crate) mod device;
 pub(crate) mod doctor;
 pub(crate) mod file;
 pub(crate) mod git;
+pub(crate) mod gpg;
 pub(crate) mod hosts;
 pub(crate) mod identities;
 pub(crate) mod identity;

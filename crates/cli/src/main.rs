@@ -26,8 +26,8 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use arguments::{
-    Add, Age, Agent, Approver, Arguments, Audit, Certificate, Command, Git, Keeper, Key, Policy,
-    Server, Signify, Ssh,
+    Add, Age, Agent, Approver, Arguments, Audit, Certificate, Command, Git, Gpg, Keeper, Key,
+    Policy, Server, Signify, Ssh,
 };
 use failure::{Failure, Status};
 
@@ -108,6 +108,10 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Git(git) => match git {
             Git::Setup(setup) => commands::git::setup(&setup),
             Git::Test(test) => commands::git::test(&test),
+        },
+        Command::Gpg(gpg) => match gpg {
+            Gpg::Init(init) => commands::gpg::init(&init),
+            Gpg::Subkey(subkey) => commands::gpg::subkey(&subkey),
         },
         Command::Age(age) => match age {
             Age::Recipient(wanted) => commands::age::recipient(&wanted),

@@ -11,6 +11,7 @@ mod audit;
 mod custody;
 mod device;
 mod git;
+mod gpg;
 mod key;
 mod policy;
 mod server;
@@ -29,6 +30,7 @@ pub(crate) use agent::{Agent, DropIn, EnvShell};
 pub(crate) use audit::{Audit, Export, Show as ShowAudit, Verify};
 pub(crate) use device::{Add, AddTrezor, Unlock};
 pub(crate) use git::{Git, GitSetup, GitTest, Signer};
+pub(crate) use gpg::{Compat, Gpg, GpgDerived, GpgInit, GpgSubkey, SubkeyUse};
 pub(crate) use key::{
     DeleteKey, Import, Key, ListKeys, NewKey, RenameKey, RotateKey, ServerKeyNew, ShowKey,
 };
@@ -89,6 +91,9 @@ pub(crate) enum Command {
     /// Make git sign commits and tags with a key that lives elsewhere.
     #[command(subcommand)]
     Git(Git),
+    /// Use gpg with keys that live elsewhere.
+    #[command(subcommand)]
+    Gpg(Gpg),
     /// Keys that open files of age.
     #[command(subcommand)]
     Age(Age),

@@ -170,7 +170,7 @@ fn path_option(option: &str, path: &Path) -> Result<OsString, Failure> {
     Ok(format!("{option}=\"{}\"", text.replace('%', "%%")).into())
 }
 
-fn settings() -> Result<keystead_agent::settings::Settings, Failure> {
+pub(crate) fn settings() -> Result<keystead_agent::settings::Settings, Failure> {
     serve::read_settings(&folders()?).map_err(|error| Failure::of(&error).hint(error.hint()))
 }
 

@@ -24,6 +24,7 @@ use ordinary::Ordinary;
 use crate::terminal::say;
 
 pub(crate) use behind::become_behind;
+pub(crate) use ordinary::Places;
 pub(crate) use start::daemon;
 
 /// The name that makes this program a gpg-agent.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Lines that became other lines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Hunk {
+pub(crate) struct Hunk {
     /// How many lines stand before them.
     at: usize,
     /// The lines that were there, with their line breaks.
@@ -18,7 +18,7 @@ pub(super) struct Hunk {
 
 impl Hunk {
     /// What changed; none when nothing did.
-    pub(super) fn between(before: &str, after: &str) -> Option<Self> {
+    pub(crate) fn between(before: &str, after: &str) -> Option<Self> {
         let old: Vec<&str> = before.split_inclusive('\n').collect();
         let new: Vec<&str> = after.split_inclusive('\n').collect();
         let same = |(one, other): &(&&str, &&str)| one == other;
@@ -39,7 +39,7 @@ impl Hunk {
     }
 
     /// The text as it was before.
-    pub(super) fn take_back(&self, text: &str) -> Option<String> {
+    pub(crate) fn take_back(&self, text: &str) -> Option<String> {
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
         let before: String = lines.get(..self.at)?.concat();
         let rest: String = lines.get(self.at..)?.concat();

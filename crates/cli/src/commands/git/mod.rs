@@ -23,6 +23,7 @@ use crate::terminal::{print, say};
 use config::{Config, Record, TakenBack};
 use signers::Signers;
 
+pub(crate) use hunk::Hunk;
 pub(crate) use test::run as test;
 
 /// `git setup [--key KEY] [--mail MAIL] [--signer MAIL KEYFILE]… [--print|--undo] [--config FILE]`

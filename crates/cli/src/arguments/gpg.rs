@@ -1,0 +1,93 @@
+//! `gpg …`
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use keystead_core::{Curve, Name};
+
+#[derive(Subcommand)]
+pub(crate) enum Gpg {
+    Init(GpgInit),
+    Subkey(GpgSubkey),
+}
+
+/// Make an OpenPGP key that a wallet holds, and let gpg use it.
+///
+/// The holder is asked once for all of its parts; twice with --signing-subkey.
+#[derive(Args)]
+pub(crate) struct GpgInit {
+    /// "Name <mail>".
+    #[arg(required_unless_present = "undo")]
+    pub(crate) user_id: Option<String>,
+    #[command(flatten)]
+    pub(crate) derived: GpgDerived,
+    /// Let the key end after so many days; gpg can change it later.
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) expire: Option<u32>,
+    /// Have a separate subkey sign, so that the primary only certifies by habit.
+    #[arg(long, conflicts_with = "compat")]
+    pub(crate) signing_subkey: bool,
+    /// Without a subkey for logins.
+    #[arg(long)]
+    pub(crate) no_authentication: bool,
+    /// Build byte for byte what another program builds of the same seed.
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) compat: Option<Compat>,
+    /// Give gpg.conf back as it was; keys stay where they are.
+    #[arg(long, conflicts_with_all = ["user_id", "compat", "signing_subkey", "expire"])]
+    pub(crate) undo: bool,
+}
+
+/// Add a subkey that a wallet holds to a key that gpg has.
+#[derive(Args)]
+pub(crate) struct GpgSubkey {
+    /// The key's fingerprint, or another name by which gpg knows it alone.
+    pub(crate) key: String,
+    /// What it is for.
+    #[arg(long = "for", value_name = "USE")]
+    pub(crate) usage: SubkeyUse,
+    #[command(flatten)]
+    pub(crate) derived: GpgDerived,
+    /// Let it end after so many days.
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) expire: Option<u32>,
+}
+
+/// Which keys a wallet derives, and where gpg has its own.
+#[derive(Args)]
+pub(crate) struct GpgDerived {
+    /// nist256p1, ed25519 or secp256k1 [default: the setting, else nist256p1].
+    #[arg(long)]
+    pub(crate) curve: Option<Curve>,
+    /// Which key of this user id.
+    #[arg(long, value_name = "N")]
+    pub(crate) index: Option<u32>,
+    /// Derive the key from this text in the place of the user id, which may not be ASCII.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) identity: Option<String>,
+    /// Whose wallet.
+    #[arg(long)]
+    pub(crate) keeper: Option<Name>,
+    /// The second of 1970 and later at which the key was made: another one is another key
+    /// [default: now].
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) time: Option<u32>,
+    /// gpg's home folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) homedir: Option<PathBuf>,
+}
+
+/// Programs whose keys can be built.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Compat {
+    /// trezor-gpg.
+    Trezor,
+}
+
+/// What a subkey is for.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SubkeyUse {
+    Sign,
+    Encrypt,
+    Authenticate,
+}

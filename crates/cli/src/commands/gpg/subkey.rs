@@ -1,0 +1,192 @@
+//! `gpg subkey`.
+
+use keystead_agent::gpg::MappedKey;
+use keystead_core::{Curve, Derivation, Protocol};
+
+use crate::agent_link::block_on;
+use crate::arguments::{GpgSubkey, SubkeyUse};
+use crate::commands::identity::settings;
+use crate::failure::{Failure, Status};
+use crate::key_link::{KeyLink, Talk};
+use crate::terminal::{harmless, print, say};
+
+use super::home::Home;
+use super::init::now_unix_s;
+use super::make::{Part, Whole, encryption_curve};
+
+/// `gpg subkey --for USE [OPTIONS] KEY`
+///
+/// gpg itself binds it: it knows how its primary signs, wherever that one is.
+pub(crate) fn subkey(wanted: &GpgSubkey) -> Result<(), Failure> {
+    let home = Home::of(wanted.derived.homedir.as_deref())?;
+    let listed = home.gpg_done(&["--with-colons", "--list-keys", &wanted.key], &[])?;
+    let primary = Primary::of(&listed)?;
+    let derived = &wanted.derived;
+    let text = derived.identity.as_deref().unwrap_or(&primary.user_id);
+    let created_unix_s = derived.time.unwrap_or_else(now_unix_s);
+    let curve = match derived.curve {
+        Some(curve) => curve,
+        None => settings()?.wallet_curve,
+    };
+    let map = home.map()?;
+    let own = map
+        .keys()
+        .iter()
+        .find(|it| it.fingerprint.to_string() == primary.fingerprint);
+    let part = part(wanted, text, curve, own)?;
+    let whole = Whole {
+        user_id: &primary.user_id,
+        created_unix_s,
+        keeper: derived.keeper.as_ref().map(ToString::to_string),
+    };
+    let mut mapped = block_on(async {
+        let mut link = KeyLink::open(Talk::Here).await?;
+        Ok(part.fetch_for(&mut link, &whole).await?.mapped)
+    })?;
+    home.put(std::slice::from_ref(&mapped))?;
+    home.use_agent()?;
+    let days = wanted
+        .expire
+        .map_or("0".to_owned(), |days| format!("{days}d"));
+    let words = dialogue(&mapped, wanted.usage, &days);
+    let time = format!("--faked-system-time={created_unix_s}!");
+    let arguments = [
+        "--expert",
+        "--command-fd=0",
+        "--status-fd=2",
+        &time,
+        "--edit-key",
+        &primary.fingerprint,
+        "addkey",
+    ];
+    home.gpg_talk(&arguments, words.as_bytes())?;
+    let listed = home.gpg_done(
+        &[
+            "--with-colons",
+            "--with-keygrip",
+            "--list-keys",
+            &primary.fingerprint,
+        ],
+        &[],
+    )?;
+    let fingerprint = fingerprint_of(&listed, &mapped.keygrip.to_string()).ok_or_else(|| {
+        Failure::new("gpg has not added the subkey").hint("`gpg --edit-key` shows what it says")
+    })?;
+    mapped.fingerprint = fingerprint.parse().unwrap_or(mapped.fingerprint);
+    home.put(std::slice::from_ref(&mapped))?;
+    say(format_args!("added to {}:", harmless(&primary.user_id)));
+    print(fingerprint)
+}
+
+fn part(
+    wanted: &GpgSubkey,
+    text: &str,
+    curve: Curve,
+    own: Option<&MappedKey>,
+) -> Result<Part, Failure> {
+    let primary_index = own.and_then(|it| it.identity.as_ref()).map(|it| it.index());
+    let index = wanted.derived.index;
+    match wanted.usage {
+        SubkeyUse::Sign => {
+            // Under a primary from elsewhere 0, else the one behind the primary's.
+            let usual = primary_index.map_or(0, |it| it.saturating_add(1));
+            let index = index.unwrap_or(usual);
+            Part::new(Protocol::Gpg, text, curve, index, Derivation::Sign)
+        }
+        SubkeyUse::Encrypt => Part::new(
+            Protocol::Gpg,
+            text,
+            encryption_curve(curve),
+            index.or(primary_index).unwrap_or(0),
+            Derivation::Agree,
+        ),
+        SubkeyUse::Authenticate => Part::new(
+            Protocol::Ssh,
+            text,
+            curve,
+            index.or(primary_index).unwrap_or(0),
+            Derivation::Sign,
+        ),
+    }
+}
+
+/// What gpg asks behind `addkey`: kind 13 is a key that its agent has.
+fn dialogue(key: &MappedKey, usage: SubkeyUse, expires: &str) -> String {
+    // gpg offers signing for a key that signs, and encryption for a P-256 key as well.
+    let toggles = match (usage, key.agrees()) {
+        (SubkeyUse::Authenticate, _) => "S\nA\nQ\n",
+        (SubkeyUse::Encrypt, _) => "S\nE\nQ\n",
+        (SubkeyUse::Sign, _) => "Q\n",
+    };
+    format!("13\n{}\n{toggles}{expires}\nsave\n", key.keygrip)
+}
+
+/// What `--list-keys` tells of a key.
+struct Primary {
+    fingerprint: String,
+    user_id: String,
+}
+
+impl Primary {
+    fn of(listed: &str) -> Result<Self, Failure> {
+        let keys = listed.lines().filter(|it| it.starts_with("pub:")).count();
+        if keys != 1 {
+            let message = format!("{keys} keys have that name");
+            return Err(Failure::new(message)
+                .hint("name it by its fingerprint")
+                .status(Status::Usage));
+        }
+        let field = |kind: &str| {
+            let line = listed.lines().find(|it| it.starts_with(kind))?;
+            line.split(':').nth(USER_ID_FIELD).map(unescaped)
+        };
+        match (field("fpr:"), field("uid:")) {
+            (Some(fingerprint), Some(user_id)) => Ok(Self {
+                fingerprint,
+                user_id,
+            }),
+            _ => Err(Failure::new("gpg tells no user id of that key")),
+        }
+    }
+}
+
+/// The fingerprint above the line with this keygrip.
+fn fingerprint_of(listed: &str, keygrip: &str) -> Option<String> {
+    let mut last = None;
+    for line in listed.lines() {
+        let value = line.split(':').nth(USER_ID_FIELD);
+        match line.split(':').next() {
+            Some("fpr") => last = value.map(str::to_owned),
+            Some("grp") if value == Some(keygrip) => return last,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// `\x3a` stands for a colon and so on (GnuPG, `doc/DETAILS`).
+fn unescaped(field: &str) -> String {
+    let mut text = String::new();
+    let mut rest = field;
+    while let Some((before, behind)) = rest.split_once("\\x") {
+        text.push_str(before);
+        let digits = behind
+            .get(..2)
+            .and_then(|it| u8::from_str_radix(it, 16).ok());
+        match digits {
+            Some(byte) if byte.is_ascii() => {
+                text.push(char::from(byte));
+                rest = behind.get(2..).unwrap_or_default();
+            }
+            _ => {
+                text.push_str("\\x");
+                rest = behind;
+            }
+        }
+    }
+    text.push_str(rest);
+    text
+}
+
+/// Counted from 0 (GnuPG, `doc/DETAILS`, field 10).
+const USER_ID_FIELD: usize = 9;
