@@ -20,6 +20,7 @@ mod log;
 mod random;
 mod server;
 mod session;
+mod trezor;
 
 /// A decoder to be fuzzed.
 pub struct Target {
@@ -71,6 +72,8 @@ pub const TARGETS: &[Target] = &[
     target("ssh_sshsig", formats::sshsig),
     target("ssh_texts", formats::texts),
     target("ssh_to_be_signed", formats::to_be_signed),
+    target("trezor_message", trezor::message),
+    target("trezor_reports", trezor::reports),
 ];
 
 /// The body of a target, if there is one of that name.

@@ -260,8 +260,13 @@ impl Machine {
         let was_up = matches!(self.link, Link::Up(_));
         self.link = Link::Closed;
         self.ending_ms = None;
+        // A port where nobody listens is up until something is said to it.
+        let has_spoken = self
+            .running
+            .as_ref()
+            .is_some_and(|it| !matches!(it.stage, Stage::Opening | Stage::Features));
         let fault = match fault {
-            LinkFault::Away(why) if was_up => Fault::Gone { why },
+            LinkFault::Away(why) if has_spoken => Fault::Gone { why },
             LinkFault::Away(why) => Fault::NotThere { why },
             LinkFault::Busy => Fault::Busy,
             LinkFault::Forbidden(why) => Fault::Forbidden { why },
