@@ -8,7 +8,10 @@
 //! generator's never; every receipt's path is checked, and each client checks the
 //! signature of the head that it is under.
 //!
-//! `load SERVER [--postgres] [--users N] [--secrets N] [--seconds S]`
+//! `load SERVER [--postgres] [--users N] [--secrets N] [--seconds S] [--only OPERATION:CLIENTS]…`
+//!
+//! With `--only` these phases alone are measured, with nothing else in the database: for
+//! who looks for what an operation costs.
 
 #![expect(
     clippy::as_conversions,
@@ -49,6 +52,7 @@ struct Options {
     users: i64,
     secrets: i64,
     seconds: f64,
+    only: Vec<(Operation, usize)>,
 }
 
 impl Options {
@@ -60,8 +64,14 @@ impl Options {
             users: 10_000,
             secrets: 100_000,
             seconds: 3.0,
+            only: Vec::new(),
         };
         while let Some(word) = words.next() {
+            if word == "--only" {
+                let asked = words.next().and_then(|it| phase(&it));
+                options.only.push(asked.ok_or_else(|| Failure::new(USAGE))?);
+                continue;
+            }
             let mut number = || {
                 let value = words.next().and_then(|it| it.parse::<u32>().ok());
                 value.ok_or_else(|| Failure::new(USAGE))
@@ -78,6 +88,14 @@ impl Options {
     }
 }
 
+/// `OPERATION:CLIENTS`.
+fn phase(word: &str) -> Option<(Operation, usize)> {
+    let (name, count) = word.split_once(':')?;
+    let operation = Operation::ALL.into_iter().find(|it| it.name() == name)?;
+    let count = count.parse().ok().filter(|count| *count <= CLIENTS_MAX)?;
+    Some((operation, count))
+}
+
 async fn run(options: &Options) -> Result<()> {
     let mut server = Server::new(&options.program, options.database)?;
     let disk = disk::measure(server.folder())?;
@@ -86,6 +104,13 @@ async fn run(options: &Options) -> Result<()> {
     server.start()?;
     let mut clients = register(&server, &mut figures).await?;
     client::prepare(&mut clients).await?;
+    if !options.only.is_empty() {
+        for asked in &options.only {
+            let measured = phase::run(&server, &mut clients, *asked, options.seconds).await?;
+            say(&measured.line());
+        }
+        return Ok(());
+    }
     say("With nothing else in the database:");
     let mut empty = Vec::new();
     for operation in [Operation::Login, Operation::Sign, Operation::Retrieve] {
@@ -175,7 +200,11 @@ fn say(line: &str) {
     println!("{line}");
 }
 
-const USAGE: &str = "usage: load SERVER [--postgres] [--users N] [--secrets N] [--seconds S]";
+const USAGE: &str = "usage: load SERVER [--postgres] [--users N] [--secrets N] [--seconds S] \
+    [--only login|retrieval|signature|resumption:CLIENTS]…";
+
+/// As many as register.
+const CLIENTS_MAX: usize = 256;
 
 /// At once.
 const CLIENTS: [usize; 4] = [1, 8, 64, 256];
