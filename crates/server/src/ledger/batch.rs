@@ -8,8 +8,9 @@
 use std::ops::Range;
 
 use keystead_channel::log::proof::View;
+use keystead_channel::log::tile::{self, Tile};
 use keystead_channel::log::tree::{Frontier, leaf_hash};
-use keystead_channel::log::{Action, Checkpoint, Detail, Hash, LogId, tile};
+use keystead_channel::log::{Action, Checkpoint, Detail, Hash, LogId};
 use keystead_channel::session::ServerId;
 use keystead_vault::LogKey;
 
@@ -57,6 +58,8 @@ pub(super) struct Decision {
     pub(super) batch: Batch,
     pub(super) held: Held,
     pub(super) size: u64,
+    /// Tiles that are full now.
+    pub(super) filled: Vec<(Tile, Vec<Hash>)>,
 }
 
 /// Decides a whole batch.
@@ -97,7 +100,7 @@ pub(super) fn decide<M: Member + ?Sized>(
         }
         member.placed(start..leaves.bytes.len());
     }
-    let mut writes = rows.into_writes();
+    let writes = rows.into_writes();
     if leaves.bytes.is_empty() {
         let (batch, size) = (Batch::default(), head.size);
         return Ok(Decision {
@@ -105,16 +108,10 @@ pub(super) fn decide<M: Member + ?Sized>(
             batch,
             held,
             size,
+            filled: Vec::new(),
         });
     }
-    let (batch, held) = grow(&mut writes, leaves, held, head, key, tools)?;
-    let size = held.edge.size();
-    Ok(Decision {
-        writes,
-        batch,
-        held,
-        size,
-    })
+    grow(writes, leaves, held, head, key, tools)
 }
 
 /// Whether each entry has a chain to stand in.
@@ -189,15 +186,16 @@ impl Leaves {
 
 /// Puts the leaves into the tree and signs its head.
 fn grow(
-    writes: &mut Writes,
+    mut writes: Writes,
     leaves: Leaves,
     mut held: Held,
     head: Head,
     key: &NumberedKey,
     tools: &Tools,
-) -> Result<(Batch, Held), StoreError> {
+) -> Result<Decision, StoreError> {
     let (grown, growth) = held.edge.append(leaves.kept);
-    write_tree(writes, grown, &tools.sealing);
+    let filled = grown.filled();
+    write_tree(&mut writes, grown, &tools.sealing);
     writes.index_put = leaves.index;
     let size = growth.size();
     let frontier = held.edge.frontier();
@@ -216,7 +214,13 @@ fn grow(
         checkpoint,
         growing: Growing::new(held.edge.tiles()),
     };
-    Ok((batch, held))
+    Ok(Decision {
+        writes,
+        batch,
+        held,
+        size,
+        filled,
+    })
 }
 
 /// The note that says where the log stands.

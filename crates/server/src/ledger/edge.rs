@@ -31,6 +31,18 @@ pub(super) struct Grown {
     pub(super) tiles: Vec<GrownTile>,
 }
 
+impl Grown {
+    /// The tiles that grow no more.
+    pub(super) fn filled(&self) -> Vec<(Tile, Vec<Hash>)> {
+        let full = self.tiles.iter().filter(|it| it.hashes.len() == TILE);
+        let filled = full.map(|it| {
+            let (level, index) = (it.level, it.index);
+            (Tile { level, index }, it.hashes.clone())
+        });
+        filled.collect()
+    }
+}
+
 /// Leaves one behind the other.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Block {

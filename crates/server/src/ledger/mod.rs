@@ -72,6 +72,7 @@ impl Ledger {
         let (place_from, place) = watch::channel((head.epoch, head.size));
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let log_key = *key.key.public();
+        let full_tiles = Arc::<nodes::Full>::default();
         let writer = Writer {
             store: store.clone(),
             tools: tools.clone(),
@@ -82,6 +83,7 @@ impl Ledger {
             failed: failed_from,
             failures: failures.clone(),
             place: place_from,
+            full_tiles: Arc::clone(&full_tiles),
         };
         let ledger = Self {
             queue,
@@ -92,7 +94,7 @@ impl Ledger {
             failures,
             fault,
             place,
-            full_tiles: Arc::default(),
+            full_tiles,
             erased_to: Arc::default(),
         };
         // Accounts' chains are checked as their owners come; nobody comes for this one.

@@ -2,11 +2,12 @@
 //!
 //! **Invariant**: tiles lie open in the database, so a proof is given out only when it
 //! leads to the signed root; which hash was changed then does not matter to who asked.
-//! Nodes that were computed before serve again only over the very hashes that were read.
+//! Tiles that this process filled itself are not read again while they are in memory; nodes
+//! of others serve again only over the very hashes that were read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use keystead_channel::log::proof::{View, check_consistency, check_inclusion};
 use keystead_channel::log::tile::{self, Tile, TileNodes, Tiles};
@@ -66,6 +67,23 @@ impl Needed {
                 self.at_hand.push((*tile, Arc::clone(nodes)));
             }
         }
+    }
+
+    /// Takes what is wanted so far of tiles that this process filled.
+    fn have_filled(&mut self, epoch: u64, full: &Full) {
+        for tile in std::mem::take(&mut self.tiles) {
+            match full.own(epoch, tile).filter(|_| self.is_full(tile)) {
+                Some(nodes) => self.at_hand.push((tile, nodes)),
+                None => {
+                    self.tiles.insert(tile);
+                }
+            }
+        }
+    }
+
+    /// Whether a tile of this size is one that grows no more.
+    fn is_full(&self, tile: Tile) -> bool {
+        tile.width(self.size) == tile::WIDTH
     }
 
     pub(super) fn want(&self, wanted: &mut Wanted) {
@@ -142,27 +160,74 @@ impl Growing {
 
 /// Nodes of full tiles, at most [`FULL_TILES_MAX`]: most clients come back from the newest.
 #[derive(Default)]
-pub(super) struct Full(Mutex<BTreeMap<Tile, Arc<TileNodes>>>);
+pub(super) struct Full(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    /// Of which the tiles are that this process filled.
+    epoch: u64,
+    tiles: BTreeMap<Tile, FullTile>,
+}
+
+struct FullTile {
+    nodes: Arc<TileNodes>,
+    /// This process filled it: it is what was signed, whatever the database says by now.
+    is_own: bool,
+}
 
 impl Full {
+    /// Tiles that a commit of this process filled.
+    pub(super) fn filled(&self, epoch: u64, tiles: Vec<(Tile, Vec<Hash>)>) {
+        let mut known = self.lock();
+        if known.epoch != epoch {
+            *known = Known {
+                epoch,
+                ..Known::default()
+            };
+        }
+        for (tile, hashes) in tiles {
+            known.keep(tile, Arc::new(TileNodes::new(hashes)), true);
+        }
+    }
+
+    fn own(&self, epoch: u64, tile: Tile) -> Option<Arc<TileNodes>> {
+        let known = self.lock();
+        let found = known.tiles.get(&tile).filter(|it| it.is_own);
+        let found = found.filter(|_| known.epoch == epoch);
+        found.map(|it| Arc::clone(&it.nodes))
+    }
+
     /// The nodes over these hashes, which were just read: what lies in the database is
-    /// compared each time, so a tile that was changed is never passed over.
+    /// compared, so a tile that was changed is never passed over.
     fn nodes(&self, tile: Tile, hashes: Vec<Hash>) -> Arc<TileNodes> {
-        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = lock().get(&tile).cloned();
-        if let Some(known) = known.filter(|it| it.hashes() == hashes) {
-            return known;
+        let known = self.lock();
+        let found = known.tiles.get(&tile).map(|it| Arc::clone(&it.nodes));
+        drop(known);
+        if let Some(found) = found.filter(|it| it.hashes() == hashes) {
+            return found;
         }
         let nodes = Arc::new(TileNodes::new(hashes));
         if u64::try_from(nodes.hashes().len()) == Ok(tile::WIDTH) {
-            let mut full = lock();
-            full.insert(tile, Arc::clone(&nodes));
-            if full.len() > FULL_TILES_MAX {
-                // The oldest of the leaves'.
-                full.pop_first();
-            }
+            self.lock().keep(tile, Arc::clone(&nodes), false);
         }
         nodes
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn keep(&mut self, tile: Tile, nodes: Arc<TileNodes>, is_own: bool) {
+        // What was read does not take the place of what is known.
+        if is_own || self.tiles.get(&tile).is_none_or(|it| !it.is_own) {
+            self.tiles.insert(tile, FullTile { nodes, is_own });
+        }
+        if self.tiles.len() > FULL_TILES_MAX {
+            // The oldest of the leaves'.
+            self.tiles.pop_first();
+        }
     }
 }
 
@@ -211,8 +276,14 @@ impl Signed {
     }
 }
 
-/// Reads what is needed.
-pub(super) async fn read(store: &Store, needed: &Needed, full: &Full) -> Result<Tiles, ReadError> {
+/// Reads what is needed of the tree of this epoch.
+pub(super) async fn read(
+    store: &Store,
+    mut needed: Needed,
+    epoch: u64,
+    full: &Full,
+) -> Result<Tiles, ReadError> {
+    needed.have_filled(epoch, full);
     if needed.tiles.is_empty() {
         return Ok(needed.take_known(&[], &[], full));
     }
@@ -271,12 +342,39 @@ mod tests {
     }
 
     #[test]
+    fn a_tile_that_was_filled_here_is_had_in_its_epoch_and_when_it_is_full() {
+        let full = Full::default();
+        full.filled(3, vec![(TILE, hashes(255))]);
+        let check = |epoch, size, expected: usize| {
+            let mut needed = Needed::new(size);
+            needed.leaf(7 * 256 + 9);
+            needed.have_filled(epoch, &full);
+            assert_eq!(needed.at_hand.len(), expected, "{epoch} {size}");
+            assert_eq!(needed.tiles.len(), 1 - expected, "{epoch} {size}");
+        };
+        check(3, 8 * 256, 1);
+        check(3, 20 * 256, 1);
+        check(3, 8 * 256 - 1, 0);
+        check(4, 8 * 256, 0);
+        // What is read neither takes its place nor passes for it.
+        let mut changed = hashes(255);
+        changed[0][0] ^= 1;
+        full.nodes(TILE, changed);
+        check(3, 8 * 256, 1);
+        let tile = Tile { level: 0, index: 8 };
+        full.nodes(tile, hashes(255));
+        assert!(full.own(3, tile).is_none());
+        full.filled(4, Vec::new());
+        check(3, 8 * 256, 0);
+    }
+
+    #[test]
     fn the_newest_tiles_stay() {
         let full = Full::default();
         for index in 0..100 {
             full.nodes(Tile { level: 0, index }, hashes(255));
         }
-        let kept: Vec<u64> = full.0.lock().unwrap().keys().map(|it| it.index).collect();
+        let kept: Vec<u64> = full.lock().tiles.keys().map(|it| it.index).collect();
         assert_eq!(kept, (68..100).collect::<Vec<_>>());
     }
 }

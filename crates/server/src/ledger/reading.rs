@@ -77,7 +77,7 @@ impl Ledger {
         needed.consistency(from.unwrap_or_default());
         needed.paths(indices.iter().copied());
         indices.iter().for_each(|index| needed.leaf(*index));
-        let tiles = nodes::read(&self.store, &needed, &self.full_tiles).await?;
+        let tiles = nodes::read(&self.store, needed, signed.epoch, &self.full_tiles).await?;
         let tree = Signed::new(tiles, signed.size, signed.root)?;
         let consistency = from.map(|from| tree.consistency(from)).transpose()?;
         let proofs = indices.into_iter().map(|index| {
@@ -149,38 +149,26 @@ impl Ledger {
         let mut needed = Needed::new(head.size);
         needed.consistency(from);
         needed.have(committed.growing());
-        let tiles = nodes::read(&self.store, &needed, &self.full_tiles).await?;
+        let tiles = nodes::read(&self.store, needed, head.epoch, &self.full_tiles).await?;
         let tree = Signed::new(tiles, head.size, head.root)?;
         Ok(tree.consistency(from)?)
     }
 
-    /// That an account's chain ends where its row says: to be asked at each login, before
-    /// anything is built on it.
+    /// That an account's chain ends where its row says. Acts that open a session ask so in
+    /// their own transaction ([`Wanted::checked_chain`]).
     ///
     /// # Errors
     /// [`ReadError`]; of a row that was put back in an older form, [`Corrupt::Chain`].
     pub async fn check_chain(&self, account: AccountNo) -> Result<(), ReadError> {
-        let places = self.places(account, 0..0).await?;
-        let from = places.end.saturating_sub(1);
         let mut wanted = Wanted::new();
-        wanted
-            .seqs
-            .push((account, from..places.end.saturating_add(1)));
-        let seqs = self.store.read(wanted).await?.seqs;
-        let is_last = |it: &LogIndex| it.seq == from && it.index == places.last.1;
-        let is_whole = match (seqs.as_slice(), places.end) {
-            ([], 0) => true,
-            ([last], _) => is_last(last),
-            _ => false,
-        };
-        // An entry may have come between the two reads.
-        let is_newer = || seqs.first().is_some_and(is_last);
-        if is_whole || (is_newer() && self.places(account, 0..0).await?.end > places.end) {
-            return Ok(());
+        wanted.checked_chain(account);
+        let loaded = self.store.read(wanted).await?;
+        let rows = Rows::new(loaded, &self.tools.sealing);
+        match rows.chain(account) {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(StoreError::Corrupt(Table::Chain).into()),
+            Err(_) => Err(Corrupt::Chain { account: account.0 }.into()),
         }
-        let fault = Corrupt::Chain { account: account.0 };
-        tracing::error!(%fault, "nothing is built on it");
-        Err(fault.into())
     }
 
     /// Where these entries of an account are, and the one before them.

@@ -9,12 +9,15 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use keystead_channel::log::Hash;
+use keystead_channel::log::tile::Tile;
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::act::{Act, Batch, Committed, NewEntry};
 use super::batch::{self, Held, Member, NumberedKey, Tools};
 use super::key;
+use super::nodes::Full;
 use crate::rows::{AccountNo, Rows, Table};
 use crate::store::{Now, Store, StoreError, Wanted, Writes};
 
@@ -47,6 +50,7 @@ pub(super) struct Writer {
     /// How many batches did.
     pub(super) failures: Counter,
     pub(super) place: watch::Sender<(u32, u64)>,
+    pub(super) full_tiles: Arc<Full>,
 }
 
 impl Writer {
@@ -114,6 +118,7 @@ impl Writer {
                         batch: decision.batch,
                         held: decision.held,
                         seen: (epoch, decision.size),
+                        filled: decision.filled,
                     };
                     (decision.writes, Ok(Decided::Done(Box::new(done))))
                 }
@@ -127,6 +132,9 @@ impl Writer {
         self.held = Some(done.held);
         self.seen = done.seen;
         self.place.send_replace(done.seen);
+        if !done.filled.is_empty() {
+            self.full_tiles.filled(done.seen.0.into(), done.filled);
+        }
         let batch = Arc::new(done.batch);
         for job in done.jobs {
             job.done(batch.clone());
@@ -154,6 +162,7 @@ struct Done {
     batch: Batch,
     held: Held,
     seen: (u32, u64),
+    filled: Vec<(Tile, Vec<Hash>)>,
 }
 
 fn went_back(seen: (u32, u64), found: (u32, u64)) -> StoreError {

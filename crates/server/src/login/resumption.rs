@@ -13,7 +13,7 @@ use keystead_channel::session::{
 };
 use keystead_daemon::SystemRng;
 
-use super::{opened, status_of, status_of_reading};
+use super::{opened, status_of};
 use crate::approval::Approvals;
 use crate::conversation::{Begun, Caller};
 use crate::ledger::{Act, Action, Decided, Detail, Log, NO_KEY, NO_REQUEST, NewEntry, actor};
@@ -57,9 +57,6 @@ pub(crate) async fn resume(
         }
         Verdict::Refuse(status) => return Err(status.into()),
     };
-    // A chain that was put back in an older form is not built on.
-    let checked = server.ledger.check_chain(account).await;
-    checked.map_err(|error| status_of_reading(&error))?;
     let (turn, unopened) = resumption
         .draw(&mut SystemRng)
         .map_err(|error| error.status())?;
@@ -132,7 +129,8 @@ impl Act for Resumed {
     type Answer = Result<u64, Status>;
 
     fn wanted(&self, wanted: &mut Wanted) {
-        wanted.session(self.id).chain(self.account);
+        // A chain that was put back in an older form is not built on.
+        wanted.session(self.id).checked_chain(self.account);
         wanted.chain(AccountNo::SYSTEM);
     }
 

@@ -14,7 +14,7 @@ use keystead_daemon::SystemRng;
 use rand_core::RngCore;
 
 use super::start::{Attempt, Whose, entry};
-use super::{opened, pass, status_of, status_of_reading};
+use super::{opened, pass, status_of};
 use crate::approval::Approvals;
 use crate::conversation::Caller;
 use crate::ledger::{Act, Action, Decided, NewEntry, actor};
@@ -42,17 +42,11 @@ pub(crate) async fn finish(
     if kind != SessionKind::Request {
         return Err(Status::Refused.into());
     }
-    // A chain that was put back in an older form is not built on.
-    let checked = server.ledger.check_chain(whose.no).await;
-    checked.map_err(|error| status_of_reading(&error))?;
     let rules = &server.settings.guesses;
     let wants_pass = open.pass_wanted && rules.passes_max > 0;
     let pass = wants_pass.then(|| Secret::<32>::fill(|bytes| SystemRng.fill_bytes(bytes)));
     let id = draft.id();
     let known = open.known;
-    // A chain that was put back would be built on, and would hide what it forgot.
-    let checked = server.ledger.check_chain(whose.no).await;
-    checked.map_err(|error| status_of_reading(&error))?;
     let committed = server
         .ledger
         .commit(LogIn {
@@ -118,6 +112,8 @@ impl Act for LogIn {
 
     fn wanted(&self, wanted: &mut Wanted) {
         wanted.account(self.whose.no).sessions_of(self.whose.no);
+        // A chain that was put back would be built on, and would hide what it forgot.
+        wanted.checked_chain(self.whose.no);
         wanted.guess(self.tag).chain(AccountNo::SYSTEM);
         if let Some(hash) = self.pass {
             wanted.pass(hash);

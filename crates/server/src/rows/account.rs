@@ -7,7 +7,8 @@ use keystead_channel::session::{AccountName, KeyId, Profile, RECORD_BYTES, UserI
 use zeroize::Zeroizing;
 
 use super::{
-    AccountNo, Cell, NameTag, PlainReader, PlainWriter, Record, Row, Table, account_no, narrow,
+    AccountNo, Cell, LogIndex, NameTag, PlainReader, PlainWriter, Record, Row, Table, account_no,
+    narrow,
 };
 
 /// An account.
@@ -147,6 +148,11 @@ pub(super) struct Count {
 }
 
 impl Chain {
+    /// Whether this is its last entry.
+    pub(super) fn ends_at(&self, last: &LogIndex) -> bool {
+        Some(self.next_seq) == last.seq.checked_add(1) && self.last_index == last.index
+    }
+
     /// The signatures of a key in an hour.
     pub(super) fn count(&self, key: KeyId, hour: u32) -> u32 {
         let found = self

@@ -6,7 +6,7 @@
 use keystead_channel::session::{KeyId, SessionId};
 
 use super::overlay::Rows;
-use super::{AccountNo, Cell, Key, NameTag, Row, Table};
+use super::{AccountNo, Cell, Key, LogIndex, NameTag, Row, Table};
 
 impl Rows<'_> {
     /// One row, or that there is none.
@@ -46,6 +46,24 @@ impl Rows<'_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Chains that were to be checked, and whose account's last entry is elsewhere, do not
+    /// open: an older form of the row was put back, or the index was changed.
+    pub(super) fn check_ends(&mut self, ends: &[LogIndex]) {
+        for no in &self.wanted.ends {
+            let Ok(Some(chain)) = self.chains.find(no) else {
+                continue;
+            };
+            let is_its_end = match ends.iter().find(|it| it.account == *no) {
+                Some(end) => chain.ends_at(end),
+                None => chain.next_seq == 0,
+            };
+            if !is_its_end {
+                tracing::error!(account = no.0, "a chain does not end where its row says");
+                self.chains.spoil(no);
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ pub struct Rows<'a> {
     pub now: Now,
     head: Head,
     pub(super) sealing: &'a Sealing,
-    wanted: Wanted,
+    pub(super) wanted: Wanted,
     next_account: i64,
     took_account: bool,
     /// The last two as they were before the act that is being decided.
@@ -60,17 +60,16 @@ impl<'a> Rows<'a> {
             invitations: Slots::new(),
             gone: Slots::new(),
         };
-        let mut absent = rows.wanted.keys.clone();
-        absent.extend(loaded.also);
-        for (table, key) in &absent {
-            let row = loaded.rows.get(&(*table, key.clone()));
-            rows.load(*table, key, row);
+        for (place, row) in &loaded.rows {
+            rows.load(place.0, &place.1, Some(row));
         }
-        for ((table, key), row) in &loaded.rows {
-            if !absent.contains(&(*table, key.clone())) {
-                rows.load(*table, key, Some(row));
-            }
+        // What was looked for and is not there is known to be absent.
+        let looked_for = rows.wanted.keys.iter().chain(&loaded.also);
+        let absent = looked_for.filter(|place| !loaded.rows.contains_key(place));
+        for (table, key) in absent.cloned().collect::<Vec<_>>() {
+            rows.load(table, &key, None);
         }
+        rows.check_ends(&loaded.ends);
         rows
     }
 

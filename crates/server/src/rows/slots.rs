@@ -101,6 +101,13 @@ impl<R: Record> Slots<R> {
         self.slots.insert(key, slot);
     }
 
+    /// The row is not what was stored, though it opened.
+    pub(super) fn spoil(&mut self, key: &R::Key) {
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.value = Err(RowFault::Corrupt(R::TABLE));
+        }
+    }
+
     /// A row; none if there is none.
     pub(super) fn find(&self, key: &R::Key) -> Result<Option<&R>, RowFault> {
         match self.slots.get(key) {

@@ -39,6 +39,8 @@ pub struct Wanted {
     pub tiles: Vec<(u8, u64)>,
     /// Where entries of accounts are, by `user_seq`.
     pub seqs: Vec<(AccountNo, Range<u64>)>,
+    /// Where the last entry of these is.
+    pub(crate) ends: BTreeSet<AccountNo>,
 }
 
 impl Wanted {
@@ -73,6 +75,13 @@ impl Wanted {
     /// Where an account's chain stands.
     pub fn chain(&mut self, no: AccountNo) -> &mut Self {
         self.want::<Chain>(&no)
+    }
+
+    /// Where an account's chain stands, which opens only when the account's last entry is
+    /// where it says: one that was put back in an older form is built on by nobody.
+    pub fn checked_chain(&mut self, no: AccountNo) -> &mut Self {
+        self.ends.insert(no);
+        self.chain(no)
     }
 
     /// A secret or key.
@@ -123,6 +132,28 @@ impl Wanted {
         self.want::<Gone>(&no)
     }
 
+    /// Whether all of it is rows by their keys: no ranges, and nothing that is found by
+    /// something else.
+    pub(crate) fn is_by_key(&self) -> bool {
+        let Self {
+            keys,
+            tags,
+            users,
+            sessions_of,
+            passes_of,
+            secrets_of,
+            log_tail,
+            blocks,
+            tiles,
+            seqs,
+            ends,
+        } = self;
+        let of_accounts = [sessions_of, passes_of, secrets_of, ends];
+        let of_log = blocks.is_empty() && tiles.is_empty() && seqs.is_empty();
+        let by_others = !tags.is_empty() || !users.is_empty() || log_tail.is_some();
+        !keys.is_empty() && of_log && !by_others && of_accounts.iter().all(|it| it.is_empty())
+    }
+
     fn want<R: Record>(&mut self, key: &R::Key) -> &mut Self {
         let cells = R::key_cells(key);
         self.keys.insert((R::TABLE, Key { cells }));
@@ -143,6 +174,8 @@ pub struct Loaded {
     pub tiles: Vec<LogTile>,
     /// Where entries are, in order.
     pub seqs: Vec<LogIndex>,
+    /// Where last entries are; none of an account that has none.
+    pub(crate) ends: Vec<LogIndex>,
     /// The others.
     pub(crate) rows: BTreeMap<(Table, Key), Row>,
     /// What was asked for.

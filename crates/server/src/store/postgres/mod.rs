@@ -6,6 +6,7 @@
 
 mod address;
 mod fault;
+mod gather;
 mod link;
 mod pool;
 mod read;
@@ -22,6 +23,7 @@ use super::schema::{self, Dialect};
 use super::shared::Memory;
 use super::sqlite::Copy;
 use super::{Loaded, Now, Raw, Scan, StoreError, Wanted, Writes};
+use gather::Gather;
 use link::{Link, Query};
 use pool::Pool;
 
@@ -32,6 +34,7 @@ pub struct Postgres(Arc<Inner>);
 struct Inner {
     memory: Arc<Memory>,
     pool: Pool,
+    gather: Gather,
 }
 
 impl Postgres {
@@ -40,6 +43,7 @@ impl Postgres {
         let postgres = Self(Arc::new(Inner {
             memory: Arc::new(Memory::new(folder)?),
             pool,
+            gather: Gather::default(),
         }));
         postgres.migrate().await?;
         Ok(postgres)
@@ -50,6 +54,13 @@ impl Postgres {
     }
 
     pub(super) async fn read(&self, wanted: Wanted) -> Result<Loaded, StoreError> {
+        if wanted.is_by_key() {
+            return self.read_together(wanted).await;
+        }
+        self.read_alone(wanted).await
+    }
+
+    async fn read_alone(&self, wanted: Wanted) -> Result<Loaded, StoreError> {
         let mut link = self.take().await?;
         let (head, mut loaded, clock_ms) = in_time(async {
             let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -167,6 +178,10 @@ impl Postgres {
         link.run("COMMIT").await?;
         self.0.pool.give_back(link);
         Ok(())
+    }
+
+    fn gather(&self) -> &Gather {
+        &self.0.gather
     }
 
     pub(super) fn memory(&self) -> &Memory {

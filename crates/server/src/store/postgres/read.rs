@@ -26,6 +26,8 @@ enum What {
     Rows,
     /// For the ledger.
     Log,
+    /// Where last entries are.
+    Ends,
 }
 
 /// Begins a transaction by `begin` and reads; `lock` stands behind the head's statement.
@@ -86,14 +88,16 @@ impl Read {
                         .tiles
                         .extend(tiles.ok_or(StoreError::Corrupt(table))?);
                 }
-                (Table::LeafIndex, What::Log) => {
+                (Table::LeafIndex, What::Log | What::Ends) => {
                     let indices = rows.iter().map(LogIndex::from_row);
                     let indices: Option<Vec<_>> = indices.collect();
-                    loaded
-                        .seqs
-                        .extend(indices.ok_or(StoreError::Corrupt(table))?);
+                    let indices = indices.ok_or(StoreError::Corrupt(table))?;
+                    match what {
+                        What::Ends => loaded.ends.extend(indices),
+                        What::Rows | What::Log => loaded.seqs.extend(indices),
+                    }
                 }
-                (_, What::Rows | What::Log) => {
+                (_, What::Rows | What::Log | What::Ends) => {
                     for row in rows {
                         shared::take(&mut loaded, table, row);
                     }
@@ -192,6 +196,11 @@ fn log(wanted: &Wanted, out: &mut Vec<(Table, What, Query)>) {
         ];
         push(Table::LeafIndex, SEQS, ends);
     }
+    if !wanted.ends.is_empty() {
+        let accounts = wanted.ends.iter().map(|no| no.0).collect();
+        let query = Query::numbers(ENDS.to_owned(), accounts);
+        out.push((Table::LeafIndex, What::Ends, query));
+    }
     for (level, indices) in levels {
         let condition = format!("t.level = {level} AND t.idx = ANY($1)");
         let statement = Dialect::select_where(Table::Tile, &condition);
@@ -211,5 +220,10 @@ const TAIL_TILES: &str = "(t.level, t.idx) IN \
 /// Blocks that overlap a range: the last one that begins at or before it, and those in it.
 const BLOCKS: &str = "t.first >= coalesce((SELECT max(first) FROM block WHERE first <= $1), $1) \
                       AND t.first < $2 AND t.first + t.leaves > $1 ORDER BY t.first";
+
+/// Where the last entry of each account is.
+const ENDS: &str = "SELECT l.account, l.seq, l.leaf FROM unnest($1::bigint[]) AS k (account) \
+                    CROSS JOIN LATERAL (SELECT * FROM leaf_index t WHERE t.account = k.account \
+                    ORDER BY t.seq DESC LIMIT 1) AS l";
 
 const SEQS: &str = "t.account = $1 AND t.seq >= $2 AND t.seq < $3 ORDER BY t.seq";

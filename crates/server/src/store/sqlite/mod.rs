@@ -8,6 +8,7 @@ mod connect;
 mod copy;
 mod fault;
 mod row;
+mod statements;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -116,10 +117,10 @@ impl Sqlite {
             Some(reader) => reader,
             None => connect::reader(&self.0.file)?,
         };
-        reader.execute_batch("BEGIN").doing("reading")?;
+        row::step(&reader, "BEGIN").doing("reading")?;
         let outcome = read(&reader);
         // Nothing was written: however it ends, it ends.
-        let ended = reader.execute_batch("COMMIT").doing("reading");
+        let ended = row::step(&reader, "COMMIT").doing("reading");
         if ended.is_ok() {
             let mut readers = shared::lock(&self.0.readers);
             if readers.len() < IDLE_READERS_MAX {

@@ -16,6 +16,7 @@ use super::super::schema::Dialect;
 use super::super::shared::{self, Memory};
 use super::super::{Loaded, Scan, StoreError, Sweep, Wanted, Writes};
 use super::fault::Doing;
+use super::statements;
 
 /// A cell as a parameter.
 pub(super) fn value(cell: &Cell) -> ToSqlOutput<'_> {
@@ -116,28 +117,31 @@ fn by_others(
     wanted: &Wanted,
     loaded: &mut Loaded,
 ) -> Result<(), StoreError> {
-    let mut found = Vec::new();
-    let by_tag = "t.name_tag = ?1 AND t.state > 0";
+    let mut found: Vec<(Table, &str, Cell)> = Vec::new();
     for tag in &wanted.tags {
-        found.push((Table::Account, by_tag, Cell::bytes(&tag.0)));
+        found.push((Table::Account, &statements::BY_TAG, Cell::bytes(&tag.0)));
     }
-    let by_user = "substr(t.user_id, 1, 8) = substr(?1, 1, 8) AND t.user_id = ?1";
     for user in &wanted.users {
-        found.push((Table::Account, by_user, Cell::bytes(&user.0)));
+        found.push((Table::Account, &statements::BY_USER, Cell::bytes(&user.0)));
     }
-    for (table, accounts) in [
-        (Table::Session, &wanted.sessions_of),
-        (Table::Pass, &wanted.passes_of),
-        (Table::Secret, &wanted.secrets_of),
-    ] {
-        for no in accounts {
-            found.push((table, "t.account = ?1", Cell::Int(no.0)));
-        }
+    let of: [(Table, &str, _); 3] = [
+        (
+            Table::Session,
+            &statements::SESSIONS_OF,
+            &wanted.sessions_of,
+        ),
+        (Table::Pass, &statements::PASSES_OF, &wanted.passes_of),
+        (Table::Secret, &statements::SECRETS_OF, &wanted.secrets_of),
+    ];
+    for (table, statement, accounts) in of {
+        let cells = accounts
+            .iter()
+            .map(|no| (table, statement, Cell::Int(no.0)));
+        found.extend(cells);
     }
-    for (table, condition, by) in found {
-        let statement = Dialect::select_where(table, condition);
-        let rows = select(connection, table, &statement, &[value(&by)])?;
-        if rows.is_empty() && condition == by_tag {
+    for (table, statement, by) in found {
+        let rows = select(connection, table, statement, &[value(&by)])?;
+        if rows.is_empty() && statement == statements::BY_TAG.as_str() {
             // A name without an account costs a chain too, so that the time tells nothing.
             let statement = Dialect::Sqlite.select(Table::Chain);
             let system = Cell::Int(AccountNo::SYSTEM.0);
@@ -194,17 +198,28 @@ fn log(
             loaded.tiles.push(tile);
         }
     }
-    let condition = "t.account = ?1 AND t.seq >= ?2 AND t.seq < ?3 ORDER BY t.seq";
-    let statement = Dialect::select_where(Table::LeafIndex, condition);
     for (no, range) in &wanted.seqs {
-        let key = seqs(*no, range);
-        let values = key.each_ref().map(value);
-        for row in select(connection, Table::LeafIndex, &statement, &values)? {
-            let corrupt = StoreError::Corrupt(Table::LeafIndex);
-            loaded.seqs.push(LogIndex::from_row(&row).ok_or(corrupt)?);
-        }
+        let found = indices(connection, &statements::SEQS, &seqs(*no, range))?;
+        loaded.seqs.extend(found);
+    }
+    for no in &wanted.ends {
+        let found = indices(connection, &statements::END, &[Cell::Int(no.0)])?;
+        loaded.ends.extend(found);
     }
     Ok(())
+}
+
+/// Where entries are.
+fn indices(
+    connection: &Connection,
+    statement: &str,
+    cells: &[Cell],
+) -> Result<Vec<LogIndex>, StoreError> {
+    let values: Vec<_> = cells.iter().map(value).collect();
+    let rows = select(connection, Table::LeafIndex, statement, &values)?;
+    let indices = rows.iter().map(LogIndex::from_row);
+    let corrupt = StoreError::Corrupt(Table::LeafIndex);
+    indices.collect::<Option<Vec<_>>>().ok_or(corrupt)
 }
 
 /// Blocks that overlap a range: the last one that begins at or before it, and those in it.
@@ -213,12 +228,9 @@ fn blocks(
     range: Range<u64>,
     loaded: &mut Loaded,
 ) -> Result<(), StoreError> {
-    let condition = "t.first >= coalesce((SELECT max(first) FROM block WHERE first <= ?1), ?1) \
-                     AND t.first < ?2 AND t.first + t.leaves > ?1 ORDER BY t.first";
-    let statement = Dialect::select_where(Table::Block, condition);
     let key = [Cell::number(range.start), Cell::number(range.end)];
     let values = key.each_ref().map(value);
-    let rows = select(connection, Table::Block, &statement, &values)?;
+    let rows = select(connection, Table::Block, &statements::BLOCKS, &values)?;
     loaded.blocks.extend(shared::blocks(&rows)?);
     Ok(())
 }
@@ -273,6 +285,11 @@ pub(super) fn sweep(connection: &Connection, sweep: &Sweep) -> Result<(), StoreE
         run(connection, &statement, &[Cell::number(before)])?;
     }
     Ok(())
+}
+
+/// A statement without parameters or rows; parsed once a connection.
+pub(super) fn step(connection: &Connection, statement: &'static str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
 }
 
 pub(super) fn run(

@@ -223,14 +223,9 @@ impl Transaction {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
         }
-        let begun = self
-            .connection
-            .execute_batch("BEGIN IMMEDIATE")
-            .doing("beginning");
+        let begun = row::step(&self.connection, "BEGIN IMMEDIATE").doing("beginning");
         let outcome = begun.and_then(|()| work(self)).and_then(|worked| {
-            self.connection
-                .execute_batch("COMMIT")
-                .doing("committing")?;
+            row::step(&self.connection, "COMMIT").doing("committing")?;
             Ok(worked)
         });
         match outcome {

@@ -325,6 +325,101 @@ pub(super) async fn an_older_account_does_not_pass(place: &Place) {
     assert_eq!(rows.account(no).unwrap().unwrap().seed, [9; 32]);
 }
 
+/// A chain whose account's last entry is elsewhere does not open where that is asked for.
+pub(super) async fn a_chain_ends_where_its_row_says(place: &Place) {
+    let (store, sealing, _) = place.open().await;
+    let no = register(&store, &sealing, "alex").await;
+    let other = register(&store, &sealing, "beth").await;
+    let put = async |entries: &[(AccountNo, u64, u64)]| {
+        let entries = entries.iter();
+        let index_put = entries.map(|(account, seq, index)| LogIndex {
+            account: *account,
+            seq: *seq,
+            index: *index,
+        });
+        let index_put = index_put.collect();
+        let put = move |_, _, _| {
+            let writes = Writes {
+                index_put,
+                ..Writes::new()
+            };
+            (writes, ())
+        };
+        store.transact(Wanted::new(), put).await.unwrap();
+    };
+    let mut wanted = Wanted::new();
+    wanted.checked_chain(no).checked_chain(other);
+    let check = async |expected: [Result<(), RowFault>; 2]| {
+        let found = look(&store, &sealing, wanted.clone(), |rows| {
+            [no, other].map(|it| rows.chain(it).map(|chain| assert!(chain.is_some())))
+        });
+        assert_eq!(found.await.unwrap(), expected);
+        // A transaction reads the same.
+        let (sealing, wanted) = (sealing.clone(), wanted.clone());
+        let found = act(&store, &sealing, wanted, move |rows| {
+            [no, other].map(|it| rows.chain(it).map(drop))
+        });
+        assert_eq!(found.await.unwrap(), expected);
+    };
+    let corrupt = Err(RowFault::Corrupt(Table::Chain));
+    check([Ok(()), Ok(())]).await;
+    // An entry that the row does not know of.
+    put(&[(other, 0, 5)]).await;
+    check([Ok(()), corrupt]).await;
+    put(&[(no, 0, 6), (no, 1, 9), (other, 1, 8)]).await;
+    for (next_seq, last_index, expected) in [
+        (2, 9, Ok(())),
+        (2, 6, corrupt),
+        (1, 6, corrupt),
+        (3, 9, corrupt),
+    ] {
+        let mut unchecked = Wanted::new();
+        unchecked.chain(no);
+        let changed = act(&store, &sealing, unchecked, move |rows| {
+            let chain = rows.chain_mut(no).unwrap().unwrap();
+            (chain.next_seq, chain.last_index) = (next_seq, last_index);
+        });
+        changed.await.unwrap();
+        check([expected, corrupt]).await;
+    }
+}
+
+/// Reads that are made at once get what each asked for, and nothing else.
+pub(super) async fn reads_at_once_are_each_its_own(place: &Place) {
+    let (store, sealing, _) = place.open().await;
+    let no = register(&store, &sealing, "alex").await;
+    act(&store, &sealing, Wanted::new(), move |rows| {
+        (1..=200).for_each(|byte| rows.put_secret(secret(no, byte)));
+    })
+    .await
+    .unwrap();
+    let reads = (1..=220_u8).map(|byte| {
+        let (store, sealing) = (store.clone(), sealing.clone());
+        tokio::spawn(async move {
+            let mut wanted = Wanted::new();
+            wanted.secret(no, KeyId([byte; 16]));
+            if byte % 3 == 0 {
+                wanted.account(no);
+            }
+            let read = look(&store, &sealing, wanted, |rows| {
+                let found = rows.secret(no, KeyId([byte; 16])).unwrap();
+                assert_eq!(found.is_some(), byte <= 200);
+                let is_its_own = found.is_none_or(|it| it.public_key == [byte; 32]);
+                assert!(is_its_own, "{byte}");
+                let other = rows.secret(no, KeyId([byte ^ 1; 16])).map(drop);
+                assert_eq!(other, Err(RowFault::NotWanted(Table::Secret)));
+                let account = rows.account(no).map(|it| it.is_some());
+                let not_wanted = Err(RowFault::NotWanted(Table::Account));
+                assert_eq!(account, if byte % 3 == 0 { Ok(true) } else { not_wanted });
+            });
+            read.await.unwrap();
+        })
+    });
+    for read in reads.collect::<Vec<_>>() {
+        read.await.unwrap();
+    }
+}
+
 pub(super) async fn the_oldest_unknown_names_are_dropped(place: &Place) {
     let (store, sealing, _) = place.open().await;
     act(&store, &sealing, Wanted::new(), |rows| {

@@ -25,6 +25,8 @@ async fn the_cases_of_every_database() {
     cases::tombstones_are_settled(&place("j")).await;
     let sql = |statement: &str| drop(postgres.sql("k", statement).unwrap());
     cases::a_head_that_goes_back_stops_the_process(&place("k"), sql).await;
+    cases::a_chain_ends_where_its_row_says(&place("p")).await;
+    cases::reads_at_once_are_each_its_own(&place("q")).await;
     cases::a_backup_is_restored(&place("l"), &place("m")).await;
     cases::a_backup_is_restored(&place("n"), &Place::sqlite()).await;
     cases::a_backup_is_restored(&Place::sqlite(), &place("o")).await;

@@ -25,6 +25,8 @@ on_sqlite! {
     the_log_is_read_by_ranges,
     what_was_changed_does_not_open,
     an_older_account_does_not_pass,
+    a_chain_ends_where_its_row_says,
+    reads_at_once_are_each_its_own,
     the_oldest_unknown_names_are_dropped,
     a_sweep_takes_what_has_expired,
     keys_are_rotated,
