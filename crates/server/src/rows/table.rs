@@ -91,6 +91,19 @@ impl Table {
         !matches!(self, Self::Writer | Self::LeafIndex | Self::Tile)
     }
 
+    /// Whether a column stays as it is for as long as its row is there. Who changes the row
+    /// leaves it alone, and with it the indexes over it.
+    #[must_use]
+    pub(crate) fn is_fixed(self, column: &str) -> bool {
+        match self {
+            Self::Session => matches!(column, "account" | "login_ms"),
+            Self::Account => matches!(column, "user_id" | "made_ms"),
+            Self::Pass => matches!(column, "account" | "made_ms"),
+            Self::Invitation => column == "made_ms",
+            _ => false,
+        }
+    }
+
     /// Its name in the database.
     #[must_use]
     pub fn name(self) -> &'static str {

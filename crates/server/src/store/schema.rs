@@ -121,6 +121,7 @@ impl Dialect {
         };
         let key: Vec<&str> = key_names(table).collect();
         let others = shape.columns.iter().skip(shape.key);
+        let others = others.filter(|column| !table.is_fixed(column.name));
         let changes: Vec<String> = others
             .map(|column| format!("{0} = excluded.{0}", column.name))
             .collect();

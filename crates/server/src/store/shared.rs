@@ -23,6 +23,8 @@ use super::{Head, Lives, Loaded, Now, StoreError, Sweep, Wanted, Writes};
 pub(super) struct Memory {
     sealing: OnceLock<Sealing>,
     seen: Mutex<(u32, u64)>,
+    /// The last head row that was opened: most reads find it again.
+    opened: Mutex<Option<(Row, HeadRow)>>,
     watch: Mutex<Watch>,
     lives: OnceLock<Lives>,
     unknown_guesses: Mutex<usize>,
@@ -35,6 +37,7 @@ impl Memory {
         Ok(Self {
             sealing: OnceLock::new(),
             seen: Mutex::new((0, 0)),
+            opened: Mutex::new(None),
             watch: Mutex::new(Watch::new()),
             lives: OnceLock::new(),
             // The first transaction with an unknown name looks how many there are.
@@ -97,11 +100,9 @@ impl Memory {
     /// Opens the head row; refuses one that lies behind what was `seen` before it was read:
     /// meanwhile a commit may have come.
     pub(super) fn head(&self, row: Option<&Row>, seen: (u32, u64)) -> Result<HeadRow, StoreError> {
-        let head = match row {
-            Some(row) => HeadRow::from_row(row, self.sealing()?)?,
-            // `found` puts it.
-            None => return Err(StoreError::Corrupt(Table::Head)),
-        };
+        // `found` puts it.
+        let row = row.ok_or(StoreError::Corrupt(Table::Head))?;
+        let head = self.open_head(row)?;
         let found = (head.head.epoch, head.head.size);
         if found < seen {
             return Err(StoreError::HeadWentBack {
@@ -113,6 +114,17 @@ impl Memory {
         }
         let mut newest = lock(&self.seen);
         *newest = (*newest).max(found);
+        Ok(head)
+    }
+
+    fn open_head(&self, row: &Row) -> Result<HeadRow, StoreError> {
+        let known = lock(&self.opened);
+        if let Some((_, head)) = known.as_ref().filter(|(known, _)| known == row) {
+            return Ok(head.clone());
+        }
+        drop(known);
+        let head = HeadRow::from_row(row, self.sealing()?)?;
+        *lock(&self.opened) = Some((row.clone(), head.clone()));
         Ok(head)
     }
 

@@ -138,6 +138,9 @@ impl Slot {
 
     /// First free slot of `mask`'s size in `word` of the map.
     fn find(word: usize, used: u64, mask: u64) -> Option<Self> {
+        if used == u64::MAX {
+            return None;
+        }
         let free = |shift: &u32| used & (mask << shift) == 0;
         let shift = (0..u64::BITS)
             .step_by(mask.count_ones() as usize)

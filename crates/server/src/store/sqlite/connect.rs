@@ -6,6 +6,7 @@ use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
 
@@ -104,6 +105,10 @@ pub(super) fn open(file: &Path, flags: OpenFlags) -> Result<Connection, StoreErr
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags).doing("opening the database")?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    // One plan for a statement, whatever its values are: else some are parsed at each use.
+    let stable = DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG;
+    let set = connection.set_db_config(stable, true);
+    set.doing("opening the database")?;
     Ok(connection)
 }
 
