@@ -140,15 +140,15 @@ async fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// 256 accounts, by 1, 64 and 191 at once.
+/// 256 accounts: one by one, then by 64 at once.
 async fn register(server: &Server, figures: &mut Figures) -> Result<Vec<Client>> {
     let mut clients = Vec::new();
-    for count in REGISTRATIONS {
+    for (all, at_once) in REGISTRATIONS {
         let mut new = Vec::new();
-        for _ in 0..count {
+        for _ in 0..all {
             new.push(Client::new(server, clients.len() + new.len()).await?);
         }
-        let measured = phase::run_once(server, new, &mut clients).await?;
+        let measured = phase::register(server, (new, at_once), &mut clients).await?;
         say(&measured.line());
         figures.take(&measured);
     }
@@ -163,12 +163,18 @@ async fn entries(
     figures: &mut Figures,
 ) -> Result<()> {
     let accounts = client::leave(clients);
-    let (bytes, mut clients) = at_rest(server, &accounts).await?;
-    let size = log_size(&clients);
-    phase::run(server, &mut clients, (Operation::Sign, 256), seconds).await?;
-    drop(clients);
-    let (bytes_after, clients) = at_rest(server, &accounts).await?;
-    figures.entry(bytes_after - bytes, log_size(&clients) - size);
+    let mut sizes = Vec::new();
+    // The first round leaves the room that the second one finds, as at any time of full load.
+    for _ in 0..ROUNDS {
+        let (bytes, mut clients) = at_rest(server, &accounts).await?;
+        sizes.push((bytes, log_size(&clients)));
+        phase::run(server, &mut clients, (Operation::Sign, 256), seconds).await?;
+    }
+    let (bytes, clients) = at_rest(server, &accounts).await?;
+    sizes.push((bytes, log_size(&clients)));
+    if let [.., (bytes, size), (bytes_after, size_after)] = sizes.as_slice() {
+        figures.entry(bytes_after - bytes, size_after - size);
+    }
     drop(clients);
     server.stop()?;
     server.start()?;
@@ -181,9 +187,11 @@ async fn entries(
     server.stop()
 }
 
-/// What the database weighs while nobody uses it; then all log in.
+/// What the database weighs while nobody uses it; then all log in. A phase is shorter than
+/// PostgreSQL's autovacuum sleeps, so what that would have done meanwhile is done here.
 async fn at_rest(server: &mut Server, accounts: &[Arc<Account>]) -> Result<(i64, Vec<Client>)> {
     server.stop()?;
+    server.vacuum()?;
     let bytes = server.bytes()?;
     server.start()?;
     Ok((bytes, client::come_back(server, accounts).await?))
@@ -209,7 +217,11 @@ const CLIENTS_MAX: usize = 256;
 /// At once.
 const CLIENTS: [usize; 4] = [1, 8, 64, 256];
 
-/// Together as many as the most clients at once.
-const REGISTRATIONS: [usize; 3] = [1, 64, 191];
+/// How many, and how many of them at once; together the most clients. Each stretches a
+/// password, so few transactions meet; many, because a tick of CPU time is 10 ms.
+const REGISTRATIONS: [(usize, usize); 2] = [(16, 1), (240, 64)];
 
 const SESSIONS: usize = 1_000;
+
+/// Of signatures, until the last one's entries are weighed.
+const ROUNDS: usize = 2;

@@ -1,6 +1,9 @@
 //! The same operation by so many clients at once, for some seconds.
 
+use std::sync::Arc;
+
 use keystead_tests::{About, Result};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::client::{Client, Operation};
@@ -80,18 +83,20 @@ pub(crate) async fn run(
     ))
 }
 
-/// New clients register, each once.
-pub(crate) async fn run_once(
+/// New clients register, each once and `count` of them at a time.
+pub(crate) async fn register(
     server: &Server,
-    new: Vec<Client>,
+    (new, count): (Vec<Client>, usize),
     clients: &mut Vec<Client>,
 ) -> Result<Phase> {
-    let count = new.len();
+    let places = Arc::new(Semaphore::new(count));
     let cpu = server.cpu_s()?;
     let begun = seconds();
     let mut tasks = JoinSet::new();
     for mut client in new {
+        let places = Arc::clone(&places);
         tasks.spawn(async move {
+            let _place = places.acquire_owned().await.about("a place")?;
             let from = seconds();
             client.once(Operation::Register).await?;
             let mut times = Times::default();

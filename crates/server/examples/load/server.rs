@@ -142,6 +142,15 @@ impl Server {
             .ok_or_else(|| Failure::new("no VmRSS"))
     }
 
+    /// Frees the room of rows that are gone, where the database does not do so at once; it
+    /// stays in the files.
+    pub(crate) fn vacuum(&self) -> Result<()> {
+        match &self.postgres {
+            Some(postgres) => postgres.sql("keys", "VACUUM").map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// What the database takes, indexes and all.
     pub(crate) fn bytes(&self) -> Result<i64> {
         if let Some(postgres) = &self.postgres {
