@@ -67,8 +67,10 @@ pub(super) fn table(figures: &[Figure]) -> String {
         let Figure {
             name, value, unit, ..
         } = figure;
+        // Of small figures the second digit says little.
+        let digits = if value.abs() < 1.0 { 4 } else { 2 };
         text.push_str(&format!(
-            "{name:<44} {value:>9.2} {unit:<4} {sign} {target:<7} {verdict}\n"
+            "{name:<44} {value:>9.digits$} {unit:<4} {sign} {target:<7} {verdict}\n"
         ));
     }
     text.trim_end().to_owned()

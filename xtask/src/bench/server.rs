@@ -5,29 +5,30 @@ use std::path::Path;
 
 use super::figure::Figure;
 use super::from_output;
-use crate::binaries::{self, Profile};
 use crate::console::step;
 use crate::failure::{Failure, Result};
 use crate::run::Program;
+use crate::workspace;
 
 /// The words behind `bench server`: one of the databases (else both), and `--full`.
 pub(super) fn measure(root: &Path, words: &[&str], figures: &mut Vec<Figure>) -> Result<()> {
     let (databases, size) = parse(words)?;
-    let binaries = binaries::build(root, Profile::Release)?;
+    step("Building the key server and what loads it.");
+    Program::cargo(root)
+        .args(["build", "--locked", "--release"])
+        .args([
+            "--package",
+            "keystead-server",
+            "--bins",
+            "--example",
+            "load",
+        ])
+        .must()?;
+    let built = workspace::target(root).join("release");
     for database in databases {
-        step(&format!(
-            "The key server under load, on {database}. (What loads it compiles first.)"
-        ));
-        let mut load = Program::cargo(root)
-            .args([
-                "run",
-                "--quiet",
-                "--release",
-                "--package",
-                "keystead-server",
-            ])
-            .args(["--example", "load", "--"])
-            .arg(binaries.join("keystead-server"))
+        step(&format!("The key server under load, on {database}."));
+        let mut load = Program::new(&built.join("examples").join("load"))
+            .arg(built.join("keystead-server"))
             .args(size);
         if *database == "postgres" {
             load = load.arg("--postgres");
