@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod common;
+mod derived;
 mod hello;
 mod links;
 mod lossy;

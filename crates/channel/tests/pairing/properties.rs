@@ -7,10 +7,11 @@ use keystead_channel::wire::{
     encode_response, fit_evidence, showable,
 };
 use keystead_core::{
-    ApproveServerRequest, Certificates, Constraints, Evidence, ImportRequest, Intent, KeyForm,
-    KeyId, Kind, LockRequest, MakeApprovalKeyRequest, MakeKeyRequest, Name, OpenLocalRequest,
-    Request, RequestBody, RequestId, SecretBytes, SessionBind, SignForm, SignRequest,
-    is_unsafe_to_show,
+    ApproveServerRequest, Certificates, Constraints, Curve, DecryptForm, DecryptRequest,
+    Derivation, Evidence, Identity, ImportRequest, Intent, KeyForm, KeyId, Kind, LockRequest,
+    MakeApprovalKeyRequest, MakeKeyRequest, Name, OpenLocalRequest, Protocol, PublicKeyRequest,
+    Purpose, Request, RequestBody, RequestId, SecretBytes, SessionBind, SignForm, SignRequest,
+    WalletFingerprint, is_unsafe_to_show,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -51,9 +52,10 @@ fn evidence() -> impl Strategy<Value = Evidence> {
         vec("[a-z/]{1,40}", 0..=8),
         proptest::option::of(intent),
         any::<bool>(),
+        proptest::option::of("[A-Za-z <>@.é]{1,60}"),
     );
     (proved, told).prop_map(|((binds, host_names, preimage), told)| {
-        let (process_path, arguments, files, parents, intent, is_background) = told;
+        let (process_path, arguments, files, parents, intent, is_background, user_id) = told;
         Evidence {
             binds,
             host_names,
@@ -64,9 +66,26 @@ fn evidence() -> impl Strategy<Value = Evidence> {
             parents,
             intent,
             is_background,
-            user_id: None,
+            user_id,
         }
     })
+}
+
+fn identity() -> impl Strategy<Value = Identity> {
+    let kinds = [
+        (Protocol::Ssh, Curve::Nist256p1, Derivation::Sign),
+        (Protocol::Ssh, Curve::Ed25519, Derivation::Sign),
+        (Protocol::Gpg, Curve::Secp256k1, Derivation::Sign),
+        (Protocol::Gpg, Curve::Curve25519, Derivation::Agree),
+        (Protocol::Age, Curve::Curve25519, Derivation::Agree),
+        (Protocol::Signify, Curve::Ed25519, Derivation::Sign),
+    ];
+    let text = "[ -~]{1,100}";
+    (prop::sample::select(kinds.to_vec()), text, any::<u32>()).prop_map(
+        |((protocol, curve, derivation), text, index)| {
+            Identity::new(protocol.uri_of(&text), curve, index, derivation).unwrap()
+        },
+    )
 }
 
 fn constraints() -> impl Strategy<Value = Constraints> {
@@ -101,6 +120,8 @@ enum Body {
     Unpair,
     Confirm([u8; 32]),
     Cancel(RequestId),
+    Decrypt(DecryptRequest),
+    PublicKey(PublicKeyRequest),
     MakeKey(MakeKeyRequest),
     Import(usize, Vec<u8>, Option<Vec<u8>>, Option<Name>, Constraints),
     Remove(Vec<[u8; 32]>),
@@ -115,6 +136,8 @@ impl Body {
         match self {
             Self::Me(nonce_c) => RequestBody::Me { nonce_c },
             Self::Sign(sign) => RequestBody::Sign(sign),
+            Self::Decrypt(decrypt) => RequestBody::Decrypt(decrypt),
+            Self::PublicKey(asked) => RequestBody::PublicKey(asked),
             Self::Hosts => RequestBody::Hosts,
             Self::Unpair => RequestBody::Unpair,
             Self::Confirm(key) => RequestBody::Confirm {
@@ -157,26 +180,55 @@ fn body() -> impl Strategy<Value = Body> {
         vec(any::<u8>(), 0..2_000),
         any::<u32>(),
         evidence(),
+        0..SignForm::ALL.len(),
+        proptest::option::of(identity()),
     );
+    let decrypt = (
+        any::<[u8; 32]>(),
+        0..DecryptForm::ALL.len(),
+        vec(any::<u8>(), 0..2_000),
+        evidence(),
+        proptest::option::of(identity()),
+    );
+    let purposes = prop::sample::subsequence(Purpose::ALL.to_vec(), 0..=8);
     prop_oneof![
         proptest::option::of(any::<[u8; 16]>()).prop_map(Body::Me),
-        sign.prop_map(|(key, content, flags, evidence)| Body::Sign(SignRequest {
-            key: KeyId(key),
-            form: SignForm::Ssh,
-            content,
-            flags,
-            evidence,
-            identity: None,
-        })),
+        sign.prop_map(
+            |(key, content, flags, evidence, form, identity)| Body::Sign(SignRequest {
+                key: KeyId(key),
+                form: SignForm::ALL[form],
+                content,
+                flags,
+                evidence,
+                identity,
+            })
+        ),
+        decrypt.prop_map(|(key, form, content, evidence, identity)| Body::Decrypt(
+            DecryptRequest {
+                key: KeyId(key),
+                form: DecryptForm::ALL[form],
+                content,
+                evidence,
+                identity,
+            }
+        )),
+        (identity(), any::<Option<[u8; 4]>>()).prop_map(|(identity, wallet)| {
+            Body::PublicKey(PublicKeyRequest {
+                identity,
+                wallet: wallet.map(WalletFingerprint),
+            })
+        }),
         Just(Body::Hosts),
         Just(Body::Unpair),
         any::<[u8; 32]>().prop_map(Body::Confirm),
         any::<[u8; 16]>().prop_map(|id| Body::Cancel(RequestId(id))),
-        (name(), "[a-z0-9-]{1,64}").prop_map(|(name, algorithm)| Body::MakeKey(MakeKeyRequest {
-            name,
-            algorithm,
-            purposes: Vec::new(),
-        })),
+        (name(), "[a-z0-9-]{1,64}", purposes).prop_map(|(name, algorithm, purposes)| {
+            Body::MakeKey(MakeKeyRequest {
+                name,
+                algorithm,
+                purposes,
+            })
+        }),
         (
             0..KeyForm::ALL.len(),
             vec(any::<u8>(), 0..3_000),

@@ -32,6 +32,7 @@ use keystead_core::{
 use serde_json::Value;
 
 use crate::common::{Script, UNIX_S, bytes, counting, hex, key_pair, name, secret, text, vectors};
+use crate::derived;
 
 const ID: RequestId = RequestId([
     0x60, 0x61, 0x62, 0x63, 0x64, 0x65, 0x66, 0x67, 0x68, 0x69, 0x6a, 0x6b, 0x6c, 0x6d, 0x6e, 0x6f,
@@ -64,6 +65,26 @@ fn key(vectors: &Value, called: &str) -> KeyEntry {
         public_key,
         name: name(called),
         purposes: vec![Purpose::SshLogin, Purpose::SshSig, Purpose::GitCommit],
+    }
+}
+
+/// What is asked of keys that were brought.
+fn of_custody(vectors: &Value, what: &str) -> (RequestBody, u16, bool) {
+    match what {
+        "remove" => {
+            let keys = vec![key(vectors, "main").id];
+            (RequestBody::Remove { keys }, 60, true)
+        }
+        "remove all" => (RequestBody::Remove { keys: Vec::new() }, 10, false),
+        "lock" | "unlock" => {
+            let lock = LockRequest {
+                lock: what == "lock",
+                passphrase: opaque(b"hunter2"),
+            };
+            (RequestBody::Lock(lock), 10, false)
+        }
+        "import, limited" => (import(vectors, what), 300, true),
+        _ => (import(vectors, what), 60, true),
     }
 }
 
@@ -131,22 +152,12 @@ fn request(vectors: &Value, what: &str) -> Request {
             };
             (sign(2, evidence), 60, true)
         }
-        "remove" => {
-            let keys = vec![key(vectors, "main").id];
-            (RequestBody::Remove { keys }, 60, true)
-        }
-        "remove all" => (RequestBody::Remove { keys: Vec::new() }, 10, false),
-        "lock" | "unlock" => {
-            let lock = LockRequest {
-                lock: what == "lock",
-                passphrase: opaque(b"hunter2"),
-            };
-            (RequestBody::Lock(lock), 10, false)
-        }
         "approve a server" | "open local copies" => (of_a_server(what), 60, true),
         "make an approval key" => (of_a_server(what), 300, true),
-        "import, limited" => (import(vectors, what), 300, true),
-        _ => (import(vectors, what), 60, true),
+        _ => match derived::request(what, key(vectors, "main").id) {
+            Some((body, wait_s)) => (body, wait_s, true),
+            None => of_custody(vectors, what),
+        },
     };
     Request {
         id: ID,
@@ -346,7 +357,11 @@ fn body(vectors: &Value, what: &str) -> Option<ResponseBody> {
             ResponseBody::ApprovalKey(public.try_into().unwrap())
         }
         "open local copies" => ResponseBody::LocalKey(LocalKey::new(secret(counting(0x90)))),
-        _ => return None,
+        _ => {
+            let key = |called: &str| key(vectors, called);
+            let id_of = |public_key: &[u8]| KeyId(sha256(public_key));
+            return derived::body(what, key, id_of, receipt_key(vectors));
+        }
     })
 }
 

@@ -156,7 +156,12 @@ fn identities_name_keys_that_can_exist() {
         Sign,
         Ok(Algorithm::EcdsaP256),
     );
+}
 
+#[test]
+fn texts_that_are_no_identity() {
+    use Curve::Nist256p1;
+    use Derivation::Sign;
     let unknown = |uri: &str| Err(IdentityError::Protocol(uri.to_owned()));
     check("https://a", Nist256p1, Sign, unknown("https://a"));
     check("SSH://a", Nist256p1, Sign, unknown("SSH://a"));
