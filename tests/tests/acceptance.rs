@@ -14,6 +14,8 @@ scripts! {
     abort_and_key_files
     accepted_host_key
     added_keys
+    age
+    age_refused
     agent_restart
     approve
     approvers
@@ -36,6 +38,7 @@ scripts! {
     hashed_known_hosts
     holder_keys
     host_certificate
+    interrupted
     key_import
     key_server
     key_server_postgres
@@ -70,6 +73,7 @@ scripts! {
     secret_typed
     secrets
     server_away
+    signify
     ssh_add_verbs
     ssh_publish
     ssh_setup
@@ -78,8 +82,12 @@ scripts! {
     two_authenticators
     two_hellos
     unbound
+    unlock
     unpair_here
     unpair_there
+    wallet
+    wallet_ssh
+    wallet_ssh_refused
     wrong_passphrase
     ; root:
     abort_and_default_file

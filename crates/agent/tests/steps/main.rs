@@ -12,6 +12,7 @@
 mod added;
 mod commands;
 mod fixture;
+mod identities;
 mod programs;
 mod rules;
 mod servers;

@@ -23,6 +23,10 @@ use crate::terminal::{print, print_json, say};
 pub(crate) fn connect(connect: &Connect) -> Result<(), Failure> {
     let parts = parts(&connect.key, &connect.to)?;
     let port = port(&parts)?;
+    if parts.host.starts_with('-') {
+        let message = "a host does not begin with a hyphen";
+        return Err(Failure::new(message).status(Status::Usage));
+    }
     let derived = Derived::fetch(&connect.key, &parts)?;
     let file = derived.write()?;
     let socket = status()?.ssh_auth_sock;
@@ -42,8 +46,9 @@ pub(crate) fn connect(connect: &Connect) -> Result<(), Failure> {
         .host
         .strip_prefix('[')
         .and_then(|it| it.strip_suffix(']'));
-    ssh.args(["--", host.unwrap_or(&parts.host)]);
-    ssh.args(&connect.arguments);
+    // Not behind `--`: ssh would take options among the arguments for the command.
+    ssh.arg(host.unwrap_or(&parts.host))
+        .args(&connect.arguments);
     // Only comes back when it could not be run; else ssh takes this process over.
     let error = ssh.exec();
     Err(Failure::new(format!("ssh: {error}"))
