@@ -94,7 +94,7 @@ fn declared_name(source: &Source, tokens: &[Token<'_>], at: usize, findings: &mu
     let Some(name) = name.filter(|name| is_name(name.text)) else {
         return;
     };
-    if let Some(word) = banned_word(name.text) {
+    if let Some(word) = banned_word(&source.path, name.text) {
         findings.add(format!(
             "name: {}:{}: {} declares the word “{word}”",
             source.path.display(),
@@ -115,7 +115,7 @@ fn declared_name(source: &Source, tokens: &[Token<'_>], at: usize, findings: &mu
 /// A file's or folder's name declares as well.
 pub(super) fn path_name(path: &Path, findings: &mut Findings) {
     for part in path.with_extension("").components() {
-        if let Some(word) = banned_word(&part.as_os_str().to_string_lossy()) {
+        if let Some(word) = banned_word(path, &part.as_os_str().to_string_lossy()) {
             findings.add(format!(
                 "name: {} declares the word “{word}”",
                 path.display()
@@ -124,11 +124,17 @@ pub(super) fn path_name(path: &Path, findings: &mut Findings) {
     }
 }
 
-fn banned_word(name: &str) -> Option<&'static str> {
-    let words = words(&name.replace(STANDARD_TERM, ""));
+fn banned_word(path: &Path, name: &str) -> Option<&'static str> {
+    let path = path.to_string_lossy();
+    let is_standard = |banned: &str| {
+        STANDARD_TERMS
+            .iter()
+            .any(|term| term.word == banned && path.contains(term.path) && name.contains(term.name))
+    };
+    let words = words(name);
     BANNED
         .iter()
-        .find(|banned| words.iter().any(|word| word == *banned))
+        .find(|banned| words.iter().any(|word| word == *banned) && !is_standard(banned))
         .copied()
 }
 
@@ -185,8 +191,30 @@ const BANNED: &[&str] = &[
     "info",
 ];
 
-/// What systemd calls itself towards a service (sd_notify(3)).
-const STANDARD_TERM: &str = "service_manager";
+/// Words that are banned as names of ours and that a standard uses of its own things.
+const STANDARD_TERMS: &[Term] = &[
+    // What systemd calls itself towards a service (sd_notify(3)).
+    Term::new("manager", "", "service_manager"),
+    // HKDF's third input (RFC 5869 section 2.3).
+    Term::new("info", "", "INFO"),
+    // `D` lines, and the names of libgpg-error.
+    Term::new("data", "assuan", ""),
+    // What Trezor's messages call it; here it is a keeper, or a hardware wallet.
+    Term::new("device", "trezor", ""),
+];
+
+/// A banned word that may stand in these names, in these paths.
+struct Term {
+    word: &'static str,
+    path: &'static str,
+    name: &'static str,
+}
+
+impl Term {
+    const fn new(word: &'static str, path: &'static str, name: &'static str) -> Self {
+        Self { word, path, name }
+    }
+}
 
 #[cfg(test)]
 mod tests {
