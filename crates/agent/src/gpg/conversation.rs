@@ -248,6 +248,8 @@ impl Conversation {
             Request::Sign if self.selected.is_some() => self.sign(),
             Request::Decrypt(kem) if self.selected.is_some() => self.decrypt(kem),
             Request::Have => self.ok(),
+            Request::HaveList if self.behind == Behind::Gone => self.list_keygrips(keys),
+            Request::TellList(shape) if self.behind == Behind::Gone => self.list_keys(keys, shape),
             Request::HaveList => self.pass(line, Ending::AddKeygrips),
             Request::Kill => self.pass(line, Ending::Kill),
             Request::Bye => self.pass(line, Ending::Bye),

@@ -71,8 +71,9 @@ fn of_failure(failure: &Failure) -> GpgFailure {
         Status::Refused => ErrorCode::CANCELED,
         Status::NotReached => ErrorCode::TIMEOUT,
         Status::Forbidden => ErrorCode::FORBIDDEN,
+        Status::UnknownKey => ErrorCode::NO_SECKEY,
         Status::Usage => ErrorCode::NOT_SUPPORTED,
-        _ => ErrorCode::NO_SECKEY,
+        _ => ErrorCode::AGENT,
     };
     let text = match &failure.hint {
         Some(hint) => format!("{}; {hint}", failure.message),

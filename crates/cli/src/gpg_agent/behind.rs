@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::ordinary::Ordinary;
+use super::ordinary::{Ordinary, guarded};
 use super::socket;
 use crate::terminal::say;
 
@@ -188,14 +188,14 @@ impl Behind {
 pub(crate) fn become_behind(sockets: &[PathBuf], program: &[OsString]) -> ExitCode {
     let error = match prepare(sockets) {
         Ok(_held) => {
-            let mut words = program.iter();
-            let agent = PathBuf::from(words.next().cloned().unwrap_or_default());
             // Who waits is told; standard output is nobody's from here on.
             let _ = crate::terminal::print_raw(READY);
             let _ = keystead_daemon::process::close_stdout();
-            Ordinary { agent }
-                .command()
-                .args(words)
+            // A client that leaves early would end it: it ignores that signal by itself only when
+            // it is its own daemon, and Rust gives a signal back to what it starts.
+            guarded(Path::new("/bin/sh"))
+                .args(["-c", IGNORE_AND_RUN, "sh"])
+                .args(program)
                 .env("LISTEN_PID", std::process::id().to_string())
                 .env("LISTEN_FDS", sockets.len().to_string())
                 .env("LISTEN_FDNAMES", NAMES.join(":"))
@@ -237,6 +237,8 @@ const NAMES: [&str; 4] = ["std", "extra", "browser", "ssh"];
 
 /// A shell knows descriptors of one digit; gpg leaves us none at all.
 const CLOSE_AND_RUN: &str = "exec \"$@\" 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-";
+
+const IGNORE_AND_RUN: &str = "trap '' PIPE; exec \"$@\"";
 
 /// One that ends at once, again and again, must not keep the machine busy.
 const START_PAUSE: Duration = Duration::from_secs(1);

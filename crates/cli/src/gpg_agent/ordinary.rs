@@ -41,8 +41,8 @@ impl Ordinary {
 
     /// A command that starts it.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(&self.agent);
-        command.arg0(super::NAME).env(GUARD, "1");
+        let mut command = guarded(&self.agent);
+        command.arg0(super::NAME);
         command
     }
 
@@ -50,6 +50,13 @@ impl Ordinary {
     pub(crate) fn take_over(&self, arguments: &[OsString]) -> io::Error {
         self.command().args(arguments).exec()
     }
+}
+
+/// A command that never becomes this program in the place of the ordinary agent.
+pub(crate) fn guarded(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env(GUARD, "1");
+    command
 }
 
 /// Where GnuPG has its sockets for one home folder.
