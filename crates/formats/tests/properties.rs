@@ -1,5 +1,12 @@
 //! Whatever bytes come, a decoder neither panics nor reads what its encoder would not write.
 
+use keystead_formats::ParseError;
+use keystead_formats::age::{StanzaReader, identity};
+use keystead_formats::assuan::{ClientLine, LineBuffer, line};
+use keystead_formats::minisign::{Signature, ToSign};
+use keystead_formats::openpgp::values::Ciphertext;
+use keystead_formats::openpgp::{Trailer, Transferable};
+use keystead_formats::sexp::Sexp;
 use keystead_formats::ssh::agent::{Request, Response};
 use keystead_formats::ssh::destination::Destination;
 use keystead_formats::ssh::known_hosts::names_of;
@@ -66,5 +73,81 @@ proptest! {
         let _ = Detached::from_armour(&text);
         let words: Vec<&str> = text.split(' ').collect();
         let _ = Destination::parse(&words);
+    }
+}
+
+/// Bytes that look like gpg's, age's and minisign's often enough.
+fn foreign() -> impl Strategy<Value = Vec<u8>> {
+    let word = prop::sample::select(vec![
+        &b"(7:enc-val"[..],
+        b"(1:e33:",
+        b")",
+        b"D ",
+        b"%0A",
+        b"\n",
+        b"-> X25519 ",
+        b"AAAA",
+        b"untrusted comment: ",
+        b"\x98\x33\x04",
+        b"\xa3\x01\xf4\x02",
+        b"\x04\xff\0\0\0\x08",
+    ]);
+    let piece = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..12),
+        word.prop_map(<[u8]>::to_vec),
+    ];
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn data_lines_come_back(bytes in prop::collection::vec(any::<u8>(), 0..4_000)) {
+        let lines = line::data(&bytes);
+        let mut buffer = LineBuffer::new();
+        let mut rest = lines.as_slice();
+        let mut back = Vec::new();
+        while let Some(read) = buffer.next_line(&mut rest) {
+            let Ok(ClientLine::Data(part)) = ClientLine::parse(read.unwrap()) else {
+                panic!("no data line");
+            };
+            back.extend_from_slice(line::unescape(part).ok().unwrap().expose());
+        }
+        prop_assert_eq!(back, bytes);
+    }
+
+    #[test]
+    fn foreign_bytes_are_written_back_or_refused(bytes in foreign()) {
+        if let Ok(sexp) = Sexp::parse_canonical(&bytes) {
+            prop_assert_eq!(sexp.encode(), bytes.clone());
+        }
+        let _ = Sexp::parse(&bytes);
+        let _ = Ciphertext::parse(&bytes);
+        if let Ok(key) = Transferable::read(&bytes) {
+            prop_assert_eq!(Transferable::read(key.armor().as_bytes()), Ok(key));
+        }
+        if let Ok((document, trailer)) = Trailer::split(&bytes) {
+            prop_assert!(document.len() + trailer.encode().len() <= bytes.len() + 32);
+        }
+        if let Ok(asked) = ToSign::parse(&bytes) {
+            prop_assert_eq!(asked.encode(), bytes.clone());
+        }
+        let _ = Signature::parse(&String::from_utf8_lossy(&bytes));
+        let mut rest = bytes.as_slice();
+        let mut reader = StanzaReader::new();
+        while let Ok(Some(stanza)) = reader.next_stanza(&mut rest) {
+            prop_assert!(!stanza.tag().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_recipient_has_one_text(public in any::<[u8; 32]>()) {
+        let text = identity::recipient(&public);
+        prop_assert_eq!(identity::parse_recipient(&text), Ok(public));
+        for at in 4..text.len() {
+            let mut wrong = text.clone().into_bytes();
+            wrong[at] = if wrong[at] == b'q' { b'p' } else { b'q' };
+            let wrong = String::from_utf8(wrong).unwrap();
+            prop_assert_eq!(identity::parse_recipient(&wrong), Err(ParseError::Value));
+        }
     }
 }

@@ -163,6 +163,15 @@ mod tests {
             b"",
         );
         check(
+            "split1checkupstagehandshakeupstreamerranterredcaperred2y9e3w",
+            "split",
+            &[
+                0xc5, 0xf3, 0x8b, 0x70, 0x30, 0x5f, 0x51, 0x9b, 0xf6, 0x6d, 0x85, 0xfb, 0x6c, 0xf0,
+                0x30, 0x58, 0xf3, 0xdd, 0xe4, 0x63, 0xec, 0xd7, 0x91, 0x8f, 0x2d, 0xc7, 0x43, 0x91,
+                0x8f, 0x2d,
+            ],
+        );
+        check(
             "abcdef1qpzry9x8gf2tvdw0s3jn54khce6mua7lmqqqxw",
             "abcdef",
             &[
@@ -179,16 +188,19 @@ mod tests {
         check("pzry9x0s0muk", ParseError::Text);
         check("1pzry9x0s0muk", ParseError::Text);
         check("x1b4n0q5v", ParseError::Text);
-        check("li1dgmt3", ParseError::Value);
+        check("li1dgmt3", ParseError::Text);
         check("A1G7SGD8", ParseError::Value);
         check("10a06t8", ParseError::Text);
         check("a12UEL5L", ParseError::Text);
         check("a12uel5q", ParseError::Value);
-        // Valid by its checksum, but with five bits too many.
-        check(
-            "split1checkupstagehandshakeupstreamerranterredcaperred2y9e3w",
-            ParseError::Value,
-        );
+        // Right by their checksums: five bits too many, and bits that are not zero.
+        for values in [&[0][..], &[0, 1]] {
+            let sum = checksum("a", values) ^ CHECKSUM_FINAL;
+            let sum = (0..CHECKSUM_CHARS).map(|at| value_of(sum >> (VALUE_BITS * (5 - at))));
+            let chars = values.iter().copied().chain(sum).map(char_of);
+            let text = format!("a1{}", chars.collect::<String>());
+            check(&text, ParseError::Value);
+        }
         check(&"q".repeat(5_000), ParseError::TooLong);
     }
 }

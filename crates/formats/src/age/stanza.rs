@@ -196,7 +196,10 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 mod tests {
     use super::*;
 
-    fn read_all(mut text: &[u8]) -> Result<Vec<(Vec<String>, Vec<u8>)>, ParseError> {
+    /// Arguments and body.
+    type Parts = (Vec<String>, Vec<u8>);
+
+    fn read_all(mut text: &[u8]) -> Result<Vec<Parts>, ParseError> {
         let mut reader = StanzaReader::new();
         let mut stanzas = Vec::new();
         while let Some(stanza) = reader.next_stanza(&mut text)? {

@@ -78,14 +78,14 @@ impl Curve {
         matches!(self, Self::Ed25519 | Self::Curve25519)
     }
 
-    /// What GnuPG writes into an encryption key on it (RFC 6637 §12.1 for the NIST curves).
+    /// What GnuPG writes into an encryption key on it (`g10/ecdh.c`, `kek_params_table`).
     #[must_use]
     pub const fn kdf(self) -> KdfParameters {
         match self {
             Self::Ed25519 | Self::Curve25519 | Self::NistP256 | Self::Secp256k1 => {
                 KdfParameters::SHA256_AES128
             }
-            Self::NistP384 => KdfParameters::SHA384_AES256,
+            Self::NistP384 => KdfParameters::SHA384_AES192,
             Self::NistP521 => KdfParameters::SHA512_AES256,
         }
     }

@@ -23,10 +23,10 @@ impl KdfParameters {
         hash: HashAlgorithm::Sha256,
         cipher: WrapCipher::Aes128,
     };
-    /// SHA-384 and AES-256.
-    pub const SHA384_AES256: Self = Self {
+    /// SHA-384 and AES-192.
+    pub const SHA384_AES192: Self = Self {
         hash: HashAlgorithm::Sha384,
-        cipher: WrapCipher::Aes256,
+        cipher: WrapCipher::Aes192,
     };
     /// SHA-512 and AES-256.
     pub const SHA512_AES256: Self = Self {
@@ -94,6 +94,8 @@ impl KdfParameters {
         let kek = self.key(shared_x, param);
         let cipher = match self.cipher {
             WrapCipher::Aes128 => &AES_128,
+            // No keeper agrees on P-384, whose keys alone have it.
+            WrapCipher::Aes192 => return Err(UnwrapError),
             WrapCipher::Aes256 => &AES_256,
         };
         let kek = AesKek::new(cipher, kek.expose()).map_err(|_| UnwrapError)?;
@@ -126,10 +128,12 @@ impl KdfParameters {
 #[error("the session key does not open")]
 pub struct UnwrapError;
 
-/// Ciphers of RFC 4880 §9.2 that AWS-LC wraps keys with. GnuPG never chooses AES-192.
+/// Ciphers of RFC 4880 §9.2 that wrap keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum WrapCipher {
     Aes128,
+    /// Known, so that a key that names it is read; AWS-LC does not unwrap by it.
+    Aes192,
     Aes256,
 }
 
@@ -137,6 +141,7 @@ impl WrapCipher {
     const fn id(self) -> u8 {
         match self {
             Self::Aes128 => 7,
+            Self::Aes192 => 8,
             Self::Aes256 => 9,
         }
     }
@@ -144,6 +149,7 @@ impl WrapCipher {
     const fn from_id(id: u8) -> Result<Self, ParseError> {
         match id {
             7 => Ok(Self::Aes128),
+            8 => Ok(Self::Aes192),
             9 => Ok(Self::Aes256),
             _ => Err(ParseError::Unknown),
         }
@@ -152,6 +158,7 @@ impl WrapCipher {
     const fn key_bytes(self) -> usize {
         match self {
             Self::Aes128 => 16,
+            Self::Aes192 => 24,
             Self::Aes256 => 32,
         }
     }
