@@ -100,7 +100,17 @@ impl Table {
             Self::Account => matches!(column, "user_id" | "made_ms"),
             Self::Pass => matches!(column, "account" | "made_ms"),
             Self::Invitation => column == "made_ms",
-            _ => false,
+            Self::System
+            | Self::DataKey
+            | Self::Head
+            | Self::Writer
+            | Self::Chain
+            | Self::Secret
+            | Self::Guess
+            | Self::Gone
+            | Self::LeafIndex
+            | Self::Block
+            | Self::Tile => false,
         }
     }
 

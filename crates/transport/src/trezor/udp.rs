@@ -72,9 +72,10 @@ async fn open(address: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 fn words(address: SocketAddr, error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => format!("no emulator at {address}"),
-        _ => format!("{address}: {error}"),
+    if error.kind() == io::ErrorKind::ConnectionRefused {
+        format!("no emulator at {address}")
+    } else {
+        format!("{address}: {error}")
     }
 }
 

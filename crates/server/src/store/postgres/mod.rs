@@ -247,7 +247,7 @@ impl Postgres {
             });
             match asked.await {
                 Ok(was) => return was,
-                Err(error) if tries % SETTLE_TRIES_TOLD == 0 => {
+                Err(error) if tries.is_multiple_of(SETTLE_TRIES_TOLD) => {
                     tracing::warn!("whether the last batch was committed is not known: {error}");
                 }
                 Err(_) => {}
