@@ -10,7 +10,9 @@ use std::time::Duration;
 use keystead_channel::session::requests::{
     Answer, Approve, LogOut, Request, StorageKey as SealedStorageKey,
 };
-use keystead_channel::session::{Extras, Password, RequestId, Status as Code, Text, UserId};
+use keystead_channel::session::{
+    Extras, Password, RequestId, Status as Code, Text, Ticket, UserId,
+};
 use keystead_daemon::SystemRng;
 use keystead_daemon::process::Termination;
 use keystead_keeper::server::{Lasting, LoggedIn, Login, Remote, ServerError, Waiting};
@@ -60,10 +62,7 @@ pub(crate) fn with<T>(
     work: impl AsyncFnOnce(&Access) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     run(async |ended| {
-        let access = tokio::select! {
-            access = Access::open(server, need, given) => access?,
-            signal = ended.wait() => return Err(Failure::interrupted(signal)),
-        };
+        let access = Access::open(server, need, given, ended).await?;
         access.run(ended, work).await
     })
 }
@@ -74,16 +73,9 @@ pub(crate) fn with_lent<T>(
     work: impl AsyncFnOnce(&Access) -> Result<T, Failure>,
 ) -> Result<Option<T>, Failure> {
     run(async |ended| {
-        let opening = async {
-            let lent = match Access::lent(&server, Need::MasterKey).await? {
-                Some(lent) => Some(lent),
-                None => Access::lent(&server, Need::Session).await?,
-            };
-            Ok::<_, Failure>(lent)
-        };
-        let lent = tokio::select! {
-            lent = opening => lent?,
-            signal = ended.wait() => return Err(Failure::interrupted(signal)),
+        let lent = match Access::lent(&server, Need::MasterKey, ended).await? {
+            Some(lent) => Some(lent),
+            None => Access::lent(&server, Need::Session, ended).await?,
         };
         let Some((lasting, master, loan)) = lent else {
             return Ok(None);
@@ -113,9 +105,14 @@ pub(crate) fn run<T>(
 }
 
 impl Access {
-    async fn open(server: Server, need: Need, given: &mut Given) -> Result<Self, Failure> {
+    async fn open(
+        server: Server,
+        need: Need,
+        given: &mut Given,
+        ended: &mut Termination,
+    ) -> Result<Self, Failure> {
         let lent = match need {
-            Need::Session | Need::MasterKey => Self::lent(&server, need).await?,
+            Need::Session | Need::MasterKey => Self::lent(&server, need, ended).await?,
             Need::FreshLogin => None,
         };
         if let Some((lasting, master, loan)) = lent {
@@ -130,7 +127,10 @@ impl Access {
             uses_pass: true,
             ..Wish::default()
         };
-        let logged_in = log_in(&server, given, wish).await?;
+        let logged_in = tokio::select! {
+            logged_in = log_in(&server, given, wish) => logged_in?,
+            signal = ended.wait() => return Err(Failure::interrupted(signal)),
+        };
         let endpoint = server.page.endpoint().map_err(of_server)?;
         Ok(Self {
             lasting: Lasting::open(endpoint, logged_in.session),
@@ -157,10 +157,12 @@ impl Access {
         outcome
     }
 
-    /// The agent's session, if it has one that serves.
+    /// The agent's session, if it has one that serves. Who ends it here gives it back all the
+    /// same.
     async fn lent(
         server: &Server,
         need: Need,
+        ended: &mut Termination,
     ) -> Result<Option<(Lasting, Option<MasterKey>, Loan)>, Failure> {
         let Some(mut agent) = agent::Link::to_running().await? else {
             return Ok(None);
@@ -176,8 +178,19 @@ impl Access {
             return Ok(None);
         };
         let endpoint = server.page.endpoint().map_err(of_server)?;
+        let as_lent = Ticket::decode(ticket.encode().expose()).map_err(|_| unreadable())?;
         let lasting = Lasting::resting(endpoint, ticket, Arc::clone(&server.watch));
-        match lasting.session().await {
+        let opened = tokio::select! {
+            opened = lasting.session() => opened,
+            signal = ended.wait() => {
+                // A server that is silent now has confirmed nothing: what was lent serves still.
+                let ticket = tokio::time::timeout(RETURN_WAIT, lasting.lend()).await;
+                let ticket = ticket.ok().and_then(Result::ok).unwrap_or(as_lent);
+                loan.give_back(&ticket).await?;
+                return Err(Failure::interrupted(signal));
+            }
+        };
+        match opened {
             Ok(_) => Ok(Some((lasting, master, loan))),
             // It idled away: a login of its own serves as well.
             Err(ServerError::LoginRequired) => Ok(None),
@@ -410,11 +423,18 @@ async fn approve(server: &str, waiting: Waiting) -> Result<(), Failure> {
     Ok(())
 }
 
+fn unreadable() -> Failure {
+    Failure::new("the agent's session cannot be read").hint("log in again: keystead server login")
+}
+
 fn no_approval() -> Failure {
     Failure::new("a paired authenticator must approve this, and the agent does not run")
         .hint("`keystead agent start`")
         .status(Status::NotReached)
 }
+
+/// 1 s: what is on its way at a server that answers is there by then; a person has pressed ^C.
+const RETURN_WAIT: Duration = Duration::from_secs(1);
 
 /// 5 s: giving back takes a round trip at the most.
 const CLOSE_WAIT: Duration = Duration::from_secs(5);

@@ -253,7 +253,7 @@ fn id_of(name: &str) -> Result<String, Failure> {
         .into_iter()
         .find(|it| it.name == name || it.id == name);
     meant.map(|it| it.id).ok_or_else(|| {
-        Failure::usage(format!("no keeper is called {}", harmless(name)))
+        Failure::new(format!("no keeper is called {}", harmless(name)))
             .hint("see `keystead keeper list`")
     })
 }

@@ -22,7 +22,7 @@ use crate::talk::{harmless, say};
 
 /// Changes the password.
 pub(crate) fn run(wanted: &Wanted) -> Result<(), Failure> {
-    let mut given = Given::read(wanted.at.answers, None)?;
+    let mut given = Given::read_passwords(wanted.at.answers, wanted.new_password_fd)?;
     let server = Server::find(wanted.at.server.as_deref())?;
     let profile = register::profile(&wanted.stretch);
     let old = given.password(server.account(), server.name())?;

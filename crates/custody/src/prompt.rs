@@ -30,18 +30,27 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    /// Reads all descriptors that were named, in the one order: password, new password,
-    /// passphrase, recovery code. A command reads them before it does anything else.
+    /// Reads all descriptors that were named, in the one order: password, passphrase, recovery
+    /// code. A command reads them before it does anything else.
     pub(crate) fn read(answers: Answers, recovery_code_fd: Option<u32>) -> Result<Self, Failure> {
         let mut open = Descriptors::default();
         Ok(Self {
             password: open.line(answers.password_fd, "password")?,
-            new_password: open.line(answers.new_password_fd, "new password")?,
             passphrase: open.line(answers.passphrase_fd, "passphrase")?,
             recovery_code: open.line(recovery_code_fd, "recovery code")?,
-            new_passphrase: None,
             descriptors: open,
+            ..Self::default()
         })
+    }
+
+    /// The same where the password is changed: the one there is, then the new one.
+    pub(crate) fn read_passwords(
+        answers: Answers,
+        new_password_fd: Option<u32>,
+    ) -> Result<Self, Failure> {
+        let mut given = Self::read(answers, None)?;
+        given.new_password = given.descriptors.line(new_password_fd, "new password")?;
+        Ok(given)
     }
 
     /// The same for a command that takes passphrases alone: the one there is, then the new one.

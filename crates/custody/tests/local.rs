@@ -171,6 +171,17 @@ fn wrong_words_have_their_status_and_a_hint() {
     person.check("register 'not a link'", 2, "which account");
     person.check("nonsense", 2, "unrecognized");
     person.check("--help", 0, "");
+    // Each option stands where it is read.
+    for (words, has) in [
+        ("password", true),
+        ("login", false),
+        ("secret retrieve", false),
+        ("approver add", false),
+    ] {
+        let help = person.check(&format!("{words} --help"), 0, "");
+        let help = String::from_utf8(help).unwrap();
+        assert_eq!(help.contains("--new-password-fd"), has, "{words}: {help}");
+    }
 }
 
 #[test]

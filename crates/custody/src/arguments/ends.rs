@@ -13,9 +13,6 @@ pub(crate) struct Answers {
     /// Read the password from this descriptor instead of the terminal: one line.
     #[arg(long, value_name = "N")]
     pub(crate) password_fd: Option<u32>,
-    /// Read the new password from this descriptor: one line.
-    #[arg(long, value_name = "N")]
-    pub(crate) new_password_fd: Option<u32>,
     /// Read a passphrase (of the local store, or of a key file) from this descriptor: one line.
     #[arg(long, value_name = "N")]
     pub(crate) passphrase_fd: Option<u32>,

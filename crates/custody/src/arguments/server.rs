@@ -98,6 +98,9 @@ pub(crate) struct Unlock {
 pub(crate) struct Password {
     #[command(flatten)]
     pub(crate) at: At,
+    /// Read the new password from this descriptor, behind the old one: one line.
+    #[arg(long, value_name = "N")]
+    pub(crate) new_password_fd: Option<u32>,
     #[command(flatten)]
     pub(crate) stretch: Stretch,
 }

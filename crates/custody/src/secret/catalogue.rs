@@ -108,7 +108,7 @@ pub(crate) fn server_names() -> Result<BTreeMap<ServerId, String>, Failure> {
 
 /// Nothing of that name.
 pub(crate) fn unknown(wanted: &str) -> Failure {
-    Failure::usage(format!("there is no secret {}", harmless(wanted)))
+    Failure::new(format!("there is no secret {}", harmless(wanted)))
         .hint("see `keystead secret list --refresh`")
 }
 
