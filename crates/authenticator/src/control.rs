@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::identities::RECORD_BYTES_MAX;
+
 /// One line to the authenticator.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Line {
@@ -30,6 +32,38 @@ pub enum Command {
         name: String,
         /// A [`keystead_core::KeyType`]'s name.
         algorithm: String,
+        /// A [`keystead_core::Purpose`]'s number; none for SSH.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        purpose: Option<u8>,
+    },
+    /// Add the wallet of the words that follow the line, with their passphrase; behind it the
+    /// store's, where this is locked.
+    WalletAdd {
+        /// Length of the words.
+        words_bytes: usize,
+        /// Length of their passphrase, 0 for none.
+        words_passphrase_bytes: usize,
+    },
+    /// Which wallets are here, and what were they used for?
+    WalletShow,
+    /// Forget a wallet.
+    WalletRemove {
+        /// Its fingerprint.
+        fingerprint: String,
+    },
+    /// Take in the record that follows the line; behind it the store's passphrase.
+    WalletImport {
+        /// Length of the record.
+        record_bytes: usize,
+    },
+    /// Derive the keys of these identities.
+    WalletFind {
+        /// Their texts.
+        uris: Vec<String>,
+        /// The indexes from 0 to this one.
+        index_max: u32,
+        /// Hex of the key ids that are looked for; none shows all.
+        keys: Vec<String>,
     },
     /// Take a key file into custody. Behind the line stand the file, its
     /// passphrase and, where this is locked, the store's, in this order.
@@ -127,6 +161,13 @@ pub enum Reply {
     Grants(GrantLines),
     /// A key was made: the last line.
     Key(KeyLine),
+    /// Wallets: the last line.
+    Wallets(WalletLines),
+    /// Identities that were found: the last line.
+    Identities {
+        /// The oldest wallet's first.
+        identities: Vec<IdentityLine>,
+    },
     /// Done: the last line.
     Done {
         /// What was done, for the person.
@@ -204,10 +245,48 @@ pub struct KeyLine {
     /// As people type it.
     #[serde(rename = "type")]
     pub algorithm: String,
-    /// The line for `authorized_keys`.
+    /// The line for `authorized_keys`; of a key for age or minisign what their programs take, of
+    /// another hex.
     pub public_key: String,
     /// `SHA256:…`
     pub fingerprint: String,
+}
+
+/// The wallets, as `wallet show` shows them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WalletLines {
+    /// The version of this object.
+    pub version: u32,
+    /// The oldest first.
+    pub wallets: Vec<WalletLine>,
+}
+
+/// A wallet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WalletLine {
+    /// Hex.
+    pub fingerprint: String,
+    /// What it was used for, the oldest first; none while it is locked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identities: Option<Vec<IdentityLine>>,
+}
+
+/// An identity, with its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityLine {
+    /// The text that is hashed.
+    pub identity: String,
+    /// Its curve.
+    pub curve: String,
+    /// Its index.
+    pub index: u32,
+    /// The wallet's fingerprint.
+    pub wallet: String,
+    /// When it was asked for first, seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_unix_s: Option<u64>,
+    /// Its key.
+    pub key: KeyLine,
 }
 
 /// What is granted and blocked.
@@ -275,8 +354,13 @@ impl Command {
     pub const fn secret_bytes_max(&self) -> usize {
         match self {
             Self::KeyImport { .. } => KEY_FILE_BYTES_MAX + 2 * PASSPHRASE_BYTES_MAX,
+            Self::WalletAdd { .. } => 3 * PASSPHRASE_BYTES_MAX,
+            Self::WalletImport { .. } => RECORD_BYTES_MAX + PASSPHRASE_BYTES_MAX,
             Self::Status
             | Self::KeyNew { .. }
+            | Self::WalletShow
+            | Self::WalletRemove { .. }
+            | Self::WalletFind { .. }
             | Self::KeyRemove { .. }
             | Self::ApprovalRemove { .. }
             | Self::Pair { .. }
@@ -299,6 +383,11 @@ impl std::fmt::Debug for Command {
             Self::Status => "Status",
             Self::KeyNew { .. } => "KeyNew",
             Self::KeyImport { .. } => "KeyImport",
+            Self::WalletAdd { .. } => "WalletAdd",
+            Self::WalletShow => "WalletShow",
+            Self::WalletRemove { .. } => "WalletRemove",
+            Self::WalletImport { .. } => "WalletImport",
+            Self::WalletFind { .. } => "WalletFind",
             Self::KeyRemove { .. } => "KeyRemove",
             Self::ApprovalRemove { .. } => "ApprovalRemove",
             Self::Pair { .. } => "Pair",

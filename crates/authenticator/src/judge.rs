@@ -9,8 +9,6 @@ mod decrypt;
 mod key_server;
 mod openpgp;
 mod signify;
-#[cfg(test)]
-mod tests;
 mod uses;
 
 use keystead_core::{

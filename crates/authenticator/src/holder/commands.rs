@@ -6,8 +6,10 @@ use std::net::SocketAddr;
 
 use keystead_channel::curve::{CloseCode, IDENTITIES_MAX};
 use keystead_channel::pairing::Offer;
-use keystead_core::{Algorithm, KeyType, Name, Outcome, PairingId, SecretBytes};
+use keystead_core::{KeyEntry, KeyType, Name, Outcome, PairingId, Purpose, SecretBytes};
 use keystead_formats::ssh::PublicKey;
+use keystead_formats::ssh::key::{Material, fingerprint};
+use keystead_formats::{age, minisign};
 use keystead_transport::Address;
 
 use super::event::Caller;
@@ -16,7 +18,8 @@ use super::peer::Stage;
 use super::questions::Pending;
 use super::{Holder, Said, Step};
 use crate::control::{Command, JSON_VERSION, KeyLine, PairingLine, Reply, Status};
-use crate::entry::Entry;
+use crate::entry::{Entry, to_hex};
+use crate::judge::algorithm_of;
 use crate::keyring::UnlockError;
 use crate::show::Safe;
 
@@ -30,9 +33,16 @@ impl Holder {
     ) {
         let reply = match command {
             Command::Status => Some(Reply::Status(self.status())),
-            Command::KeyNew { name, algorithm } => {
-                Some(self.key_new(&name, &algorithm, passphrase.as_ref(), step))
-            }
+            Command::KeyNew {
+                name,
+                algorithm,
+                purpose,
+            } => Some(self.key_new(&name, (&algorithm, purpose), passphrase.as_ref(), step)),
+            command @ (Command::WalletAdd { .. }
+            | Command::WalletShow
+            | Command::WalletRemove { .. }
+            | Command::WalletImport { .. }
+            | Command::WalletFind { .. }) => Some(self.on_wallet(command, passphrase, step)),
             Command::KeyImport {
                 name,
                 file_bytes,
@@ -110,7 +120,7 @@ impl Holder {
     fn key_new(
         &mut self,
         name: &str,
-        algorithm: &str,
+        (algorithm, purpose): (&str, Option<u8>),
         passphrase: Option<&SecretBytes>,
         step: &mut Step<'_, '_>,
     ) -> Reply {
@@ -122,6 +132,11 @@ impl Holder {
             Ok(key_type) => key_type,
             Err(error) => return Reply::failed(error.to_string(), "--type ed25519, for example"),
         };
+        let purposes: Option<Vec<Purpose>> =
+            purpose.iter().map(|it| Purpose::from_number(*it)).collect();
+        let Some(purposes) = purposes else {
+            return Reply::failed("unknown purpose", "--for age, for example");
+        };
         let was_locked = self.keys.is_locked();
         if let (true, Some(passphrase)) = (was_locked, passphrase)
             && let Err(error) = self.keys.unlock(passphrase)
@@ -132,10 +147,12 @@ impl Holder {
         entry.key = Some(name.to_string());
         let logged = self.log_own(&entry, step);
         let reply = match logged {
-            Ok(()) => match self
-                .keys
-                .make_key(&name, algorithm, step.io.rng, step.io.disk)
-            {
+            Ok(()) => match self.keys.make_key_for(
+                &name,
+                (algorithm, &purposes),
+                step.io.rng,
+                step.io.disk,
+            ) {
                 Ok(entry) => key_line(&entry)
                     .map_or_else(|| Reply::failed("no key could be made", ""), Reply::Key),
                 Err(error) => Reply::failed(error.to_string(), error.hint()),
@@ -285,16 +302,34 @@ impl Holder {
 
 /// A key as it is listed.
 #[must_use]
-pub fn key_line(entry: &keystead_core::KeyEntry) -> Option<KeyLine> {
-    let public = PublicKey::from_blob(&entry.public_key).ok()?;
-    let plain = public.without_certificate();
-    let short = plain.type_name().parse::<Algorithm>().ok()?.short_name();
+pub fn key_line(entry: &KeyEntry) -> Option<KeyLine> {
+    let algorithm = algorithm_of(entry)?;
     Some(KeyLine {
         name: entry.name.to_string(),
-        algorithm: short.to_owned(),
-        public_key: public.line(entry.name.as_str()),
-        fingerprint: public.fingerprint(),
+        algorithm: algorithm.short_name().to_owned(),
+        public_key: public_line(entry)?,
+        fingerprint: fingerprint(&entry.public_key),
     })
+}
+
+/// The public half as the programs take it that the key is for.
+fn public_line(entry: &KeyEntry) -> Option<String> {
+    let x25519 = || entry.public_key.as_slice().try_into().ok();
+    match entry.purposes.as_slice() {
+        [Purpose::AgeUnwrap] => Some(age::identity::recipient(x25519()?)),
+        [Purpose::Signify] => {
+            let blob = PublicKey::from_blob(&entry.public_key).ok()?;
+            let Material::Ed25519(public) = blob.material() else {
+                return None;
+            };
+            Some(minisign::PublicKey::of(*public).line())
+        }
+        _ if algorithm_of(entry)?.is_ssh() => {
+            let public = PublicKey::from_blob(&entry.public_key).ok()?;
+            Some(public.line(entry.name.as_str()))
+        }
+        _ => Some(to_hex(&entry.public_key)),
+    }
 }
 
 pub(super) fn log_failed(error: &std::io::Error) -> Reply {

@@ -39,6 +39,7 @@ mod questions;
 mod quiet;
 mod requests;
 mod standing;
+mod wallet_commands;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use keystead_core::Purpose;
 use keystead_transport::Address;
 
 use crate::holder::Decide;
@@ -28,12 +29,17 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make this machine an authenticator, with a first key `main`.
+    /// Make this machine an authenticator: with a first key `main`, or with a wallet.
     Init {
         /// What workstations call it.
         #[arg(long)]
         name: String,
+        #[command(flatten)]
+        words: WordsOptions,
     },
+    /// A wallet: one seed, written down as words, and a key of its own for every identity.
+    #[command(subcommand)]
+    Wallet(WalletCommand),
     /// Make, import, list or remove keys.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -113,6 +119,10 @@ pub(crate) enum KeyCommand {
         /// state in each signature that you agreed to it.
         #[arg(long = "type", value_name = "TYPE", default_value = "ed25519")]
         algorithm: String,
+        /// What it is for: ssh, openpgp, openpgp-decrypt, age or signify; one of them. x25519
+        /// decrypts (age, openpgp-decrypt), ecdh-p256 and ecdh-secp256k1 too (openpgp-decrypt).
+        #[arg(long = "for", value_name = "USE", default_value = "ssh")]
+        purpose: KeyPurpose,
     },
     /// Take a key that you have into custody: a file of ssh-keygen or openssl; prints its public line.
     Import {
@@ -142,6 +152,106 @@ pub(crate) enum KeyCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WalletCommand {
+    /// Add a wallet to this authenticator.
+    Add {
+        #[command(flatten)]
+        words: WordsOptions,
+    },
+    /// Show the wallets by their fingerprints, and the identities that they were used for.
+    Show {
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget a wallet; asks first. Its words bring it back.
+    Remove {
+        /// Its fingerprint, as it is shown.
+        fingerprint: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Write the record of the identities used, to be kept beside the words; they open it anywhere.
+    Export {
+        /// Where to, or - for standard output.
+        file: PathBuf,
+        /// Of which wallet, where there are several.
+        #[arg(long, value_name = "FINGERPRINT")]
+        wallet: Option<String>,
+    },
+    /// Take such a record in, on the machine where the wallet was restored.
+    Import {
+        /// The file, or - for standard input.
+        file: PathBuf,
+    },
+    /// Find identities without a record: derive the ssh keys of these hosts, and print those that
+    /// stand in a file of public keys (without --keys, all of them).
+    Find {
+        /// HOST, or USER@HOST, as it was typed then.
+        #[arg(required = true, value_name = "HOST")]
+        hosts: Vec<String>,
+        /// Try this account too; may be given several times.
+        #[arg(long = "user", value_name = "NAME")]
+        users: Vec<String>,
+        /// The keys to look for: an authorized_keys file or a .pub file. What is found goes into
+        /// the record.
+        #[arg(long, value_name = "FILE")]
+        keys: Option<PathBuf>,
+        /// Try the indexes from 0 to this one.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        index: u32,
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Where a wallet comes from.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct WordsOptions {
+    /// Make a wallet of so many new words (12, 15, 18, 21 or 24), and show them once.
+    #[arg(long, value_name = "N", conflicts_with = "words_fd")]
+    pub(crate) words: Option<usize>,
+    /// Take the wallet of words that you have: one line of this file descriptor (0 at a terminal
+    /// asks for them).
+    #[arg(long, value_name = "N")]
+    pub(crate) words_fd: Option<u32>,
+    /// Read the words' passphrase from this file descriptor, one line (0 at a terminal asks). It
+    /// is not the passphrase of this store: each one makes another wallet of the same words.
+    #[arg(long, value_name = "N")]
+    pub(crate) words_passphrase_fd: Option<u32>,
+}
+
+/// What a new key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyPurpose {
+    /// Logins, and signatures in a namespace.
+    Ssh,
+    /// OpenPGP signatures.
+    Openpgp,
+    /// What is encrypted to an OpenPGP key.
+    OpenpgpDecrypt,
+    /// age files.
+    Age,
+    /// minisign signatures.
+    Signify,
+}
+
+impl KeyPurpose {
+    /// None for SSH, which is what a key is for that says nothing.
+    pub(crate) const fn purpose(self) -> Option<Purpose> {
+        match self {
+            Self::Ssh => None,
+            Self::Openpgp => Some(Purpose::OpenPgp),
+            Self::OpenpgpDecrypt => Some(Purpose::OpenPgpDecrypt),
+            Self::Age => Some(Purpose::AgeUnwrap),
+            Self::Signify => Some(Purpose::Signify),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -233,6 +343,16 @@ mod tests {
             "init --name phone --passphrase-fd 3",
             "key new --name b --type p256 --passphrase-fd 0",
             "key new --name c --type ed25519-sk",
+            "key new --name d --type x25519 --for age",
+            "init --name phone --words 24",
+            "init --name phone --words-fd 0 --words-passphrase-fd 0 --passphrase-fd 0",
+            "wallet add --words 12",
+            "wallet add --words-fd 3 --words-passphrase-fd 4",
+            "wallet show --json",
+            "wallet remove 0a1b2c3d --yes",
+            "wallet export - --wallet 0a1b2c3d",
+            "wallet import file",
+            "wallet find db1 root@db2 --user git --keys authorized_keys --index 3",
             "key import id_ed25519 --name d --file-passphrase-fd 3",
             "key import -",
             "key remove b --yes",

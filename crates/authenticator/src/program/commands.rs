@@ -4,6 +4,8 @@ mod grants;
 mod keys;
 mod pair;
 mod show;
+mod wallet;
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,7 +20,9 @@ use keystead_vault::Cost;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::arguments::{Arguments, Command as Typed, GrantCommand, HostCommand, KeyCommand};
+use super::arguments::{
+    Arguments, Command as Typed, GrantCommand, HostCommand, KeyCommand, WordsOptions,
+};
 use super::conversation::Conversation;
 use super::edge::Edge;
 use super::failure::Failure;
@@ -32,6 +36,7 @@ use crate::holder::{Decide, Options, key_line};
 use crate::journal::{Journal, LOG_FILE};
 use crate::keyring::Keyring;
 use crate::settings::Settings;
+use words::Given;
 
 /// Does what was typed.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -52,7 +57,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         fd: arguments.passphrase_fd,
     };
     match arguments.command {
-        Typed::Init { name } => init(&folders, &name, source),
+        Typed::Init { name, words } => init(&folders, &name, &words, source),
+        Typed::Wallet(command) => wallet::run(&folders, command, source),
         Typed::Key(command) => key(&folders, command, source),
         Typed::Pair { link, yes, network } => {
             let net = NetOptions {
@@ -102,7 +108,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
 
 fn key(folders: &Folders, command: KeyCommand, source: Source) -> Result<(), Failure> {
     match command {
-        KeyCommand::New { name, algorithm } => keys::new(folders, name, algorithm, source),
+        KeyCommand::New {
+            name,
+            algorithm,
+            purpose,
+        } => keys::new(folders, name, (algorithm, purpose.purpose()), source),
         KeyCommand::Import {
             file,
             name,
@@ -123,7 +133,12 @@ pub(crate) fn control_socket(folders: &Folders) -> PathBuf {
     folders.runtime.join("control.sock")
 }
 
-fn init(folders: &Folders, name: &str, source: Source) -> Result<(), Failure> {
+fn init(
+    folders: &Folders,
+    name: &str,
+    words: &WordsOptions,
+    source: Source,
+) -> Result<(), Failure> {
     let name = Name::new(name)
         .map_err(|error| Failure::new(error.to_string(), "choose another --name"))?;
     let _lock = Lock::take(&folders.state)?;
@@ -139,21 +154,38 @@ fn init(folders: &Folders, name: &str, source: Source) -> Result<(), Failure> {
         Err(error) => return Err(error.into()),
     }
     forget_half_made(&mut disk)?;
+    let given = Given::of(words, &[])?;
     let passphrase = source.read_new()?;
     let rng = &mut SystemRng;
-    let cost = Cost::STANDARD;
-    let mut keys = Keyring::create(name.clone(), &passphrase, cost, rng)
+    let mut keys = Keyring::create(name.clone(), &passphrase, Cost::STANDARD, rng)
         .map_err(|error| Failure::new(error.to_string(), error.hint()))?;
     let mut entry = Entry::own(SystemClock.now().unix_s, "init", Outcome::Approve);
-    entry.key = Some(FIRST_KEY.to_owned());
-    Journal::create(&entry, &mut disk)?;
-    let first = Name::new(FIRST_KEY).map_err(|error| Failure::new(error.to_string(), ""))?;
-    // The file of the keys comes last: with it the authenticator is made.
-    let made = keys
-        .make_key(&first, KeyType::Ed25519, rng, &mut disk)
-        .map_err(|error| Failure::new(error.to_string(), error.hint()))?;
-    print::talk(format_args!("{name} is made, with the key {FIRST_KEY}."));
-    print_key(key_line(&made))?;
+    match given {
+        Some(given) => {
+            let fingerprint = given.wallet.fingerprint();
+            entry.wallet = Some(fingerprint.to_string());
+            keys.hold_wallet(given.wallet, rng)
+                .map_err(|error| Failure::new(error.to_string(), error.hint()))?;
+            Journal::create(&entry, &mut disk)?;
+            // The file of the keys comes last: with it the authenticator is made.
+            keys.save(&mut disk)?;
+            print::talk(format_args!(
+                "{name} is made, with the wallet {fingerprint}."
+            ));
+            print::line(format_args!("wallet {fingerprint}"))?;
+        }
+        None => {
+            entry.key = Some(FIRST_KEY.to_owned());
+            Journal::create(&entry, &mut disk)?;
+            let first =
+                Name::new(FIRST_KEY).map_err(|error| Failure::new(error.to_string(), ""))?;
+            let made = keys
+                .make_key(&first, KeyType::Ed25519, rng, &mut disk)
+                .map_err(|error| Failure::new(error.to_string(), error.hint()))?;
+            print::talk(format_args!("{name} is made, with the key {FIRST_KEY}."));
+            print_key(key_line(&made))?;
+        }
+    }
     print::talk(
         "Next: keystead pair --link on the workstation, and keystead-authenticator pair LINK here.",
     );
@@ -298,9 +330,12 @@ async fn ask(
             Reply::Say { line } => print::talk(line),
             Reply::Failed { message, hint } => return Err(Failure::new(message, hint)),
             Reply::Code { .. } => return Err(strange()),
-            last @ (Reply::Status(_) | Reply::Grants(_) | Reply::Key(_) | Reply::Done { .. }) => {
-                return Ok(last);
-            }
+            last @ (Reply::Status(_)
+            | Reply::Grants(_)
+            | Reply::Key(_)
+            | Reply::Wallets(_)
+            | Reply::Identities { .. }
+            | Reply::Done { .. }) => return Ok(last),
         }
     }
 }

@@ -3,8 +3,11 @@
 //! **Invariant**: no byte of it is ever in a `String`, a buffer of the
 //! standard library or an argument.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 use keystead_core::SecretBytes;
 use rustix::fd::AsFd;
@@ -24,17 +27,7 @@ impl Source {
     /// Reads it: one line of the descriptor, or typed.
     pub(crate) fn read(self, question: &str) -> Result<SecretBytes, Failure> {
         let passphrase = match self.fd {
-            Some(0) => read_line(rustix::stdio::stdin())?,
-            Some(fd) => {
-                // A descriptor's number alone cannot be read safely; its name in the file system can.
-                let file = File::open(format!("/proc/self/fd/{fd}")).map_err(|error| {
-                    Failure::new(
-                        format!("descriptor {fd} cannot be read: {error}"),
-                        format!("open it for the command: {fd}<FILE"),
-                    )
-                })?;
-                read_line(&file)?
-            }
+            Some(fd) => read_descriptor(fd)?,
             None => type_it(question)?,
         };
         if passphrase.is_empty() {
@@ -44,6 +37,24 @@ impl Source {
             ));
         }
         Ok(passphrase)
+    }
+
+    /// As [`Source::read`], but for 0 at a terminal, where it is typed and not shown; it may be
+    /// empty.
+    pub(crate) fn read_or_type(self, question: &str) -> Result<SecretBytes, Failure> {
+        match self.fd {
+            Some(fd) if !self.is_terminal() => read_descriptor(fd),
+            Some(_) | None => type_it(question),
+        }
+    }
+
+    /// Whether somebody types it.
+    pub(crate) fn is_terminal(self) -> bool {
+        match self.fd {
+            Some(0) => rustix::termios::isatty(rustix::stdio::stdin()),
+            Some(_) => false,
+            None => true,
+        }
     }
 
     /// A new one: typed twice, so that a slip does not lock its owner out.
@@ -67,6 +78,31 @@ impl Source {
         self.fd.is_some() || Terminal::open(Keys::Single).is_ok()
     }
 }
+
+/// The next line of a descriptor. Each is opened once, so that who names it again reads on.
+fn read_descriptor(fd: u32) -> Result<SecretBytes, Failure> {
+    if fd == 0 {
+        return read_line(rustix::stdio::stdin());
+    }
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    let file = match opened.entry(fd) {
+        Entry::Occupied(there) => there.into_mut(),
+        Entry::Vacant(room) => {
+            // A descriptor's number alone cannot be read safely; its name in the file system can.
+            let file = File::open(format!("/proc/self/fd/{fd}")).map_err(|error| {
+                Failure::new(
+                    format!("descriptor {fd} cannot be read: {error}"),
+                    format!("open it for the command: {fd}<FILE"),
+                )
+            })?;
+            room.insert(file)
+        }
+    };
+    read_line(&*file)
+}
+
+/// The descriptors that were read, by their numbers.
+static OPENED: Mutex<BTreeMap<u32, File>> = Mutex::new(BTreeMap::new());
 
 /// One line, byte by byte: what stands behind it is somebody else's.
 fn read_line(from: impl AsFd) -> Result<SecretBytes, Failure> {
@@ -102,6 +138,11 @@ fn type_it(question: &str) -> Result<SecretBytes, Failure> {
             "give it with --passphrase-fd N",
         )
     })?;
+    type_secret(&mut terminal, question)
+}
+
+/// A line that is typed and not shown.
+pub(crate) fn type_secret(terminal: &mut Terminal, question: &str) -> Result<SecretBytes, Failure> {
     terminal.write(question);
     let mut passphrase = SecretBytes::fill(PASSPHRASE_BYTES_MAX, |_| ());
     let mut len = 0;

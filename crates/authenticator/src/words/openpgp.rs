@@ -2,6 +2,7 @@
 
 use keystead_daemon::utc;
 
+use super::origin::THEIR_WORD;
 use super::sign::{content_rows, message_rows, what_is_signed};
 use super::{Content, GitForm, KeyWords, Origin, Row, plain, shown, warn};
 use crate::entry::Entry;
@@ -65,21 +66,13 @@ impl OpenPgp {
     }
 }
 
-/// What the workstation says of the user, where the identity does not prove the same.
+/// The user id by the workstation's word, where the identity does not prove the same.
 pub(super) fn user_id_row(user_id: Option<&str>, key: &KeyWords) -> Option<Row> {
     let user_id = user_id?;
+    let words = format!("{} {THEIR_WORD}", shown(user_id));
     match key.identity_text() {
         Some(text) if text == user_id => None,
-        Some(_) => Some(warn(
-            "User id",
-            format!(
-                "{} (the workstation says; the identity is another)",
-                shown(user_id)
-            ),
-        )),
-        None => Some(plain(
-            "User id",
-            format!("{} (the workstation says)", shown(user_id)),
-        )),
+        Some(_) => Some(warn("User id", format!("{words}; the identity is another"))),
+        None => Some(plain("User id", words)),
     }
 }

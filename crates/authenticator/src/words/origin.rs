@@ -92,7 +92,7 @@ fn last_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-const THEIR_WORD: &str = "(the workstation's word)";
+pub(super) const THEIR_WORD: &str = "(the workstation's word)";
 
 /// Two lines of a terminal: what follows stays on the screen.
 const COMMAND_CHARS_MAX: usize = 130;

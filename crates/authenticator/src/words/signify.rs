@@ -39,7 +39,7 @@ impl Signify {
             SignifyContent::Whole { bytes, .. } => format!("{bytes} bytes"),
             SignifyContent::Prehashed(_) => "a file's hash".to_owned(),
         };
-        let comment = clip(&shown(&self.trusted_comment), COMMENT_CHARS_MAX);
+        let comment = clip(&self.comment(), COMMENT_CHARS_MAX);
         format!(
             "minisign signature of {what} \"{comment}\" with {}",
             self.key
@@ -61,10 +61,7 @@ impl Signify {
                 rows.push(plain("Hash", format!("blake2b-512 {hash}")));
             }
         }
-        rows.push(plain(
-            "Comment",
-            format!("{} (signed too)", shown(&self.trusted_comment)),
-        ));
+        rows.push(plain("Comment", format!("{} (signed too)", self.comment())));
         rows.extend(self.key.rows(""));
         rows.extend(self.origin.rows());
         if let SignifyContent::Whole {
@@ -78,6 +75,11 @@ impl Signify {
             }
         }
         rows
+    }
+
+    /// minisign's own comments part their words by tabs.
+    fn comment(&self) -> String {
+        shown(&self.trusted_comment.replace('\t', " "))
     }
 
     pub(super) fn describe(&self, entry: &mut Entry) {

@@ -1,4 +1,4 @@
-use keystead_core::Name;
+use keystead_core::{Curve, Derivation, Identity, Name, WalletFingerprint};
 
 use super::*;
 
@@ -162,4 +162,133 @@ fn only_a_told_name_is_pinned() {
     );
     assert_eq!(to_pin(Called::Pinned("db1".into())), None);
     assert_eq!(to_pin(Called::Nameless), None);
+}
+
+fn derived(uri: &str, curve: Curve, derivation: Derivation, index: u32) -> KeyWords {
+    KeyWords::Derived {
+        identity: Identity::new(uri, curve, index, derivation).unwrap(),
+        wallet: WalletFingerprint([0x1a, 0x2b, 0x3c, 0x4d]),
+        differs: Vec::new(),
+    }
+}
+
+#[test]
+fn an_openpgp_signature() {
+    let openpgp = |user_id: &str, key| {
+        Asked::OpenPgp(OpenPgp {
+            user_id: Some(user_id.into()),
+            hash_name: "sha256".into(),
+            digest: "00ff".into(),
+            content: Content::NotProved,
+            signed_at_unix_s: None,
+            key,
+            origin: Origin::default(),
+        })
+    };
+    let gpg = derived("gpg://Me <me@x>", Curve::Nist256p1, Derivation::Sign, 0);
+    check(
+        &openpgp("Me <me@x>", gpg.clone()),
+        "OpenPGP signature of a digest with gpg://Me <me@x> nist256p1",
+        "Sign|a digest, by OpenPGP\nDigest|sha256 00ff\n\
+         !Content|content not proved: only its hash came\n\
+         Identity|gpg://Me <me@x>\n|nist256p1, of wallet 1a2b3c4d\n",
+    );
+    check(
+        &openpgp("You \x1b[2J", gpg),
+        "OpenPGP signature of a digest with gpg://Me <me@x> nist256p1",
+        "Sign|a digest, by OpenPGP\nDigest|sha256 00ff\n\
+         !Content|content not proved: only its hash came\n\
+         !User id|You \\u{1b}[2J (the workstation's word); the identity is another\n\
+         Identity|gpg://Me <me@x>\n|nist256p1, of wallet 1a2b3c4d\n",
+    );
+    check(
+        &openpgp("Me <me@x>", Name::new("work").unwrap().into()),
+        "OpenPGP signature of a digest with work",
+        "Sign|a digest, by OpenPGP\nDigest|sha256 00ff\n\
+         !Content|content not proved: only its hash came\n\
+         User id|Me <me@x> (the workstation's word)\nWith key|work\n",
+    );
+}
+
+#[test]
+fn a_commit_that_gpg_signs() {
+    let commit = Asked::OpenPgp(OpenPgp {
+        user_id: None,
+        hash_name: "sha512".into(),
+        digest: "00ff".into(),
+        content: Content::Git {
+            form: GitForm::Commit,
+            rows: vec![("Tree", "4b82".into())],
+            message: "Mend it\n".into(),
+        },
+        signed_at_unix_s: Some(1_700_000_000),
+        key: Name::new("work").unwrap().into(),
+        origin: Origin::default(),
+    });
+    check(
+        &commit,
+        "OpenPGP signature of a git commit \"Mend it\" with work",
+        "Sign|a git commit, by OpenPGP\nTree|4b82\nWith key|work\n\
+         Dated|2023-11-14 22:13:20Z\nMessage|Mend it\n",
+    );
+}
+
+#[test]
+fn a_minisign_signature() {
+    let signify = |content| {
+        Asked::Signify(Signify {
+            content,
+            trusted_comment: "timestamp:1\tfile:a".into(),
+            key: derived("signify://release", Curve::Ed25519, Derivation::Sign, 3),
+            origin: Origin::default(),
+        })
+    };
+    let whole = SignifyContent::Whole {
+        bytes: 10,
+        sha256: "00ff".into(),
+        text: Some("release 1\n".into()),
+    };
+    check(
+        &signify(whole),
+        "minisign signature of 10 bytes \"timestamp:1 file:a\" with signify://release index 3 ed25519",
+        "Sign|a file of 10 bytes, by minisign\nHash|sha256 00ff\n\
+         Comment|timestamp:1 file:a (signed too)\n\
+         Identity|signify://release\n|ed25519, index 3, of wallet 1a2b3c4d\n\
+         Text|release 1\n",
+    );
+    check(
+        &signify(SignifyContent::Prehashed("00ff".into())),
+        "minisign signature of a file's hash \"timestamp:1 file:a\" with signify://release index 3 ed25519",
+        "Sign|a file by its hash (prehashed), by minisign\nHash|blake2b-512 00ff\n\
+         Comment|timestamp:1 file:a (signed too)\n\
+         Identity|signify://release\n|ed25519, index 3, of wallet 1a2b3c4d\n",
+    );
+}
+
+#[test]
+fn what_is_opened() {
+    let open = |form, files: &[&str]| {
+        Asked::Decrypt(Decrypt {
+            form,
+            user_id: None,
+            key: derived("age://backup", Curve::Curve25519, Derivation::Agree, 0),
+            origin: Origin {
+                files: files.iter().map(|it| (*it).to_owned()).collect(),
+                ..Origin::default()
+            },
+        })
+    };
+    check(
+        &open(DecryptWords::Age, &["a.age", "b.age"]),
+        "opening of an age file a.age and 1 more with age://backup curve25519",
+        "Open|an age file\n|tried: it is for this key; the workstation gets its file key\n\
+         Identity|age://backup\n|curve25519, of wallet 1a2b3c4d\n\
+         File|a.age, b.age (the workstation's word)\n",
+    );
+    check(
+        &open(DecryptWords::OpenPgp, &[]),
+        "opening of an OpenPGP message with age://backup curve25519",
+        "Open|an OpenPGP message\n|the workstation gets the key of this message alone\n\
+         Identity|age://backup\n|curve25519, of wallet 1a2b3c4d\n",
+    );
 }

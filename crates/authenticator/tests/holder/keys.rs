@@ -14,6 +14,7 @@ fn made(world: &mut World, key_type: KeyType) -> KeyEntry {
     let reply = world.command(Command::KeyNew {
         name: key_type.short_name().into(),
         algorithm: key_type.short_name().into(),
+        purpose: None,
     });
     assert!(matches!(reply, Some(Reply::Key(_))), "{reply:?}");
     world.holder.keys().entries().last().unwrap().clone()

@@ -20,4 +20,5 @@ mod pairing;
 mod relay;
 mod standing;
 mod together;
+mod wallet;
 mod world;

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use keystead_core::SecretBytes;
+use keystead_core::{Purpose, SecretBytes};
 use keystead_daemon::FolderDisk;
 use keystead_daemon::home::Folders;
 use keystead_vault::ImportError;
@@ -26,10 +26,14 @@ use crate::show::Safe;
 pub(crate) fn new(
     folders: &Folders,
     name: String,
-    algorithm: String,
+    (algorithm, purpose): (String, Option<Purpose>),
     source: Source,
 ) -> Result<(), Failure> {
-    let command = Command::KeyNew { name, algorithm };
+    let command = Command::KeyNew {
+        name,
+        algorithm,
+        purpose: purpose.map(Purpose::number),
+    };
     let reply = converse(folders, None, async |talk: &mut Conversation| {
         let passphrase = passphrase_where_locked(talk, source).await?;
         ask(talk, command, passphrase).await
@@ -116,7 +120,7 @@ pub(crate) fn remove_approval(folders: &Folders, server: String, yes: bool) -> R
     })?)
 }
 
-fn confirm(question: &str) -> Result<(), Failure> {
+pub(super) fn confirm(question: &str) -> Result<(), Failure> {
     match yes_or_no(question, CONFIRM_WAIT_S, &AtomicBool::new(false)) {
         Ok(Some(true)) => Ok(()),
         Ok(Some(false) | None) => Err(Failure::refused("nothing was removed")),
@@ -127,7 +131,7 @@ fn confirm(question: &str) -> Result<(), Failure> {
     }
 }
 
-async fn passphrase_where_locked(
+pub(super) async fn passphrase_where_locked(
     talk: &mut Conversation,
     source: Source,
 ) -> Result<Option<SecretBytes>, Failure> {
@@ -206,7 +210,7 @@ fn read_all(from: impl AsFd) -> io::Result<SecretBytes> {
     Ok(content)
 }
 
-fn joined(parts: &[Option<&SecretBytes>]) -> SecretBytes {
+pub(super) fn joined(parts: &[Option<&SecretBytes>]) -> SecretBytes {
     let there = || parts.iter().flatten();
     let len = there().map(|it| it.len()).sum();
     SecretBytes::fill(len, |mut out| {

@@ -57,7 +57,12 @@ async fn answer_offer(talk: &mut Conversation, link: String, yes: bool) -> Resul
             }
             Reply::Failed { message, .. } if refused => return Err(Failure::refused(message)),
             Reply::Failed { message, hint } => return Err(Failure::new(message, hint)),
-            last @ (Reply::Status(_) | Reply::Grants(_) | Reply::Key(_) | Reply::Done { .. }) => {
+            last @ (Reply::Status(_)
+            | Reply::Grants(_)
+            | Reply::Key(_)
+            | Reply::Wallets(_)
+            | Reply::Identities { .. }
+            | Reply::Done { .. }) => {
                 return Ok(last);
             }
         }
@@ -93,6 +98,8 @@ async fn compare(
             | Reply::Status(_)
             | Reply::Grants(_)
             | Reply::Key(_)
+            | Reply::Wallets(_)
+            | Reply::Identities { .. }
             | Reply::Done { .. } => Err(super::strange()),
         },
     }

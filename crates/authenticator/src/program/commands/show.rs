@@ -144,15 +144,26 @@ pub(crate) fn keys(folders: &Folders, json: bool) -> Result<(), Failure> {
             custody: custody.map(|it| CustodyLine::of(it, &pairings)),
         })
     });
+    let wallets: Vec<String> = keys.wallets().map(|it| it.to_string()).collect();
     let approvals: Vec<ApprovalLine> = keys.approvals().map(|it| ApprovalLine::of(&it)).collect();
     let keys: Vec<Listed> = listed.collect();
     if json {
         return print::json(&Keys {
             version: JSON_VERSION,
             keys,
+            wallets,
             approvals,
         });
     }
+    let wallets = wallets.into_iter().map(|fingerprint| {
+        let what = "a key for each identity; wallet show lists them";
+        vec![
+            "wallet".to_owned(),
+            String::new(),
+            fingerprint,
+            what.to_owned(),
+        ]
+    });
     let approvals = approvals.into_iter().map(ApprovalLine::row);
     let rows: Vec<Vec<String>> = keys
         .into_iter()
@@ -160,6 +171,7 @@ pub(crate) fn keys(folders: &Folders, json: bool) -> Result<(), Failure> {
             let custody = custody.map(|it| it.words()).unwrap_or_default();
             vec![key.name, key.algorithm, key.fingerprint, custody]
         })
+        .chain(wallets)
         .chain(approvals)
         .collect();
     print::table(&rows)
@@ -295,6 +307,8 @@ fn row(entry: &Entry) -> Vec<String> {
     }
     let key = shown(&entry.key).filter(|_| entry.server.is_none());
     about.extend(key.map(|it| format!("key {it}")));
+    about.extend(shown(&entry.identity));
+    about.extend(shown(&entry.wallet).map(|it| format!("wallet {it}")));
     about.extend(shown(&entry.code).map(|it| format!("code {it}")));
     about.extend(shown(&entry.reason));
     vec![
@@ -316,6 +330,9 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 struct Keys {
     version: u32,
     keys: Vec<Listed>,
+    /// Their fingerprints.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    wallets: Vec<String>,
     approvals: Vec<ApprovalLine>,
 }
 
