@@ -12,6 +12,9 @@ use scan::Secrets;
 /// As `with_phone.script` writes it.
 const PASSPHRASE: &str = "correct horse battery staple";
 
+/// Of the wallet that is added.
+const WORDS: &str = "legal winner thank year wave sausage worth useful legal winner thank yellow";
+
 #[test]
 #[ignore = "needs root"]
 fn no_secret_where_none_belongs() -> Result<()> {
@@ -20,10 +23,13 @@ fn no_secret_where_none_belongs() -> Result<()> {
         "setup",
         "include approving\n\
          ssh sshd true\n\
-         keystead-authenticator key new --name second --type p256",
+         keystead-authenticator key new --name second --type p256\n\
+         write words 'legal winner thank year wave sausage worth useful legal winner thank yellow\\n'\n\
+         keystead-authenticator wallet add --words-fd 4 4<words",
     )?;
     let keys = play.place().read("k/authenticator/state/keys.json")?;
-    let secrets = store::secrets(&keys, PASSPHRASE)?;
+    let mut secrets = store::secrets(&keys, PASSPHRASE)?;
+    secrets.add("words", WORDS.as_bytes());
     if secrets.names()
         != [
             "passphrase",
@@ -31,6 +37,8 @@ fn no_secret_where_none_belongs() -> Result<()> {
             "store key",
             "key main",
             "key second",
+            "wallet seed",
+            "words",
         ]
     {
         return Err(Failure::new(format!(
@@ -44,10 +52,14 @@ fn no_secret_where_none_belongs() -> Result<()> {
     }
     let authenticator = play.pid("phone")?;
     let before = scan::found(&secrets, authenticator)?;
-    if !before.iter().any(|name| name.starts_with("key ")) {
+    let has = |start: &str| before.iter().any(|name| name.starts_with(start));
+    if !has("key ") || !has("wallet seed") {
         return Err(Failure::new(
             "the unlocked authenticator's keys are not found: a blind scan",
         ));
+    }
+    if has("words") {
+        return Err(Failure::new("the words stayed behind the wallet"));
     }
     play.lines("lock", "keystead-authenticator lock\n! ssh sshd true")?;
     none_in(&secrets, "locked authenticator", authenticator)?;

@@ -55,6 +55,17 @@ pub(crate) fn secrets(file: &str, passphrase: &str) -> Result<Secrets> {
         let private = open(&store, nonce, associated, reader.string()?)?;
         secrets.add(&format!("key {name}"), &private);
     }
+    let wallets = file.get("wallets").and_then(Value::as_array);
+    for sealed in wallets.into_iter().flatten() {
+        let sealed = unhex(sealed)?;
+        let mut reader = Reader(&sealed);
+        // Label and fingerprint.
+        reader.take(b"keystead-wallet-1".len() + 4)?;
+        let associated = reader.taken(&sealed);
+        let nonce = reader.take(24)?;
+        let seed = open(&store, nonce, associated, reader.0)?;
+        secrets.add("wallet seed", &seed);
+    }
     Ok(secrets)
 }
 
