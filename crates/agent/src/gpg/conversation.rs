@@ -108,7 +108,7 @@ impl Conversation {
             Event::BehindLeft => self.behind_left(keys),
             Event::Answered(answer) => self.answered(answer),
         }
-        while let (State::Idle, Some(line)) = (&self.state, self.waiting.pop_front()) {
+        while let Some(line) = self.next_waiting(|state| matches!(state, State::Idle)) {
             self.command(&line, keys);
         }
         std::mem::take(&mut self.actions)
@@ -144,6 +144,15 @@ impl Conversation {
         }
     }
 
+    /// What waited, if it is its turn now.
+    fn next_waiting(&mut self, is_turn: impl Fn(&State) -> bool) -> Option<Zeroizing<Vec<u8>>> {
+        if is_turn(&self.state) {
+            self.waiting.pop_front()
+        } else {
+            None
+        }
+    }
+
     fn client_left(&mut self) {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Over => return,
@@ -172,9 +181,8 @@ impl Conversation {
             Ok(ServerLine::Inquire { .. }) => {
                 *inquired = true;
                 self.to_client_line(line);
-                while let (State::Pass(_, true), Some(line)) =
-                    (&self.state, self.waiting.pop_front())
-                {
+                let inquired = |state: &State| matches!(state, State::Pass(_, true));
+                while let Some(line) = self.next_waiting(inquired) {
                     self.of_client(Ok(&line));
                 }
             }
@@ -334,7 +342,7 @@ impl Conversation {
         ));
         self.to_client(line::inquire("CIPHERTEXT", ""));
         self.state = State::Inquire(Inquiry::default());
-        while let (State::Inquire(_), Some(line)) = (&self.state, self.waiting.pop_front()) {
+        while let Some(line) = self.next_waiting(|state| matches!(state, State::Inquire(_))) {
             self.of_client(Ok(&line));
         }
     }

@@ -110,15 +110,14 @@ fn part(
     }
 }
 
-/// What gpg asks behind `addkey`: kind 13 is a key that its agent has.
+/// What gpg asks behind `addkey`: kind 13 is a key that its agent has; `=` sets what it is for.
 fn dialogue(key: &MappedKey, usage: SubkeyUse, expires: &str) -> String {
-    // gpg offers signing for a key that signs, and encryption for a P-256 key as well.
-    let toggles = match (usage, key.agrees()) {
-        (SubkeyUse::Authenticate, _) => "S\nA\nQ\n",
-        (SubkeyUse::Encrypt, _) => "S\nE\nQ\n",
-        (SubkeyUse::Sign, _) => "Q\n",
+    let letter = match usage {
+        SubkeyUse::Sign => 's',
+        SubkeyUse::Encrypt => 'e',
+        SubkeyUse::Authenticate => 'a',
     };
-    format!("13\n{}\n{toggles}{expires}\nsave\n", key.keygrip)
+    format!("13\n{}\n={letter}\n{expires}\nsave\n", key.keygrip)
 }
 
 /// What `--list-keys` tells of a key.
