@@ -287,6 +287,25 @@ const NEEDS: &[Need] = &[
         unpacks: true,
         test_only: true,
     },
+    // What opens files and verifies signatures by keys that are elsewhere.
+    Need {
+        program: "age",
+        packages: &["age"],
+        unpacks: true,
+        test_only: true,
+    },
+    Need {
+        program: "minisign",
+        packages: &["minisign", "libsodium23"],
+        unpacks: true,
+        test_only: true,
+    },
+    Need {
+        program: "signify-openbsd",
+        packages: &["signify-openbsd", "libbsd0", "libmd0"],
+        unpacks: true,
+        test_only: true,
+    },
     // A token without hardware, for what ssh-add -s brings.
     Need {
         program: "softhsm2-util",
