@@ -63,7 +63,7 @@ enum State {
     /// We have inquired a ciphertext.
     Inquire(Inquiry),
     /// A keeper is asked.
-    Ask(Pending),
+    Ask(Box<Pending>),
     /// Hung up.
     Over,
 }
@@ -128,7 +128,7 @@ impl Conversation {
                 ) {
                     *inquired = false;
                 }
-                self.to_behind(line);
+                self.hand_on(line);
             }
             State::Inquire(inquiry) => {
                 if let Some(outcome) = inquiry.take(line) {
@@ -180,7 +180,7 @@ impl Conversation {
         match parsed {
             Ok(ServerLine::Inquire { .. }) => {
                 *inquired = true;
-                self.to_client_line(line);
+                self.tell_line(line);
                 let inquired = |state: &State| matches!(state, State::Pass(_, true));
                 while let Some(line) = self.next_waiting(inquired) {
                     self.of_client(Ok(&line));
@@ -191,7 +191,7 @@ impl Conversation {
                 self.state = State::Idle;
                 self.end(ending, line, done, keys);
             }
-            _ => self.to_client_line(line),
+            _ => self.tell_line(line),
         }
     }
 
@@ -206,12 +206,12 @@ impl Conversation {
             Ending::AddKeygrips | Ending::AddKeyInfo(_) => {}
             Ending::Kill if done => return self.kill(line),
             Ending::Bye if done => {
-                self.to_client_line(line);
+                self.tell_line(line);
                 return self.client_left();
             }
             Ending::Kill | Ending::Bye => {}
         }
-        self.to_client_line(line);
+        self.tell_line(line);
     }
 
     fn behind_left(&mut self, keys: &KeyMap) {
@@ -234,7 +234,7 @@ impl Conversation {
             Some(pid) => format!("Pleased to meet you, process {pid}"),
             None => "Pleased to meet you".to_owned(),
         };
-        self.to_client(line::ok(&text));
+        self.tell(line::ok(&text));
     }
 
     /// A command, while none is under way.
@@ -263,7 +263,7 @@ impl Conversation {
             Request::Bye => self.pass(line, Ending::Bye),
             Request::Tell(key, shape) if !self.restricted => {
                 let bytes = deeds::key_info(key, shape);
-                self.to_client(bytes);
+                self.tell(bytes);
                 self.ok();
             }
             Request::TellList(shape) if !self.restricted => {
@@ -275,7 +275,7 @@ impl Conversation {
             }
             Request::TakeOut(key) if !self.restricted => {
                 let text = deeds::stays_where_it_is(key);
-                self.to_client(line::err_with(ErrorCode::NOT_SUPPORTED, &text));
+                self.tell(line::err_with(ErrorCode::NOT_SUPPORTED, &text));
             }
             Request::About(about) if !self.restricted => self.about(about),
             Request::SelectOther | Request::Reset => {
@@ -287,7 +287,17 @@ impl Conversation {
                 self.restricted = true;
                 self.pass(line, Ending::Relay);
             }
-            _ => self.pass(line, Ending::Relay),
+            // Without a key of ours, or from far away, it is as if there were none.
+            Request::Describe(_)
+            | Request::Hash(_)
+            | Request::Sign
+            | Request::Decrypt(_)
+            | Request::Tell(..)
+            | Request::TellList(_)
+            | Request::Read(..)
+            | Request::TakeOut(_)
+            | Request::About(_)
+            | Request::Other => self.pass(line, Ending::Relay),
         }
     }
 
@@ -336,11 +346,11 @@ impl Conversation {
         if !matches!(kem, None | Some(b"PGP")) {
             return self.error(ErrorCode::UNSUPPORTED_OPERATION);
         }
-        self.to_client(line::status(
+        self.tell(line::status(
             "INQUIRE_MAXLEN",
             &Inquiry::BYTES_MAX.to_string(),
         ));
-        self.to_client(line::inquire("CIPHERTEXT", ""));
+        self.tell(line::inquire("CIPHERTEXT", ""));
         self.state = State::Inquire(Inquiry::default());
         while let Some(line) = self.next_waiting(|state| matches!(state, State::Inquire(_))) {
             self.of_client(Ok(&line));
@@ -363,7 +373,7 @@ impl Conversation {
 
     fn ask(&mut self, pending: Pending, key: MappedKey, job: Job) {
         let description = self.description.take();
-        self.state = State::Ask(pending);
+        self.state = State::Ask(Box::new(pending));
         self.actions.push(Action::Ask(Box::new(Ask {
             key,
             job,
@@ -372,21 +382,20 @@ impl Conversation {
     }
 
     fn answered(&mut self, answer: Answer) {
-        let pending = match std::mem::replace(&mut self.state, State::Idle) {
-            State::Ask(pending) => pending,
-            state => {
-                self.state = state;
-                return;
-            }
+        if !matches!(self.state, State::Ask(_)) {
+            return;
+        }
+        let State::Ask(pending) = std::mem::replace(&mut self.state, State::Idle) else {
+            return;
         };
         match answer {
             Answer::Failed(failure) => {
-                self.to_client(line::err_with(failure.code, &failure.text));
+                self.tell(line::err_with(failure.code, &failure.text));
             }
-            answer => match pending.finish(answer) {
+            answer @ (Answer::Signed(_) | Answer::Agreed(_)) => match pending.finish(answer) {
                 Ok(bytes) => {
                     let lines = line::secret_data(bytes.expose());
-                    self.to_client(lines.expose().to_vec());
+                    self.tell(lines.expose().to_vec());
                     self.ok();
                 }
                 Err(code) => self.error(code),
@@ -412,7 +421,7 @@ impl Conversation {
     fn list_keys(&mut self, keys: &KeyMap, shape: Shape) {
         for key in keys.keys() {
             let bytes = deeds::key_info(key, shape);
-            self.to_client(bytes);
+            self.tell(bytes);
         }
         self.ok();
     }
@@ -420,7 +429,7 @@ impl Conversation {
     /// The sockets go before the client hears that they do.
     fn kill(&mut self, line: &[u8]) {
         self.actions.push(Action::KillAgent);
-        self.to_client_line(line);
+        self.tell_line(line);
         self.client_left();
     }
 
@@ -428,12 +437,12 @@ impl Conversation {
     fn pass(&mut self, line: &[u8], ending: Ending) {
         if self.behind == Behind::Ready {
             self.state = State::Pass(ending, false);
-            return self.to_behind(line);
+            return self.hand_on(line);
         }
         match ending {
             Ending::Kill => return self.kill(CLOSING),
             Ending::Bye => {
-                self.to_client_line(CLOSING);
+                self.tell_line(CLOSING);
                 return self.client_left();
             }
             Ending::Relay | Ending::AddKeygrips | Ending::AddKeyInfo(_) => {}
@@ -454,7 +463,7 @@ impl Conversation {
     }
 
     fn no_agent(&mut self) {
-        self.to_client(line::err_with(
+        self.tell(line::err_with(
             ErrorCode::NO_AGENT,
             "the ordinary gpg-agent does not run",
         ));
@@ -463,7 +472,7 @@ impl Conversation {
     fn answer(&mut self, answer: Result<Vec<u8>, ErrorCode>) {
         match answer {
             Ok(bytes) => {
-                self.to_client(line::data(&bytes));
+                self.tell(line::data(&bytes));
                 self.ok();
             }
             Err(code) => self.error(code),
@@ -471,25 +480,25 @@ impl Conversation {
     }
 
     fn ok(&mut self) {
-        self.to_client(line::ok(""));
+        self.tell(line::ok(""));
     }
 
     fn error(&mut self, code: ErrorCode) {
-        self.to_client(line::err(code));
+        self.tell(line::err(code));
     }
 
-    fn to_client_line(&mut self, line: &[u8]) {
-        self.to_client([line, b"\n"].concat());
+    fn tell_line(&mut self, line: &[u8]) {
+        self.tell([line, b"\n"].concat());
     }
 
-    fn to_client(&mut self, bytes: Vec<u8>) {
+    fn tell(&mut self, bytes: Vec<u8>) {
         let bytes = Zeroizing::new(bytes);
         if !bytes.is_empty() {
             self.actions.push(Action::ToClient(bytes));
         }
     }
 
-    fn to_behind(&mut self, line: &[u8]) {
+    fn hand_on(&mut self, line: &[u8]) {
         let bytes = Zeroizing::new([line, b"\n"].concat());
         self.actions.push(Action::ToBehind(bytes));
     }

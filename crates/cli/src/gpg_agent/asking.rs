@@ -73,7 +73,11 @@ fn of_failure(failure: &Failure) -> GpgFailure {
         Status::Forbidden => ErrorCode::FORBIDDEN,
         Status::UnknownKey => ErrorCode::NO_SECKEY,
         Status::Usage => ErrorCode::NOT_SUPPORTED,
-        _ => ErrorCode::AGENT,
+        Status::Error
+        | Status::NobodyReads
+        | Status::NotRun
+        | Status::NotFound
+        | Status::Interrupted => ErrorCode::AGENT,
     };
     let text = match &failure.hint {
         Some(hint) => format!("{}; {hint}", failure.message),

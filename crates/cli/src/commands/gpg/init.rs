@@ -1,8 +1,7 @@
 //! `gpg init`.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use keystead_core::{Curve, Derivation, Protocol};
+use keystead_daemon::{Clock, SystemClock};
 use keystead_formats::openpgp::Form;
 
 use crate::agent_link::block_on;
@@ -107,8 +106,7 @@ fn check_user_id(user_id: &str) -> Result<(), Failure> {
 }
 
 pub(super) fn now_unix_s() -> u32 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |it| u32::try_from(it.as_secs()).unwrap_or(u32::MAX))
+    u32::try_from(SystemClock.now().unix_s).unwrap_or(u32::MAX)
 }
 
 /// The trust of one's own keys in gpg's list (GnuPG, `doc/DETAILS`).

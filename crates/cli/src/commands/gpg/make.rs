@@ -101,7 +101,7 @@ impl Plan {
                     let agrees = Signer::new(&subkey.packet).ok_or_else(unexpected)?;
                     (agrees.back(&primary.packet, self.form, now), subkey)
                 }
-                usage => (bind(subkey, *usage, None), primary),
+                Usage::Encrypt | Usage::Authenticate => (bind(subkey, *usage, None), primary),
             });
         }
         let signed = sign_all(wanted, &self.user_id).await?;
