@@ -67,6 +67,7 @@ impl Link {
             is_in_doubt: false,
         };
         link.run(LIMITS).await?;
+        link.run(PLANS).await?;
         link.check().await?;
         Ok(link)
     }
@@ -353,4 +354,16 @@ const LIMITS: &str = "
     SET lock_timeout = '4s';
     SET statement_timeout = '6s';
     SET idle_in_transaction_session_timeout = '10s';
+";
+
+/// Every statement of ours finds rows by an index, however many it asks for, so it is planned
+/// once: else one with an array is planned anew at each use, for longer than it runs. A plan
+/// that was made while a table was small must serve when it is large, so none reads all of
+/// it, or hashes it, where an index is there; such a plan is never worth compiling.
+const PLANS: &str = "
+    SET plan_cache_mode = force_generic_plan;
+    SET enable_seqscan = off;
+    SET enable_hashjoin = off;
+    SET enable_mergejoin = off;
+    SET jit = off;
 ";
