@@ -151,6 +151,14 @@ impl Server {
         }
     }
 
+    /// Gives the room of rows that are gone back to the disk.
+    pub(crate) fn compact(&self) -> Result<()> {
+        match &self.postgres {
+            Some(postgres) => postgres.sql("keys", "VACUUM FULL").map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// What the database takes, indexes and all.
     pub(crate) fn bytes(&self) -> Result<i64> {
         if let Some(postgres) = &self.postgres {
