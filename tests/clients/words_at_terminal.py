@@ -23,7 +23,7 @@ def main(command):
         except OSError:
             break
         if not words and "written down. " in shown:
-            pairs = re.findall(r"(\d+)\. (\w+)", shown)
+            pairs = re.findall(r"\s(\d{1,2})\. (\w+)", shown)
             words = [word for _, word in sorted(pairs, key=lambda pair: int(pair[0]))]
             os.write(terminal, b"\r")
         asked = re.findall(r"Word (\d+): ", shown)

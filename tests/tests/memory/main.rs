@@ -25,7 +25,7 @@ fn no_secret_where_none_belongs() -> Result<()> {
          ssh sshd true\n\
          keystead-authenticator key new --name second --type p256\n\
          write words 'legal winner thank year wave sausage worth useful legal winner thank yellow\\n'\n\
-         keystead-authenticator wallet add --words-fd 4 4<words",
+         keystead-authenticator wallet add --words-fd 0 <words",
     )?;
     let keys = play.place().read("k/authenticator/state/keys.json")?;
     let mut secrets = store::secrets(&keys, PASSPHRASE)?;
