@@ -188,8 +188,8 @@ impl Book {
         seen.ok_or_else(|| BookError::Damaged(self.path(name).join(SEEN)))
     }
 
-    /// Keeps what was seen, unless another process has seen more. A dispute is kept in any
-    /// case: it stops all of them.
+    /// Keeps what was seen; where another process has seen more, what that one did not see of
+    /// receipts. A dispute is kept in any case: it stops all of them.
     ///
     /// # Errors
     /// [`BookError`].
@@ -197,20 +197,35 @@ impl Book {
         let _lock = self.lock(name)?;
         let kept = self.seen(name)?;
         if is_newer(&kept, seen) {
-            return Ok(());
+            let mut both = kept.clone();
+            both.also_shown(seen);
+            return match both == kept {
+                true => Ok(()),
+                false => self.write_seen(name, &both),
+            };
         }
-        self.write_seen(name, seen)
+        let mut both = seen.clone();
+        both.also_shown(&kept);
+        self.write_seen(name, &both)
     }
 
-    /// What another process has seen of the log beyond `ours`, or what the person has
-    /// accepted of it.
+    /// What another process has seen of the log beyond `ours`, with what receipts showed us
+    /// alone; or what the person has accepted of it.
     ///
     /// # Errors
     /// [`BookError`].
     pub fn seen_beyond(&self, name: &ServerName, ours: &Seen) -> Result<Option<Seen>, BookError> {
         let kept = self.seen(name)?;
         let is_settled = ours.disputed().is_some() && kept.disputed().is_none();
-        Ok((is_settled || is_newer(&kept, ours)).then_some(kept))
+        if is_settled {
+            return Ok(Some(kept));
+        }
+        let mut both = kept;
+        if !is_newer(&both, ours) {
+            return Ok(None);
+        }
+        both.also_shown(ours);
+        Ok(Some(both))
     }
 
     /// Goes on with the log that the server showed last, by the person's word: both heads

@@ -5,8 +5,8 @@
 //! continues ours holds it, when a later entry of the account that is proved names its
 //! hash, or by a person's word.
 
-use keystead_channel::log::Checkpoint;
 use keystead_channel::log::proof::check_inclusion;
+use keystead_channel::log::{Checkpoint, Hash};
 use keystead_channel::session::List;
 use keystead_channel::session::requests::{Head, HeadPage};
 
@@ -28,6 +28,41 @@ impl Seen {
     #[must_use]
     pub fn is_unconfirmed(&self) -> bool {
         !self.unproven.is_empty()
+    }
+
+    /// Takes over what receipts showed to another process that did not see this head: it is
+    /// still to be confirmed. Nothing, where the person has left behind what that one saw.
+    pub fn also_shown(&mut self, other: &Self) {
+        let epoch = |head: &SignedHead| head.checkpoint.epoch;
+        let (ours, theirs) = (
+            self.head.as_ref().map(epoch),
+            other.head.as_ref().map(epoch),
+        );
+        let is_left = theirs < ours && self.others.iter().any(|it| Some(epoch(it)) == theirs);
+        if self.dispute.is_some() || is_left {
+            return;
+        }
+        let is_known = |hash: &Hash| {
+            self.own
+                .iter()
+                .any(|it| it.hash == *hash || it.before == *hash)
+                || self.unproven.iter().any(|it| it.hash == *hash)
+        };
+        let new = other.unproven.iter().filter(|it| !is_known(&it.hash));
+        let new: Vec<Unproven> = new.cloned().collect();
+        if new.is_empty() {
+            return;
+        }
+        let is_new = |own: &&Own| new.iter().any(|it| it.hash == own.hash);
+        let own: Vec<Own> = other.own.iter().filter(is_new).cloned().collect();
+        own.into_iter().for_each(|own| self.keep_own(own));
+        self.unproven.extend(new);
+        self.receipts = self.receipts.max(other.receipts);
+        self.since_ms = self.since_ms.or(other.since_ms);
+        let place = |head: &SignedHead| (head.checkpoint.epoch, head.checkpoint.size);
+        if self.shown.as_ref().map(place) < other.shown.as_ref().map(place) {
+            self.shown.clone_from(&other.shown);
+        }
     }
 
     /// What is to be asked: that a new head continues ours, and holds what was shown.

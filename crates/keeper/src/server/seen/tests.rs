@@ -493,6 +493,52 @@ fn who_saw_more_than_a_backup_by_receipts_stops_and_names_what_is_missing() {
 }
 
 #[test]
+fn what_receipts_showed_one_process_the_other_confirms() {
+    let (mut log, mut agent) = known();
+    log.add(&OTHER, 1);
+    let older = log.clone();
+    let mut command = agent.clone();
+    sign(&mut log, &mut agent, 1, 7).unwrap();
+    // Where the other process logs in, another client's entries stand between.
+    let mut whole = log.clone();
+    whole.add(&US, 2);
+    let opened = whole.opened(&command);
+    command.opened(&US, &opened).unwrap();
+    assert!(!command.is_unconfirmed());
+    let before = command.clone();
+    command.also_shown(&agent);
+    assert!(command.is_unconfirmed());
+    assert!(command.is_due(600_007));
+    let once = command.clone();
+    command.also_shown(&agent);
+    assert_eq!(command, once, "twice is the same");
+    assert_eq!(opens(&mut whole, &mut command), Ok(()));
+    // What it knows already it takes over from nobody.
+    let mut knows = command.clone();
+    knows.also_shown(&agent);
+    assert_eq!(knows, command);
+    // A restored server is found out by it, and is not found out again when that was accepted.
+    let mut restored = older;
+    restored.epoch = 1;
+    (0..4).for_each(|it| {
+        restored.add(&US, 100 + it);
+    });
+    let mut command = before.clone();
+    command.head.clone_from(&agent.head);
+    command.own.clear();
+    let opened = restored.opened(&command);
+    command.opened(&US, &opened).unwrap();
+    command.also_shown(&agent);
+    let told = opens(&mut restored, &mut command);
+    assert!(matches!(told, Err(SeenError::Restored { .. })), "{told:?}");
+    command.also_shown(&agent);
+    assert_eq!(command.disputed(), told.err().as_ref());
+    command.accept();
+    command.also_shown(&agent);
+    assert!(!command.is_unconfirmed(), "the person has left that behind");
+}
+
+#[test]
 fn a_head_from_a_size_that_is_not_ours_any_more_says_nothing() {
     let (mut log, mut seen) = known();
     sign(&mut log, &mut seen, 1, 0).unwrap();
