@@ -195,6 +195,9 @@ impl Access {
             // It idled away: a login of its own serves as well.
             Err(ServerError::LoginRequired) => Ok(None),
             Err(error) => {
+                if matches!(error, ServerError::Log(_)) {
+                    server.keep_seen()?;
+                }
                 if let Ok(ticket) = lasting.lend().await {
                     loan.give_back(&ticket).await?;
                 }
