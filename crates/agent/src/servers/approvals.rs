@@ -86,7 +86,7 @@ impl Servers {
     }
 
     /// No approval will come: whoever waits is told now, not when the server's time is over.
-    fn give_up(&mut self, step: &mut Step<'_>, errand: Errand, why: Option<String>) {
+    pub(super) fn give_up(&mut self, step: &mut Step<'_>, errand: Errand, why: Option<String>) {
         if let Some(open) = self.errands.get_mut(&errand) {
             open.is_approving = false;
         }

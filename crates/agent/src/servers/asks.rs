@@ -328,6 +328,12 @@ impl Servers {
             .filter(|(_, open)| open.ends_ms <= now_ms);
         let due: Vec<Errand> = due.map(|(errand, _)| *errand).collect();
         for errand in due {
+            // The server has answered: it is an authenticator that did not.
+            if self.errands.get(&errand).is_some_and(|it| it.is_approving) {
+                step.told.push(Told::ApprovalOver(Target::Errand(errand)));
+                self.give_up(step, errand, None);
+                continue;
+            }
             if let Some(open) = self.forget(step, errand) {
                 let trouble = Trouble {
                     kind: TroubleKind::Late,

@@ -545,6 +545,23 @@ fn nobody_waits_longer_than_was_set() {
     assert!(matches!(&doings(&actions)[..], [Do::Forget(of)] if *of == errand));
 }
 
+#[test]
+fn who_did_not_approve_in_time_is_not_the_server() {
+    let mut bench = bench();
+    let errand = waiting(&mut bench);
+    assert!(answers(&bench.wait(59_000)).is_empty());
+    let actions = bench.wait(1_000);
+    assert_eq!(one_answer(&actions), Response::Failure);
+    assert_eq!(
+        lines(&actions),
+        ["keystead: lab: no paired authenticator approved it in time"]
+    );
+    assert!(matches!(&doings(&actions)[..], [Do::Forget(of)] if *of == errand));
+    let fake = bench.keeper.lock().unwrap();
+    let is_withdrawn = |it: &keeper::Event| matches!(it, keeper::Event::Withdraw { .. });
+    assert!(fake.told.iter().any(is_withdrawn));
+}
+
 fn lend(bench: &mut Bench, client: ClientId) -> Vec<Action> {
     let server = "lab".to_owned();
     command(bench, client, Command::ServerLend { server }, &[])
