@@ -75,7 +75,7 @@ enum Ending {
     /// The keygrips of our keys come before it.
     AddKeygrips,
     /// The lines of our keys come before it.
-    AddKeyInfo(Shape),
+    AddKeyLines(Shape),
     /// Done, it ends this program too.
     Kill,
     /// Done, the client leaves.
@@ -200,10 +200,10 @@ impl Conversation {
         match ending {
             Ending::Relay => {}
             Ending::AddKeygrips if !keys.keys().is_empty() => return self.list_keygrips(keys),
-            Ending::AddKeyInfo(shape) if !keys.keys().is_empty() => {
+            Ending::AddKeyLines(shape) if !keys.keys().is_empty() => {
                 return self.list_keys(keys, shape);
             }
-            Ending::AddKeygrips | Ending::AddKeyInfo(_) => {}
+            Ending::AddKeygrips | Ending::AddKeyLines(_) => {}
             Ending::Kill if done => return self.kill(line),
             Ending::Bye if done => {
                 self.tell_line(line);
@@ -219,7 +219,7 @@ impl Conversation {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Greet => self.greet(),
             State::Pass(Ending::AddKeygrips, _) => self.list_keygrips(keys),
-            State::Pass(Ending::AddKeyInfo(shape), _) => self.list_keys(keys, shape),
+            State::Pass(Ending::AddKeyLines(shape), _) => self.list_keys(keys, shape),
             State::Pass(Ending::Kill, _) => self.kill(CLOSING),
             State::Pass(Ending::Relay | Ending::Bye, _) => self.no_agent(),
             state @ (State::Idle | State::Inquire(_) | State::Ask(_) | State::Over) => {
@@ -262,12 +262,12 @@ impl Conversation {
             Request::Kill => self.pass(line, Ending::Kill),
             Request::Bye => self.pass(line, Ending::Bye),
             Request::Tell(key, shape) if !self.restricted => {
-                let bytes = deeds::key_info(key, shape);
+                let bytes = deeds::key_line(key, shape);
                 self.tell(bytes);
                 self.ok();
             }
             Request::TellList(shape) if !self.restricted => {
-                self.pass(line, Ending::AddKeyInfo(shape));
+                self.pass(line, Ending::AddKeyLines(shape));
             }
             Request::Read(key, wanted) if !self.restricted => {
                 let answer = deeds::public_key(key);
@@ -420,7 +420,7 @@ impl Conversation {
 
     fn list_keys(&mut self, keys: &KeyMap, shape: Shape) {
         for key in keys.keys() {
-            let bytes = deeds::key_info(key, shape);
+            let bytes = deeds::key_line(key, shape);
             self.tell(bytes);
         }
         self.ok();
@@ -445,7 +445,7 @@ impl Conversation {
                 self.tell_line(CLOSING);
                 return self.client_left();
             }
-            Ending::Relay | Ending::AddKeygrips | Ending::AddKeyInfo(_) => {}
+            Ending::Relay | Ending::AddKeygrips | Ending::AddKeyLines(_) => {}
         }
         match ClientLine::parse(line) {
             Ok(ClientLine::Command { name, .. })

@@ -143,7 +143,7 @@ pub(super) fn public_key(key: &MappedKey) -> Result<Vec<u8>, ErrorCode> {
 }
 
 /// `KEYINFO`: of type X, since it lies neither on this disk nor on a card that gpg would ask for.
-pub(super) fn key_info(key: &MappedKey, shape: Shape) -> Vec<u8> {
+pub(super) fn key_line(key: &MappedKey, shape: Shape) -> Vec<u8> {
     let text = format!("{} X - - - - - - -", key.keygrip);
     match shape {
         Shape::Status => line::status("KEYINFO", &text),
