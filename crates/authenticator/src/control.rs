@@ -36,34 +36,10 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         purpose: Option<u8>,
     },
-    /// Add the wallet of the words that follow the line, with their passphrase; behind it the
-    /// store's, where this is locked.
-    WalletAdd {
-        /// Length of the words.
-        words_bytes: usize,
-        /// Length of their passphrase, 0 for none.
-        words_passphrase_bytes: usize,
-    },
-    /// Which wallets are here, and what were they used for?
-    WalletShow,
-    /// Forget a wallet.
-    WalletRemove {
-        /// Its fingerprint.
-        fingerprint: String,
-    },
-    /// Take in the record that follows the line; behind it the store's passphrase.
-    WalletImport {
-        /// Length of the record.
-        record_bytes: usize,
-    },
-    /// Derive the keys of these identities.
-    WalletFind {
-        /// Their texts.
-        uris: Vec<String>,
-        /// The indexes from 0 to this one.
-        index_max: u32,
-        /// Hex of the key ids that are looked for; none shows all.
-        keys: Vec<String>,
+    /// About wallets.
+    Wallet {
+        /// What.
+        deed: WalletDeed,
     },
     /// Take a key file into custody. Behind the line stand the file, its
     /// passphrase and, where this is locked, the store's, in this order.
@@ -124,6 +100,41 @@ pub enum Command {
     GrantRevoke {
         /// Which.
         which: WhichGrants,
+    },
+}
+
+/// What is done about wallets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum WalletDeed {
+    /// Add the wallet of the words that follow the line, with their passphrase; behind it the
+    /// store's, where this is locked.
+    Add {
+        /// Length of the words.
+        words_bytes: usize,
+        /// Length of their passphrase, 0 for none.
+        words_passphrase_bytes: usize,
+    },
+    /// Which wallets are here, and what were they used for?
+    Show,
+    /// Forget a wallet.
+    Remove {
+        /// Its fingerprint.
+        fingerprint: String,
+    },
+    /// Take in the record that follows the line; behind it the store's passphrase.
+    Import {
+        /// Length of the record.
+        record_bytes: usize,
+    },
+    /// Derive the keys of these identities.
+    Find {
+        /// Their texts.
+        uris: Vec<String>,
+        /// The indexes from 0 to this one.
+        index_max: u32,
+        /// Hex of the key ids that are looked for; none shows all.
+        keys: Vec<String>,
     },
 }
 
@@ -354,13 +365,15 @@ impl Command {
     pub const fn secret_bytes_max(&self) -> usize {
         match self {
             Self::KeyImport { .. } => KEY_FILE_BYTES_MAX + 2 * PASSPHRASE_BYTES_MAX,
-            Self::WalletAdd { .. } => 3 * PASSPHRASE_BYTES_MAX,
-            Self::WalletImport { .. } => RECORD_BYTES_MAX + PASSPHRASE_BYTES_MAX,
+            Self::Wallet { deed } => match deed {
+                WalletDeed::Add { .. } => 3 * PASSPHRASE_BYTES_MAX,
+                WalletDeed::Import { .. } => RECORD_BYTES_MAX + PASSPHRASE_BYTES_MAX,
+                WalletDeed::Show | WalletDeed::Remove { .. } | WalletDeed::Find { .. } => {
+                    PASSPHRASE_BYTES_MAX
+                }
+            },
             Self::Status
             | Self::KeyNew { .. }
-            | Self::WalletShow
-            | Self::WalletRemove { .. }
-            | Self::WalletFind { .. }
             | Self::KeyRemove { .. }
             | Self::ApprovalRemove { .. }
             | Self::Pair { .. }
@@ -383,11 +396,7 @@ impl std::fmt::Debug for Command {
             Self::Status => "Status",
             Self::KeyNew { .. } => "KeyNew",
             Self::KeyImport { .. } => "KeyImport",
-            Self::WalletAdd { .. } => "WalletAdd",
-            Self::WalletShow => "WalletShow",
-            Self::WalletRemove { .. } => "WalletRemove",
-            Self::WalletImport { .. } => "WalletImport",
-            Self::WalletFind { .. } => "WalletFind",
+            Self::Wallet { .. } => "Wallet",
             Self::KeyRemove { .. } => "KeyRemove",
             Self::ApprovalRemove { .. } => "ApprovalRemove",
             Self::Pair { .. } => "Pair",
@@ -431,6 +440,14 @@ mod tests {
         check(
             r#"{"command":"pair-decide","same":true}"#,
             Some(Command::PairDecide { same: true }),
+        );
+        check(
+            r#"{"command":"wallet","deed":{"do":"remove","fingerprint":"44a58098"}}"#,
+            Some(Command::Wallet {
+                deed: WalletDeed::Remove {
+                    fingerprint: "44a58098".into(),
+                },
+            }),
         );
         check(r#"{"command":"explode"}"#, None);
         check(r#"{}"#, None);

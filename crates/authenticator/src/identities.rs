@@ -8,6 +8,7 @@
 //! "derivation":13|17,"first_unix_s":…}]}`, the oldest first.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use keystead_core::{Derivation, Identity, WalletFingerprint};
 use keystead_daemon::{Disk, Io};
@@ -146,11 +147,10 @@ impl Records {
     /// # Errors
     /// [`IdentitiesError`].
     pub fn of(&mut self, wallet: &Wallet, disk: &dyn Disk) -> Result<&mut Record, IdentitiesError> {
-        let fingerprint = wallet.fingerprint();
-        if !self.0.contains_key(&fingerprint) {
-            self.0.insert(fingerprint, Record::load(wallet, disk)?);
+        match self.0.entry(wallet.fingerprint()) {
+            Entry::Occupied(read) => Ok(read.into_mut()),
+            Entry::Vacant(room) => Ok(room.insert(Record::load(wallet, disk)?)),
         }
-        Ok(self.0.entry(fingerprint).or_default())
     }
 
     /// Takes an identity into the record of its wallet, durably; says whether it was new.

@@ -38,11 +38,7 @@ impl Holder {
                 algorithm,
                 purpose,
             } => Some(self.key_new(&name, (&algorithm, purpose), passphrase.as_ref(), step)),
-            command @ (Command::WalletAdd { .. }
-            | Command::WalletShow
-            | Command::WalletRemove { .. }
-            | Command::WalletImport { .. }
-            | Command::WalletFind { .. }) => Some(self.on_wallet(command, passphrase, step)),
+            Command::Wallet { deed } => Some(self.on_wallet(deed, passphrase, step)),
             Command::KeyImport {
                 name,
                 file_bytes,

@@ -8,7 +8,7 @@ use keystead_vault::wallet::{Wallet, Words};
 
 use super::commands::{DISK_HINT, key_line, log_failed};
 use super::{Holder, Step};
-use crate::control::{Command, IdentityLine, JSON_VERSION, Reply, WalletLine, WalletLines};
+use crate::control::{IdentityLine, JSON_VERSION, Reply, WalletDeed, WalletLine, WalletLines};
 use crate::entry::{Entry, to_hex};
 use crate::identities::{IdentitiesError, Record, Used, file_name};
 use crate::keyring::derived_entry;
@@ -54,7 +54,7 @@ impl Holder {
     /// A command about wallets, with the secrets that followed its line.
     pub(super) fn on_wallet(
         &mut self,
-        command: Command,
+        deed: WalletDeed,
         secret: Option<SecretBytes>,
         step: &mut Step<'_, '_>,
     ) -> Reply {
@@ -63,16 +63,16 @@ impl Holder {
             first_bytes,
             second_bytes,
         };
-        match command {
-            Command::WalletAdd {
+        match deed {
+            WalletDeed::Add {
                 words_bytes,
                 words_passphrase_bytes,
             } => self.wallet_add(&attached(words_bytes, words_passphrase_bytes), step),
-            Command::WalletImport { record_bytes } => {
+            WalletDeed::Import { record_bytes } => {
                 self.wallet_import(&attached(record_bytes, 0), step)
             }
-            Command::WalletRemove { fingerprint } => self.wallet_remove(&fingerprint, step),
-            Command::WalletFind {
+            WalletDeed::Remove { fingerprint } => self.wallet_remove(&fingerprint, step),
+            WalletDeed::Find {
                 uris,
                 index_max,
                 keys,
@@ -84,7 +84,7 @@ impl Holder {
                 };
                 self.wallet_find(&search, &attached(0, 0), step)
             }
-            _ => self.wallet_show(&attached(0, 0), step),
+            WalletDeed::Show => self.wallet_show(&attached(0, 0), step),
         }
     }
 

@@ -207,10 +207,10 @@ impl Signer<'_> {
             Self::Stored(key) => key.sign(message, SignOptions::default())?,
             Self::Derived(leaf) => leaf.sign(message)?,
         };
-        match raw {
-            RawSignature::Ed25519(signature) => Ok(signature),
-            _ => Err(SignError::Signing(SigningError::Unfit)),
-        }
+        let RawSignature::Ed25519(signature) = raw else {
+            return Err(SignError::Signing(SigningError::Unfit));
+        };
+        Ok(signature)
     }
 }
 

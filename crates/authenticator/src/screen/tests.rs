@@ -1,9 +1,10 @@
-use keystead_core::Name;
+use keystead_core::{Curve, Derivation, Identity, Name, WalletFingerprint};
 
 use super::*;
 use crate::question::{Act, Choices, Makes, Offer, OfferForm, Part, Term};
 use crate::words::{
-    Asked, Bound, Called, Content, Destination, GitForm, Hop, Login, MakeKey, Origin, Sign,
+    Asked, Bound, Called, Content, Decrypt, DecryptWords, Destination, GitForm, Hop, KeyWords,
+    Login, MakeKey, OpenPgp, Origin, Sign, Signify, SignifyContent,
 };
 
 const LOOK: Look = Look {
@@ -188,6 +189,59 @@ fn what_does_not_fit_is_announced_and_shown_on_demand() {
     assert!(text(&more).ends_with(end), "{more:?}");
     assert!(screen.key(b'm', 1_000).1.is_empty());
     assert_eq!(pressed(&mut screen, b'n', 2_000), Some(Answer::Refuse));
+}
+
+/// What a wallet signs and opens: long identities and digests wrap, and all of it is on one
+/// screen.
+#[test]
+fn what_wallets_do_fits_one_screen() {
+    let key = |uri: &str, curve, derivation| KeyWords::Derived {
+        identity: Identity::new(uri, curve, 7, derivation).unwrap(),
+        wallet: WalletFingerprint([1, 2, 3, 4]),
+        differs: vec![],
+    };
+    let origin = || Origin {
+        program: Some("/usr/bin/gpg".into()),
+        arguments: vec!["gpg".into(), "--detach-sign".into(), "notes.txt".into()],
+        files: vec!["notes.txt".into()],
+        ..Origin::default()
+    };
+    let user_id = format!("Somebody <{}@example.org>", "x".repeat(120));
+    let gpg = format!("gpg://{user_id}");
+    let all = [
+        Asked::OpenPgp(OpenPgp {
+            user_id: Some("Another <a@b>".into()),
+            hash_name: "sha512".into(),
+            digest: "0f".repeat(64),
+            content: Content::NotProved,
+            signed_at_unix_s: None,
+            key: key(&gpg, Curve::Nist256p1, Derivation::Sign),
+            origin: origin(),
+        }),
+        Asked::Signify(Signify {
+            content: SignifyContent::Prehashed("0f".repeat(64)),
+            trusted_comment: "timestamp:1700000000\tfile:release.tar.gz\thashed".into(),
+            key: key("signify://release", Curve::Ed25519, Derivation::Sign),
+            origin: origin(),
+        }),
+        Asked::Decrypt(Decrypt {
+            form: DecryptWords::Age,
+            user_id: None,
+            key: key("age://backup", Curve::Curve25519, Derivation::Agree),
+            origin: origin(),
+        }),
+    ];
+    for asked in all {
+        let mut screen = Screen::new(LOOK);
+        let draws = text(&screen.ask(question(1, asked), 0));
+        assert!(draws.lines().count() <= 24, "{draws}");
+        assert!(
+            draws.lines().all(|line| line.chars().count() <= 80),
+            "{draws}"
+        );
+        assert!(!draws.contains("press m"), "{draws}");
+        assert!(draws.contains("index 7, of wallet 01020304"), "{draws}");
+    }
 }
 
 #[test]

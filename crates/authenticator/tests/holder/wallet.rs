@@ -1,31 +1,31 @@
 //! Wallets at the holder: public keys of identities, and what each identity signs and decrypts.
 
 use aws_lc_rs::rand::SystemRandom;
-use keystead_authenticator::control::{Command, IdentityLine, Reply};
+use keystead_authenticator::control::{Command, Reply, WalletDeed};
 use keystead_authenticator::holder::{Decide, Event};
 use keystead_authenticator::question::{Answer, PartId, Term};
 use keystead_core::{
     Curve, Decision, DecryptForm, DecryptRequest, Derivation, Evidence, Identity, KeyEntry, KeyId,
-    MakeKeyRequest, Name, Outcome, PublicKeyRequest, Purpose, RequestBody, ResponseBody,
-    SecretBytes, SignForm, SignRequest, WalletFingerprint,
+    Outcome, PublicKeyRequest, RequestBody, ResponseBody, SecretBytes, SignForm, SignRequest,
+    WalletFingerprint,
 };
-use keystead_daemon::Disk;
 use keystead_formats::age;
 use keystead_formats::minisign::{self, Message, ToSign};
 use keystead_formats::openpgp::HashAlgorithm;
 use keystead_formats::openpgp::digest::Digest;
 use keystead_formats::openpgp::trailer::{DocumentKind, Trailer};
 use keystead_formats::ssh::PublicKey;
+use keystead_formats::ssh::key::Material;
 use keystead_formats::ssh::sshsig::{HashAlgorithm as SshHash, SshSig};
 use keystead_vault::wallet::{Wallet, Words};
 
 use crate::login::{Host, SESSION, blob_as};
 use crate::world::{CALLER, Workstation, World};
 
-const WORDS: &str = "all all all all all all all all all all all all";
+pub(crate) const WORDS: &str = "all all all all all all all all all all all all";
 
 /// Of these words without a passphrase, by `spec/vectors/wallet.json`.
-const FINGERPRINT: &str = "44a58098";
+pub(crate) const FINGERPRINT: &str = "44a58098";
 
 const ALL_USES: [(&str, Curve, Derivation); 8] = [
     ("ssh://alex@db1", Curve::Nist256p1, Derivation::Sign),
@@ -38,27 +38,29 @@ const ALL_USES: [(&str, Curve, Derivation); 8] = [
     ("signify://release", Curve::Ed25519, Derivation::Sign),
 ];
 
-fn identity((uri, curve, derivation): (&str, Curve, Derivation)) -> Identity {
+pub(crate) fn identity((uri, curve, derivation): (&str, Curve, Derivation)) -> Identity {
     Identity::new(uri, curve, 0, derivation).unwrap()
 }
 
-fn ssh(uri: &str) -> Identity {
+pub(crate) fn ssh(uri: &str) -> Identity {
     identity((uri, Curve::Ed25519, Derivation::Sign))
 }
 
-fn own_wallet(passphrase: &str) -> Wallet {
+pub(crate) fn own_wallet(passphrase: &str) -> Wallet {
     let words = Words::read(WORDS.as_bytes()).unwrap();
     let passphrase = SecretBytes::take(&mut passphrase.as_bytes().to_vec());
     Wallet::new(words.seed(&passphrase).unwrap()).unwrap()
 }
 
-fn add_wallet(world: &mut World, passphrase: &str) -> Reply {
+pub(crate) fn add_wallet(world: &mut World, passphrase: &str) -> Reply {
     let mut secret = [WORDS.as_bytes(), passphrase.as_bytes()].concat();
     world.event(Event::Command {
         caller: CALLER,
-        command: Command::WalletAdd {
-            words_bytes: WORDS.len(),
-            words_passphrase_bytes: passphrase.len(),
+        command: Command::Wallet {
+            deed: WalletDeed::Add {
+                words_bytes: WORDS.len(),
+                words_passphrase_bytes: passphrase.len(),
+            },
         },
         passphrase: Some(SecretBytes::take(&mut secret)),
     });
@@ -66,7 +68,7 @@ fn add_wallet(world: &mut World, passphrase: &str) -> Reply {
 }
 
 /// A paired workstation, and a wallet.
-fn with_wallet(decide: Decide) -> (World, Workstation) {
+pub(crate) fn with_wallet(decide: Decide) -> (World, Workstation) {
     let (mut world, laptop) = World::paired(decide);
     assert!(matches!(add_wallet(&mut world, ""), Reply::Done { .. }));
     (world, laptop)
@@ -80,7 +82,7 @@ fn public_key(identity: &Identity, wallet: Option<WalletFingerprint>) -> Request
 }
 
 /// The key of an identity, asked for as a workstation does.
-fn key_of(world: &mut World, laptop: &mut Workstation, identity: &Identity) -> KeyEntry {
+pub(crate) fn key_of(world: &mut World, laptop: &mut Workstation, identity: &Identity) -> KeyEntry {
     let asked = laptop.ask(world, public_key(identity, None));
     assert_eq!(laptop.outcome(world, &asked), Some(Outcome::Approve));
     match laptop.final_response(&asked).unwrap().body {
@@ -89,7 +91,7 @@ fn key_of(world: &mut World, laptop: &mut Workstation, identity: &Identity) -> K
     }
 }
 
-fn sign(
+pub(crate) fn sign(
     key: KeyId,
     identity: Option<&Identity>,
     form: SignForm,
@@ -106,7 +108,7 @@ fn sign(
     })
 }
 
-fn decrypt(
+pub(crate) fn decrypt(
     key: KeyId,
     identity: Option<&Identity>,
     form: DecryptForm,
@@ -121,15 +123,15 @@ fn decrypt(
     })
 }
 
-fn sshsig() -> Vec<u8> {
+pub(crate) fn sshsig() -> Vec<u8> {
     SshSig::of("file", SshHash::Sha512, b"content").encode()
 }
 
-fn digest() -> Digest {
+pub(crate) fn digest() -> Digest {
     Digest::of(HashAlgorithm::Sha256, &[b"content"])
 }
 
-fn to_sign() -> ToSign {
+pub(crate) fn to_sign() -> ToSign {
     ToSign::new(
         Message::Whole(b"release 1\n".to_vec()),
         "timestamp:1\tfile:a",
@@ -137,30 +139,34 @@ fn to_sign() -> ToSign {
     .unwrap()
 }
 
-fn stanza(recipient: &KeyEntry) -> Vec<u8> {
+pub(crate) fn stanza(recipient: &KeyEntry) -> Vec<u8> {
     let recipient: [u8; 32] = recipient.public_key.as_slice().try_into().unwrap();
     let wrapped = age::x25519::wrap(&FILE_KEY, &recipient, &SystemRandom::new()).unwrap();
     wrapped.content().to_vec()
 }
 
-const FILE_KEY: [u8; 16] = [7; 16];
+pub(crate) const FILE_KEY: [u8; 16] = [7; 16];
 
 /// The body of an approved answer.
-fn answered(world: &mut World, laptop: &mut Workstation, body: RequestBody) -> ResponseBody {
+pub(crate) fn answered(
+    world: &mut World,
+    laptop: &mut Workstation,
+    body: RequestBody,
+) -> ResponseBody {
     let asked = laptop.ask(world, body);
     let outcome = laptop.outcome(world, &asked);
     assert_eq!(outcome, Some(Outcome::Approve), "{:?}", world.said);
     laptop.final_response(&asked).unwrap().body.unwrap()
 }
 
-fn signature(body: ResponseBody) -> Vec<u8> {
+pub(crate) fn signature(body: ResponseBody) -> Vec<u8> {
     match body {
         ResponseBody::Signature(signature) => signature,
         other => panic!("{other:?}"),
     }
 }
 
-fn plaintext(body: ResponseBody) -> Vec<u8> {
+pub(crate) fn plaintext(body: ResponseBody) -> Vec<u8> {
     match body {
         ResponseBody::Plaintext(plaintext) => plaintext.secret().expose().to_vec(),
         other => panic!("{other:?}"),
@@ -168,13 +174,13 @@ fn plaintext(body: ResponseBody) -> Vec<u8> {
 }
 
 /// Why the last answer was none, by the log.
-fn refused(
+pub(crate) fn refused(
     world: &mut World,
     laptop: &mut Workstation,
     body: RequestBody,
 ) -> (Outcome, Option<String>) {
     let asked = laptop.ask(world, body);
-    let outcome = laptop.outcome(world, &asked).expect("nobody is asked");
+    let outcome = laptop.outcome(world, &asked).unwrap();
     assert_eq!(world.questions.len(), 0);
     (outcome, world.log().pop().unwrap().reason)
 }
@@ -344,57 +350,52 @@ fn the_wallet_itself_signs_nothing() {
 #[test]
 fn answers_are_those_of_the_wallet() {
     let (mut world, mut laptop) = with_wallet(Decide::Approve);
-    let own = own_wallet("");
     for of_use in ALL_USES {
         let identity = identity(of_use);
         let key = key_of(&mut world, &mut laptop, &identity);
-        let none = Evidence::default;
-        let request = |form, content| sign(key.id, Some(&identity), form, content, none());
-        match (identity.protocol().as_str(), identity.derivation()) {
-            ("ssh", _) => {
-                let body = answered(&mut world, &mut laptop, request(SignForm::Ssh, sshsig()));
-                let public = PublicKey::from_blob(&key.public_key).unwrap();
-                public.verify(&sshsig(), &signature(body)).unwrap();
-            }
-            ("gpg", Derivation::Sign) => {
-                let content = digest().encode();
-                let body = answered(&mut world, &mut laptop, request(SignForm::OpenPgp, content));
-                let leaf = own.signer(&identity).unwrap();
-                let expected = leaf.sign_digest(digest().bytes()).unwrap();
-                assert_eq!(signature(body), expected);
-            }
-            ("signify", _) => {
-                let content = to_sign().encode();
-                let body = answered(
-                    &mut world,
-                    &mut laptop,
-                    request(SignForm::Minisign, content),
-                );
-                let public = PublicKey::from_blob(&key.public_key).unwrap();
-                let keystead_formats::ssh::key::Material::Ed25519(public) = public.material()
-                else {
-                    panic!("another key")
-                };
-                let public = minisign::PublicKey::of(*public);
-                to_sign().finish(&public, &signature(body)).unwrap();
-            }
-            ("age", _) => {
-                let content = stanza(&key);
-                let body = decrypt(key.id, Some(&identity), DecryptForm::Age, content);
-                let body = answered(&mut world, &mut laptop, body);
-                assert_eq!(plaintext(body), FILE_KEY);
-            }
-            _ => {
-                let peer = [9; 32].to_vec();
-                let body = decrypt(key.id, Some(&identity), DecryptForm::Point, peer.clone());
-                let body = answered(&mut world, &mut laptop, body);
-                let expected = own.agreement(&identity).unwrap().agree(&peer).unwrap();
-                assert_eq!(plaintext(body), expected.expose());
-            }
-        }
+        check_answer(&mut world, &mut laptop, &identity, &key);
     }
     let log = format!("{:?}", world.log());
     assert!(!log.contains("07070707"), "no plaintext in the log");
+}
+
+fn check_answer(world: &mut World, laptop: &mut Workstation, identity: &Identity, key: &KeyEntry) {
+    let own = own_wallet("");
+    let mut signed = |form, content| {
+        let body = sign(key.id, Some(identity), form, content, Evidence::default());
+        signature(answered(world, laptop, body))
+    };
+    match (identity.protocol().as_str(), identity.derivation()) {
+        ("ssh", _) => {
+            let public = PublicKey::from_blob(&key.public_key).unwrap();
+            let signature = signed(SignForm::Ssh, sshsig());
+            public.verify(&sshsig(), &signature).unwrap();
+        }
+        ("gpg", Derivation::Sign) => {
+            let leaf = own.signer(identity).unwrap();
+            let expected = leaf.sign_digest(digest().bytes()).unwrap();
+            assert_eq!(signed(SignForm::OpenPgp, digest().encode()), expected);
+        }
+        ("signify", _) => {
+            let public = PublicKey::from_blob(&key.public_key).unwrap();
+            let Material::Ed25519(public) = public.material() else {
+                panic!("another key")
+            };
+            let public = minisign::PublicKey::of(*public);
+            let signatures = signed(SignForm::Minisign, to_sign().encode());
+            to_sign().finish(&public, &signatures).unwrap();
+        }
+        ("age", _) => {
+            let body = decrypt(key.id, Some(identity), DecryptForm::Age, stanza(key));
+            assert_eq!(plaintext(answered(world, laptop, body)), FILE_KEY);
+        }
+        _ => {
+            let peer = [9; 32].to_vec();
+            let expected = own.agreement(identity).unwrap().agree(&peer).unwrap();
+            let body = decrypt(key.id, Some(identity), DecryptForm::Point, peer);
+            assert_eq!(plaintext(answered(world, laptop, body)), expected.expose());
+        }
+    }
 }
 
 #[test]
@@ -554,230 +555,4 @@ fn grants_are_for_one_key_and_one_purpose() {
     world.decide(Decision::Refuse);
     let asked = laptop.ask(&mut world, open(&other_key, &other));
     assert_eq!(laptop.outcome(&mut world, &asked), None, "another identity");
-}
-
-#[test]
-fn identities_used_are_listed_again_after_a_restart() {
-    let (mut world, mut laptop) = with_wallet(Decide::Approve);
-    for uri in ["ssh://db1", "ssh://db2", "ssh://db1"] {
-        key_of(&mut world, &mut laptop, &ssh(uri));
-    }
-    world.restart();
-    let Some(Reply::Wallets(shown)) = world.command(Command::WalletShow) else {
-        panic!("no wallets")
-    };
-    let [wallet] = shown.wallets.as_slice() else {
-        panic!("{shown:?}")
-    };
-    assert_eq!(wallet.fingerprint, FINGERPRINT);
-    let uris = |all: &[IdentityLine]| -> Vec<String> {
-        all.iter().map(|it| it.identity.clone()).collect()
-    };
-    assert_eq!(
-        uris(wallet.identities.as_deref().unwrap()),
-        ["ssh://db1", "ssh://db2"]
-    );
-
-    // On another machine: the words alone, then the record, which its own wallet alone opens.
-    let record = world.disk.read(&format!("wallet-{FINGERPRINT}.record"));
-    let record = record.unwrap().unwrap();
-    let import = |world: &mut World| {
-        world.event(Event::Command {
-            caller: CALLER,
-            command: Command::WalletImport {
-                record_bytes: record.len(),
-            },
-            passphrase: Some(SecretBytes::take(&mut record.clone())),
-        });
-        world.replies.pop().unwrap()
-    };
-    let mut restored = World::new(Decide::Ask);
-    add_wallet(&mut restored, "other");
-    assert!(matches!(import(&mut restored), Reply::Failed { .. }));
-    add_wallet(&mut restored, "");
-    assert!(matches!(import(&mut restored), Reply::Done { .. }));
-    let Some(Reply::Wallets(shown)) = restored.command(Command::WalletShow) else {
-        panic!("no wallets")
-    };
-    assert_eq!(
-        uris(shown.wallets[1].identities.as_deref().unwrap()),
-        ["ssh://db1", "ssh://db2"]
-    );
-}
-
-#[test]
-fn without_a_record_identities_are_found_by_host() {
-    let mut world = World::new(Decide::Ask);
-    add_wallet(&mut world, "");
-    let used = Identity::new("ssh://alex@db1", Curve::Nist256p1, 2, Derivation::Sign).unwrap();
-    let blob = own_wallet("").public_key(&used).unwrap().to_blob();
-    let id = keystead_formats::ssh::key::key_id(&blob);
-    let find = |index_max, keys: Vec<String>| Command::WalletFind {
-        uris: vec!["ssh://db1".into(), "ssh://alex@db1".into()],
-        index_max,
-        keys,
-    };
-    let Some(Reply::Identities { identities }) = world.command(find(3, vec![id.to_string()]))
-    else {
-        panic!("nothing found")
-    };
-    let [found] = identities.as_slice() else {
-        panic!("{identities:?}")
-    };
-    assert_eq!(
-        (found.identity.as_str(), found.index),
-        ("ssh://alex@db1", 2)
-    );
-    let Some(Reply::Wallets(shown)) = world.command(Command::WalletShow) else {
-        panic!("no wallets")
-    };
-    assert_eq!(shown.wallets[0].identities.as_ref().unwrap().len(), 1);
-    let Some(Reply::Identities { identities }) = world.command(find(0, Vec::new())) else {
-        panic!("nothing derived")
-    };
-    assert_eq!(identities.len(), 4, "two texts on two curves");
-    assert!(matches!(
-        world.command(find(9_999, Vec::new())),
-        Some(Reply::Failed { .. })
-    ));
-}
-
-/// Words that are wrong make nothing, and say which one.
-#[test]
-fn wrong_words_make_no_wallet() {
-    let mut world = World::new(Decide::Ask);
-    let wrong = WORDS.replacen("all", "alt", 1);
-    let mut secret = wrong.as_bytes().to_vec();
-    world.event(Event::Command {
-        caller: CALLER,
-        command: Command::WalletAdd {
-            words_bytes: wrong.len(),
-            words_passphrase_bytes: 0,
-        },
-        passphrase: Some(SecretBytes::take(&mut secret)),
-    });
-    let Some(Reply::Failed { message, .. }) = world.replies.pop() else {
-        panic!("a wallet of wrong words")
-    };
-    assert_eq!(message, "word 1 is not in the English list");
-    add_wallet(&mut world, "");
-    assert!(matches!(add_wallet(&mut world, ""), Reply::Failed { .. }));
-    let gone = world.command(Command::WalletRemove {
-        fingerprint: FINGERPRINT.into(),
-    });
-    assert!(matches!(gone, Some(Reply::Done { .. })));
-    world.restart();
-    assert_eq!(world.holder.keys().wallets().count(), 0);
-}
-
-/// Without a wallet: keys that are made for one purpose, and do nothing else.
-#[test]
-fn stored_keys_are_for_their_purposes() {
-    let (mut world, mut laptop) = World::paired(Decide::Approve);
-    let make = |name: &str, algorithm: &str, purposes: Vec<Purpose>| {
-        RequestBody::MakeKey(MakeKeyRequest {
-            name: Name::new(name).unwrap(),
-            algorithm: algorithm.to_owned(),
-            purposes,
-        })
-    };
-    for (algorithm, purposes) in [
-        ("x25519", vec![]),
-        ("x25519", vec![Purpose::Signify]),
-        ("ecdh-p256", vec![Purpose::AgeUnwrap]),
-        ("ssh-ed25519", vec![Purpose::AgeUnwrap]),
-        ("ssh-ed25519", vec![Purpose::SshLogin, Purpose::OpenPgp]),
-        ("ssh-ed25519", vec![Purpose::Opaque]),
-        ("ecdsa-secp256k1", vec![]),
-        ("ecdsa-sha2-nistp384", vec![Purpose::OpenPgp]),
-    ] {
-        let expected = Some("no key of this type is for that".to_owned());
-        let refused = refused(&mut world, &mut laptop, make("x", algorithm, purposes));
-        assert_eq!(refused, (Outcome::Unsupported, expected));
-    }
-    let mut made = |name: &str, algorithm: &str, purpose: Purpose| {
-        let body = answered(
-            &mut world,
-            &mut laptop,
-            make(name, algorithm, vec![purpose]),
-        );
-        match body {
-            ResponseBody::Key(key) => key,
-            other => panic!("{other:?}"),
-        }
-    };
-    let pgp = made("pgp", "ecdsa-secp256k1", Purpose::OpenPgp);
-    let rsa = made("rsa", "ssh-rsa-3072", Purpose::OpenPgp);
-    let opens = made("opens", "ecdh-p256", Purpose::OpenPgpDecrypt);
-    let age = made("age", "x25519", Purpose::AgeUnwrap);
-    let signs = made("signs", "ssh-ed25519", Purpose::Signify);
-    world.restart();
-    let mut laptop = laptop.connect(&mut world);
-    let none = Evidence::default;
-    let pgp_signature = sign(pgp.id, None, SignForm::OpenPgp, digest().encode(), none());
-    let body = answered(&mut world, &mut laptop, pgp_signature);
-    assert_eq!(signature(body).len(), 64);
-    let rsa_signature = sign(rsa.id, None, SignForm::OpenPgp, digest().encode(), none());
-    let body = answered(&mut world, &mut laptop, rsa_signature);
-    assert_eq!(signature(body).len(), 384);
-    let body = decrypt(age.id, None, DecryptForm::Age, stanza(&age));
-    assert_eq!(plaintext(answered(&mut world, &mut laptop, body)), FILE_KEY);
-    let body = decrypt(opens.id, None, DecryptForm::Point, opens.public_key.clone());
-    assert_eq!(plaintext(answered(&mut world, &mut laptop, body)).len(), 65);
-    let body = sign(
-        signs.id,
-        None,
-        SignForm::Minisign,
-        to_sign().encode(),
-        none(),
-    );
-    assert_eq!(
-        signature(answered(&mut world, &mut laptop, body)).len(),
-        128
-    );
-
-    let main = world.key();
-    for (body, reason) in [
-        (
-            sign(main.id, None, SignForm::OpenPgp, digest().encode(), none()),
-            "the key main is not for openpgp",
-        ),
-        (
-            sign(
-                main.id,
-                None,
-                SignForm::Minisign,
-                to_sign().encode(),
-                none(),
-            ),
-            "the key main is not for signify",
-        ),
-        (
-            decrypt(main.id, None, DecryptForm::Age, vec![0; 64]),
-            "the key main is not for age-unwrap",
-        ),
-        (
-            sign(signs.id, None, SignForm::Ssh, sshsig(), none()),
-            "the key signs is for signify alone",
-        ),
-        (
-            sign(age.id, None, SignForm::Ssh, sshsig(), none()),
-            "the key age is for age-unwrap alone",
-        ),
-        (
-            sign(opens.id, None, SignForm::OpenPgp, digest().encode(), none()),
-            "the key opens is not for openpgp",
-        ),
-        (
-            decrypt(age.id, None, DecryptForm::Point, vec![9; 32]),
-            "the key age is not for openpgp-decrypt",
-        ),
-        (
-            decrypt(opens.id, None, DecryptForm::Age, vec![9; 64]),
-            "the key opens is not for age-unwrap",
-        ),
-    ] {
-        let expected = (Outcome::Refuse, Some(reason.to_owned()));
-        assert_eq!(refused(&mut world, &mut laptop, body), expected);
-    }
 }

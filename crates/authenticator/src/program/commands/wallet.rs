@@ -13,7 +13,7 @@ use keystead_formats::ssh::PublicKey;
 use super::keys::{confirm, joined, passphrase_where_locked};
 use super::words::Given;
 use super::{ask, converse, say_done, strange};
-use crate::control::{Command, IdentityLine, JSON_VERSION, Reply, WalletLine};
+use crate::control::{Command, IdentityLine, JSON_VERSION, Reply, WalletDeed, WalletLine};
 use crate::entry::to_hex;
 use crate::identities::{RECORD_BYTES_MAX, file_name};
 use crate::keyring::Keyring;
@@ -43,10 +43,12 @@ pub(crate) fn run(
         } => {
             let uris = uris_of(&hosts, &users)?;
             let keys = keys.map(|file| key_ids(&file)).transpose()?;
-            let command = Command::WalletFind {
-                uris,
-                index_max: index,
-                keys: keys.unwrap_or_default(),
+            let command = Command::Wallet {
+                deed: WalletDeed::Find {
+                    uris,
+                    index_max: index,
+                    keys: keys.unwrap_or_default(),
+                },
             };
             find(folders, command, json, source)
         }
@@ -74,9 +76,11 @@ fn add(folders: &Folders, options: &WordsOptions, source: Source) -> Result<(), 
         ));
     }
     let words = given.line();
-    let command = Command::WalletAdd {
-        words_bytes: words.len(),
-        words_passphrase_bytes: given.passphrase.len(),
+    let command = Command::Wallet {
+        deed: WalletDeed::Add {
+            words_bytes: words.len(),
+            words_passphrase_bytes: given.passphrase.len(),
+        },
     };
     say_done(converse(folders, None, async |talk: &mut Conversation| {
         let passphrase = passphrase_where_locked(talk, source).await?;
@@ -91,7 +95,14 @@ fn show(folders: &Folders, json: bool, source: Source) -> Result<(), Failure> {
             true => passphrase_where_locked(talk, source).await?,
             false => None,
         };
-        ask(talk, Command::WalletShow, passphrase).await
+        ask(
+            talk,
+            Command::Wallet {
+                deed: WalletDeed::Show,
+            },
+            passphrase,
+        )
+        .await
     })?;
     let Reply::Wallets(lines) = reply else {
         return Err(strange());
@@ -147,7 +158,14 @@ fn remove(folders: &Folders, fingerprint: String, yes: bool) -> Result<(), Failu
         confirm(&format!("Forget wallet {fingerprint}?"))?;
     }
     say_done(converse(folders, None, async |talk: &mut Conversation| {
-        ask(talk, Command::WalletRemove { fingerprint }, None).await
+        ask(
+            talk,
+            Command::Wallet {
+                deed: WalletDeed::Remove { fingerprint },
+            },
+            None,
+        )
+        .await
     })?)
 }
 
@@ -193,8 +211,10 @@ fn export(folders: &Folders, file: &Path, wallet: Option<&str>) -> Result<(), Fa
 fn import(folders: &Folders, file: &Path, source: Source) -> Result<(), Failure> {
     let record = read_bounded(file)?;
     let record = SecretBytes::fill(record.len(), |place| place.copy_from_slice(&record));
-    let command = Command::WalletImport {
-        record_bytes: record.len(),
+    let command = Command::Wallet {
+        deed: WalletDeed::Import {
+            record_bytes: record.len(),
+        },
     };
     say_done(converse(folders, None, async |talk: &mut Conversation| {
         let passphrase = passphrase_where_locked(talk, source).await?;

@@ -177,8 +177,8 @@ fn write_words(terminal: &mut Terminal, words: &Words, wallet: &Wallet, other_ke
         }
     }
     text.push_str(&format!(
-        "\nWallet {}. Its words' passphrase, if you gave one, belongs to them: write it\n\
-         down elsewhere.\n\n",
+        "\nWallet {}. If you gave a words' passphrase, it belongs to them:\n\
+         write it down elsewhere.\n\n",
         wallet.fingerprint()
     ));
     text.push_str(match other_keys {
