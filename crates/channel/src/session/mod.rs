@@ -36,9 +36,9 @@ mod server;
 mod server_session;
 mod set_up;
 mod status;
-mod unlock;
 #[cfg(test)]
 mod tests;
+mod unlock;
 
 pub use approval::{Approval, ApprovalTag, approval_hash};
 pub use client::{Credentials, Extras, LoggedIn, LoginSent, NewPassword, OpenSent, RegisterSent};
