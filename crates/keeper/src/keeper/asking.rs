@@ -3,7 +3,7 @@
 //! Invariant: an ask of the agent ends with one `Done`, or was withdrawn.
 
 use keystead_channel::wire::{encode_request, fit_evidence, request_hash};
-use keystead_core::{Name, Request, RequestBody, RequestId};
+use keystead_core::{DecryptRequest, Name, Request, RequestBody, RequestId, SignRequest};
 
 use super::stamp::Earlier;
 use super::{Keeper, OWN_WAIT_S, Purpose, Question};
@@ -52,10 +52,10 @@ impl Keeper {
         wait_s: u16,
         step: &mut Step<'_, '_>,
     ) -> Result<(), KeeperError> {
-        match &mut body {
-            RequestBody::Sign(sign) => fit_evidence(&mut sign.evidence),
-            RequestBody::Decrypt(decrypt) => fit_evidence(&mut decrypt.evidence),
-            _ => {}
+        if let RequestBody::Sign(SignRequest { evidence, .. })
+        | RequestBody::Decrypt(DecryptRequest { evidence, .. }) = &mut body
+        {
+            fit_evidence(evidence);
         }
         let mut id = [0; 16];
         step.io.rng.fill_bytes(&mut id);
