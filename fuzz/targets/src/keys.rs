@@ -3,6 +3,7 @@
 
 use keystead_authenticator::local::{SecurityKey, SkReply};
 use keystead_core::SecretBytes;
+use keystead_vault::wallet::{SealedSeed, Words};
 use keystead_vault::{SealedApprovalKey, SealedKey, SignOptions, SigningKey};
 
 /// A key that comes in signs, and its signature is of the algorithm that its public half names.
@@ -32,6 +33,29 @@ pub(crate) fn approval(bytes: &[u8]) {
         assert_eq!(sealed.encode(), bytes);
         assert!(SealedKey::decode(bytes).is_err());
     }
+}
+
+/// A wallet's seed on the disk is written back byte for byte, and is no other kind of key.
+pub(crate) fn wallet(bytes: &[u8]) {
+    if let Ok(sealed) = SealedSeed::decode(bytes) {
+        assert_eq!(sealed.encode(), bytes);
+        assert!(SealedKey::decode(bytes).is_err());
+    }
+}
+
+/// Words that are read are as many as they say, each where it stands, and read again.
+pub(crate) fn words(bytes: &[u8]) {
+    let Ok(words) = Words::read(bytes) else {
+        return;
+    };
+    let all: Vec<&str> = words.iter().collect();
+    assert_eq!(all.len(), words.count().get());
+    assert!(
+        (1..)
+            .zip(&all)
+            .all(|(at, word)| words.is_at(at, word.as_bytes()))
+    );
+    assert!(Words::read(all.join(" ").as_bytes()).is_ok());
 }
 
 /// A token's handle, and what OpenSSH's program says of it.

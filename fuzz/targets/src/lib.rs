@@ -13,7 +13,10 @@ mod answers;
 mod approval;
 mod channel;
 mod client;
+mod files;
 mod formats;
+mod gpg;
+mod identity;
 mod keys;
 mod local;
 mod log;
@@ -32,6 +35,8 @@ pub struct Target {
 
 /// Every one, by name.
 pub const TARGETS: &[Target] = &[
+    target("age_plugin", files::age_plugin),
+    target("age_texts", files::age_texts),
     target("answers", answers::answers),
     target("approval_text", approval::text),
     target("approval_unlock", approval::unlock),
@@ -44,8 +49,12 @@ pub const TARGETS: &[Target] = &[
     target("channel_response", channel::response),
     target("client_files", client::files),
     target("client_forms", client::forms),
+    target("gpg_assuan", gpg::assuan),
+    target("gpg_key", gpg::key),
+    target("gpg_sexp", gpg::sexp),
     target("key_agent_form", keys::agent_form),
     target("key_approval", keys::approval),
+    target("identity_texts", identity::texts),
     target("key_file", keys::file),
     target("key_sealed", keys::sealed),
     target("local_link", local::link),
@@ -55,6 +64,7 @@ pub const TARGETS: &[Target] = &[
     target("log_checkpoint", log::checkpoint),
     target("log_export", log::export),
     target("log_leaf", log::leaf),
+    target("minisign", files::minisign),
     target("server_certificate", server::certificate),
     target("server_proxy_header", server::proxy_header),
     target("session_answer", session::answer),
@@ -74,6 +84,8 @@ pub const TARGETS: &[Target] = &[
     target("ssh_to_be_signed", formats::to_be_signed),
     target("trezor_message", trezor::message),
     target("trezor_reports", trezor::reports),
+    target("wallet_sealed", keys::wallet),
+    target("wallet_words", keys::words),
 ];
 
 /// The body of a target, if there is one of that name.

@@ -11,7 +11,10 @@ pub(crate) fn reports(bytes: &[u8]) {
     let mut assembler = Assembler::default();
     for report in bytes.chunks(REPORT_BYTES) {
         if let Ok(Some(message)) = assembler.take(report) {
-            assert!(message.body.len() <= BODY_BYTES_MAX, "longer than its limit");
+            assert!(
+                message.body.len() <= BODY_BYTES_MAX,
+                "longer than its limit"
+            );
             let mut again = Assembler::default();
             let mut back = None;
             for report in message.reports().iter() {
