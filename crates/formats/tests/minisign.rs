@@ -32,11 +32,11 @@ fn of_a_seed() {
     assert_eq!(key.line(), text(&row["pubkey_line"]));
     assert_eq!(PublicKey::parse(&key.line()), Ok(key));
     assert_eq!(PublicKey::parse(&key.file()), Ok(key));
-    let data = b"data\n".to_vec();
+    let file = b"data\n".to_vec();
     let mut hash = Prehash::default();
-    data.chunks(2).for_each(|piece| hash.update(piece));
+    file.chunks(2).for_each(|piece| hash.update(piece));
     for (message, signature, global) in [
-        (Message::Whole(data), "sig_Ed", "global_sig_Ed"),
+        (Message::Whole(file), "sig_Ed", "global_sig_Ed"),
         (hash.finish(), "sig_ED_blake2b512", "global_sig_ED"),
     ] {
         let comment = text(&row["trusted_comment"]);
@@ -105,11 +105,11 @@ fn of_minisign_itself() {
     let mut prehash = Prehash::default();
     prehash.update(b"data\n");
     let prehashed = prehash.finish();
-    let data = Message::Whole(b"data\n".to_vec());
+    let written = Message::Whole(b"data\n".to_vec());
     let hashed = Signature::parse(hashed).unwrap();
     let whole = Signature::parse(whole).unwrap();
     assert_eq!(hashed.verify(&key, &prehashed), Ok(()));
-    assert_eq!(whole.verify(&key, &data), Ok(()));
+    assert_eq!(whole.verify(&key, &written), Ok(()));
     assert_eq!(
         whole.verify(&key, &prehashed),
         Err(VerifyError::WrongAlgorithm)

@@ -101,7 +101,7 @@ fn foreign() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn data_lines_come_back(bytes in prop::collection::vec(any::<u8>(), 0..4_000)) {
+    fn lines_of_bytes_come_back(bytes in prop::collection::vec(any::<u8>(), 0..4_000)) {
         let lines = line::data(&bytes);
         let mut buffer = LineBuffer::new();
         let mut rest = lines.as_slice();

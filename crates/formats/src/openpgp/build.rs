@@ -87,7 +87,7 @@ impl<'a> Signer<'a> {
     #[must_use]
     pub fn user_id(self, user_id: &str, form: Form, signed_at_unix_s: u32) -> Unsigned {
         let len = u32::try_from(user_id.len()).unwrap_or(u32::MAX);
-        let data = [
+        let hashed = [
             self.packet.hashed().as_slice(),
             &[HASHED_USER_ID],
             &len.to_be_bytes()[..],
@@ -120,7 +120,7 @@ impl<'a> Signer<'a> {
         sub::push(&mut area, sub::KEY_SERVER_PREFERENCES, &[NO_MODIFY]);
         sub::push(&mut area, sub::FEATURES, &[FEATURE_MDC]);
         let unhashed = self.unhashed_area(form, None);
-        Unsigned::new(self.key, POSITIVE_CERTIFICATION, &data, &area, unhashed)
+        Unsigned::new(self.key, POSITIVE_CERTIFICATION, &hashed, &area, unhashed)
     }
 
     /// The subkey is this key's (type 0x18). A subkey that signs must agree: `back` is what
@@ -134,20 +134,20 @@ impl<'a> Signer<'a> {
         form: Form,
         signed_at_unix_s: u32,
     ) -> Unsigned {
-        let data = [self.packet.hashed(), subkey.hashed()].concat();
+        let hashed = [self.packet.hashed(), subkey.hashed()].concat();
         let mut area = self.hashed_area(form, signed_at_unix_s);
         sub::push(&mut area, sub::KEY_FLAGS, &[usage.flags()]);
         if let Form::Full { expires_after_s } = form {
             push_expiry(&mut area, expires_after_s);
         }
         let unhashed = self.unhashed_area(form, back);
-        Unsigned::new(self.key, SUBKEY_BINDING, &data, &area, unhashed)
+        Unsigned::new(self.key, SUBKEY_BINDING, &hashed, &area, unhashed)
     }
 
     /// This subkey agrees to be the primary's (type 0x19).
     #[must_use]
     pub fn back(self, primary: &KeyPacket, form: Form, signed_at_unix_s: u32) -> Unsigned {
-        let data = [primary.hashed(), self.packet.hashed()].concat();
+        let hashed = [primary.hashed(), self.packet.hashed()].concat();
         let area = self.hashed_area(form, signed_at_unix_s);
         let mut unhashed = Vec::new();
         sub::push(
@@ -155,14 +155,14 @@ impl<'a> Signer<'a> {
             sub::ISSUER,
             &self.packet.fingerprint().key_id(),
         );
-        Unsigned::new(self.key, PRIMARY_BINDING, &data, &area, unhashed)
+        Unsigned::new(self.key, PRIMARY_BINDING, &hashed, &area, unhashed)
     }
 
     /// The key is to be used no more (type 0x20).
     #[must_use]
     pub fn revocation(self, reason: Revocation, why: &str, signed_at_unix_s: u32) -> Unsigned {
-        let data = self.packet.hashed();
-        self.revoke(KEY_REVOCATION, &data, reason, why, signed_at_unix_s)
+        let hashed = self.packet.hashed();
+        self.revoke(KEY_REVOCATION, &hashed, reason, why, signed_at_unix_s)
     }
 
     /// The subkey is to be used no more (type 0x28).
@@ -174,14 +174,14 @@ impl<'a> Signer<'a> {
         why: &str,
         signed_at_unix_s: u32,
     ) -> Unsigned {
-        let data = [self.packet.hashed(), subkey.hashed()].concat();
-        self.revoke(SUBKEY_REVOCATION, &data, reason, why, signed_at_unix_s)
+        let hashed = [self.packet.hashed(), subkey.hashed()].concat();
+        self.revoke(SUBKEY_REVOCATION, &hashed, reason, why, signed_at_unix_s)
     }
 
     fn revoke(
         self,
         kind: u8,
-        data: &[u8],
+        hashed: &[u8],
         reason: Revocation,
         why: &str,
         signed_at_unix_s: u32,
@@ -193,7 +193,7 @@ impl<'a> Signer<'a> {
         let reason = [&[reason.code()], why.as_bytes()].concat();
         sub::push(&mut area, sub::REVOCATION_REASON, &reason);
         let unhashed = self.unhashed_area(form, None);
-        Unsigned::new(self.key, kind, data, &area, unhashed)
+        Unsigned::new(self.key, kind, hashed, &area, unhashed)
     }
 
     /// How every hashed area begins.
