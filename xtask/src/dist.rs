@@ -38,6 +38,10 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
             write(&folder.join("completions").join(file), &text)?;
         }
     }
+    for (name, program) in LINKS {
+        let link = programs.join(name);
+        std::os::unix::fs::symlink(program, &link).about(link.display())?;
+    }
     let units = folder.join("systemd");
     std::fs::create_dir_all(&units).about(units.display())?;
     for unit in UNITS {
@@ -58,6 +62,9 @@ const UNITS: [&str; 5] = [
     "keystead-server.socket",
     "keystead-server.service",
 ];
+
+/// Names by which a program is another one, and others look for it.
+const LINKS: [(&str, &str); 1] = [("age-plugin-keystead", "keystead")];
 
 const PROGRAMS: [&str; 5] = [
     "keystead",
