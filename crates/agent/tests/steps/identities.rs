@@ -86,7 +86,7 @@ fn told(actions: Vec<Action>) -> (Reply, Option<Vec<u8>>) {
         }
         _ => None,
     });
-    let last = replies.next_back().expect("a reply");
+    let last = replies.next_back().unwrap();
     assert!(replies.all(|(reply, _)| !reply.is_last()), "one that ends");
     last
 }
@@ -241,13 +241,13 @@ fn content() -> Vec<u8> {
 fn an_openpgp_signature_is_verified_logged_and_then_given_on() {
     let mut bench = with_wallet();
     // Its key is fetched first, then who asks is looked at, then the holder is asked.
-    assert!(command(&mut bench, sign_digest(Some(77)), &[&content(), b"text"]).is_empty());
+    assert!(command(&mut bench, sign_digest(Some(PID)), &[&content(), b"text"]).is_empty());
     assert_eq!(asked(&bench).1, "public-key");
     let key = ed25519("satoshi@bitcoin.org", &hex(GPG_KEY));
     let looks = gives(&mut bench, &key);
     assert!(matches!(
         looks.as_slice(),
-        [Action::LookFor { pid: 77, .. }]
+        [Action::LookFor { pid: PID, .. }]
     ));
     let seen = Seen {
         process_path: Some("/usr/bin/gpg".to_owned()),
@@ -525,7 +525,16 @@ fn a_login_by_an_identity_names_it_to_the_wallet() {
     let identity = of_ssh("root@127.0.0.1");
     key_of(&mut bench, &identity, None);
     gives(&mut bench, &main);
-    bench.ask_for_login("login-ed25519");
+    for message in captured("login-ed25519", ">") {
+        bench.frame(&message);
+    }
+    // Its list is answered first, once it is known where it logs in.
+    bench.step(Event::LookAround {
+        connection: PROGRAM,
+        seen: Seen::default(),
+        identities: None,
+    });
+    bench.looked(Seen::default());
     {
         let fake = bench.keeper.lock().unwrap();
         let Some(keeper::Event::Ask {
