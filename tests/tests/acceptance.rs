@@ -33,6 +33,8 @@ scripts! {
     git_setup
     git_setup_refused
     git_tag
+    gpg
+    gpg_refused
     granted
     hang_up
     hashed_known_hosts

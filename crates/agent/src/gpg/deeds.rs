@@ -3,7 +3,7 @@
 //! **Invariant:** what goes to a keeper was read whole, and what comes back is given to gpg only
 //! in the form that gpg-agent gives it.
 
-use keystead_core::{Algorithm, SecretBytes};
+use keystead_core::SecretBytes;
 use keystead_formats::assuan::ErrorCode;
 use keystead_formats::assuan::line::{self, ClientLine};
 use keystead_formats::openpgp::kem::KdfParameters;
@@ -125,21 +125,9 @@ pub(super) fn agreement(key: &MappedKey, bytes: &[u8]) -> Result<(Pending, Vec<u
     }
 }
 
-/// `READKEY`. A key that signs is called by its algorithm: by `ecc` alone gpg, when it binds an
-/// existing key, takes every curve of two uses to encrypt (GnuPG, `g10/keygen.c`, `check_keygrip`).
+/// `READKEY`.
 pub(super) fn public_key(key: &MappedKey) -> Result<Vec<u8>, ErrorCode> {
-    let sexp = public(key)?.sexp().encode();
-    let signs_by_ecdsa = matches!(
-        key.algorithm,
-        Algorithm::EcdsaP256
-            | Algorithm::EcdsaP384
-            | Algorithm::EcdsaP521
-            | Algorithm::EcdsaSecp256k1
-    );
-    match sexp.strip_prefix(ECC) {
-        Some(rest) if signs_by_ecdsa => Ok([ECDSA, rest].concat()),
-        _ => Ok(sexp),
-    }
+    Ok(public(key)?.sexp().encode())
 }
 
 /// `KEYINFO`: of type X, since it lies neither on this disk nor on a card that gpg would ask for.
@@ -162,6 +150,3 @@ pub(super) fn stays_where_it_is(key: &MappedKey) -> String {
 fn public(key: &MappedKey) -> Result<PublicKey, ErrorCode> {
     PublicKey::of_keeper(key.algorithm, &key.public_key).map_err(|_| ErrorCode::PUBKEY_ALGO)
 }
-
-const ECC: &[u8] = b"(10:public-key(3:ecc";
-const ECDSA: &[u8] = b"(10:public-key(5:ecdsa";

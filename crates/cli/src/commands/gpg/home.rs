@@ -99,7 +99,7 @@ impl Home {
 
     /// Runs gpg as if a person answered what it asks.
     pub(super) fn gpg_talk(&self, arguments: &[&str], words: &[u8]) -> Result<(), Failure> {
-        let output = self.run(arguments, &["--no-tty"], words)?;
+        let output = self.run(arguments, &["--no-tty", "--no-batch"], words)?;
         if output.status.success() {
             return Ok(());
         }

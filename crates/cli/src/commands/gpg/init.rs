@@ -32,7 +32,13 @@ pub(crate) fn init(wanted: &GpgInit) -> Result<(), Failure> {
     home.use_agent()?;
     home.gpg_done(&["--import"], key.bytes())?;
     let trust = format!("{fingerprint}:{ULTIMATE}:\n");
-    home.gpg_done(&["--import-ownertrust"], trust.as_bytes())?;
+    if let Err(failure) = home.gpg_done(&["--import-ownertrust"], trust.as_bytes()) {
+        // With `trust-model always` gpg keeps no trust.
+        let why = harmless(&failure.message);
+        say(format_args!(
+            "note: gpg was not told that the key is one's own: {why}"
+        ));
+    }
     say(format_args!("gpg has the key of {}:", harmless(user_id)));
     print(fingerprint)?;
     say(format_args!(

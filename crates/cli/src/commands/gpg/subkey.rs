@@ -28,6 +28,13 @@ pub(crate) fn subkey(wanted: &GpgSubkey) -> Result<(), Failure> {
         Some(curve) => curve,
         None => settings()?.wallet_curve,
     };
+    if wanted.usage != SubkeyUse::Encrypt && curve != Curve::Ed25519 {
+        // `check_keygrip` of its keygen.c takes every other curve of its agent for ECDH.
+        let message = format!("gpg binds no subkey on {curve} that signs");
+        return Err(Failure::new(message)
+            .hint("use --curve ed25519")
+            .status(Status::Usage));
+    }
     let map = home.map()?;
     let own = map
         .keys()
