@@ -201,9 +201,8 @@ const fn decision_of(error: &PairError) -> &'static str {
     match kind_of(error) {
         FailureKind::Refused => "refuse",
         FailureKind::NoAnswer => "expired",
-        FailureKind::Error
-        | FailureKind::Usage
-        | FailureKind::Policy
-        | FailureKind::UnknownKey => "failed",
+        FailureKind::Error | FailureKind::Usage | FailureKind::Policy | FailureKind::UnknownKey => {
+            "failed"
+        }
     }
 }

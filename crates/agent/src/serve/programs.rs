@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use super::answers::Flow;
 use crate::addresses;
 use crate::control::{Command, Reply};
-use crate::event::{Attached, ClientId, ConnectionId, Event};
 use crate::devices;
+use crate::event::{Attached, ClientId, ConnectionId, Event};
 use crate::key_control;
 use crate::servers::Behind;
 
