@@ -8,6 +8,10 @@ use super::report::Reports;
 use crate::{AskId, KeeperError, Progress};
 
 /// What happens.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, moved once: a box would cost more"
+)]
 pub enum Event {
     /// A key, a signature or a decryption is wanted.
     Ask {
@@ -112,6 +116,10 @@ pub enum Answer {
 
 /// What is to be done.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, moved once: a box would cost more"
+)]
 pub enum Action {
     /// Open the cable; [`LinkEvent::Up`] or [`LinkEvent::Down`] follows.
     OpenLink,

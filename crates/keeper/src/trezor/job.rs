@@ -86,14 +86,17 @@ impl Job {
     /// # Errors
     /// The identity's key does not do this, or there is no identity.
     pub(super) fn of(body: &RequestBody) -> Result<Self, Fault> {
-        let wanted = match body {
-            RequestBody::PublicKey(asked) => Wanted::PublicKey {
+        let wanted = if let RequestBody::PublicKey(asked) = body {
+            Wanted::PublicKey {
                 identity: asked.identity.clone(),
                 wallet: asked.wallet,
-            },
-            RequestBody::Sign(asked) => sign(asked)?,
-            RequestBody::Decrypt(asked) => decrypt(asked)?,
-            _ => return Err(Fault::NotForThis { why: NOT_SUCH }),
+            }
+        } else if let RequestBody::Sign(asked) = body {
+            sign(asked)?
+        } else if let RequestBody::Decrypt(asked) = body {
+            decrypt(asked)?
+        } else {
+            return Err(Fault::NotForThis { why: NOT_SUCH });
         };
         Ok(Self::new(wanted))
     }
@@ -201,9 +204,10 @@ impl Job {
                 Ok(Next::Say(message))
             }
             Wanted::Decrypt { form, content, .. } => {
-                let point = match form {
-                    DecryptForm::Age => content.get(..SHARE_BYTES).unwrap_or_default(),
-                    _ => content.as_slice(),
+                let point = if *form == DecryptForm::Age {
+                    content.get(..SHARE_BYTES).unwrap_or_default()
+                } else {
+                    content.as_slice()
                 };
                 let why = "this is no point of the key's curve";
                 let peer = half.peer(point).ok_or(Fault::NotForThis { why })?;
@@ -269,16 +273,14 @@ impl Job {
         let shared = half.shared(given).ok_or_else(|| Fault::Misbehaved {
             what: "what it shares is no point of the curve".to_owned(),
         })?;
-        let opened = match form {
-            DecryptForm::Age => {
-                let (ephemeral, wrapped) =
-                    content.split_at_checked(SHARE_BYTES).unwrap_or_default();
-                match half.file_key(&shared, ephemeral, wrapped) {
-                    Some(file_key) => file_key,
-                    None => return Ok(Next::Done(Given::UnknownKey)),
-                }
+        let opened = if *form == DecryptForm::Age {
+            let (ephemeral, wrapped) = content.split_at_checked(SHARE_BYTES).unwrap_or_default();
+            match half.file_key(&shared, ephemeral, wrapped) {
+                Some(file_key) => file_key,
+                None => return Ok(Next::Done(Given::UnknownKey)),
             }
-            _ => shared,
+        } else {
+            shared
         };
         Ok(done(ResponseBody::Plaintext(Plaintext::new(opened))))
     }

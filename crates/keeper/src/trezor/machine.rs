@@ -394,13 +394,13 @@ impl Machine {
         }
         let name = self.setup.name.clone();
         let is_job = matches!(open.task, Task::Job(_));
-        let end = match fault {
-            Fault::Refused if is_job => Ok(answer(&open, &name, Outcome::Refuse, None)),
-            fault @ Fault::OtherWallet { .. } if is_job => {
-                step.say(&open, format!("{}; {}", fault.words(), fault.hint()));
-                Ok(answer(&open, &name, Outcome::UnknownKey, None))
-            }
-            fault => Err(fault.into_error(name)),
+        let end = if is_job && fault == Fault::Refused {
+            Ok(answer(&open, &name, Outcome::Refuse, None))
+        } else if is_job && matches!(fault, Fault::OtherWallet { .. }) {
+            step.say(&open, format!("{}; {}", fault.words(), fault.hint()));
+            Ok(answer(&open, &name, Outcome::UnknownKey, None))
+        } else {
+            Err(fault.into_error(name))
         };
         finish(step, &open, end);
     }
@@ -502,11 +502,14 @@ fn opened(features: &Features, wallet: WalletFingerprint) -> Opened {
 
 /// For the log: of what is signed or decrypted, or of the identity's text.
 fn hash_of(body: &RequestBody) -> RequestHash {
-    let content = match body {
-        RequestBody::Sign(asked) => asked.content.as_slice(),
-        RequestBody::Decrypt(asked) => asked.content.as_slice(),
-        RequestBody::PublicKey(asked) => asked.identity.uri().as_bytes(),
-        _ => &[],
+    let content = if let RequestBody::Sign(asked) = body {
+        asked.content.as_slice()
+    } else if let RequestBody::Decrypt(asked) = body {
+        asked.content.as_slice()
+    } else if let RequestBody::PublicKey(asked) = body {
+        asked.identity.uri().as_bytes()
+    } else {
+        &[]
     };
     RequestHash(labelled_hash("keystead-trezor-request-1", content))
 }

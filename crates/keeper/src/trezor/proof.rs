@@ -13,7 +13,7 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256K1_SHA256_FIXED, ED25519, EcdsaVerificationAlgorithm,
     ParsedPublicKey, VerificationAlgorithm,
 };
-use keystead_core::{Algorithm, Identity, KeyEntry, KeyId, Name, Purpose, SecretBytes};
+use keystead_core::{Algorithm, Curve, Identity, KeyEntry, KeyId, Name, Purpose, SecretBytes};
 use keystead_core::{Derivation, Protocol};
 
 /// The public half of an identity's key.
@@ -30,22 +30,22 @@ impl PublicHalf {
     /// Of the 33 bytes of a node (SLIP-0010): none if they are no key of this identity's kind.
     pub(super) fn of(identity: &Identity, node: &[u8]) -> Option<Self> {
         let algorithm = identity.algorithm();
-        let raw = match algorithm {
-            Algorithm::EcdsaP256 | Algorithm::EcdhP256 => point(&ECDSA_P256_SHA256_FIXED, node)?,
-            Algorithm::EcdsaSecp256k1 | Algorithm::EcdhSecp256k1 => {
-                point(&ECDSA_P256K1_SHA256_FIXED, node)?
-            }
+        let raw = match identity.curve() {
+            Curve::Nist256p1 => point(&ECDSA_P256_SHA256_FIXED, node)?,
+            Curve::Secp256k1 => point(&ECDSA_P256K1_SHA256_FIXED, node)?,
             // Firmwares have put 0, 1 and OpenPGP's 0x40 before the 32 bytes.
-            Algorithm::Ed25519 | Algorithm::X25519 => match node {
+            Curve::Ed25519 | Curve::Curve25519 => match node {
                 [0 | 1 | POINT_NATIVE, raw @ ..] if raw.len() == 32 => raw.to_vec(),
                 _ => return None,
             },
-            _ => return None,
         };
-        let encoded = match algorithm {
-            Algorithm::EcdsaP256 => ssh(&[algorithm.as_str().as_bytes(), b"nistp256", &raw]),
-            Algorithm::Ed25519 => ssh(&[algorithm.as_str().as_bytes(), &raw]),
-            _ => raw.clone(),
+        let name = algorithm.as_str().as_bytes();
+        let encoded = if algorithm == Algorithm::EcdsaP256 {
+            ssh(&[name, b"nistp256", &raw])
+        } else if algorithm == Algorithm::Ed25519 {
+            ssh(&[name, &raw])
+        } else {
+            raw.clone()
         };
         Some(Self {
             algorithm,
@@ -72,22 +72,27 @@ impl PublicHalf {
     /// Whether `signature` (r ‖ s, or as of RFC 8032) is this key's over what an `ssh` identity
     /// signs for this blob.
     pub(super) fn has_signed(&self, blob: &[u8], signature: &[u8]) -> bool {
-        match self.algorithm {
-            Algorithm::Ed25519 => verifies(&ED25519, &self.raw, blob, signature),
-            Algorithm::EcdsaP256 => verifies(&ECDSA_P256_SHA256_FIXED, &self.raw, blob, signature),
-            _ => false,
+        if self.algorithm == Algorithm::Ed25519 {
+            return verifies(&ED25519, &self.raw, blob, signature);
         }
+        self.algorithm == Algorithm::EcdsaP256
+            && verifies(&ECDSA_P256_SHA256_FIXED, &self.raw, blob, signature)
     }
 
     /// The same of what a `gpg` identity signs for this digest: an EdDSA key takes it as the
     /// message, an ECDSA key its first 32 bytes.
     pub(super) fn has_signed_digest(&self, hash: &[u8], signature: &[u8]) -> bool {
-        let algorithm: &'static EcdsaVerificationAlgorithm = match self.algorithm {
-            Algorithm::Ed25519 => return verifies(&ED25519, &self.raw, hash, signature),
-            Algorithm::EcdsaP256 => &ECDSA_P256_SHA256_FIXED,
-            Algorithm::EcdsaSecp256k1 => &ECDSA_P256K1_SHA256_FIXED,
-            _ => return false,
-        };
+        if self.algorithm == Algorithm::Ed25519 {
+            return verifies(&ED25519, &self.raw, hash, signature);
+        }
+        let algorithm: &'static EcdsaVerificationAlgorithm =
+            if self.algorithm == Algorithm::EcdsaP256 {
+                &ECDSA_P256_SHA256_FIXED
+            } else if self.algorithm == Algorithm::EcdsaSecp256k1 {
+                &ECDSA_P256K1_SHA256_FIXED
+            } else {
+                return false;
+            };
         let Ok(hash) = Digest::import_less_safe(hash, &SHA256) else {
             return false;
         };

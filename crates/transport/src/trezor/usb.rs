@@ -113,7 +113,11 @@ fn of_error(error: &nusb::Error) -> TrezorDown {
     match error.kind() {
         ErrorKind::Busy => TrezorDown::Busy,
         ErrorKind::PermissionDenied => TrezorDown::Forbidden(error.to_string()),
-        _ => TrezorDown::Away(error.to_string()),
+        ErrorKind::Disconnected
+        | ErrorKind::NotFound
+        | ErrorKind::Unsupported
+        | ErrorKind::Other
+        | _ => TrezorDown::Away(error.to_string()),
     }
 }
 

@@ -81,7 +81,6 @@ pub(super) struct Device {
     is_unlocked: bool,
     sessions: Vec<Session>,
     session: usize,
-    drawn: u64,
     pending: Option<Pending>,
 }
 
@@ -118,7 +117,6 @@ impl Device {
             setup,
             sessions: Vec::new(),
             session: 0,
-            drawn: 0,
             pending: None,
         };
         device.begin_session();
@@ -178,9 +176,9 @@ impl Device {
     }
 
     fn begin_session(&mut self) {
-        self.drawn += 1;
-        let id = digest(&SHA256, &self.drawn.to_be_bytes());
-        let id = id.as_ref().try_into().unwrap_or_default();
+        let mut id = [0; 32];
+        // Without randomness there is no session, as on the device.
+        let _ = aws_lc_rs::rand::fill(&mut id);
         self.sessions.push(Session {
             id,
             passphrase: None,

@@ -119,7 +119,8 @@ impl Machine {
             running.stage = Stage::Ending;
             return self.say(step, &messages::end_session());
         }
-        if is_same {
+        // A person who looks which wallet is open is not told what it was the last time.
+        if is_same && !matches!(running.open.task, Task::Open) {
             return self.begin(step);
         }
         self.session = None;

@@ -1,5 +1,4 @@
 use super::*;
-use keystead_core::Curve;
 
 /// Signatures and points of real firmware: trezor-firmware,
 /// `tests/device_tests/misc/test_msg_signidentity.py` and `test_msg_getecdhsessionkey.py`.
