@@ -27,7 +27,7 @@ pub(super) fn measure(root: &Path, words: &[&str], figures: &mut Vec<Figure>) ->
     let built = workspace::target(root).join("release");
     for database in databases {
         step(&format!("The key server under load, on {database}."));
-        let mut load = Program::new(&built.join("examples").join("load"))
+        let mut load = Program::new(built.join("examples").join("load"))
             .arg(built.join("keystead-server"))
             .args(size);
         if *database == "postgres" {

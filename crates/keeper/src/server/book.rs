@@ -543,7 +543,7 @@ mod tests {
             assert_eq!(mode & 0o777, 0o700, "{}", folder.display());
         }
         let book = Book::open(state.path()).unwrap();
-        assert_eq!(book.names().unwrap(), [page.name.clone()]);
+        assert_eq!(book.names().unwrap(), std::slice::from_ref(&page.name));
         assert_eq!(book.page(&page.name).unwrap(), page);
         assert_eq!(book.seen(&page.name).unwrap(), seen);
     }
