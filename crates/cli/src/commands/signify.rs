@@ -125,9 +125,10 @@ fn usual_comment(path: &Path, prehash: bool) -> String {
 fn public_key(key: &HeldKey) -> Result<PublicKey, Failure> {
     let blob = key.public_key_bytes().ok_or_else(unexpected)?;
     let read = keystead_formats::ssh::PublicKey::from_blob(&blob).map_err(|_| unexpected())?;
-    match read.material() {
-        Material::Ed25519(public) => Ok(PublicKey::of(*public)),
-        _ => Err(unexpected()),
+    if let Material::Ed25519(public) = read.material() {
+        Ok(PublicKey::of(*public))
+    } else {
+        Err(unexpected())
     }
 }
 
@@ -138,9 +139,10 @@ fn with_ending(path: &Path) -> PathBuf {
 }
 
 fn of_comment(wrong: ParseError) -> Failure {
-    let message = match wrong {
-        ParseError::TooLong => "the comment is too long: 1,000 bytes at most",
-        _ => "the comment is no line that can be shown",
+    let message = if wrong == ParseError::TooLong {
+        "the comment is too long: 1,000 bytes at most"
+    } else {
+        "the comment is no line that can be shown"
     };
     Failure::new(message).status(Status::Usage)
 }
