@@ -113,24 +113,30 @@ impl KeyLink {
         self.agent.send_with(command, behind).await?;
         loop {
             let (reply, behind) = self.agent.next_of_key().await?;
-            match &reply {
-                Reply::Reaching { keeper, left_s } if self.talk == Talk::Here => {
-                    let keeper = harmless(keeper);
-                    say(format_args!(
-                        "no answer from {keeper} yet ({left_s} s left)…"
-                    ));
-                }
-                Reply::Waiting { keeper, left_s } if self.talk == Talk::Here => {
-                    let keeper = harmless(keeper);
-                    say(format_args!(
-                        "waiting for approval on {keeper} ({left_s} s)…"
-                    ));
-                }
-                Reply::Notice { text } if self.talk == Talk::Here => say(harmless(text)),
-                reply if !reply.is_last() => {}
-                _ => return Ok((reply, behind)),
+            if reply.is_last() {
+                return Ok((reply, behind));
+            }
+            if self.talk == Talk::Here {
+                say_of(&reply);
             }
         }
+    }
+}
+
+/// What is waited for, for the person here.
+fn say_of(reply: &Reply) {
+    if let Reply::Reaching { keeper, left_s } = reply {
+        let keeper = harmless(keeper);
+        say(format_args!(
+            "no answer from {keeper} yet ({left_s} s left)…"
+        ));
+    } else if let Reply::Waiting { keeper, left_s } = reply {
+        let keeper = harmless(keeper);
+        say(format_args!(
+            "waiting for approval on {keeper} ({left_s} s)…"
+        ));
+    } else if let Reply::Notice { text } = reply {
+        say(harmless(text));
     }
 }
 
