@@ -82,7 +82,7 @@ pub(crate) async fn watch(server: Arc<Server>, certificate: Arc<Certificate>, fo
         let is_due = certificate
             .validity()
             .is_some_and(|it| self::is_due(it, now_unix_s));
-        if is_due == was_due && look % LOOKS_TOLD != 0 {
+        if is_due == was_due && !look.is_multiple_of(LOOKS_TOLD) {
             continue;
         }
         was_due = is_due;

@@ -77,7 +77,7 @@ fn forward(mut client: TcpStream, mut server: TcpStream, next: &Mutex<Option<Sto
         // What only reads ends with one too.
         let is_commit = has(b"COMMIT\0") && !has(b"READ ONLY");
         let stop = is_commit.then(|| next.lock().unwrap().take()).flatten();
-        let found = stop.map(|stop| (backend(port, own), stop));
+        let found = stop.map(|stop| (process_of(port, own), stop));
         if let Some((pid, stop)) = &found
             && stop.when == When::Before
         {
@@ -103,7 +103,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream) {
 }
 
 /// The database's process for the connection that comes from `from`.
-fn backend(port: u16, from: u16) -> Pid {
+fn process_of(port: u16, from: u16) -> Pid {
     let query = format!("SELECT pid FROM pg_stat_activity WHERE client_port = {from}");
     let said = Postgres::sql_at(port, "keys", &query).unwrap();
     Pid::from_raw(said.trim().parse().unwrap()).unwrap()

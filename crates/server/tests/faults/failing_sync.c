@@ -1,8 +1,9 @@
 /* Loaded into a process by LD_PRELOAD, it has the FAILING_SYNC-th of all its calls of fsync
- * and fdatasync fail with EIO (or, by KILLING_SYNC, kill the process), whichever thread makes it and however it calls the kernel;
- * which file that was stands in standard error. strace(1) counts for each thread apart, and
- * a symbol of the C library is not what every caller goes through: so a filter of the kernel
- * (seccomp(2)) gives each call to a handler of SIGSYS. */
+ * and fdatasync fail with EIO, whichever thread makes it and however it calls the kernel;
+ * which file that was stands in standard error. Or the KILLING_SYNC-th kills the process, or
+ * each takes SLOW_SYNC_MS. strace(1) counts for each thread apart, and a symbol of the C
+ * library is not what every caller goes through: so a filter of the kernel (seccomp(2)) gives
+ * each call to a handler of SIGSYS. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/audit.h>
@@ -32,7 +33,7 @@
 #define OURS 0x6b657973
 
 static atomic_long count;
-static long failing, killing;
+static long failing, killing, slow_ms;
 
 static void named(int file)
 {
@@ -53,6 +54,8 @@ static void called(int signal, siginfo_t *call, void *context)
     (void)signal;
     if (number == killing)
         kill(getpid(), SIGKILL);
+    if (slow_ms > 0)
+        usleep((useconds_t)slow_ms * 1000);
     if (number == failing) {
         named(file);
         RESULT((ucontext_t *)context) = -EIO;
@@ -65,7 +68,8 @@ static void called(int signal, siginfo_t *call, void *context)
 
 __attribute__((constructor)) static void begin(void)
 {
-    const char *fails = getenv("FAILING_SYNC"), *kills = getenv("KILLING_SYNC");
+    const char *fails = getenv("FAILING_SYNC"), *kills = getenv("KILLING_SYNC"),
+               *slow = getenv("SLOW_SYNC_MS");
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fsync, 1, 0),
@@ -77,10 +81,11 @@ __attribute__((constructor)) static void begin(void)
     };
     struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
     struct sigaction action = {.sa_sigaction = called, .sa_flags = SA_SIGINFO | SA_NODEFER};
-    if (fails == NULL && kills == NULL)
+    if (fails == NULL && kills == NULL && slow == NULL)
         return;
     failing = fails == NULL ? 0 : atol(fails);
     killing = kills == NULL ? 0 : atol(kills);
+    slow_ms = slow == NULL ? 0 : atol(slow);
     if (sigaction(SIGSYS, &action, NULL) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
         abort();

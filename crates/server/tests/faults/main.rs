@@ -21,4 +21,5 @@ mod guesses;
 mod killed;
 mod postgres;
 mod restoring;
+mod sqlite;
 mod syncs;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use keystead_channel::session::{KeyId, Status};
 use keystead_keeper::server::{ServerError, Session};
 use keystead_tests::Postgres;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
 
 use crate::acknowledged::Acknowledged;
 use crate::person::{Person, make_key, sign};
@@ -76,7 +76,10 @@ async fn two_processes_serve_one_database() {
     let is_over = matches!(refused, ServerError::Answered(Status::LoginRequired));
     assert!(is_over, "{refused}");
     let refused = alex.log_in(&second).await.err().unwrap();
-    assert!(matches!(refused, ServerError::LockedByOperator), "{refused}");
+    assert!(
+        matches!(refused, ServerError::LockedByOperator),
+        "{refused}"
+    );
 }
 
 /// Refused as it must be, and soon enough.
@@ -96,10 +99,15 @@ async fn a_database_that_is_slow_is_given_up_and_taken_up_again() {
     let alex = Person::register(&server, "alex").await;
     let session = alex.log_in(&server).await.unwrap();
     let key = make_key(&session, 1).await.unwrap();
-    let held = database.sql_held("keys", "BEGIN; SELECT 1 FROM head FOR UPDATE;");
-    is_refused_in_time(&session, key).await;
-    drop(held);
-    sign(&session, key).await.unwrap();
+    for lock in [
+        "SELECT 1 FROM head FOR UPDATE",
+        "LOCK TABLE secret IN ACCESS EXCLUSIVE MODE",
+    ] {
+        let held = database.sql_held("keys", &format!("BEGIN; {lock};"));
+        is_refused_in_time(&session, key).await;
+        drop(held);
+        sign(&session, key).await.unwrap();
+    }
     let frozen = Frozen::freeze(&database);
     is_refused_in_time(&session, key).await;
     drop(frozen);
@@ -109,6 +117,29 @@ async fn a_database_that_is_slow_is_given_up_and_taken_up_again() {
     }
     Acknowledged::default().check(&session).await;
     assert_eq!(get(server.metrics, "/ready").1, "ready\n");
+}
+
+/// Who connects and says nothing costs the database nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_half_open_connections_keep_nobody_from_postgres() {
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    setrlimit(Resource::Nofile, files).unwrap();
+    let database = Postgres::start().unwrap();
+    let folder = configured(&database.address());
+    folder.configure_tables("[connections]\nhello_s = 600\nhalf_open_max = 5000");
+    let server = folder.run();
+    let alex = Person::register(&server, "alex").await;
+    let mut silent = Vec::new();
+    for _ in 0..10_000 {
+        silent.push(std::net::TcpStream::connect(server.address).unwrap());
+    }
+    let session = alex.log_in(&server).await.unwrap();
+    let key = make_key(&session, 1).await.unwrap();
+    sign(&session, key).await.unwrap();
+    let links = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'keys'";
+    let links = database.sql("keys", links).unwrap();
+    assert!(links.trim().parse::<u32>().unwrap() < 12, "{links}");
 }
 
 /// All processes of a database server, stopped until this is dropped.
