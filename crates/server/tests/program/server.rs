@@ -227,6 +227,8 @@ pub(crate) async fn connect(
     name: &str,
 ) -> std::io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await?;
+    // As every client does: else each first frame waits for a late acknowledgement.
+    stream.set_nodelay(true)?;
     let name = ServerName::try_from(name.to_owned()).unwrap();
     TlsConnector::from(Arc::new(config))
         .connect(name, stream)

@@ -16,9 +16,7 @@ mod registration;
 mod resumption;
 mod sessions;
 
-use keystead_tests::Postgres;
-
-/// Declares scenarios: each is a test on SQLite, and all run on one PostgreSQL.
+/// Declares scenarios: each is a test on SQLite, and those of a file share one PostgreSQL.
 macro_rules! on_both {
     ($($name:ident,)*) => {
         mod sqlite {
@@ -33,7 +31,9 @@ macro_rules! on_both {
         }
 
         /// All of them, each on a database of its own.
-        pub(crate) async fn on_postgres(postgres: &keystead_tests::Postgres) {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn on_postgres() {
+            let postgres = keystead_tests::Postgres::start().unwrap();
             $(
                 // Names of databases have 63 bytes at most.
                 let name = stringify!($name);
@@ -46,14 +46,3 @@ macro_rules! on_both {
 }
 
 pub(crate) use on_both;
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_of_it_on_postgres() {
-    let postgres = Postgres::start().unwrap();
-    altered::on_postgres(&postgres).await;
-    sessions::on_postgres(&postgres).await;
-    registration::on_postgres(&postgres).await;
-    resumption::on_postgres(&postgres).await;
-    guesses::on_postgres(&postgres).await;
-    lifts::on_postgres(&postgres).await;
-}
