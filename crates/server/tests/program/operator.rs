@@ -27,7 +27,10 @@ async fn users_are_invited_listed_locked_unlocked_and_deleted() {
     folder.must(&["user", "lock", "alex"]);
     assert!(sign(&session, key).await.is_err());
     let refused = alex.log_in(&server).await.err().unwrap();
-    assert!(matches!(refused, ServerError::LockedByOperator), "{refused}");
+    assert!(
+        matches!(refused, ServerError::LockedByOperator),
+        "{refused}"
+    );
     assert!(refused.hint().contains("ask the operator"));
     assert!(folder.must(&["user", "list"]).contains("locked"));
     folder.must(&["user", "unlock", "alex"]);
