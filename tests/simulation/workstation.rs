@@ -147,8 +147,14 @@ impl World {
             }
             Action::Reply { client, reply } => self.take_agents_reply(at, client, reply),
             Action::Net(action) => self.net(site, action),
-            // No agent was there before, nothing is added, and no key server is known.
+            // No agent was there before, nothing is added; no key server, no wallet, no front end of
+            // another process is known.
             Action::Say { .. }
+            | Action::LookFor { .. }
+            | Action::LookAround { .. }
+            | Action::KeyReply { .. }
+            | Action::Device(_)
+            | Action::DeviceReply { .. }
             | Action::Upstream { .. }
             | Action::Local(_)
             | Action::Server(_)

@@ -16,9 +16,9 @@ use crate::asks::Ask;
 use crate::certificates::Certificates;
 use crate::connection::Connection;
 use crate::control::{Failure, Reply};
-use crate::devices::{self, Devices};
 use crate::errand::Door;
 use crate::event::{Action, ClientId, ConnectionId, Event};
+use crate::hardware::{self, HardwareWallets};
 use crate::identities::Records;
 use crate::keeps::{Keeping, Keeps, Wants};
 use crate::key_commands::{KeyUse, Target};
@@ -93,11 +93,11 @@ impl Agent {
         let remembered = io.disk.read(RELAY_FILE).map_err(unreadable)?;
         let relay = remembered.as_deref().and_then(relay_of);
         let (records, lost) = Records::load(io.disk).map_err(unreadable)?;
-        let (devices, damaged) = devices::read(io.disk).map_err(unreadable)?;
+        let (hardware, damaged) = hardware::read(io.disk).map_err(unreadable)?;
         let is_relay_lost = remembered.is_some() && relay.is_none();
         let mut agent = Self {
             setup,
-            keepers: Keeping::new(keepers, Devices::with(devices)),
+            keepers: Keeping::new(keepers, HardwareWallets::with(hardware)),
             book,
             connections: BTreeMap::new(),
             asks: BTreeMap::new(),
@@ -178,13 +178,13 @@ impl Agent {
                 behind,
             } => self.key_command(&mut turn, client, command, behind),
             Event::Device(came) => {
-                self.tell_devices(&mut turn, |devices, step| devices.came(step, came));
+                self.tell_hardware(&mut turn, |hardware, step| hardware.came(step, came));
             }
             Event::DeviceCommand {
                 client,
                 command,
                 behind,
-            } => self.device_command(&mut turn, client, command, behind),
+            } => self.hardware_command(&mut turn, client, command, behind),
             Event::Tick => {
                 self.tell_keepers(&mut turn, keeper::Event::Tick);
                 self.tick_local(&mut turn);
@@ -241,7 +241,7 @@ impl Agent {
                 }
                 Wants::Keeper(keeper::Action::Notice(notice)) => self.keepers_notice(turn, notice),
                 Wants::Server(told) => self.take_server(turn, told),
-                Wants::Device(told) => self.take_device(turn, told),
+                Wants::Device(told) => self.take_hardware(turn, told),
                 Wants::Approval { by, pairing, end } => {
                     self.note_approval(turn, &by, pairing, *end)
                 }

@@ -96,7 +96,7 @@ impl Agent {
         self.leave_pairing(turn, client);
         self.withdraw_of(turn, client);
         self.tell_servers(turn, |servers, step| servers.leave(step, client));
-        self.tell_devices(turn, |devices, step| devices.leave(step, client));
+        self.tell_hardware(turn, |hardware, step| hardware.leave(step, client));
         self.key_uses.remove(&client);
         self.looking.remove(&client);
     }

@@ -10,9 +10,9 @@ use keystead_keeper::{NetAction, NetEvent};
 
 use crate::connection::Frame;
 use crate::control::Reply;
-use crate::devices;
 use crate::errand::Door;
 use crate::evidence::{Look, Seen};
+use crate::hardware;
 use crate::key_control;
 use crate::local::LocalDoor;
 use crate::servers::{Behind, Came, Do};
@@ -127,13 +127,13 @@ pub enum Event {
         behind: Vec<SecretBytes>,
     },
     /// Something came of a hardware wallet.
-    Device(devices::Came),
+    Device(hardware::Came),
     /// A command about hardware wallets.
     DeviceCommand {
         /// Whose.
         client: ClientId,
         /// What.
-        command: devices::control::Command,
+        command: hardware::control::Command,
         /// What follows its line.
         behind: Option<SecretBytes>,
     },
@@ -238,13 +238,13 @@ pub enum Action {
         behind: Option<Behind>,
     },
     /// For a hardware wallet.
-    Device(devices::Do),
+    Device(hardware::Do),
     /// Answer a command about hardware wallets.
     DeviceReply {
         /// Whom.
         client: ClientId,
         /// What.
-        reply: devices::control::Reply,
+        reply: hardware::control::Reply,
     },
     /// End the agent, once the replies are out.
     Stop,

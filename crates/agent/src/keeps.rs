@@ -12,7 +12,7 @@ use keystead_core::{
 use keystead_daemon::{Io, Now};
 use keystead_keeper::{Action, AskId, Event, Keepers, PairingView, Progress};
 
-use crate::devices::{self, Devices};
+use crate::hardware::{self, HardwareWallets};
 use crate::servers::{Approved, Servers, Step, Target, Told};
 
 /// Keepers that can be asked. Pure: what is to be done comes back as [`Action`]s.
@@ -110,7 +110,7 @@ impl Keeps for Keepers {
 pub(crate) struct Keeping {
     paired: Box<dyn Keeps>,
     pub(crate) servers: Servers,
-    pub(crate) devices: Devices,
+    pub(crate) hardware: HardwareWallets,
     approvals: BTreeMap<AskId, Approval>,
     last_approval: u64,
 }
@@ -129,7 +129,7 @@ pub(crate) enum Wants {
     /// A server.
     Server(Told),
     /// A hardware wallet.
-    Device(devices::Told),
+    Device(hardware::Told),
     /// An authenticator has answered for a server: to be written down.
     Approval {
         by: Name,
@@ -139,11 +139,11 @@ pub(crate) enum Wants {
 }
 
 impl Keeping {
-    pub(crate) fn new(paired: Box<dyn Keeps>, devices: Devices) -> Self {
+    pub(crate) fn new(paired: Box<dyn Keeps>, hardware: HardwareWallets) -> Self {
         Self {
             paired,
             servers: Servers::default(),
-            devices,
+            hardware,
             approvals: BTreeMap::new(),
             last_approval: APPROVALS_FROM,
         }
@@ -170,23 +170,23 @@ impl Keeping {
                 pairing,
                 body,
                 wait_s,
-            } if self.devices.has(pairing) => self.devices(now, &mut wants, |it, step| {
+            } if self.hardware.has(pairing) => self.hardware(now, &mut wants, |it, step| {
                 it.ask(step, (ask, pairing), body, wait_s);
             }),
-            Event::Unpair { pairing } if self.devices.has(pairing) => {
-                self.devices(now, &mut wants, |it, step| it.remove(step, pairing));
+            Event::Unpair { pairing } if self.hardware.has(pairing) => {
+                self.hardware(now, &mut wants, |it, step| it.remove(step, pairing));
             }
-            Event::Rename { pairing, name } if self.devices.has(pairing) => {
-                self.devices(now, &mut wants, |it, step| it.rename(step, pairing, name));
+            Event::Rename { pairing, name } if self.hardware.has(pairing) => {
+                self.hardware(now, &mut wants, |it, step| it.rename(step, pairing, name));
             }
             Event::Withdraw { ask } => {
-                self.devices(now, &mut wants, |it, step| it.withdraw(step, ask));
+                self.hardware(now, &mut wants, |it, step| it.withdraw(step, ask));
                 self.servers(now, io, &mut wants, |it, step| it.withdraw(step, ask));
                 let actions = self.paired.step(now, Event::Withdraw { ask }, io);
                 self.sort(now, io, &mut wants, actions);
             }
             Event::Tick => {
-                self.devices(now, &mut wants, devices::Devices::tick);
+                self.hardware(now, &mut wants, hardware::HardwareWallets::tick);
                 self.servers(now, io, &mut wants, |it, step| it.tick(step));
                 let actions = self.paired.step(now, Event::Tick, io);
                 self.sort(now, io, &mut wants, actions);
@@ -227,7 +227,7 @@ impl Keeping {
         let all = [
             self.paired.next_wake_ms(),
             self.servers.next_wake_ms(),
-            self.devices.next_wake_ms(),
+            self.hardware.next_wake_ms(),
         ];
         all.into_iter().flatten().min()
     }
@@ -243,25 +243,25 @@ impl Keeping {
     /// Who derives keys of identities.
     pub(crate) fn wallets(&self) -> Vec<WalletView> {
         let mut wallets = self.paired.wallets();
-        wallets.extend(self.devices.wallets());
+        wallets.extend(self.hardware.wallets());
         wallets
     }
 
     /// Paired keepers and hardware wallets.
     pub(crate) fn pairings(&self) -> Vec<PairingView> {
         let mut views = self.paired.pairings();
-        views.extend(self.devices.views());
+        views.extend(self.hardware.views());
         views
     }
 
-    fn devices(
+    fn hardware(
         &mut self,
         now: Now,
         wants: &mut Vec<Wants>,
-        decide: impl FnOnce(&mut Devices, &mut devices::Step),
+        decide: impl FnOnce(&mut HardwareWallets, &mut hardware::Step),
     ) {
-        let mut step = devices::Step::new(now);
-        decide(&mut self.devices, &mut step);
+        let mut step = hardware::Step::new(now);
+        decide(&mut self.hardware, &mut step);
         wants.extend(step.told.into_iter().map(Wants::Device));
     }
 

@@ -7,10 +7,10 @@ mod age_plugin;
 mod agent_link;
 mod arguments;
 mod commands;
-mod device_link;
 mod failure;
 mod git_keygen;
 mod gpg_agent;
+mod hardware_link;
 mod key_link;
 mod passphrase;
 mod qr;
@@ -77,9 +77,9 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Run(run) => commands::run::run(&run),
         Command::Keeper(keeper) => match keeper {
             Keeper::List(reading) => commands::keeper::list(&reading),
-            Keeper::Add(Add::Trezor(add)) => commands::device::add(&add),
-            Keeper::Unlock(unlock) => commands::device::unlock(&unlock),
-            Keeper::Lock { name } => commands::device::lock(name.as_ref()),
+            Keeper::Add(Add::Trezor(add)) => commands::hardware::add(&add),
+            Keeper::Unlock(unlock) => commands::hardware::unlock(&unlock),
+            Keeper::Lock { name } => commands::hardware::lock(name.as_ref()),
             Keeper::Rename { name, to } => commands::keeper::rename(&name, &to),
             Keeper::Unpair { name } => commands::keeper::unpair(&name),
         },

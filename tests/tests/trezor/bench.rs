@@ -118,10 +118,11 @@ impl Bench {
             identity: identity.clone(),
             wallet: None,
         });
-        match body_of(self.ask(body).await) {
-            ResponseBody::Key(key) => key,
-            other => panic!("no key: {other:?}"),
-        }
+        let answered = body_of(self.ask(body).await);
+        let ResponseBody::Key(key) = answered else {
+            panic!("no key: {answered:?}");
+        };
+        key
     }
 
     pub(crate) async fn sign(
@@ -174,7 +175,7 @@ impl Bench {
         let wait_s = 60;
         let event = Event::Ask { ask, body, wait_s };
         match self.run(ask, event).await {
-            Some(Ended::Ask(end)) => Some(end),
+            Some(Ended::Ask(end)) => Some(*end),
             Some(Ended::Command(end)) => panic!("a command's end: {end:?}"),
             None => None,
         }
@@ -284,7 +285,7 @@ impl Bench {
                 Action::Progress {
                     ask: its,
                     progress: Progress::Done(end),
-                } if its == ask => *ended = Some(Ended::Ask(end)),
+                } if its == ask => *ended = Some(Ended::Ask(Box::new(end))),
                 Action::Progress { .. } | Action::QuestionOver(_) => {}
                 Action::Finished { ask: its, end } if its == ask => {
                     *ended = Some(Ended::Command(end));
@@ -313,7 +314,7 @@ impl Bench {
 }
 
 enum Ended {
-    Ask(Result<Answer, KeeperError>),
+    Ask(Box<Result<Answer, KeeperError>>),
     Command(Result<Option<Opened>, KeeperError>),
 }
 
@@ -328,18 +329,20 @@ pub(crate) fn body_of(end: End) -> ResponseBody {
 
 #[track_caller]
 pub(crate) fn signature(end: End) -> Vec<u8> {
-    match body_of(end) {
-        ResponseBody::Signature(signature) => signature,
-        other => panic!("no signature: {other:?}"),
-    }
+    let answered = body_of(end);
+    let ResponseBody::Signature(signature) = answered else {
+        panic!("no signature: {answered:?}");
+    };
+    signature
 }
 
 #[track_caller]
 pub(crate) fn plaintext(end: End) -> Vec<u8> {
-    match body_of(end) {
-        ResponseBody::Plaintext(plaintext) => plaintext.secret().expose().to_vec(),
-        other => panic!("no plaintext: {other:?}"),
-    }
+    let answered = body_of(end);
+    let ResponseBody::Plaintext(plaintext) = answered else {
+        panic!("no plaintext: {answered:?}");
+    };
+    plaintext.secret().expose().to_vec()
 }
 
 #[track_caller]

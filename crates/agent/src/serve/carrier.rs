@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::answers::Answers;
-use super::devices::DeviceTasks;
 use super::ends::{Ends, Word};
+use super::hardware::HardwareTasks;
 use super::local_child::{LocalChild, LocalProgram};
 use super::programs::{self, Out};
 use super::servers::ServerTasks;
@@ -49,7 +49,7 @@ pub(super) struct Carrier {
     local: Option<LocalChild>,
     upstreams: Upstreams,
     servers: ServerTasks,
-    devices: DeviceTasks,
+    hardware: HardwareTasks,
     /// For those who have no terminal.
     desktop: Option<Desktop>,
     events: mpsc::Sender<Event>,
@@ -66,7 +66,7 @@ impl Carrier {
         let (events, came) = mpsc::channel(EVENTS_MAX);
         let upstreams = Upstreams::new(parts.upstream, events.clone());
         let servers = ServerTasks::new(parts.book, events.clone());
-        let devices = DeviceTasks::new(events.clone());
+        let hardware = HardwareTasks::new(events.clone());
         Self {
             agent: parts.agent,
             net: parts.net,
@@ -78,7 +78,7 @@ impl Carrier {
             local: None,
             upstreams,
             servers,
-            devices,
+            hardware,
             desktop: parts.desktop,
             events,
             came,
@@ -256,7 +256,7 @@ impl Carrier {
                 behind,
             } => self.reply(client, Out::Key(reply, behind)),
             Action::Server(act) => self.servers.act(act),
-            Action::Device(act) => self.devices.act(act),
+            Action::Device(act) => self.hardware.act(act),
             Action::DeviceReply { client, reply } => self.reply(client, Out::Device(reply)),
             Action::Upstream { connection, door } => self.upstreams.act(connection, door),
             Action::Local(door) => self.act_local(door),

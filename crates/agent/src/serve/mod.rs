@@ -5,10 +5,10 @@
 
 mod answers;
 mod carrier;
-mod devices;
 mod drop_in;
 mod ends;
 mod error;
+mod hardware;
 mod local_child;
 mod logs;
 mod programs;

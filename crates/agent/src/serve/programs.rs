@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use super::answers::Flow;
 use crate::addresses;
 use crate::control::{Command, Reply};
-use crate::devices;
 use crate::event::{Attached, ClientId, ConnectionId, Event};
+use crate::hardware;
 use crate::key_control;
 use crate::servers::Behind;
 
@@ -107,7 +107,7 @@ pub(super) enum Out {
     /// A line about keys, and what follows it.
     Key(key_control::Reply, Option<Behind>),
     /// A line about hardware wallets.
-    Device(devices::control::Reply),
+    Device(hardware::control::Reply),
 }
 
 async fn write<W: AsyncWrite + Unpin>(writer: &mut W, out: &Out) -> io::Result<()> {
@@ -153,7 +153,7 @@ async fn event<R: AsyncRead + Unpin>(
             behind,
         });
     }
-    if let Some(Ok(command)) = devices::control::Command::read(&line) {
+    if let Some(Ok(command)) = hardware::control::Command::read(&line) {
         let behind = match command.bytes_behind() {
             Some(count) => Some(SecretBytes::take(&mut lines.bytes(count).await?)),
             None => None,

@@ -9,9 +9,9 @@ mod audit;
 #[path = "../../../custody/src/arguments/mod.rs"]
 #[expect(unused_imports, reason = "what only the other program calls by name")]
 mod custody;
-mod device;
 mod git;
 mod gpg;
+mod hardware;
 mod key;
 mod policy;
 mod server;
@@ -28,9 +28,9 @@ use keystead_core::Name;
 pub(crate) use age::{Age, AgeKey};
 pub(crate) use agent::{Agent, DropIn, EnvShell};
 pub(crate) use audit::{Audit, Export, Show as ShowAudit, Verify};
-pub(crate) use device::{Add, AddTrezor, Unlock};
 pub(crate) use git::{Git, GitSetup, GitTest, Signer};
 pub(crate) use gpg::{Compat, Gpg, GpgDerived, GpgInit, GpgSubkey, SubkeyUse};
+pub(crate) use hardware::{Add, AddTrezor, Unlock};
 pub(crate) use key::{
     DeleteKey, Import, Key, ListKeys, NewKey, RenameKey, RotateKey, ServerKeyNew, ShowKey,
 };

@@ -4,7 +4,7 @@
 //! named, to the agent alone; ^C takes back what was asked, on the device too.
 
 use keystead_agent::control::Reply as AgentReply;
-use keystead_agent::devices::control::{Answer, Command, Opened, Reply, What};
+use keystead_agent::hardware::control::{Answer, Command, Opened, Reply, What};
 use keystead_core::SecretBytes;
 
 use crate::agent_link::{AgentLink, of_agent, unexpected};
@@ -83,7 +83,7 @@ async fn ask(
         }
         What::Passphrase { can_be_on_device } => {
             if sources.passphrase_fd.is_none() {
-                let other = if can_be_on_device { ON_DEVICE } else { "" };
+                let other = if can_be_on_device { AT_THE_WALLET } else { "" };
                 say(format_args!("{PASSPHRASE}{other}"));
             }
             let question = format!("passphrase of {}: ", harmless(&keeper));
@@ -102,5 +102,5 @@ const MATRIX: &str =
 
 const PASSPHRASE: &str = "each passphrase opens a wallet of its own; an empty line the one without";
 
-const ON_DEVICE: &str =
+const AT_THE_WALLET: &str =
     "\nto type it on the device each time: keystead keeper add trezor --passphrase-on-device";

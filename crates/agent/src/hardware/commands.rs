@@ -5,13 +5,13 @@ use keystead_keeper::trezor::{Event, Opened, TrezorPath};
 use keystead_keeper::{AskId, KeeperError};
 
 use super::control::{self, Command, Reply};
-use super::{Device, Devices, Do, Kind, Record, Step, Told, Waiting, answer_of, id_of};
+use super::{Do, HardwareWallets, Held, Kind, Record, Step, Told, Waiting, answer_of, id_of};
 use crate::control::{Failure, FailureKind};
 use crate::ends::kind_of_error;
 use crate::event::ClientId;
 use keystead_core::{PairingId, SecretBytes};
 
-impl Devices {
+impl HardwareWallets {
     /// A command came. `is_taken` says which names keepers of other kinds have.
     pub(crate) fn command(
         &mut self,
@@ -49,9 +49,9 @@ impl Devices {
             let Some(waiting) = self.commands.remove(&ask) else {
                 continue;
             };
-            self.tell(step, waiting.device, Event::Withdraw { ask });
+            self.tell(step, waiting.wallet, Event::Withdraw { ask });
             if waiting.kind == Kind::Add {
-                self.remove_once_closed(step, waiting.device);
+                self.remove_once_closed(step, waiting.wallet);
             }
         }
     }
@@ -67,7 +67,7 @@ impl Devices {
             .parse()
             .map_err(|error| usage(format!("{error}"), "see `keystead keeper add --help`"))?;
         let is_free = |name: &Name| {
-            let has_it = |it: &Device| it.record.name == *name;
+            let has_it = |it: &Held| it.record.name == *name;
             !is_taken(name) && !self.held.values().any(has_it)
         };
         let name = match name {
@@ -91,9 +91,9 @@ impl Devices {
             added_unix_s: step.now.unix_s,
         };
         let number = self.next();
-        let device = id_of(&number.to_be_bytes());
-        self.held.insert(device, Device::new(record, true));
-        self.open(step, client, device, Kind::Add);
+        let wallet = id_of(&number.to_be_bytes());
+        self.held.insert(wallet, Held::new(record, true));
+        self.open(step, client, wallet, Kind::Add);
         Ok(())
     }
 
@@ -103,10 +103,10 @@ impl Devices {
         client: ClientId,
         keeper: Option<&str>,
     ) -> Result<(), Failure> {
-        let device = self.find(keeper)?;
-        self.open(step, client, device, Kind::Unlock);
+        let wallet = self.find(keeper)?;
+        self.open(step, client, wallet, Kind::Unlock);
         // What others have asked before, and nobody has answered.
-        let open = self.questions.iter().filter(|(_, it)| it.device == device);
+        let open = self.questions.iter().filter(|(_, it)| it.wallet == wallet);
         let open: Vec<u64> = open.map(|(question, _)| *question).collect();
         for question in open {
             self.put(step, client, question);
@@ -114,10 +114,10 @@ impl Devices {
         Ok(())
     }
 
-    fn open(&mut self, step: &mut Step, client: ClientId, device: PairingId, kind: Kind) {
-        let ask = self.wait(client, device, kind);
+    fn open(&mut self, step: &mut Step, client: ClientId, wallet: PairingId, kind: Kind) {
+        let ask = self.wait(client, wallet, kind);
         let wait_s = WAIT_S;
-        self.tell(step, device, Event::Open { ask, wait_s });
+        self.tell(step, wallet, Event::Open { ask, wait_s });
     }
 
     fn lock(
@@ -126,28 +126,28 @@ impl Devices {
         client: ClientId,
         keeper: Option<&str>,
     ) -> Result<(), Failure> {
-        let device = self.find(keeper)?;
-        let ask = self.wait(client, device, Kind::Lock);
-        self.tell(step, device, Event::Lock { ask });
+        let wallet = self.find(keeper)?;
+        let ask = self.wait(client, wallet, Kind::Lock);
+        self.tell(step, wallet, Event::Lock { ask });
         Ok(())
     }
 
-    fn wait(&mut self, client: ClientId, device: PairingId, kind: Kind) -> AskId {
+    fn wait(&mut self, client: ClientId, wallet: PairingId, kind: Kind) -> AskId {
         let ask = AskId(ASKS_FROM + self.next());
         let waiting = Waiting {
             client,
-            device,
+            wallet,
             kind,
         };
         self.commands.insert(ask, waiting);
         ask
     }
 
-    /// The device of this name or id; the only one when none is named.
+    /// The wallet of this name or id; the only one when none is named.
     fn find(&self, named: Option<&str>) -> Result<PairingId, Failure> {
         let id: Option<PairingId> = named.and_then(|it| it.parse().ok());
-        let mut found = self.in_use().filter(|(pairing, device)| {
-            named.is_none_or(|it| device.record.name.as_str() == it) || Some(**pairing) == id
+        let mut found = self.in_use().filter(|(pairing, wallet)| {
+            named.is_none_or(|it| wallet.record.name.as_str() == it) || Some(**pairing) == id
         });
         match (found.next(), found.next(), named) {
             (Some((pairing, _)), None, _) => Ok(*pairing),
@@ -178,29 +178,29 @@ impl Devices {
         };
         let Waiting {
             client,
-            device,
+            wallet,
             kind,
         } = waiting;
-        let keeper = self.name(device);
+        let keeper = self.name(wallet);
         let end = end.map_err(|error| Failure {
             kind: kind_of_error(&error),
             message: error.to_string(),
             hint: Some(error.hint().to_owned()),
         });
         let end = match (kind, end) {
-            (Kind::Add, Ok(Some(opened))) => self.added(step, device, &opened),
+            (Kind::Add, Ok(Some(opened))) => self.added(step, wallet, &opened),
             (Kind::Add, Err(failure)) => {
-                self.remove_once_closed(step, device);
+                self.remove_once_closed(step, wallet);
                 Err(failure)
             }
-            (Kind::Unlock, Ok(Some(opened))) => Ok(self.opened(device, &opened)),
+            (Kind::Unlock, Ok(Some(opened))) => Ok(self.opened(wallet, &opened)),
             (Kind::Add | Kind::Unlock | Kind::Lock, Ok(_)) => Ok(Reply::Done {}),
             (_, Err(failure)) => Err(failure),
         };
         let kind = match kind {
-            Kind::Add => "add-device",
-            Kind::Unlock => "unlock-device",
-            Kind::Lock => "lock-device",
+            Kind::Add => "add-wallet",
+            Kind::Unlock => "unlock-wallet",
+            Kind::Lock => "lock-wallet",
         };
         let noted = match &end {
             Ok(Reply::Opened(opened)) => Ok(Some(format!("wallet {}", opened.wallet))),
@@ -215,7 +215,7 @@ impl Devices {
         step.reply(client, end.unwrap_or_else(Reply::Failed));
     }
 
-    /// A device is a keeper now, unless its wallet is one already.
+    /// A hardware wallet is a keeper now, unless its seed is one already.
     fn added(
         &mut self,
         step: &mut Step,
@@ -225,31 +225,31 @@ impl Devices {
         let known = self
             .in_use()
             .find(|(_, it)| it.record.wallet == Some(opened.wallet));
-        if let Some((_, device)) = known {
-            let name = device.record.name.clone();
+        if let Some((_, wallet)) = known {
+            let name = wallet.record.name.clone();
             self.remove_once_closed(step, new);
             return Err(failure(
                 format!("wallet {} is there already, as {name}", opened.wallet),
                 "another passphrase opens another wallet",
             ));
         }
-        let Some(mut device) = self.held.remove(&new) else {
+        let Some(mut wallet) = self.held.remove(&new) else {
             return Err(failure("it is gone".to_owned(), "add it again"));
         };
-        device.is_new = false;
-        device.record.wallet = Some(opened.wallet);
-        device.machine.expect(opened.wallet);
-        let pairing = device.record.id();
-        self.held.insert(pairing, device);
+        wallet.is_new = false;
+        wallet.record.wallet = Some(opened.wallet);
+        wallet.machine.expect(opened.wallet);
+        let pairing = wallet.record.id();
+        self.held.insert(pairing, wallet);
         step.told.push(Told::Changed);
         Ok(self.opened(pairing, opened))
     }
 
-    fn opened(&self, device: PairingId, opened: &Opened) -> Reply {
+    fn opened(&self, wallet: PairingId, opened: &Opened) -> Reply {
         let (major, minor, patch) = opened.version;
-        let path = self.held.get(&device).map(|it| it.record.path.to_string());
+        let path = self.held.get(&wallet).map(|it| it.record.path.to_string());
         Reply::Opened(control::Opened {
-            keeper: self.name(device),
+            keeper: self.name(wallet),
             path: path.unwrap_or_default(),
             wallet: opened.wallet.to_string(),
             label: opened.label.clone(),
@@ -261,14 +261,14 @@ impl Devices {
 
     /// One that was not added goes. Its machine says its last words first: they are sent before
     /// the cable closes.
-    fn remove_once_closed(&mut self, step: &mut Step, device: PairingId) {
-        if let Some(link) = self.held.get(&device).and_then(|it| it.link) {
+    fn remove_once_closed(&mut self, step: &mut Step, wallet: PairingId) {
+        if let Some(link) = self.held.get(&wallet).and_then(|it| it.link) {
             step.carry(Do::Close(link));
         }
-        if let Some(device) = self.held.get_mut(&device) {
-            device.link = None;
+        if let Some(wallet) = self.held.get_mut(&wallet) {
+            wallet.link = None;
         }
-        self.remove(step, device);
+        self.remove(step, wallet);
     }
 }
 

@@ -29,14 +29,14 @@ pub(crate) fn read(disk: &dyn Disk) -> io::Result<(Vec<Record>, Option<String>)>
         return Ok((Vec::new(), None));
     };
     let damaged = |why: String| {
-        let notice = format!("{FILE_NAME} cannot be read ({why}); add its devices again");
+        let notice = format!("{FILE_NAME} cannot be read ({why}); add its wallets again");
         Ok((Vec::new(), Some(notice)))
     };
     let file: File = match serde_json::from_slice(&file) {
         Ok(file) => file,
         Err(error) => return damaged(error.to_string()),
     };
-    let records: Option<Vec<Record>> = file.devices.into_iter().map(Stored::record).collect();
+    let records: Option<Vec<Record>> = file.hardware.into_iter().map(Stored::record).collect();
     match records {
         Some(records) if file.version == VERSION => Ok((records, None)),
         _ => damaged("it is of another version".to_owned()),
@@ -53,7 +53,7 @@ pub(crate) fn write<'a>(
 ) -> io::Result<()> {
     let file = File {
         version: VERSION,
-        devices: records.filter_map(Stored::of).collect(),
+        hardware: records.filter_map(Stored::of).collect(),
     };
     let mut text = serde_json::to_vec_pretty(&file)?;
     text.push(b'\n');
@@ -64,7 +64,7 @@ pub(crate) fn write<'a>(
 #[serde(deny_unknown_fields)]
 struct File {
     version: u32,
-    devices: Vec<Stored>,
+    hardware: Vec<Stored>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -100,7 +100,7 @@ impl Stored {
 }
 
 /// In the state folder.
-pub(crate) const FILE_NAME: &str = "devices.json";
+pub(crate) const FILE_NAME: &str = "hardware.json";
 
 const VERSION: u32 = 1;
 
@@ -129,7 +129,7 @@ mod tests {
         for damaged in [
             "",
             "{}",
-            "{\"version\":2,\"devices\":[]}",
+            "{\"version\":2,\"hardware\":[]}",
             "{\"version\":1}",
         ] {
             let mut disk = MemoryDisk::default();

@@ -1,6 +1,6 @@
 //! Hardware wallets: which there are, who is asked for PIN and passphrase, who waits. Pure.
 //!
-//! **Invariant:** a device is asked by its own machine ([`Machine`]), one request at a time; what
+//! **Invariant:** a wallet is asked by its own machine ([`Machine`]), one request at a time; what
 //! a person types goes to it alone, and only to a question that is open.
 
 mod commands;
@@ -27,16 +27,16 @@ pub(crate) use records::{FILE_NAME, Record, read, write};
 
 /// All of them.
 #[derive(Default)]
-pub(crate) struct Devices {
-    held: BTreeMap<PairingId, Device>,
+pub(crate) struct HardwareWallets {
+    held: BTreeMap<PairingId, Held>,
     commands: BTreeMap<AskId, Waiting>,
     questions: BTreeMap<u64, Open>,
     /// Of asks, questions and cables.
     last: u64,
 }
 
-/// One device.
-struct Device {
+/// One wallet.
+struct Held {
     record: Record,
     machine: Machine,
     link: Option<LinkNumber>,
@@ -47,7 +47,7 @@ struct Device {
 /// A command that waits.
 struct Waiting {
     client: ClientId,
-    device: PairingId,
+    wallet: PairingId,
     kind: Kind,
 }
 
@@ -60,7 +60,7 @@ enum Kind {
 
 /// A question to the person.
 struct Open {
-    device: PairingId,
+    wallet: PairingId,
     id: QuestionId,
     what: Question,
 }
@@ -86,12 +86,12 @@ impl Step {
     }
 }
 
-impl Devices {
+impl HardwareWallets {
     /// Those that were there before.
     pub(crate) fn with(records: Vec<Record>) -> Self {
         let held = records.into_iter().map(|record| {
-            let device = Device::new(record, false);
-            (device.record.id(), device)
+            let wallet = Held::new(record, false);
+            (wallet.record.id(), wallet)
         });
         Self {
             held: held.collect(),
@@ -106,41 +106,41 @@ impl Devices {
 
     /// As lists of keepers show them.
     pub(crate) fn views(&self) -> impl Iterator<Item = PairingView> {
-        self.in_use().map(|(pairing, device)| PairingView {
+        self.in_use().map(|(pairing, wallet)| PairingView {
             pairing: *pairing,
-            name: device.record.name.clone(),
-            authenticator: device.record.name.clone(),
+            name: wallet.record.name.clone(),
+            authenticator: wallet.record.name.clone(),
             keys: Vec::new(),
             relays: Vec::new(),
-            addresses: vec![device.record.path.to_string()],
-            paired_unix_s: device.record.added_unix_s,
+            addresses: vec![wallet.record.path.to_string()],
+            paired_unix_s: wallet.record.added_unix_s,
             is_used: true,
             is_unpairing: false,
-            is_connected: device.machine.is_open(),
+            is_connected: wallet.machine.is_open(),
             unanswered_ms: None,
             receipt_key: [0; 32],
-            wallets: device.record.wallet.into_iter().collect(),
+            wallets: wallet.record.wallet.into_iter().collect(),
         })
     }
 
     /// Their wallets.
     pub(crate) fn wallets(&self) -> impl Iterator<Item = WalletView> {
-        self.in_use().map(|(pairing, device)| WalletView {
+        self.in_use().map(|(pairing, wallet)| WalletView {
             pairing: *pairing,
-            name: device.record.name.clone(),
-            fingerprints: device.record.wallet.into_iter().collect(),
+            name: wallet.record.name.clone(),
+            fingerprints: wallet.record.wallet.into_iter().collect(),
         })
     }
 
     /// To be written.
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
-        self.in_use().map(|(_, device)| &device.record)
+        self.in_use().map(|(_, wallet)| &wallet.record)
     }
 
-    /// When [`Devices::tick`] is due, by the steady clock.
+    /// When [`HardwareWallets::tick`] is due, by the steady clock.
     pub(crate) fn next_wake_ms(&self) -> Option<u64> {
-        let devices = self.held.values();
-        devices.filter_map(|it| it.machine.next_wake_ms()).min()
+        let held = self.held.values();
+        held.filter_map(|it| it.machine.next_wake_ms()).min()
     }
 
     /// The agent asks for a key, a signature or a decryption.
@@ -151,13 +151,13 @@ impl Devices {
         body: RequestBody,
         wait_s: u16,
     ) {
-        let Some(device) = self.held.get(&pairing) else {
+        let Some(wallet) = self.held.get(&pairing) else {
             let progress = Progress::Done(Err(KeeperError::NoSuchKeeper));
             return step.told.push(Told::Progress { ask, progress });
         };
         if let Some(why) = unreadable(&body) {
             let end = Err(KeeperError::Server {
-                keeper: device.record.name.clone(),
+                keeper: wallet.record.name.clone(),
                 why: why.to_owned(),
                 hint: "sign it with another key",
             });
@@ -169,41 +169,41 @@ impl Devices {
 
     /// The asker is gone.
     pub(crate) fn withdraw(&mut self, step: &mut Step, ask: AskId) {
-        for device in self.ids() {
-            self.tell(step, device, Event::Withdraw { ask });
+        for wallet in self.ids() {
+            self.tell(step, wallet, Event::Withdraw { ask });
         }
     }
 
     pub(crate) fn tick(&mut self, step: &mut Step) {
-        for device in self.ids() {
-            self.tell(step, device, Event::Tick);
+        for wallet in self.ids() {
+            self.tell(step, wallet, Event::Tick);
         }
     }
 
     /// Gives one another name.
     pub(crate) fn rename(&mut self, step: &mut Step, pairing: PairingId, name: Name) {
-        if let Some(device) = self.held.get_mut(&pairing) {
-            device.machine.rename(name.clone());
-            device.record.name = name;
+        if let Some(wallet) = self.held.get_mut(&pairing) {
+            wallet.machine.rename(name.clone());
+            wallet.record.name = name;
             step.told.push(Told::Changed);
         }
     }
 
     /// It is a keeper no more.
     pub(crate) fn remove(&mut self, step: &mut Step, pairing: PairingId) {
-        let Some(device) = self.held.remove(&pairing) else {
+        let Some(wallet) = self.held.remove(&pairing) else {
             return;
         };
-        if let Some(link) = device.link {
+        if let Some(link) = wallet.link {
             step.carry(Do::Close(link));
         }
-        let over = self.questions.iter().filter(|(_, it)| it.device == pairing);
+        let over = self.questions.iter().filter(|(_, it)| it.wallet == pairing);
         let over: Vec<u64> = over.map(|(question, _)| *question).collect();
         for question in over {
             self.questions.remove(&question);
             step.carry(Do::AskPassOver(question));
         }
-        if !device.is_new {
+        if !wallet.is_new {
             step.told.push(Told::Changed);
         }
     }
@@ -214,8 +214,8 @@ impl Devices {
             Came::Link { link, event } => {
                 // What a cable says that is closed already is nobody's.
                 let of_it = self.held.iter().find(|(_, it)| it.link == Some(link));
-                if let Some(device) = of_it.map(|(id, _)| *id) {
-                    self.tell(step, device, Event::Link(event));
+                if let Some(wallet) = of_it.map(|(id, _)| *id) {
+                    self.tell(step, wallet, Event::Link(event));
                 }
             }
             Came::AskPass { question, answer } => {
@@ -225,8 +225,8 @@ impl Devices {
         }
     }
 
-    fn in_use(&self) -> impl Iterator<Item = (&PairingId, &Device)> {
-        self.held.iter().filter(|(_, device)| !device.is_new)
+    fn in_use(&self) -> impl Iterator<Item = (&PairingId, &Held)> {
+        self.held.iter().filter(|(_, wallet)| !wallet.is_new)
     }
 
     fn ids(&self) -> Vec<PairingId> {
@@ -238,12 +238,12 @@ impl Devices {
         self.last
     }
 
-    /// Lets a device's machine decide something, and does what it wants done.
+    /// Lets a wallet's machine decide something, and does what it wants done.
     fn tell(&mut self, step: &mut Step, id: PairingId, event: Event) {
-        let Some(device) = self.held.get_mut(&id) else {
+        let Some(wallet) = self.held.get_mut(&id) else {
             return;
         };
-        let actions = device.machine.step(step.now, event);
+        let actions = wallet.machine.step(step.now, event);
         for action in actions {
             self.act(step, id, action);
         }
@@ -253,9 +253,9 @@ impl Devices {
         match action {
             Action::OpenLink => {
                 let link = LinkNumber(self.next());
-                if let Some(device) = self.held.get_mut(&id) {
-                    device.link = Some(link);
-                    let path = device.record.path.clone();
+                if let Some(wallet) = self.held.get_mut(&id) {
+                    wallet.link = Some(link);
+                    let path = wallet.record.path.clone();
                     step.carry(Do::Open { link, path });
                 }
             }
@@ -265,8 +265,8 @@ impl Devices {
                 }
             }
             Action::CloseLink => {
-                let device = self.held.get_mut(&id);
-                if let Some(link) = device.and_then(|it| it.link.take()) {
+                let wallet = self.held.get_mut(&id);
+                if let Some(link) = wallet.and_then(|it| it.link.take()) {
                     step.carry(Do::Close(link));
                 }
             }
@@ -281,7 +281,7 @@ impl Devices {
                 what,
             } => self.question(step, id, (ask, question), what),
             Action::QuestionOver(question) => {
-                let its = |it: &Open| it.device == id && it.id == question;
+                let its = |it: &Open| it.wallet == id && it.id == question;
                 let over = self.questions.iter().find(|(_, it)| its(it));
                 if let Some(question) = over.map(|(question, _)| *question) {
                     self.questions.remove(&question);
@@ -298,22 +298,22 @@ impl Devices {
         }
     }
 
-    /// The person is to be asked: at the command that waits for this device, where there is one;
+    /// The person is to be asked: at the command that waits for this wallet, where there is one;
     /// else by a program, and whoever waits is told what can be done.
     fn question(
         &mut self,
         step: &mut Step,
-        device: PairingId,
+        wallet: PairingId,
         (ask, id): (AskId, QuestionId),
         what: Question,
     ) {
         let question = self.next();
-        self.questions.insert(question, Open { device, id, what });
-        let mut clients = self.commands.values().filter(|it| it.device == device);
+        self.questions.insert(question, Open { wallet, id, what });
+        let mut clients = self.commands.values().filter(|it| it.wallet == wallet);
         if let Some(client) = clients.next().map(|it| it.client) {
             return self.put(step, client, question);
         }
-        let name = self.name(device);
+        let name = self.name(wallet);
         let wanted = match what {
             Question::Pin { is_again: false } => "its PIN",
             Question::Pin { is_again: true } => "its PIN again: that one was wrong",
@@ -334,7 +334,7 @@ impl Devices {
             Question::Pin { is_again } => What::Pin { is_again },
             Question::Passphrase { can_be_on_device } => What::Passphrase { can_be_on_device },
         };
-        let keeper = self.name(open.device);
+        let keeper = self.name(open.wallet);
         let reply = Reply::Question {
             question,
             keeper,
@@ -350,16 +350,16 @@ impl Devices {
         };
         step.carry(Do::AskPassOver(question));
         let question = open.id;
-        self.tell(step, open.device, Event::Answer { question, answer });
+        self.tell(step, open.wallet, Event::Answer { question, answer });
     }
 
-    fn name(&self, device: PairingId) -> String {
-        let device = self.held.get(&device);
-        device.map_or_else(String::new, |it| it.record.name.to_string())
+    fn name(&self, wallet: PairingId) -> String {
+        let wallet = self.held.get(&wallet);
+        wallet.map_or_else(String::new, |it| it.record.name.to_string())
     }
 }
 
-impl Device {
+impl Held {
     fn new(record: Record, is_new: bool) -> Self {
         let setup = Setup {
             name: record.name.clone(),

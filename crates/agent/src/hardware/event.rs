@@ -63,7 +63,7 @@ pub enum Came {
     },
 }
 
-/// What deciding about devices gives the agent.
+/// What deciding about hardware wallets gives the agent.
 pub(crate) enum Told {
     /// To be carried.
     Do(Do),
@@ -73,7 +73,7 @@ pub(crate) enum Told {
     Say { ask: AskId, text: String },
     /// For a command.
     Reply { client: ClientId, reply: Reply },
-    /// The devices are others now: to be written.
+    /// The wallets are others now: to be written.
     Changed,
     /// For the log: what, of whom, how it ended.
     Log {

@@ -1,13 +1,13 @@
 //! `keeper add|unlock|lock`: hardware wallets.
 
-use keystead_agent::devices::control::{Command, Opened};
+use keystead_agent::hardware::control::{Command, Opened};
 use keystead_core::Name;
 use serde_json::json;
 
 use crate::agent_link::{block_on, unexpected};
 use crate::arguments::{AddTrezor, Unlock};
-use crate::device_link::{Sources, converse};
 use crate::failure::Failure;
+use crate::hardware_link::{Sources, converse};
 use crate::terminal::{harmless, print_json, say};
 
 /// `keeper add trezor [--path PATH] [--name NAME] …`

@@ -16,17 +16,17 @@ use keystead_keeper::trezor::{
 };
 use tokio::sync::mpsc;
 
-use crate::devices::{Came, Do, LinkNumber};
 use crate::event::Event;
+use crate::hardware::{Came, Do, LinkNumber};
 
 /// All open cables and asking programs.
-pub(super) struct DeviceTasks {
+pub(super) struct HardwareTasks {
     events: mpsc::Sender<Event>,
     links: HashMap<LinkNumber, TrezorLink>,
     asking: HashMap<u64, Asking>,
 }
 
-impl DeviceTasks {
+impl HardwareTasks {
     pub(super) fn new(events: mpsc::Sender<Event>) -> Self {
         Self {
             events,

@@ -8,27 +8,27 @@ use keystead_keeper::AskId;
 
 use crate::agent::{Agent, Turn};
 use crate::asks::Asker;
-use crate::devices::control::Command;
-use crate::devices::{self, Devices, Step, Told};
 use crate::event::{Action, ClientId};
+use crate::hardware::control::Command;
+use crate::hardware::{self, HardwareWallets, Step, Told};
 use crate::key_control;
 use crate::log::Entry;
 use crate::words::Words;
 
 impl Agent {
-    /// Lets the devices decide something, and does what they want done.
-    pub(crate) fn tell_devices(
+    /// Lets the hardware wallets decide something, and does what they want done.
+    pub(crate) fn tell_hardware(
         &mut self,
         turn: &mut Turn<'_, '_>,
-        decide: impl FnOnce(&mut Devices, &mut Step),
+        decide: impl FnOnce(&mut HardwareWallets, &mut Step),
     ) {
         let mut step = Step::new(turn.now);
-        decide(&mut self.keepers.devices, &mut step);
-        self.take_devices(turn, step.told);
+        decide(&mut self.keepers.hardware, &mut step);
+        self.take_hardwares(turn, step.told);
     }
 
     /// A command came, with what follows its line.
-    pub(crate) fn device_command(
+    pub(crate) fn hardware_command(
         &mut self,
         turn: &mut Turn<'_, '_>,
         client: ClientId,
@@ -37,28 +37,28 @@ impl Agent {
     ) {
         let names = self.keepers.pairings().into_iter().map(|it| it.name);
         let names: Vec<_> = names.collect();
-        self.tell_devices(turn, |devices, step| {
+        self.tell_hardware(turn, |hardware, step| {
             let is_taken = |name: &_| names.contains(name);
-            devices.command(step, client, (command, behind), is_taken);
+            hardware.command(step, client, (command, behind), is_taken);
         });
     }
 
-    pub(crate) fn take_devices(&mut self, turn: &mut Turn<'_, '_>, told: Vec<Told>) {
+    pub(crate) fn take_hardwares(&mut self, turn: &mut Turn<'_, '_>, told: Vec<Told>) {
         for told in told {
-            self.take_device(turn, told);
+            self.take_hardware(turn, told);
         }
     }
 
-    pub(crate) fn take_device(&mut self, turn: &mut Turn<'_, '_>, told: Told) {
+    pub(crate) fn take_hardware(&mut self, turn: &mut Turn<'_, '_>, told: Told) {
         match told {
             Told::Do(act) => turn.act(Action::Device(act)),
             Told::Progress { ask, progress } => self.progress(turn, ask, progress),
-            Told::Say { ask, text } => self.say_of_device(turn, ask, &text),
+            Told::Say { ask, text } => self.say_of_wallet(turn, ask, &text),
             Told::Reply { client, reply } => turn.act(Action::DeviceReply { client, reply }),
             Told::Changed => {
-                let records = self.keepers.devices.records();
-                if let Err(error) = devices::write(records, turn.io.disk) {
-                    let file = devices::FILE_NAME;
+                let records = self.keepers.hardware.records();
+                if let Err(error) = hardware::write(records, turn.io.disk) {
+                    let file = hardware::FILE_NAME;
                     self.notice(format!("{file} cannot be written: {error}"));
                 }
             }
@@ -78,7 +78,7 @@ impl Agent {
     }
 
     /// What is to be done on the device, to the person who waits for it.
-    fn say_of_device(&self, turn: &mut Turn<'_, '_>, ask: AskId, text: &str) {
+    fn say_of_wallet(&self, turn: &mut Turn<'_, '_>, ask: AskId, text: &str) {
         let Some(open) = self.asks.get(&ask) else {
             return;
         };
