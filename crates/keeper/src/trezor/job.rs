@@ -138,7 +138,7 @@ impl Job {
     /// The first message: the public key, for which nothing is pressed.
     pub(super) fn begin(&self) -> Message {
         let identity = self.wanted.identity();
-        messages::get_public_key(&path(&identity), identity.curve())
+        messages::ask_public_key(&path(&identity), identity.curve())
     }
 
     /// What the person is to look for on the device's screen; nothing before it is asked there.
@@ -212,7 +212,7 @@ impl Job {
                 let why = "this is no point of the key's curve";
                 let peer = half.peer(point).ok_or(Fault::NotForThis { why })?;
                 let curve = identity.curve();
-                let message = messages::get_ecdh_session_key(&self.parts, &peer, curve);
+                let message = messages::ask_session_key(&self.parts, &peer, curve);
                 self.state = State::Point(half);
                 Ok(Next::Say(message))
             }

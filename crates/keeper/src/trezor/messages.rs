@@ -25,7 +25,7 @@ pub fn initialize(session: Option<&[u8]>) -> Message {
 
 /// The public key of a path; nothing is shown on the device.
 #[must_use]
-pub fn get_public_key(path: &[u32], curve: Curve) -> Message {
+pub fn ask_public_key(path: &[u32], curve: Curve) -> Message {
     let steps = path.iter().fold(Writer::new(), |body, step| {
         // Not packed, as of proto2.
         body.number(1, u64::from(*step))
@@ -47,7 +47,7 @@ pub fn sign_identity(parts: &DeviceIdentity, challenge: &[u8], curve: Curve) -> 
 
 /// The point that an identity's key and `peer` share.
 #[must_use]
-pub fn get_ecdh_session_key(parts: &DeviceIdentity, peer: &[u8], curve: Curve) -> Message {
+pub fn ask_session_key(parts: &DeviceIdentity, peer: &[u8], curve: Curve) -> Message {
     let body = Writer::new()
         .message(1, &parts.written())
         .bytes(2, peer)

@@ -90,7 +90,7 @@ impl Backed {
     }
 
     /// Its clients are told, and what the backup held is there.
-    async fn is_restored(self) {
+    async fn check_restored(self) {
         let server = self.folder.run();
         let refused = self.alex.log_in_patiently(&server).await.err().unwrap();
         assert!(matches!(refused, ServerError::Log(_)), "{refused}");
@@ -146,7 +146,7 @@ async fn a_restoration_is_killed_at_each_of_its_syncs() {
         number > 10 && untouched > 5 && refused > 0,
         "{number} {untouched} {refused}"
     );
-    backed.is_restored().await;
+    backed.check_restored().await;
 }
 
 /// After each, another restoration comes to its end.
@@ -162,7 +162,7 @@ async fn a_restoration_that_was_killed_is_done_again() {
         let again = restore(&backed.folder, &backed.backup, &[]);
         assert!(again.status.success(), "{number}: {}", stderr(&again));
     }
-    backed.is_restored().await;
+    backed.check_restored().await;
 }
 
 /// PostgreSQL takes a backup whole or not at all.
@@ -192,7 +192,7 @@ async fn a_restoration_that_is_killed_leaves_postgres_empty() {
         number += 1;
     }
     assert!(number > 8, "{number}");
-    backed.is_restored().await;
+    backed.check_restored().await;
 }
 
 /// While somebody holds a table, and then dies at it.
@@ -222,7 +222,7 @@ async fn a_restoration_that_waits_for_postgres_and_is_killed_left_nothing() {
     drop(held);
     let again = restore(&backed.folder, &backed.backup, &[]);
     assert!(again.status.success(), "{}", stderr(&again));
-    backed.is_restored().await;
+    backed.check_restored().await;
 }
 
 fn points_to(folder: &Folder, address: &str) {

@@ -45,7 +45,7 @@ fn what_is_said_to_a_device() {
         "0a20000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
     );
     check(
-        &get_public_key(&path(&ssh()), Curve::Nist256p1),
+        &ask_public_key(&path(&ssh()), Curve::Nist256p1),
         11,
         "088d8080800808dfcccaa80f08d8c28e8d0b08fbff85d80808aec08ae50d12096e69737432353670\
      311800",
@@ -59,7 +59,7 @@ fn what_is_said_to_a_device() {
      09266ef137584d1e62c7579b5b8ed69bbafa4b864c6521e7c21a0022096e6973743235367031",
     );
     let peer = [&[0x40], session.as_slice()].concat();
-    let agree = get_ecdh_session_key(&DeviceIdentity::of(&gpg()), &peer, Curve::Curve25519);
+    let agree = ask_session_key(&DeviceIdentity::of(&gpg()), &peer, Curve::Curve25519);
     check(
         &agree,
         61,
