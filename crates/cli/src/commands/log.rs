@@ -87,6 +87,14 @@ fn asked(entry: &Entry) -> String {
             Some(asked) => with(&asked),
             None => "its receipt for what was taken back or came too late".to_owned(),
         },
+        "decrypt" => match decrypted(entry) {
+            Some(asked) => with(&asked),
+            None => "its receipt for what was taken back or came too late".to_owned(),
+        },
+        "public-key" => match &entry.identity {
+            Some(identity) => format!("tell the public key of {identity}"),
+            None => "tell a public key".to_owned(),
+        },
         "make-key" => named("make the key"),
         "import" => named(if key.is_some() {
             "take into custody"
@@ -132,7 +140,32 @@ fn signed(entry: &Entry) -> Option<String> {
         (Some(namespace), _) => Some(format!("sign for {namespace}")),
         (None, Some("ssh-certificate")) => Some("sign a certificate".to_owned()),
         (None, Some("opaque")) => Some("sign something that nobody can read".to_owned()),
+        (None, Some("openpgp")) => Some(match &entry.user_id {
+            Some(user_id) => format!("sign as {user_id}"),
+            None => "sign for gpg".to_owned(),
+        }),
+        (None, Some("signify")) => Some(of_files("sign", entry, "for minisign")),
         (None, _) => None,
+    }
+}
+
+/// What was decrypted; nothing where the entry does not know.
+fn decrypted(entry: &Entry) -> Option<String> {
+    match entry.purpose.as_deref() {
+        Some("openpgp-decrypt") => Some(match &entry.user_id {
+            Some(user_id) => format!("decrypt for {user_id}"),
+            None => "decrypt for gpg".to_owned(),
+        }),
+        Some("age-unwrap") => Some(of_files("open", entry, "for age")),
+        _ => None,
+    }
+}
+
+/// The files by their names where the program said them.
+fn of_files(deed: &str, entry: &Entry, otherwise: &str) -> String {
+    match entry.files.as_slice() {
+        [] => format!("{deed} {otherwise}"),
+        files => format!("{deed} {}", files.join(", ")),
     }
 }
 
@@ -208,6 +241,31 @@ mod tests {
             &entry("sign", ""),
             "its receipt for what was taken back or came too late",
         );
+        let of_gpg = |kind: &str, purpose: &str, user_id: Option<&str>| Entry {
+            purpose: Some(purpose.to_owned()),
+            user_id: user_id.map(str::to_owned),
+            ..entry(kind, "")
+        };
+        check(
+            &of_gpg("sign", "openpgp", Some("Alex <a@b>")),
+            "sign as Alex <a@b>",
+        );
+        check(&of_gpg("sign", "openpgp", None), "sign for gpg");
+        check(
+            &of_gpg("decrypt", "openpgp-decrypt", Some("Alex <a@b>")),
+            "decrypt for Alex <a@b>",
+        );
+        let of_age = Entry {
+            files: vec!["one.age".to_owned(), "two.age".to_owned()],
+            ..of_gpg("decrypt", "age-unwrap", None)
+        };
+        check(&of_age, "open one.age, two.age");
+        check(&of_gpg("sign", "signify", None), "sign for minisign");
+        let asked = Entry {
+            identity: Some("ssh://alex@db1".to_owned()),
+            ..entry("public-key", "")
+        };
+        check(&asked, "tell the public key of ssh://alex@db1");
         check(&entry("make-key", "work"), "make the key work");
         check(&entry("remove", ""), "remove keys");
         check(&entry("remove", "old"), "remove old");
