@@ -71,6 +71,13 @@ pub(crate) fn print_keepers(keepers: &[Keeper]) -> Result<(), Failure> {
         return Ok(());
     }
     let mut table = Table::default();
+    if keepers.iter().all(|it| it.wallets.is_empty()) {
+        table.row(["KEEPER", "KEYS", "STATE"]);
+        for keeper in keepers {
+            table.row([&keeper.name, &keeper.keys.to_string(), state(keeper)]);
+        }
+        return table.print();
+    }
     table.row(["KEEPER", "KEYS", "WALLET", "STATE"]);
     for keeper in keepers {
         let wallets = match keeper.wallets.as_slice() {
