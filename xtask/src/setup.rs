@@ -289,6 +289,18 @@ const NEEDS: &[Need] = &[
     },
     // What opens files and verifies signatures by keys that are elsewhere.
     Need {
+        program: "gpg",
+        packages: &["gnupg"],
+        unpacks: false,
+        test_only: true,
+    },
+    Need {
+        program: "gpg-agent",
+        packages: &["gpg-agent"],
+        unpacks: false,
+        test_only: true,
+    },
+    Need {
         program: "age",
         packages: &["age"],
         unpacks: true,
