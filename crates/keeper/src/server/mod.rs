@@ -32,7 +32,7 @@ pub use book::{Authority, Book, BookError, Page, ServerName};
 pub use endpoint::{Binds, Endpoint};
 pub use error::{ServerError, said as refusal};
 pub use lasting::{Lasting, Waiting};
-pub use remote::{LoggedIn, Login, NotResumed, Register, Registered, Remote};
+pub use remote::{LoggedIn, Login, NotResumed, Register, Registered, Registering, Remote};
 pub use session::{Asked, Session};
 pub use watch::Watch;
 

@@ -51,6 +51,14 @@ pub struct Register {
     pub keeping: Option<Arc<Stretched>>,
 }
 
+/// A registration whose password is stretched, and whose record is to be stored.
+pub struct Registering<'r> {
+    remote: &'r Remote,
+    sent: LoginSent,
+    upload: Vec<u8>,
+    frames: mpsc::Receiver<Vec<u8>>,
+}
+
 /// A registration that waits for `complete`.
 pub struct Registered {
     /// Drawn by the server.
@@ -197,6 +205,15 @@ impl Remote {
         who: Register,
         watch: Arc<Watch>,
     ) -> Result<Registered, ServerError> {
+        self.begin_registration(who).await?.finish(watch).await
+    }
+
+    /// The half of [`Remote::register`] that ends with the stretched password: the server
+    /// has stored nothing yet.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn begin_registration(&self, who: Register) -> Result<Registering<'_>, ServerError> {
         if self.binds == Binds::Never {
             return Err(ServerError::RegistrationUnbound);
         }
@@ -221,20 +238,11 @@ impl Remote {
             sent.receive(&frame, &greeted, who.profile, &mut SystemRng)
         };
         let (sent, upload) = stretch(stretching).await?.map_err(step)?;
-        self.line.send(upload).await?;
-        let open = Open {
-            known: Nullable(None),
-            device: Text(REGISTERING.to_owned()),
-            pass_wanted: false,
-        };
-        let (sent, finish) = self.finish(sent, &mut frames, open, Step::Register).await?;
-        let logged_in = self
-            .open(sent, finish, frames, Step::Register, &watch)
-            .await?;
-        Ok(Registered {
-            user: logged_in.opened.user,
-            export_key: logged_in.export_key,
-            session: logged_in.session,
+        Ok(Registering {
+            remote: self,
+            sent,
+            upload,
+            frames,
         })
     }
 
@@ -381,6 +389,35 @@ impl Remote {
         let core = Arc::new(core);
         self.line.routes().open(handle, &core, &mut frames);
         Session::new(core, Arc::clone(&self.line))
+    }
+}
+
+impl Registering<'_> {
+    /// Has the record stored and confirms it by a login.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn finish(self, watch: Arc<Watch>) -> Result<Registered, ServerError> {
+        let Self {
+            remote,
+            sent,
+            upload,
+            mut frames,
+        } = self;
+        remote.line.send(upload).await?;
+        let open = Open {
+            known: Nullable(None),
+            device: Text(REGISTERING.to_owned()),
+            pass_wanted: false,
+        };
+        let step = Step::Register;
+        let (sent, finish) = remote.finish(sent, &mut frames, open, step).await?;
+        let logged_in = remote.open(sent, finish, frames, step, &watch).await?;
+        Ok(Registered {
+            user: logged_in.opened.user,
+            export_key: logged_in.export_key,
+            session: logged_in.session,
+        })
     }
 }
 
