@@ -20,6 +20,8 @@ pub struct Postgres {
     port: u16,
     variables: Vec<(String, String)>,
     child: Option<Child>,
+    /// Whether its folder outlives it.
+    is_kept: bool,
 }
 
 impl Postgres {
@@ -37,6 +39,29 @@ impl Postgres {
     /// As [`Postgres::start`].
     pub fn start_with(variables: &[(String, String)]) -> Result<Self> {
         Self::make(folder()?, variables)
+    }
+
+    /// The cluster that is in `folder`, or a new one there; it stays there for another time.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub fn keep(folder: &Path) -> Result<Self> {
+        let is_there = folder.join(CLUSTER).exists();
+        std::fs::create_dir_all(folder).about(folder.display())?;
+        let mut this = Self {
+            folder: folder.to_owned(),
+            port: free_port()?,
+            variables: Vec::new(),
+            child: None,
+            is_kept: true,
+        };
+        if is_there {
+            this.start_again()?;
+        } else {
+            belongs(folder)?;
+            this.init()?;
+        }
+        Ok(this)
     }
 
     /// The same, on a file system of so many MiB, which only root can make.
@@ -79,22 +104,27 @@ impl Postgres {
             port: free_port()?,
             variables: variables.to_vec(),
             child: None,
+            is_kept: false,
         };
+        this.init()?;
+        Ok(this)
+    }
+
+    fn init(&mut self) -> Result<()> {
         let words = ["--username=keystead", "--auth=trust", "--encoding=UTF8"];
-        let output = this
+        let output = self
             .command("initdb")?
             .args(words)
             .args(["--no-locale", "--no-sync", "--pgdata"])
-            .arg(this.cluster())
+            .arg(self.cluster())
             .output()
             .about("initdb")?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             return Err(Failure::new(format!("initdb: {said}")));
         }
-        this.start_again()?;
-        this.sql("postgres", "CREATE DATABASE keys")?;
-        Ok(this)
+        self.start_again()?;
+        self.sql("postgres", "CREATE DATABASE keys").map(drop)
     }
 
     /// Starts it after [`Postgres::stop`] or [`Postgres::kill`].
@@ -241,7 +271,7 @@ impl Postgres {
     }
 
     fn cluster(&self) -> PathBuf {
-        self.folder.join("cluster")
+        self.folder.join(CLUSTER)
     }
 
     /// One of PostgreSQL's programs, which refuse to run as root.
@@ -276,6 +306,10 @@ impl Drop for Held {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
+        if self.is_kept {
+            let _ = self.end(Signal::INT);
+            return;
+        }
         let _ = self.end(Signal::QUIT);
         // Of a small one; of another it changes nothing.
         let mut command = Command::new("umount");
@@ -337,6 +371,9 @@ impl<T> AboutSome<T> for Option<T> {
         self.ok_or_else(|| Failure::new(format!("{what}: nothing")))
     }
 }
+
+/// In the folder.
+const CLUSTER: &str = "cluster";
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
