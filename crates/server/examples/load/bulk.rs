@@ -9,34 +9,43 @@ use keystead_server::store::{Store, Wanted};
 use keystead_tests::{About, Failure, Result};
 use rand_core::RngCore;
 
-use crate::figures::Figures;
 use crate::say;
 use crate::server::Server;
 use crate::times::seconds;
 
+/// What was loaded.
+pub(crate) struct Loaded {
+    pub(crate) took_s: f64,
+    /// Bytes, and rows.
+    pub(crate) users: (i64, i64),
+    pub(crate) secrets: (i64, i64),
+}
+
 /// Users, then secrets among them in turn, so that no page is filled by one of them. The
 /// server is stopped meanwhile.
-pub(crate) async fn load(
-    server: &Server,
-    users: i64,
-    secrets: i64,
-    figures: &mut Figures,
-) -> Result<()> {
+pub(crate) async fn load(server: &Server, users: i64, secrets: i64) -> Result<Loaded> {
     let begun = seconds();
     let before = server.bytes()?;
     let first = fill(server, Fill::Users, users).await?;
     let with_users = server.bytes()?;
+    say_rate("users", users, seconds() - begun);
+    let begun_secrets = seconds();
     fill(server, Fill::Secrets { first, users }, secrets).await?;
+    say_rate("secrets", secrets, seconds() - begun_secrets);
+    server.settle()?;
     let with_secrets = server.bytes()?;
-    let took = seconds() - begun;
+    Ok(Loaded {
+        took_s: seconds() - begun,
+        users: (with_users - before, users),
+        secrets: (with_secrets - with_users, secrets),
+    })
+}
+
+fn say_rate(what: &str, count: i64, took_s: f64) {
+    let rate = count as f64 / took_s;
     say(&format!(
-        "{users} users and {secrets} secrets were loaded in {took:.1} s"
+        "{count} {what} were loaded in {took_s:.1} s: {rate:.0} a second"
     ));
-    figures.rows(
-        (with_users - before, users),
-        (with_secrets - with_users, secrets),
-    );
-    Ok(())
 }
 
 #[derive(Clone, Copy)]
@@ -71,6 +80,7 @@ async fn fill(server: &Server, what: Fill, count: i64) -> Result<i64> {
         let made = made.ok_or_else(|| Failure::new("a name is none"))?;
         first = first.min(made.into_iter().min().unwrap_or(first));
     }
+    store.close().await.about("the database")?;
     Ok(first)
 }
 
@@ -115,9 +125,9 @@ fn draw<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// 2,000 rows a transaction.
-const STEP: usize = 2_000;
-const ROWS: i64 = 2_000;
+/// 10,000 rows a transaction: some MiB, and one wait for the disk.
+const STEP: usize = 10_000;
+const ROWS: i64 = 10_000;
 
 /// In the year 2027.
 const MADE_MS: u64 = 1_800_000_000_000;

@@ -14,13 +14,15 @@ use keystead_channel::session::{
 use keystead_keeper::server::seen::Seen;
 use keystead_keeper::server::{Login, Register, Remote, Session, Watch};
 use keystead_tests::{About, Failure, Result};
+use tokio::sync::{Barrier, Semaphore};
 
 use crate::server::Server;
+use crate::times::{seconds, since_ms};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
-    /// Frames 10 to 22, and `complete`.
+    /// Frames 10 to 22, and `complete`; timed from frame 12 on.
     Register,
     Login,
     Retrieve,
@@ -40,6 +42,22 @@ impl Operation {
             Self::Retrieve => "retrieval",
             Self::Sign => "signature",
             Self::Resume => "resumption",
+        }
+    }
+}
+
+/// Where new accounts wait until all have stretched their passwords, which takes the
+/// generator a hundred times as long as the server's part; then so many go on at once.
+pub(crate) struct Gate {
+    all: Barrier,
+    places: Semaphore,
+}
+
+impl Gate {
+    pub(crate) fn new(all: usize, at_once: usize) -> Self {
+        Self {
+            all: Barrier::new(all),
+            places: Semaphore::new(at_once),
         }
     }
 }
@@ -66,11 +84,11 @@ pub(crate) struct Client {
 
 impl Client {
     /// A connection for an account that nobody has yet.
-    pub(crate) async fn new(server: &Server, number: usize) -> Result<Self> {
+    pub(crate) async fn new(server: &Server, name: &str) -> Result<Self> {
         let remote = connect(server).await?;
         let seen = Seen::new(remote.server(), remote.hello().log_key);
         let account = Account {
-            name: AccountName::parse(&format!("load{number}@example.org")).about("a name")?,
+            name: AccountName::parse(name).about("a name")?,
             kept: Arc::default(),
             watch: Arc::new(Watch::new(seen)),
             keys: OnceLock::new(),
@@ -96,7 +114,7 @@ impl Client {
     /// Does it once.
     pub(crate) async fn once(&mut self, operation: Operation) -> Result<()> {
         match operation {
-            Operation::Register => self.register().await,
+            Operation::Register => self.register(&Gate::new(1, 1)).await.map(drop),
             Operation::Login => self.login().await,
             Operation::Retrieve => self.ask(&self.retrieve()?).await,
             Operation::Sign => self.ask(&self.sign()?).await,
@@ -126,7 +144,9 @@ impl Client {
             .unwrap_or(i64::MAX)
     }
 
-    async fn register(&mut self) -> Result<()> {
+    /// Stretches, waits for the others at the gate, and then stores its record, confirms it
+    /// and completes: milliseconds from there.
+    pub(crate) async fn register(&mut self, gate: &Gate) -> Result<f64> {
         let register = Register {
             account: self.account.name.clone(),
             password: password()?,
@@ -134,13 +154,17 @@ impl Client {
             profile: Profile::Standard,
             keeping: Some(self.account.kept.clone()),
         };
-        let registered = self
-            .remote
-            .register(register, self.account.watch.clone())
-            .await;
+        let begun = self.remote.begin_registration(register).await;
+        let begun = begun.about("a registration");
+        gate.all.wait().await;
+        let begun = begun?;
+        let _place = gate.places.acquire().await.about("a place")?;
+        let from = seconds();
+        let registered = begun.finish(self.account.watch.clone()).await;
         let registered = registered.about("a registration")?;
         let done = registered.session.done(&complete(registered.user)).await;
-        done.about("complete").map(drop)
+        done.about("complete")?;
+        Ok(since_ms(from))
     }
 
     async fn login(&mut self) -> Result<()> {

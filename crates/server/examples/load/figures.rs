@@ -1,5 +1,6 @@
 //! What is promised of each figure, and the lines that say what was measured.
 
+use crate::bulk::Loaded;
 use crate::client::Operation;
 use crate::phase::Phase;
 use crate::say;
@@ -84,9 +85,11 @@ impl Figures {
 
     /// A full database against the empty one.
     pub(crate) fn flat(&mut self, before: Option<&Phase>, after: &Phase) {
-        let Some(before) = before else { return };
+        let Some(before) = before.filter(|it| it.clients == 64) else {
+            return;
+        };
         let name = after.operation.name();
-        if after.operation != Operation::Retrieve {
+        if matches!(after.operation, Operation::Login | Operation::Sign) {
             let ratio = after.p99_ms / before.p99_ms;
             let name = format!("{name}, p99, full / empty");
             self.add(&name, ratio, "×", Bound::AtMost(1.5));
@@ -105,15 +108,20 @@ impl Figures {
         self.add("resident, 1,000 sessions", mib, "MiB", Bound::AtMost(64.0));
     }
 
-    /// Bytes and rows of users and of secrets.
-    pub(crate) fn rows(&mut self, users: (i64, i64), secrets: (i64, i64)) {
+    /// What users and secrets weigh.
+    pub(crate) fn rows(&mut self, loaded: &Loaded) {
         let (user, secret) = match self.database {
             Database::Sqlite => (750.0, 400.0),
             Database::Postgres => (1_000.0, 450.0),
         };
         let per = |(bytes, rows): (i64, i64)| bytes as f64 / rows as f64;
-        self.add("one user", per(users), "B", Bound::AtMost(user));
-        self.add("one secret", per(secrets), "B", Bound::AtMost(secret));
+        self.add("one user", per(loaded.users), "B", Bound::AtMost(user));
+        self.add(
+            "one secret",
+            per(loaded.secrets),
+            "B",
+            Bound::AtMost(secret),
+        );
     }
 
     pub(crate) fn entry(&mut self, bytes: i64, entries: i64) {

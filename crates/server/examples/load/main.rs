@@ -8,9 +8,11 @@
 //! generator's never; every receipt's path is checked, and each client checks the
 //! signature of the head that it is under.
 //!
-//! `load SERVER [--postgres] [--users N] [--secrets N] [--seconds S] [--only OPERATION:CLIENTS]…`
+//! `load SERVER [--postgres] [--users N] [--secrets N] [--seconds S] [--keep FOLDER [--load]]
+//! [--only OPERATION:CLIENTS]…`
 //!
-//! With `--only` these phases alone are measured, with nothing else in the database: for
+//! With `--keep` the loaded database stays in a folder and is used again; with `--load` too
+//! nothing is measured. With `--only` these phases alone are measured, with nothing else in the database: for
 //! who looks for what an operation costs.
 
 #![expect(
@@ -22,6 +24,7 @@ mod bulk;
 mod client;
 mod disk;
 mod figures;
+mod kept;
 mod phase;
 mod server;
 mod times;
@@ -31,7 +34,11 @@ use std::sync::Arc;
 
 use client::{Account, Client, Operation};
 use figures::Figures;
+use kept::Kept;
+use keystead_daemon::rng::SystemRng;
 use keystead_tests::{About, Failure, Result};
+use phase::Phase;
+use rand_core::RngCore;
 use server::{Database, Server};
 
 fn main() -> Result<()> {
@@ -52,6 +59,8 @@ struct Options {
     users: i64,
     secrets: i64,
     seconds: f64,
+    keep: Option<PathBuf>,
+    loads_only: bool,
     only: Vec<(Operation, usize)>,
 }
 
@@ -64,6 +73,8 @@ impl Options {
             users: 10_000,
             secrets: 100_000,
             seconds: 3.0,
+            keep: None,
+            loads_only: false,
             only: Vec::new(),
         };
         while let Some(word) = words.next() {
@@ -72,19 +83,32 @@ impl Options {
                 options.only.push(asked.ok_or_else(|| Failure::new(USAGE))?);
                 continue;
             }
+            if word == "--keep" {
+                let folder = words.next().ok_or_else(|| Failure::new(USAGE))?;
+                options.keep = Some(PathBuf::from(folder));
+                continue;
+            }
             let mut number = || {
                 let value = words.next().and_then(|it| it.parse::<u32>().ok());
                 value.ok_or_else(|| Failure::new(USAGE))
             };
             match word.as_str() {
                 "--postgres" => options.database = Database::Postgres,
+                "--load" => options.loads_only = true,
                 "--users" => options.users = number()?.into(),
                 "--secrets" => options.secrets = number()?.into(),
                 "--seconds" => options.seconds = number()?.into(),
                 _ => return Err(Failure::new(USAGE)),
             }
         }
+        if options.loads_only && options.keep.is_none() {
+            return Err(Failure::new(USAGE));
+        }
         Ok(options)
+    }
+
+    fn rows(&self) -> (i64, i64) {
+        (self.users, self.secrets)
     }
 }
 
@@ -97,12 +121,18 @@ fn phase(word: &str) -> Option<(Operation, usize)> {
 }
 
 async fn run(options: &Options) -> Result<()> {
+    let kept = options.keep.as_deref();
+    let kept = kept.map(|folder| Kept::new(folder, options.database, options.rows()));
+    let kept = kept.transpose()?;
+    if let Some(kept) = kept.as_ref().filter(|_| options.loads_only) {
+        return kept.server(&options.program).await.map(drop);
+    }
     let mut server = Server::new(&options.program, options.database)?;
     let disk = disk::measure(server.folder())?;
     say(&format!("the disk's fdatasync: {}", disk.spread()));
     let mut figures = Figures::new(options.database, disk);
     server.start()?;
-    let mut clients = register(&server, &mut figures).await?;
+    let (registered, mut clients) = register(&server).await?;
     client::prepare(&mut clients).await?;
     if !options.only.is_empty() {
         for asked in &options.only {
@@ -112,47 +142,70 @@ async fn run(options: &Options) -> Result<()> {
         return Ok(());
     }
     say("With nothing else in the database:");
-    let mut empty = Vec::new();
+    let mut empty = registered;
     for operation in [Operation::Login, Operation::Sign, Operation::Retrieve] {
         let measured = phase::run(&server, &mut clients, (operation, 64), options.seconds).await?;
         say(&measured.line());
         empty.push(measured);
     }
-    let accounts = client::leave(clients);
+    drop(clients);
     server.stop()?;
-    bulk::load(&server, options.users, options.secrets, &mut figures).await?;
-    let ready_ms = server.start()?;
-    figures.memory_and_start(ready_ms, server.rss_mib()?);
-    let mut clients = client::come_back(&server, &accounts).await?;
-    say("With that database:");
-    for operation in Operation::ALL {
-        for count in CLIENTS {
-            let asked = (operation, count);
-            let measured = phase::run(&server, &mut clients, asked, options.seconds).await?;
-            say(&measured.line());
-            figures.take(&measured);
-            let before = empty.iter().find(|it| it.is_same(&measured));
-            figures.flat(before, &measured);
+    let (server, loaded) = match kept {
+        None => {
+            let loaded = bulk::load(&server, options.users, options.secrets).await?;
+            (server, loaded)
         }
-    }
-    entries(&mut server, clients, options.seconds, &mut figures).await?;
+        Some(kept) => kept.server(&options.program).await?,
+    };
+    figures.rows(&loaded);
+    full(server, &empty, options.seconds, &mut figures).await?;
     figures.tell();
     Ok(())
 }
 
-/// 256 accounts: one by one, then by 64 at once.
-async fn register(server: &Server, figures: &mut Figures) -> Result<Vec<Client>> {
-    let mut clients = Vec::new();
+/// All that is promised, over the loaded database.
+async fn full(
+    mut server: Server,
+    empty: &[Phase],
+    seconds: f64,
+    figures: &mut Figures,
+) -> Result<()> {
+    let ready_ms = server.start()?;
+    figures.memory_and_start(ready_ms, server.rss_mib()?);
+    say("With that database:");
+    let (registered, mut clients) = register(&server).await?;
+    let mut take = |measured: &Phase| {
+        figures.take(measured);
+        let before = empty.iter().find(|it| it.is_same(measured));
+        figures.flat(before, measured);
+    };
+    registered.iter().for_each(&mut take);
+    client::prepare(&mut clients).await?;
+    for operation in Operation::ALL {
+        for count in CLIENTS {
+            let measured = phase::run(&server, &mut clients, (operation, count), seconds).await?;
+            say(&measured.line());
+            take(&measured);
+        }
+    }
+    entries(&mut server, clients, seconds, figures).await
+}
+
+/// 256 new accounts: one by one, then by 64 at once.
+async fn register(server: &Server) -> Result<(Vec<Phase>, Vec<Client>)> {
+    let run = SystemRng.next_u32();
+    let (mut phases, mut clients) = (Vec::new(), Vec::new());
     for (all, at_once) in REGISTRATIONS {
         let mut new = Vec::new();
         for _ in 0..all {
-            new.push(Client::new(server, clients.len() + new.len()).await?);
+            let number = clients.len() + new.len();
+            new.push(Client::new(server, &format!("load{run:08x}.{number}@example.org")).await?);
         }
         let measured = phase::register(server, (new, at_once), &mut clients).await?;
         say(&measured.line());
-        figures.take(&measured);
+        phases.push(measured);
     }
-    Ok(clients)
+    Ok((phases, clients))
 }
 
 /// What an entry weighs, and what 1,000 sessions on 1,000 connections do.
@@ -212,7 +265,7 @@ fn say(line: &str) {
 }
 
 const USAGE: &str = "usage: load SERVER [--postgres] [--users N] [--secrets N] [--seconds S] \
-    [--only login|retrieval|signature|resumption:CLIENTS]…";
+    [--keep FOLDER [--load]] [--only login|retrieval|signature|resumption:CLIENTS]…";
 
 /// As many as register.
 const CLIENTS_MAX: usize = 256;
@@ -220,8 +273,8 @@ const CLIENTS_MAX: usize = 256;
 /// At once.
 const CLIENTS: [usize; 4] = [1, 8, 64, 256];
 
-/// How many, and how many of them at once; together the most clients. Each stretches a
-/// password, so few transactions meet; many, because a tick of CPU time is 10 ms.
+/// How many, and how many of them at once; together the most clients. Many, because a tick
+/// of CPU time is 10 ms.
 const REGISTRATIONS: [(usize, usize); 2] = [(16, 1), (240, 64)];
 
 const SESSIONS: usize = 1_000;

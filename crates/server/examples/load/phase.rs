@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use keystead_tests::{About, Result};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::client::{Client, Operation};
+use crate::client::{Client, Gate, Operation};
 use crate::server::Server;
 use crate::times::{Spread, Times, seconds, since_ms};
 
@@ -89,25 +88,21 @@ pub(crate) async fn register(
     (new, count): (Vec<Client>, usize),
     clients: &mut Vec<Client>,
 ) -> Result<Phase> {
-    let places = Arc::new(Semaphore::new(count));
+    let gate = Arc::new(Gate::new(new.len(), count));
     let cpu = server.cpu_s()?;
-    let begun = seconds();
     let mut tasks = JoinSet::new();
     for mut client in new {
-        let places = Arc::clone(&places);
+        let gate = Arc::clone(&gate);
         tasks.spawn(async move {
-            let _place = places.acquire_owned().await.about("a place")?;
-            let from = seconds();
-            client.once(Operation::Register).await?;
             let mut times = Times::default();
-            times.push(since_ms(from));
+            times.push(client.register(&gate).await?);
             Ok((client, times))
         });
     }
     let times = end(tasks, clients).await?;
     let cpu = server.cpu_s()? - cpu;
-    let asked = (Operation::Register, count);
-    Ok(Phase::new(asked, times, seconds() - begun, cpu))
+    let wall_s = times.sum_ms() / 1_000.0 / count as f64;
+    Ok(Phase::new((Operation::Register, count), times, wall_s, cpu))
 }
 
 async fn end(

@@ -31,10 +31,18 @@ impl Database {
 
 /// A server that can be started again.
 pub(crate) struct Server {
-    folder: tempfile::TempDir,
+    folder: Folder,
     program: PathBuf,
     postgres: Option<Postgres>,
     running: Option<Running>,
+}
+
+/// Where its files are.
+enum Folder {
+    /// Gone with the server.
+    Passing(tempfile::TempDir),
+    /// Somebody's, for another run.
+    Kept(PathBuf),
 }
 
 struct Running {
@@ -47,11 +55,35 @@ struct Running {
 impl Server {
     /// Makes its folder, and its database if that is another process.
     pub(crate) fn new(program: &Path, database: Database) -> Result<Self> {
-        let folder = tempfile::tempdir().about("a folder")?;
+        let folder = Folder::Passing(tempfile::tempdir().about("a folder")?);
         let postgres = match database {
             Database::Sqlite => None,
             Database::Postgres => Some(Postgres::start()?),
         };
+        Self::made(program, folder, postgres)
+    }
+
+    /// The one that was left in `folder`, or a new one where that is not there.
+    pub(crate) fn kept(program: &Path, database: Database, folder: &Path) -> Result<Self> {
+        let is_new = !folder.exists();
+        let postgres = match database {
+            Database::Sqlite => None,
+            Database::Postgres => Some(Postgres::keep(&folder.join("postgres"))?),
+        };
+        let folder = folder.join("server");
+        if is_new {
+            std::fs::create_dir_all(&folder).about("the folder")?;
+            return Self::made(program, Folder::Kept(folder), postgres);
+        }
+        Ok(Self {
+            folder: Folder::Kept(folder),
+            program: program.to_owned(),
+            postgres,
+            running: None,
+        })
+    }
+
+    fn made(program: &Path, folder: Folder, postgres: Option<Postgres>) -> Result<Self> {
         let this = Self {
             folder,
             program: program.to_owned(),
@@ -63,7 +95,7 @@ impl Server {
         if !init.status().about("init")?.success() {
             return Err(Failure::new("init failed"));
         }
-        let file = this.folder().join("config.toml");
+        let file = this.folder().join(CONFIGURATION);
         let text = std::fs::read_to_string(&file).about("the configuration")?;
         let text = format!("registration = \"open\"\n{text}{NO_LIMITS}");
         std::fs::write(&file, text).about("the configuration")?;
@@ -71,7 +103,10 @@ impl Server {
     }
 
     pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
+        match &self.folder {
+            Folder::Passing(folder) => folder.path(),
+            Folder::Kept(folder) => folder,
+        }
     }
 
     /// As `--database` takes it.
@@ -151,12 +186,35 @@ impl Server {
         }
     }
 
-    /// Gives the room of rows that are gone back to the disk.
+    /// Gives the room of rows that are gone back to the disk, of the tables that entries
+    /// change.
     pub(crate) fn compact(&self) -> Result<()> {
-        match &self.postgres {
-            Some(postgres) => postgres.sql("keys", "VACUUM FULL").map(drop),
-            None => Ok(()),
+        let Some(postgres) = &self.postgres else {
+            return Ok(());
+        };
+        for table in [
+            "head",
+            "writer",
+            "chain",
+            "session",
+            "leaf_index",
+            "block",
+            "tile",
+        ] {
+            postgres.sql("keys", &format!("VACUUM FULL {table}"))?;
         }
+        Ok(())
+    }
+
+    /// What the database would do some minutes after many rows have come.
+    pub(crate) fn settle(&self) -> Result<()> {
+        let Some(postgres) = &self.postgres else {
+            return Ok(());
+        };
+        for statement in ["VACUUM ANALYZE", "CHECKPOINT"] {
+            postgres.sql("keys", statement)?;
+        }
+        Ok(())
     }
 
     /// What the database takes, indexes and all.
@@ -237,6 +295,9 @@ fn family_ticks(head: u32) -> Result<u64> {
     }
     Ok(sum)
 }
+
+/// What `init` writes first of all.
+const CONFIGURATION: &str = "config.toml";
 
 /// No request limit, no buckets of sources.
 const NO_LIMITS: &str = "

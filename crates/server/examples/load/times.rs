@@ -15,6 +15,10 @@ impl Times {
         self.0.extend(other.0);
     }
 
+    pub(crate) fn sum_ms(&self) -> f64 {
+        self.0.iter().sum()
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.0.len()
     }
