@@ -13,6 +13,7 @@ mod console;
 mod dist;
 mod failure;
 mod fuzz;
+mod gpg_suite;
 mod json;
 mod main_job;
 mod run;
@@ -46,6 +47,7 @@ fn command(arguments: &[String]) -> Result<()> {
         "bench" => bench::command(rest),
         "dist" => dist::command(rest),
         "fuzz" => fuzz::command(rest),
+        "gpg-suite" => gpg_suite::command(rest),
         "simulate" => simulate::command(rest),
         "tidy" => tidy::command(rest),
         "timing" => timing::command(rest),
@@ -67,6 +69,7 @@ cargo xtask simulate [--requests N] [--seed S]   the seeded simulation alone
 cargo xtask bench                the figures, side by side
 cargo xtask timing [PAIRS]       whether the time of a login tells anything
 cargo xtask fuzz NAME [SECONDS]  libFuzzer on one decoder; without NAME, lists them
+cargo xtask gpg-suite [TEST…]    GnuPG's own OpenPGP tests, with keystead as gpg-agent
 cargo xtask dist                 release binaries, man pages and completions
 
 try and test install what they need first, asking unless you are root or say --yes.";
