@@ -17,7 +17,8 @@ use keystead_keeper::trezor::{
 use keystead_keeper::{Answer, AskId, KeeperError, Progress};
 use tokio::sync::mpsc;
 
-use crate::device::{Device, Out, Setup};
+use crate::device::{Device, Out};
+use crate::setup::Setup;
 use crate::wire::{self, Assembler};
 
 /// All of it.

@@ -3,7 +3,7 @@
 use keystead_core::{Curve, DecryptForm, Derivation, Outcome, SignForm};
 
 use crate::bench::{Bench, End, error, identity, ssh};
-use crate::device::{Decide, Setup};
+use crate::setup::{Decide, Setup, State};
 
 async fn sign(decide: Decide) -> End {
     let setup = Setup {
@@ -50,7 +50,7 @@ async fn what_breaks_the_rules_is_told() {
 #[tokio::test]
 async fn a_device_that_is_not_set_up() {
     let setup = Setup {
-        is_set_up: false,
+        state: State::Empty,
         ..Setup::default()
     };
     let refused = Bench::new(setup).open().await.unwrap_err();

@@ -4,7 +4,7 @@ use keystead_core::{Outcome, SignForm};
 use keystead_keeper::trezor::{PASSPHRASE_LIFE_MS, Question};
 
 use crate::bench::{Bench, Reply, error, signature, ssh};
-use crate::device::{Decide, Setup};
+use crate::setup::{Decide, Setup};
 
 fn first_model() -> Setup {
     Setup {

@@ -5,7 +5,7 @@
 use keystead_core::{Curve, DecryptForm, Derivation, SignForm};
 
 use crate::bench::{Bench, hex, identity, plaintext, signature, ssh};
-use crate::device::Setup;
+use crate::setup::Setup;
 
 const CHALLENGE: &str = "cd8552569d6e4509266ef137584d1e62c7579b5b8ed69bbafa4b864c6521e7c2";
 

@@ -88,6 +88,9 @@ struct Running {
     asked_for: Option<Question>,
     is_asking: bool,
     wrong_pins: u8,
+    /// It asked for a passphrase, here or on its own screen: a locked device does not say in its
+    /// features that it will.
+    took_passphrase: bool,
 }
 
 enum Stage {
@@ -226,6 +229,7 @@ impl Machine {
             asked_for: None,
             is_asking: false,
             wrong_pins: 0,
+            took_passphrase: false,
         });
         match self.link {
             Link::Closed => {
@@ -424,7 +428,9 @@ impl Machine {
                 (Outcome::UnknownKey, None)
             }
             Given::Wallet(wallet) => {
-                let opened = opened(&running.features, wallet);
+                let session = self.session.as_ref();
+                let has_passphrase = session.is_some_and(|it| it.has_passphrase);
+                let opened = opened(&running.features, wallet, has_passphrase);
                 if let Some(ask) = open.ask {
                     let end = Ok(Some(opened));
                     step.act(Action::Finished { ask, end });
@@ -489,14 +495,14 @@ fn answer(open: &Open, name: &Name, outcome: Outcome, body: Option<ResponseBody>
     }
 }
 
-fn opened(features: &Features, wallet: WalletFingerprint) -> Opened {
+fn opened(features: &Features, wallet: WalletFingerprint, has_passphrase: bool) -> Opened {
     Opened {
         wallet,
         device: features.device.clone(),
         label: features.label.clone(),
         model: features.model.clone(),
         version: features.version,
-        has_passphrase: features.has_passphrase,
+        has_passphrase,
     }
 }
 

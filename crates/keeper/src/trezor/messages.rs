@@ -317,10 +317,11 @@ impl Features {
                 12 => it.is_initialized = Some(field.flag()?),
                 21 => it.model = shown(field.text()?),
                 30 => {
-                    let capability = field.number()?;
-                    let crypto = it.can_sign_identities.get_or_insert(false);
-                    *crypto |= capability == CAPABILITY_CRYPTO;
-                    it.can_enter_passphrase |= capability == CAPABILITY_PASSPHRASE_ENTRY;
+                    for capability in field.numbers()? {
+                        let crypto = it.can_sign_identities.get_or_insert(false);
+                        *crypto |= capability == CAPABILITY_CRYPTO;
+                        it.can_enter_passphrase |= capability == CAPABILITY_PASSPHRASE_ENTRY;
+                    }
                 }
                 35 => it.session = Some(bounded(&field, SESSION_BYTES_MAX)?.to_vec()),
                 _ => {}

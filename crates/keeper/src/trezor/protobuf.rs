@@ -3,7 +3,8 @@
 //! Source: the encoding of `protobuf.dev/programming-guides/encoding` (proto2). Fields that
 //! nobody asked for are passed over, so that newer devices can say more.
 //!
-//! **Invariant:** reading allocates nothing, and bytes that are no whole field are refused.
+//! **Invariant:** reading allocates no more than it was given, and bytes that are no whole field
+//! are refused.
 
 use keystead_core::SecretBytes;
 use zeroize::Zeroizing;
@@ -77,6 +78,22 @@ impl<'a> Field<'a> {
             Value::Number(number) => Ok(number),
             Value::Bytes(_) | Value::Fixed => Err(ProtobufError::Kind(self.number)),
         }
+    }
+
+    /// Of a repeated field: one, or many in a packed one (a reader takes both).
+    pub(super) fn numbers(&self) -> Result<Vec<u64>, ProtobufError> {
+        let mut rest = match self.value {
+            Value::Number(number) => return Ok(vec![number]),
+            Value::Bytes(packed) => packed,
+            Value::Fixed => return Err(ProtobufError::Kind(self.number)),
+        };
+        let mut numbers = Vec::new();
+        while !rest.is_empty() {
+            let (number, behind) = varint(rest)?;
+            numbers.push(number);
+            rest = behind;
+        }
+        Ok(numbers)
     }
 
     pub(super) fn u32(&self) -> Result<u32, ProtobufError> {
@@ -248,6 +265,19 @@ mod tests {
             ProtobufError::Varint,
         );
         check(b"\xff\xff\xff\xff\xff\x01\x00", ProtobufError::Tag);
+    }
+
+    #[test]
+    fn repeated_numbers_are_one_by_one_or_packed() {
+        let check = |value, expected| {
+            let field = Field { number: 30, value };
+            assert_eq!(field.numbers(), expected);
+        };
+        check(Value::Number(5), Ok(vec![5]));
+        check(Value::Bytes(b"\x01\x05\x96\x01"), Ok(vec![1, 5, 150]));
+        check(Value::Bytes(b""), Ok(vec![]));
+        check(Value::Bytes(b"\x01\x96"), Err(ProtobufError::Truncated));
+        check(Value::Fixed, Err(ProtobufError::Kind(30)));
     }
 
     #[test]

@@ -5,18 +5,23 @@
 //! that both do not err alike.
 //!
 //! `simulated-trezor [--listen ADDR:PORT] [--words WORDS] [--model 1|T] [--version A.B.C]
-//! [--pin DIGITS] [--passphrase] [--decide yes|no|never|unplug|garbage|false|other]
-//! [--not-set-up]` prints `ready udp:ADDR:PORT`, then a line for each thing that its screen
-//! shows.
+//! [--pin DIGITS] [--passphrase] [--passphrase-on-device]
+//! [--decide yes|no|never|unplug|garbage|false|other]
+//! [--state ready|empty|loader|new-protocol|busy]` prints `ready udp:ADDR:PORT`, then a line for
+//! each thing that its screen shows.
 
+mod answers;
 mod derive;
 mod device;
+mod numbers;
+mod setup;
 mod wire;
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, UdpSocket};
 
-use device::{Decide, Device, Out, Setup};
+use device::{Device, Out};
+use setup::{Decide, Setup, State};
 use wire::Assembler;
 
 fn main() -> io::Result<()> {
@@ -80,7 +85,14 @@ fn arguments(mut words: impl Iterator<Item = String>) -> io::Result<(SocketAddr,
                 let text = value()?;
                 setup.decide = Decide::of(&text).ok_or_else(|| wrong(format!("decide {text}?")))?;
             }
-            "--not-set-up" => setup.is_set_up = false,
+            "--passphrase-on-device" => {
+                setup.has_passphrase = true;
+                setup.is_passphrase_on_device = true;
+            }
+            "--state" => {
+                let text = value()?;
+                setup.state = State::of(&text).ok_or_else(|| wrong(format!("state {text}?")))?;
+            }
             other => return Err(wrong(format!("{other}?"))),
         }
     }

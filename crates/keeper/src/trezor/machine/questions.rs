@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::{Machine, Step};
 use crate::trezor::event::{Action, Answer, Question, QuestionId};
-use crate::trezor::messages;
+use crate::trezor::messages::{self, Features};
 use crate::trezor::words::Fault;
 use keystead_core::SecretBytes;
 
@@ -22,6 +22,9 @@ impl Machine {
     }
 
     pub(super) fn passphrase_wanted(&mut self, step: &mut Step, is_on_device: bool) {
+        if let Some(running) = &mut self.running {
+            running.took_passphrase = true;
+        }
         if is_on_device {
             self.say(step, &messages::passphrase_ack_of_old());
             self.say_passphrase_on_device(step);
@@ -83,20 +86,24 @@ impl Machine {
         match (running.asked_for.take(), answer) {
             (Some(Question::Pin { .. }), Answer::Text(pin)) if is_pin(&pin) => {
                 self.say(step, &messages::pin_matrix_ack(&pin));
+                // After wrong ones a device lets time pass, twice as much each time.
+                self.wait_for_person();
             }
             (Some(what @ Question::Pin { .. }), Answer::Text(_)) => {
                 step.say(&running.open, NOT_A_PIN.to_owned());
                 self.question(step, what);
             }
             (Some(what @ Question::Passphrase { .. }), Answer::Text(text)) => {
-                match normalised(&text) {
+                let bytes_max = passphrase_bytes_max(&running.features);
+                match normalised(&text).filter(|it| it.len() <= bytes_max) {
                     Some(passphrase) => {
                         let message = messages::passphrase_ack(Some(&passphrase));
                         self.passphrase = Some(passphrase);
                         self.say(step, &message);
                     }
                     None => {
-                        step.say(&running.open, NOT_A_PASSPHRASE.to_owned());
+                        let text = format!("{NOT_A_PASSPHRASE} {bytes_max} bytes of text");
+                        step.say(&running.open, text);
                         self.question(step, what);
                     }
                 }
@@ -126,7 +133,16 @@ fn is_pin(pin: &SecretBytes) -> bool {
         && pin.expose().iter().all(|it| (b'1'..=b'9').contains(it))
 }
 
-/// As the device hashes it (BIP-39: NFKD); none if it is no text, or longer than a device takes.
+/// The first model's field holds 50 bytes, and a longer one leaves it waiting.
+fn passphrase_bytes_max(features: &Features) -> usize {
+    if features.is_first_model() {
+        PASSPHRASE_BYTES_FIRST
+    } else {
+        PASSPHRASE_BYTES_MAX
+    }
+}
+
+/// As the device hashes it (BIP-39: NFKD); none if it is no text.
 fn normalised(text: &SecretBytes) -> Option<SecretBytes> {
     let plain = std::str::from_utf8(text.expose()).ok()?;
     // Never moved, so that no copy stays behind.
@@ -134,9 +150,6 @@ fn normalised(text: &SecretBytes) -> Option<SecretBytes> {
         plain.len().saturating_mul(GROWTH_MAX),
     ));
     normal.extend(plain.nfkd());
-    if normal.len() > PASSPHRASE_BYTES_MAX {
-        return None;
-    }
     let bytes = normal.as_bytes();
     Some(SecretBytes::fill(bytes.len(), |to| {
         to.copy_from_slice(bytes)
@@ -149,7 +162,10 @@ const PIN_CURRENT: u32 = 1;
 /// 50 digits, as the newer devices take; the first takes 9.
 const PIN_BYTES_MAX: usize = 50;
 
-/// 128 bytes, as the newest firmwares take; those before them say themselves that 50 are most.
+/// 50 bytes (trezor-firmware, `legacy/firmware/protob/messages-common.options`).
+const PASSPHRASE_BYTES_FIRST: usize = 50;
+
+/// 128 bytes: room for firmwares to come; those of today say themselves that 50 are most.
 const PASSPHRASE_BYTES_MAX: usize = 128;
 
 /// A character of three bytes becomes at most eighteen of them, of 33 bytes (UAX #15, table 8).
@@ -158,7 +174,7 @@ const GROWTH_MAX: usize = 11;
 const NOT_A_PIN: &str =
     "a PIN is typed as the places of its digits on the device: 1 to 9, 1 is below on the left";
 
-const NOT_A_PASSPHRASE: &str = "a Trezor's passphrase has at most 128 bytes of text";
+const NOT_A_PASSPHRASE: &str = "this Trezor's passphrase has at most";
 
 #[cfg(test)]
 mod tests {
@@ -190,7 +206,6 @@ mod tests {
         check(b"secret", Some("secret"));
         check("\u{e9}\u{fb01}".as_bytes(), Some("e\u{301}fi"));
         check(&[b'a'; 128], Some(&"a".repeat(128)));
-        check(&[b'a'; 129], None);
         check(b"\xff", None);
     }
 }

@@ -73,11 +73,10 @@ impl Machine {
             (Stage::Opening, _) => {}
             (Stage::Features, Said::Features(features)) => self.features(step, *features),
             (Stage::Features, Said::Failure { code, message }) => {
-                let fault = Fault::of_failure(code, message);
-                if matches!(fault, Fault::OtherProtocol | Fault::NotInitialized) {
-                    self.fail(step, fault);
-                }
                 // Any other is the end of what somebody asked before.
+                if code.is_some_and(|it| FINAL_FAILURES.contains(&it)) {
+                    self.fail(step, Fault::of_failure(code, message));
+                }
             }
             (Stage::Features, _) => {}
             (_, Said::ButtonRequest { code }) => self.button(step, code),
@@ -94,6 +93,10 @@ impl Machine {
                 let fault = Fault::of_failure(code, message);
                 if fault == Fault::WrongPin && running.wrong_pins < PINS_MAX {
                     return self.again(step);
+                }
+                if matches!(running.stage, Stage::Wallet(_)) {
+                    // One that it does not take is not said to it again unasked.
+                    self.passphrase = None;
                 }
                 self.fail(step, fault);
             }
@@ -113,6 +116,9 @@ impl Machine {
         let Some(running) = &mut self.running else {
             return;
         };
+        // A session that goes on asks nothing, and a locked device tells nothing.
+        let had_passphrase = self.session.as_ref().is_some_and(|it| it.has_passphrase);
+        running.took_passphrase = features.has_passphrase || (is_same && had_passphrase);
         running.features = features;
         if let Task::Lock | Task::End = running.open.task {
             self.session = None;
@@ -191,7 +197,7 @@ impl Machine {
         self.session = Some(Session {
             id: running.features.session.clone(),
             wallet: found,
-            has_passphrase: running.features.has_passphrase,
+            has_passphrase: running.took_passphrase,
             used_ms: step.now_ms,
         });
         self.begin(step);
@@ -216,6 +222,7 @@ impl Machine {
         let Some(running) = &mut self.running else {
             return;
         };
+        running.took_passphrase |= code == Some(BUTTON_PASSPHRASE);
         let text = match (&running.open.task, code) {
             (_, Some(BUTTON_PASSPHRASE)) => Some("type the passphrase on it".to_owned()),
             (_, Some(BUTTON_PIN)) => Some("type the PIN on it".to_owned()),
@@ -284,6 +291,10 @@ impl Machine {
         self.next(step);
     }
 }
+
+/// `Failure_NotInitialized`, `Failure_Busy`, `Failure_InvalidProtocol`, `Failure_FirmwareError`:
+/// what answers `Initialize` itself.
+const FINAL_FAILURES: [u32; 4] = [11, 15, 17, 99];
 
 /// `ButtonRequest_PassphraseEntry`.
 const BUTTON_PASSPHRASE: u32 = 19;
