@@ -68,6 +68,7 @@ impl Agent {
             passphrase: None,
             name: Name::of_text(added.comment),
             constraints,
+            purposes: Vec::new(),
         };
         self.bring(turn, id, whom, import, added.comment, None);
     }
@@ -100,6 +101,7 @@ impl Agent {
             passphrase: Some(secret(&[pin])),
             name: None,
             constraints,
+            purposes: Vec::new(),
         };
         self.bring(turn, id, whom, import, token, Some(token));
     }

@@ -56,6 +56,7 @@ impl Agent {
                 confirm,
                 ..Constraints::default()
             },
+            purposes: Vec::new(),
         };
         let whom = Whom {
             pairing: found.pairing,

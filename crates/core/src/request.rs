@@ -405,6 +405,9 @@ pub struct ImportRequest {
     pub name: Option<Name>,
     /// Each is enforced by the keeper, or the import is refused.
     pub constraints: Constraints,
+    /// What it shall be for, as in [`MakeKeyRequest`]; none leaves it to the keeper: what SSH
+    /// does.
+    pub purposes: Vec<Purpose>,
 }
 
 /// How an imported key is encoded.

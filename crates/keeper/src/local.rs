@@ -468,6 +468,7 @@ mod tests {
                 lifetime_s,
                 ..Constraints::default()
             },
+            purposes: Vec::new(),
         })
     }
 

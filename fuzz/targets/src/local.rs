@@ -164,6 +164,7 @@ fn import(key: &[u8], lifetime_s: Option<u32>) -> RequestBody {
             lifetime_s,
             ..Constraints::default()
         },
+        purposes: Vec::new(),
     })
 }
 

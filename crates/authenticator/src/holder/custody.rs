@@ -10,7 +10,7 @@ use keystead_formats::ssh::constraint::{Destinations, Hop};
 use super::requests::Ticket;
 use super::work::Work;
 use super::{Holder, Step};
-use crate::keyring::{Candidate, ImportKeyError};
+use crate::keyring::{Candidate, CandidateError, ImportKeyError};
 use crate::words::{Asked, Import, Remove};
 
 impl Holder {
@@ -27,7 +27,13 @@ impl Holder {
         }
         let candidate = match Candidate::of_request(request) {
             Ok(candidate) => candidate,
-            Err(error) => return self.refuse(&ticket, Outcome::Refuse, &error.to_string(), step),
+            Err(error) => {
+                let outcome = match error {
+                    CandidateError::Purposes => Outcome::Unsupported,
+                    _ => Outcome::Refuse,
+                };
+                return self.refuse(&ticket, outcome, &error.to_string(), step);
+            }
         };
         if self.keys.is_locked() {
             return self.busy(&ticket, step);
@@ -150,7 +156,6 @@ impl Holder {
 }
 
 fn words_of(candidate: &Candidate) -> Import {
-    let public = candidate.public();
     let Constraints {
         lifetime_s,
         confirm,
@@ -162,8 +167,9 @@ fn words_of(candidate: &Candidate) -> Import {
         .and_then(|it| Destinations::parse(it).ok());
     Import {
         name: candidate.name().clone(),
-        algorithm: public.without_certificate().type_name().to_owned(),
-        fingerprint: public.fingerprint(),
+        algorithm: candidate.algorithm().as_str().to_owned(),
+        fingerprint: candidate.fingerprint(),
+        purposes: candidate.purposes().to_vec(),
         lifetime_s: *lifetime_s,
         confirm: *confirm,
         destinations: destinations

@@ -3,17 +3,25 @@
 //! **Invariant**: a candidate has been read whole, and every limit it came
 //! with is one that is enforced here: what could not be is no candidate.
 
-use keystead_core::{Algorithm, Constraints, ImportRequest, KeyForm, Name, SecretBytes};
+use keystead_core::{
+    Algorithm, Constraints, ImportRequest, KeyForm, KeyId, Name, Purpose, SecretBytes,
+};
 use keystead_formats::ssh::PublicKey;
 use keystead_formats::ssh::constraint::Destinations;
-use keystead_vault::{ImportError, Imported, SigningKey};
+use keystead_formats::ssh::key::{fingerprint, key_id};
+use keystead_vault::{AgreementKey, ImportError, Imported, SigningKey, StoredKey};
+
+use super::may_be_for;
 
 /// A key, before anybody said that it may come in.
 pub struct Candidate {
-    pub(super) key: SigningKey,
+    pub(super) key: StoredKey,
     pub(super) certificate: Option<Vec<u8>>,
-    pub(super) public: PublicKey,
     pub(super) constraints: Constraints,
+    /// Empty: what SSH does.
+    pub(super) purposes: Vec<Purpose>,
+    /// The public half, as it will be offered: with its certificate.
+    public: Vec<u8>,
     name: Name,
 }
 
@@ -29,6 +37,7 @@ impl Candidate {
             passphrase,
             name,
             constraints,
+            purposes,
         } = request;
         if constraints.sk_provider.is_some() {
             return Err(CandidateError::Key(ImportError::InToken));
@@ -39,12 +48,29 @@ impl Candidate {
         if let Some(destinations) = &constraints.destinations {
             Destinations::parse(destinations).map_err(|_| CandidateError::Destinations)?;
         }
+        if purposes.iter().any(|it| AGREE.contains(it)) {
+            let key = match form {
+                KeyForm::File => AgreementKey::import_file(key.expose())?,
+                KeyForm::Agent | KeyForm::Token | _ => return Err(CandidateError::Purposes),
+            };
+            let public = key.public().to_blob();
+            return Self::whole((StoredKey::Agree(key), None, public), name, constraints)?
+                .for_purposes(purposes);
+        }
         let imported = match form {
             KeyForm::Agent => SigningKey::import_agent(key.expose()),
             KeyForm::File => SigningKey::import_file(key.expose(), passphrase.as_ref()),
             KeyForm::Token | _ => return Err(CandidateError::Token),
         };
-        Self::new(imported?, name, constraints)
+        Self::new(imported?, name, constraints)?.for_purposes(purposes)
+    }
+
+    fn for_purposes(mut self, purposes: Vec<Purpose>) -> Result<Self, CandidateError> {
+        if !may_be_for(self.algorithm(), &purposes) {
+            return Err(CandidateError::Purposes);
+        }
+        self.purposes = purposes;
+        Ok(self)
     }
 
     /// Reads a key file that the holder brings: without limits.
@@ -74,37 +100,58 @@ impl Candidate {
             Some(certificate) => certificate.clone(),
             None => key.public().to_blob(),
         };
-        let public =
-            PublicKey::from_blob(&blob).map_err(|_| CandidateError::Key(ImportError::Malformed))?;
-        let name = name
-            .or_else(|| Name::of_text(&comment))
-            .or_else(|| Name::new(key.algorithm().short_name()).ok());
+        let name = name.or_else(|| Name::of_text(&comment));
+        Self::whole((StoredKey::Sign(key), certificate, blob), name, constraints)
+    }
+
+    fn whole(
+        (key, certificate, public): (StoredKey, Option<Vec<u8>>, Vec<u8>),
+        name: Option<Name>,
+        constraints: Constraints,
+    ) -> Result<Self, CandidateError> {
+        let algorithm = key.public().algorithm();
+        if algorithm.is_ssh() {
+            PublicKey::from_blob(&public)
+                .map_err(|_| CandidateError::Key(ImportError::Malformed))?;
+        }
+        let name = name.or_else(|| Name::new(algorithm.short_name()).ok());
         Ok(Self {
             key,
             certificate,
             public,
             constraints,
+            purposes: Vec::new(),
             name: name.ok_or(CandidateError::Key(ImportError::Malformed))?,
         })
     }
 
-    /// The public half, as it will be offered: with its certificate.
+    /// By which it will be asked for.
     #[must_use]
-    pub const fn public(&self) -> &PublicKey {
-        &self.public
+    pub fn id(&self) -> KeyId {
+        key_id(&self.public)
     }
 
     /// Its kind; of a certificate, that of the certified key.
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
-        self.key.algorithm()
+        self.key.public().algorithm()
     }
 
     /// `SHA256:…`, by which people compare; of a certificate, as OpenSSH does,
     /// that of the key inside.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        self.public.fingerprint()
+        match PublicKey::from_blob(&self.public) {
+            Ok(public) => public.fingerprint(),
+            // SSH does not have it.
+            Err(_) => fingerprint(&self.public),
+        }
+    }
+
+    /// What it shall be for; empty: what SSH does.
+    #[must_use]
+    pub fn purposes(&self) -> &[Purpose] {
+        &self.purposes
     }
 
     /// The name that was asked for, that of the file's comment, or that of its kind.
@@ -133,6 +180,9 @@ pub enum CandidateError {
     /// A list of destinations that cannot be read could not be enforced.
     #[error("the destinations that the key is limited to cannot be read")]
     Destinations,
+    /// [`may_be_for`] says so.
+    #[error("no key of this type is for that")]
+    Purposes,
 }
 
 impl CandidateError {
@@ -143,6 +193,10 @@ impl CandidateError {
             Self::Key(error) => error.hint(),
             Self::Token => "use the token where it is",
             Self::Destinations => "add the key without -h, or with other hosts",
+            Self::Purposes => "bring it for what its kind of key does",
         }
     }
 }
+
+/// Purposes of keys that agree.
+const AGREE: [Purpose; 2] = [Purpose::AgeUnwrap, Purpose::OpenPgpDecrypt];

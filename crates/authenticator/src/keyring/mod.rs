@@ -255,7 +255,7 @@ impl Keyring {
         if self.is_locked() {
             return Err(ImportKeyError::Locked);
         }
-        match self.entry(&candidate.public.id()) {
+        match self.entry(&candidate.id()) {
             Some(known) if !self.may_replace(&known.id, pairing) => Err(ImportKeyError::Known {
                 name: known.name.clone(),
             }),
@@ -282,7 +282,7 @@ impl Keyring {
     ) -> Result<KeyEntry, ImportKeyError> {
         self.may_import(&candidate, pairing.as_ref())?;
         let open = self.open.as_ref().ok_or(ImportKeyError::Locked)?;
-        let name = match self.entry(&candidate.public.id()) {
+        let name = match self.entry(&candidate.id()) {
             Some(known) => known.name.clone(),
             None => candidate.name().numbered(|it| self.is_free(it)),
         };
@@ -290,15 +290,15 @@ impl Keyring {
             key,
             certificate,
             constraints,
+            purposes,
             ..
         } = candidate;
         let facts = Facts {
             name,
             certificate,
             custody: Some(custody_of(constraints, pairing, now_unix_s)),
-            purposes: Vec::new(),
+            purposes,
         };
-        let key = StoredKey::Sign(key);
         let sealed = SealedKey::seal(&open.store, facts, &key, rng);
         let entry = entry_of(&sealed).ok_or(SigningError::Broken)?;
         self.add(entry, sealed, key, disk)

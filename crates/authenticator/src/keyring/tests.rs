@@ -101,6 +101,7 @@ fn candidate(constraints: Constraints) -> Result<Candidate, CandidateError> {
         passphrase: None,
         name: Some(name("work")),
         constraints,
+        purposes: Vec::new(),
     })
 }
 

@@ -76,6 +76,9 @@ impl Local {
         request: ImportRequest,
         io: &mut Io<'_>,
     ) -> Result<(PublicKey, Signer), Refusal> {
+        if !request.purposes.is_empty() {
+            return Err(Refusal::Purposes);
+        }
         let provider = request.constraints.sk_provider;
         if request.form == KeyForm::Agent && is_security_key(request.key.expose()) {
             let provider = provider.map(|it| self.sk_provider(&it, io)).transpose()?;
@@ -264,11 +267,13 @@ enum Refusal {
     ProviderForbidden(String),
     #[error("{IDENTITIES_MAX} keys are held already")]
     Full,
+    #[error("keys here are for SSH alone")]
+    Purposes,
 }
 
 impl Refusal {
     fn outcome(&self) -> Outcome {
-        if matches!(self, Self::NoPkcs11) {
+        if matches!(self, Self::NoPkcs11 | Self::Purposes) {
             Outcome::Unsupported
         } else {
             Outcome::Refuse

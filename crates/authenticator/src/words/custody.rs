@@ -24,6 +24,8 @@ pub struct Import {
     pub algorithm: String,
     /// `SHA256:…`
     pub fingerprint: String,
+    /// What it is for, where that is not SSH.
+    pub purposes: Vec<Purpose>,
     /// Seconds after which it is forgotten.
     pub lifetime_s: Option<u32>,
     /// Each use is asked for.
@@ -52,11 +54,7 @@ impl MakeKey {
     }
 
     fn what(&self) -> String {
-        let purposes: Vec<&str> = self.purposes.iter().map(|it| it.as_str()).collect();
-        let purposes = match purposes.as_slice() {
-            [] => String::new(),
-            some => format!(", for {}", some.join(" and ")),
-        };
+        let purposes = words_for(&self.purposes);
         format!("{}, type {}{purposes}", self.name, self.algorithm)
     }
 }
@@ -64,10 +62,7 @@ impl MakeKey {
 impl Import {
     pub(super) fn rows(&self) -> Vec<Row> {
         let mut rows = vec![
-            plain(
-                "Take a key",
-                format!("{}, type {}", self.name, self.algorithm),
-            ),
+            plain("Take a key", self.what()),
             plain("Fingerprint", &*self.fingerprint),
             warn(
                 "",
@@ -96,10 +91,16 @@ impl Import {
     }
 
     pub(super) fn line(&self) -> String {
+        let purposes = words_for(&self.purposes);
         format!(
-            "key {} of the workstation, type {}, into custody",
+            "key {} of the workstation, type {}{purposes}, into custody",
             self.name, self.algorithm
         )
+    }
+
+    fn what(&self) -> String {
+        let purposes = words_for(&self.purposes);
+        format!("{}, type {}{purposes}", self.name, self.algorithm)
     }
 }
 
@@ -124,6 +125,15 @@ impl Remove {
             [name] => format!("forgetting the key {name}"),
             names => format!("forgetting {} keys", names.len()),
         }
+    }
+}
+
+/// What a key is for, where that is said.
+fn words_for(purposes: &[Purpose]) -> String {
+    let words: Vec<&str> = purposes.iter().map(|it| it.as_str()).collect();
+    match words.as_slice() {
+        [] => String::new(),
+        some => format!(", for {}", some.join(" and ")),
     }
 }
 

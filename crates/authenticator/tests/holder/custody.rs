@@ -63,6 +63,7 @@ fn import(seed: u8, constraints: Constraints) -> RequestBody {
         passphrase: None,
         name: Some(Name::new("alex@laptop").unwrap()),
         constraints,
+        purposes: Vec::new(),
     })
 }
 
@@ -150,6 +151,7 @@ fn what_cannot_be_enforced_is_not_taken_in() {
         passphrase: None,
         name: None,
         constraints: Constraints::default(),
+        purposes: Vec::new(),
     });
     assert_eq!(
         outcome(&mut world, &mut laptop, token),
@@ -306,6 +308,7 @@ fn a_key_that_came_with_its_certificate_signs_and_may_be_granted() {
             passphrase: None,
             name: None,
             constraints: Constraints::default(),
+            purposes: Vec::new(),
         });
         laptop.ask(&mut world, brought);
         world.decide(Answer::Approve);

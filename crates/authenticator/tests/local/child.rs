@@ -139,6 +139,7 @@ pub(crate) fn import(form: KeyForm, key: &[u8], constraints: Constraints) -> Req
         passphrase: None,
         name: Some(Name::new("alex@laptop").unwrap()),
         constraints,
+        purposes: Vec::new(),
     })
 }
 

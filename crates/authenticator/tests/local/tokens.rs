@@ -107,6 +107,7 @@ fn open_library(library: &str, pin: &str, constraints: Constraints) -> RequestBo
         passphrase: Some(secret(pin.as_bytes())),
         name: None,
         constraints,
+        purposes: Vec::new(),
     })
 }
 

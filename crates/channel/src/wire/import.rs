@@ -7,7 +7,8 @@ use keystead_core::{
     Certificates, Constraints, ImportRequest, KeyForm, KeyId, LockRequest, RequestBody, SecretBytes,
 };
 
-use super::request::read_name;
+use super::body::write_purposes;
+use super::request::{read_known_purposes, read_name};
 use super::{
     BLOB_BYTES_MAX, CERTIFICATES_MAX, Fault, Fields, MESSAGE_BYTES_MAX, PASSPHRASE_BYTES_MAX,
     PATH_BYTES_MAX, Reader, Writer,
@@ -20,6 +21,7 @@ pub(super) fn write_import(writer: &mut Writer, import: &ImportRequest) {
         import.passphrase.is_some(),
         import.name.is_some(),
         is_limited,
+        !import.purposes.is_empty(),
     ];
     writer.map(2 + optional.iter().filter(|there| **there).count());
     writer.key(1).unsigned(u64::from(import.form.number()));
@@ -32,6 +34,9 @@ pub(super) fn write_import(writer: &mut Writer, import: &ImportRequest) {
     }
     if is_limited {
         write_constraints(writer.key(5), constraints);
+    }
+    if !import.purposes.is_empty() {
+        write_purposes(writer.key(6), &import.purposes);
     }
 }
 
@@ -55,12 +60,17 @@ pub(super) fn read_import(
         true => read_constraints(reader)?,
         false => Constraints::default(),
     };
+    let purposes = match fields.optional(reader, 6)? {
+        true => read_known_purposes(reader)?,
+        false => Vec::new(),
+    };
     Ok(ImportRequest {
         form,
         key,
         passphrase,
         name,
         constraints,
+        purposes,
     })
 }
 
@@ -115,10 +125,11 @@ pub(super) fn bytes_of(body: &RequestBody) -> usize {
     let limits = &import.constraints;
     let destinations = limits.destinations.as_ref().map_or(0, Vec::len);
     let provider = limits.sk_provider.as_ref().map_or(0, String::len);
+    let purposes = import.purposes.len();
     let certificates = limits.certificates.as_ref().map_or(0, |it| {
         it.blobs.iter().map(|blob| blob.len() + HEAD_BYTES).sum()
     });
-    import.key.len() + passphrase + destinations + provider + certificates
+    import.key.len() + passphrase + destinations + provider + certificates + purposes
 }
 
 fn write_constraints(writer: &mut Writer, constraints: &Constraints) {
@@ -238,6 +249,7 @@ mod tests {
                     blobs: vec![vec![2; 70]; CERTIFICATES_MAX],
                 }),
             },
+            purposes: keystead_core::Purpose::ALL[..8].to_vec(),
         }));
         check(RequestBody::Lock(LockRequest {
             lock: true,

@@ -265,7 +265,7 @@ fn read_make_key(reader: &mut Reader<'_>, fields: &mut Fields) -> Result<MakeKey
 }
 
 /// A purpose of a later version is one that this one cannot make a key for.
-fn read_known_purposes(reader: &mut Reader<'_>) -> Result<Vec<Purpose>, Fault> {
+pub(super) fn read_known_purposes(reader: &mut Reader<'_>) -> Result<Vec<Purpose>, Fault> {
     read_purposes(reader, MakeKeyRequest::PURPOSES_MAX)?
         .into_iter()
         .map(|purpose| purpose.map_err(Fault::Form))

@@ -123,7 +123,14 @@ enum Body {
     Decrypt(DecryptRequest),
     PublicKey(PublicKeyRequest),
     MakeKey(MakeKeyRequest),
-    Import(usize, Vec<u8>, Option<Vec<u8>>, Option<Name>, Constraints),
+    Import(
+        usize,
+        Vec<u8>,
+        Option<Vec<u8>>,
+        Option<Name>,
+        Constraints,
+        Vec<Purpose>,
+    ),
     Remove(Vec<[u8; 32]>),
     Lock(bool, Vec<u8>),
     ApproveServer(Vec<u8>),
@@ -145,13 +152,14 @@ impl Body {
             },
             Self::Cancel(target) => RequestBody::Cancel { target },
             Self::MakeKey(make) => RequestBody::MakeKey(make),
-            Self::Import(form, key, passphrase, name, constraints) => {
+            Self::Import(form, key, passphrase, name, constraints, purposes) => {
                 RequestBody::Import(ImportRequest {
                     form: KeyForm::ALL[form],
                     key: opaque(key),
                     passphrase: passphrase.map(opaque),
                     name,
                     constraints,
+                    purposes,
                 })
             }
             Self::Remove(keys) => RequestBody::Remove {
@@ -222,7 +230,7 @@ fn body() -> impl Strategy<Value = Body> {
         Just(Body::Unpair),
         any::<[u8; 32]>().prop_map(Body::Confirm),
         any::<[u8; 16]>().prop_map(|id| Body::Cancel(RequestId(id))),
-        (name(), "[a-z0-9-]{1,64}", purposes).prop_map(|(name, algorithm, purposes)| {
+        (name(), "[a-z0-9-]{1,64}", purposes.clone()).prop_map(|(name, algorithm, purposes)| {
             Body::MakeKey(MakeKeyRequest {
                 name,
                 algorithm,
@@ -235,9 +243,10 @@ fn body() -> impl Strategy<Value = Body> {
             proptest::option::of(vec(any::<u8>(), 0..100)),
             proptest::option::of(name()),
             constraints(),
+            purposes,
         )
-            .prop_map(|(form, key, passphrase, name, constraints)| {
-                Body::Import(form, key, passphrase, name, constraints)
+            .prop_map(|(form, key, passphrase, name, constraints, purposes)| {
+                Body::Import(form, key, passphrase, name, constraints, purposes)
             }),
         vec(any::<[u8; 32]>(), 0..40).prop_map(Body::Remove),
         (any::<bool>(), vec(any::<u8>(), 0..100)).prop_map(|(lock, it)| Body::Lock(lock, it)),

@@ -213,9 +213,16 @@ fn import(vectors: &Value, what: &str) -> RequestBody {
         passphrase: None,
         name: None,
         constraints: Constraints::default(),
+        purposes: Vec::new(),
     };
     match what {
         "import" => {}
+        "import, for OpenPGP" => {
+            import.form = KeyForm::File;
+            import.key = opaque(b"-----BEGIN PRIVATE KEY-----\n");
+            import.name = Some(name("mail"));
+            import.purposes = vec![Purpose::OpenPgpDecrypt];
+        }
         "import, limited" => {
             import.form = KeyForm::File;
             import.key = opaque(b"-----BEGIN OPENSSH PRIVATE KEY-----\n");

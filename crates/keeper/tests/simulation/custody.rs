@@ -19,6 +19,7 @@ fn import(name: &str, lifetime_s: Option<u32>) -> RequestBody {
             lifetime_s,
             ..Constraints::default()
         },
+        purposes: Vec::new(),
     })
 }
 

@@ -9,6 +9,7 @@
 //! | `SSH_AGENTC_ADD_IDENTITY` (RFC 9987 section 3.2) | [`fields`] |
 //! | `openssh-key-v1` (OpenSSH PROTOCOL.key) | [`openssh`], [`cipher`], [`fields`] |
 //! | PKCS#8, plain and PBES2 (RFC 5958, RFC 8018) | [`pkcs8`], [`der`], [`cipher`] |
+//! | PKCS#8 of a key that agrees (RFC 8410, RFC 5915) | [`pkcs8`], [`der`] |
 //! | PKCS#1 and SEC 1 as PEM (RFC 8017, RFC 5915) | [`pkcs8`], [`der`] |
 //! | keys on secp256k1, which are kept and sign nothing here | [`secp256k1`], [`der`] |
 
@@ -25,7 +26,7 @@ mod secp256k1;
 use keystead_core::SecretBytes;
 
 use crate::wire::{Malformed, Reader};
-use crate::{SigningError, SigningKey};
+use crate::{AgreementKey, SigningError, SigningKey};
 pub(crate) use pkcs8::{rsa_of_pkcs1, rsa_of_pkcs8};
 pub(crate) use secp256k1::secp256k1_of_file;
 
@@ -84,6 +85,26 @@ impl SigningKey {
             }
             pem::Label::Pkcs1 => pkcs8::read_pkcs1(bytes).map(without_comment),
             pem::Label::Sec1 => pkcs8::read_sec1(bytes).map(without_comment),
+        }
+    }
+}
+
+impl AgreementKey {
+    /// Reads a key file of a key that agrees: PEM around PKCS#8, which is not encrypted. A key
+    /// on P-256 agrees from then on, and signs nothing.
+    ///
+    /// # Errors
+    /// [`ImportError`].
+    pub fn import_file(file: &[u8]) -> Result<Self, ImportError> {
+        let part = pem::private_part(file)?;
+        match part.label {
+            pem::Label::Pkcs8 => pkcs8::read_agreement(part.content.expose()),
+            pem::Label::EncryptedPkcs8 => Err(ImportError::NoPassphrase),
+            pem::Label::OpenSsh | pem::Label::Pkcs1 | pem::Label::Sec1 => {
+                Err(ImportError::OtherType {
+                    type_name: "that sign".to_owned(),
+                })
+            }
         }
     }
 }

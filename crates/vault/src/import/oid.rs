@@ -4,6 +4,8 @@
 pub(crate) const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 /// 1.2.840.10045.2.1 (RFC 5480 section 2.1.1).
 pub(crate) const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+/// 1.3.101.110 (RFC 8410 section 3).
+pub(crate) const X25519: &[u8] = &[0x2b, 0x65, 0x6e];
 /// 1.3.101.112 (RFC 8410 section 3).
 pub(crate) const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 /// 1.2.840.10045.3.1.7 (RFC 5480 section 2.1.1.1).

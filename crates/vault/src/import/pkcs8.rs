@@ -2,7 +2,7 @@
 //! the structures inside it where they stand alone: PKCS#1 (RFC 8017 appendix
 //! A.1.2) and SEC 1 (RFC 5915).
 
-use keystead_core::{Algorithm, SecretBytes};
+use keystead_core::{Algorithm, Secret, SecretBytes};
 
 use super::cipher::{self, Pbes2};
 use super::der::{
@@ -10,30 +10,56 @@ use super::der::{
     OCTET_STRING,
 };
 use super::fields::{check_rsa, scalar};
-use super::oid::{EC_PUBLIC_KEY, ED25519, NIST_P256, NIST_P384, NIST_P521, RSA_ENCRYPTION};
+use super::oid::{EC_PUBLIC_KEY, ED25519, NIST_P256, NIST_P384, NIST_P521, RSA_ENCRYPTION, X25519};
 use super::{ImportError, printable};
 use crate::signing::rsa::{self, Numbers};
-use crate::{PublicKey, SigningKey};
+use crate::{AgreementKey, PublicKey, SigningKey};
 
-/// `OneAsymmetricKey`.
-pub(super) fn read(bytes: &[u8]) -> Result<SigningKey, ImportError> {
-    let mut outer = Der::new(bytes);
-    let mut key = outer.sequence()?;
-    outer.finish()?;
-    // 0 for RFC 5208's form, 1 where a public half may stand behind.
-    if key.small()? > 1 {
-        return Err(ImportError::Malformed);
+/// `OneAsymmetricKey`, taken apart.
+struct Parts<'a> {
+    identifier: &'a [u8],
+    /// What stands behind the identifier.
+    method: Der<'a>,
+    private: &'a [u8],
+    public: Option<&'a [u8]>,
+}
+
+impl<'a> Parts<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, ImportError> {
+        let mut outer = Der::new(bytes);
+        let mut key = outer.sequence()?;
+        outer.finish()?;
+        // 0 for RFC 5208's form, 1 where a public half may stand behind.
+        if key.small()? > 1 {
+            return Err(ImportError::Malformed);
+        }
+        let mut method = key.sequence()?;
+        let identifier = method.value(OBJECT_IDENTIFIER)?;
+        let private = key.value(OCTET_STRING)?;
+        key.optional(CONTEXT_0)?;
+        let public = match key.optional(CONTEXT_1_PRIMITIVE)? {
+            Some([0, bits @ ..]) => Some(bits),
+            Some(_) => return Err(ImportError::Malformed),
+            None => None,
+        };
+        key.finish()?;
+        Ok(Self {
+            identifier,
+            method,
+            private,
+            public,
+        })
     }
-    let mut method = key.sequence()?;
-    let identifier = method.value(OBJECT_IDENTIFIER)?;
-    let private = key.value(OCTET_STRING)?;
-    key.optional(CONTEXT_0)?;
-    let public = match key.optional(CONTEXT_1_PRIMITIVE)? {
-        Some([0, bits @ ..]) => Some(bits),
-        Some(_) => return Err(ImportError::Malformed),
-        None => None,
-    };
-    key.finish()?;
+}
+
+/// `OneAsymmetricKey` of a key that signs.
+pub(super) fn read(bytes: &[u8]) -> Result<SigningKey, ImportError> {
+    let Parts {
+        identifier,
+        mut method,
+        private,
+        public,
+    } = Parts::read(bytes)?;
     match identifier {
         // Both have their public half within.
         RSA_ENCRYPTION | EC_PUBLIC_KEY if public.is_some() => Err(ImportError::Malformed),
@@ -57,6 +83,54 @@ pub(super) fn read(bytes: &[u8]) -> Result<SigningKey, ImportError> {
             type_name: identifier_text(identifier),
         }),
     }
+}
+
+/// `OneAsymmetricKey` of a key that agrees.
+pub(super) fn read_agreement(bytes: &[u8]) -> Result<AgreementKey, ImportError> {
+    let Parts {
+        identifier,
+        mut method,
+        private,
+        public,
+    } = Parts::read(bytes)?;
+    let key = match identifier {
+        X25519 => {
+            method.finish()?;
+            // RFC 8410 section 7: an octet string within the octet string.
+            let mut inner = Der::new(private);
+            let scalar = inner.value(OCTET_STRING)?;
+            inner.finish()?;
+            agreement(Algorithm::X25519, scalar)?
+        }
+        EC_PUBLIC_KEY if public.is_some() => return Err(ImportError::Malformed),
+        EC_PUBLIC_KEY => {
+            let curve = method.value(OBJECT_IDENTIFIER)?;
+            method.finish()?;
+            if curve != NIST_P256 {
+                return Err(ImportError::OtherType {
+                    type_name: identifier_text(curve),
+                });
+            }
+            // Read as the key that signs, so that its halves are looked at in the same way.
+            let key = read_ecdsa(private, Some(Algorithm::EcdsaP256))?;
+            agreement(Algorithm::EcdhP256, key.private().expose())?
+        }
+        _ => {
+            return Err(ImportError::OtherType {
+                type_name: identifier_text(identifier),
+            });
+        }
+    };
+    match (key.public(), public) {
+        (PublicKey::X25519(own), Some(public)) if own != public => Err(ImportError::Inconsistent),
+        _ => Ok(key),
+    }
+}
+
+fn agreement(algorithm: Algorithm, scalar: &[u8]) -> Result<AgreementKey, ImportError> {
+    let scalar: &[u8; 32] = scalar.try_into().map_err(|_| ImportError::Malformed)?;
+    let private = Secret::fill(|place| place.copy_from_slice(scalar));
+    AgreementKey::from_private(algorithm, private).map_err(|_| ImportError::Inconsistent)
 }
 
 /// `EncryptedPrivateKeyInfo`.

@@ -187,6 +187,7 @@ fn import_as(form: KeyForm, mut key: Vec<u8>, constraints: Constraints) -> Reque
         passphrase: None,
         name: Some(Name::new("alex@laptop").unwrap()),
         constraints,
+        purposes: Vec::new(),
     })
 }
 

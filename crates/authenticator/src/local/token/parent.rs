@@ -156,6 +156,7 @@ fn request(number: u64, provider: &Path, work: &TokenWork) -> (Kind, Request) {
             passphrase: pin.as_ref().map(|pin| copy(pin.expose())),
             name: None,
             constraints: Constraints::default(),
+            purposes: Vec::new(),
         }),
     };
     let kind = body.kind();
