@@ -21,7 +21,7 @@ use crate::event::{Action, ClientId, ConnectionId, Event};
 use crate::hardware::{self, HardwareWallets};
 use crate::identities::Records;
 use crate::keeps::{Keeping, Keeps, Wants};
-use crate::key_commands::{KeyUse, Target};
+use crate::key_uses::{KeyUse, Target};
 use crate::listing::Habits;
 use crate::local::LocalLink;
 use crate::lock::Lock;

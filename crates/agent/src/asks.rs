@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use keystead_core::{Name, PairingId, Request, RequestBody, SignRequest};
+use keystead_core::{Name, PairingId, Purpose, Request, RequestBody, SignRequest};
 use keystead_formats::ssh::{PublicKey, SessionBind, ToBeSigned};
 use keystead_keeper::server::control;
 use keystead_keeper::{self as keeper, AskId, KeeperError, Progress, local};
@@ -15,9 +15,10 @@ use crate::ends::{End, checked, note};
 use crate::errand::log_refusal;
 use crate::event::{Action, ClientId, ConnectionId};
 use crate::front::KeptKey;
-use crate::key_commands::{AskedIdentity, AskedUse, Then};
+use crate::key_commands::{AskedIdentity, Then};
 use crate::key_control;
 use crate::key_ends::finish_use;
+use crate::key_uses::AskedUse;
 use crate::local::LOCAL_WAIT_S;
 use crate::log::{Entry, Hop, hex};
 use crate::server_commands;
@@ -68,6 +69,11 @@ pub(crate) enum Asker {
     ServerCommand { client: ClientId },
     /// Somebody, for the public key of an identity.
     Identity(Box<AskedIdentity>),
+    /// A command, for a key to be made or taken for these purposes.
+    KeyBrought {
+        client: ClientId,
+        purposes: Vec<Purpose>,
+    },
     /// A command, for a use of a key.
     KeyUse {
         client: ClientId,
@@ -90,6 +96,7 @@ impl Asker {
             Self::Nobody
             | Self::Command { .. }
             | Self::ServerCommand { .. }
+            | Self::KeyBrought { .. }
             | Self::KeyUse { .. } => None,
         }
     }
@@ -99,6 +106,7 @@ impl Asker {
         match self {
             Self::Command { client }
             | Self::ServerCommand { client }
+            | Self::KeyBrought { client, .. }
             | Self::KeyUse { client, .. } => Some(*client),
             Self::Identity(asked) => match asked.then {
                 Then::Tell(client) | Then::Use(client, _) => Some(client),
@@ -179,7 +187,7 @@ impl Agent {
         let wait_s = match &asker {
             _ if is_local => LOCAL_WAIT_S,
             // Nobody's login hangs on it, so the person may take the time that a request can have.
-            Asker::Command { .. } | Asker::ServerCommand { .. } => {
+            Asker::Command { .. } | Asker::ServerCommand { .. } | Asker::KeyBrought { .. } => {
                 Request::WAIT_S_MAX.min(MAKE_KEY_WAIT_S)
             }
             Asker::Identity(asked) if matches!(asked.then, Then::List(..)) => LIST_WAIT_S,
@@ -193,7 +201,10 @@ impl Agent {
         };
         let entry = Entry {
             keeper: Some(keeper.to_string()),
-            pairing: (!is_local).then(|| pairing.to_string()),
+            pairing: self
+                .keepers
+                .gives_receipts(pairing)
+                .then(|| pairing.to_string()),
             ..entry
         };
         let open = Ask {
@@ -355,7 +366,7 @@ impl Agent {
                 };
                 turn.server_reply(client, reply, None);
             }
-            asker @ (Asker::Identity(_) | Asker::KeyUse { .. }) => {
+            asker @ (Asker::Identity(_) | Asker::KeyUse { .. } | Asker::KeyBrought { .. }) => {
                 tell_key_command(turn, asker, (&keeper, left_s), news);
             }
         }
@@ -406,6 +417,12 @@ impl Agent {
                 Err(why)
             }
         };
+        if let Ok(Err(KeeperError::Unreachable { reason, .. })) = &end
+            && let Asker::KeyUse { asked, .. } = &mut open.asker
+            && let Some(next) = asked.next()
+        {
+            return self.ask_next_use(turn, open, next, reason);
+        }
         if let (
             Asker::Program { connection, .. },
             Ok(Err(KeeperError::Unreachable { reason, .. })),
@@ -442,6 +459,7 @@ impl Agent {
             }
             Asker::ServerCommand { client } => server_commands::finish(turn, client, &open, end),
             Asker::Identity(asked) => self.finish_identity(turn, *asked, &open, end),
+            Asker::KeyBrought { client, .. } => self.finish_brought(turn, client, &open, end),
             Asker::KeyUse { client, asked } => finish_use(turn, client, &asked, &open, end),
         }
     }

@@ -130,6 +130,7 @@ impl Agent {
             silent: it.unanswered_ms.is_some(),
             keys: it.keys.len(),
             wallets: it.wallets.iter().map(ToString::to_string).collect(),
+            hardware: self.keepers.hardware.has(it.pairing),
         };
         views.map(keeper).collect()
     }

@@ -278,6 +278,9 @@ pub struct Keeper {
     /// Its wallets, 8 hex digits each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wallets: Vec<String>,
+    /// It is a hardware wallet: it derives keys, and stores none.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub hardware: bool,
 }
 
 /// How far a pairing is.
@@ -409,6 +412,11 @@ pub const SOCKET_NAME: &str = "control.sock";
 
 /// The SSH socket's name in the runtime folder.
 pub const SSH_SOCKET_NAME: &str = "ssh.sock";
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_false(word: &bool) -> bool {
+    !*word
+}
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ use crate::asks::{Ask, Asker, Said};
 use crate::control::{Failure, FailureKind, Key, Reply};
 use crate::event::ConnectionId;
 use crate::key_ends::{identity_fault, use_fault};
+use crate::key_making::brought_fault;
 use crate::log::{Entry, hex};
 use crate::words::Words;
 
@@ -178,6 +179,7 @@ pub(crate) fn checked(open: &Ask, end: End) -> End {
         }
         (Asker::Program { .. }, _) => Some("it approved without a signature"),
         (Asker::Identity(asked), _) => identity_fault(asked, body),
+        (Asker::KeyBrought { purposes, .. }, _) => brought_fault(purposes, body),
         (Asker::KeyUse { asked, .. }, _) => use_fault(asked, body),
         _ => None,
     };

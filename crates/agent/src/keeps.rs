@@ -232,6 +232,13 @@ impl Keeping {
         all.into_iter().flatten().min()
     }
 
+    /// Whether it signs a receipt for what it answers, as paired authenticators do: a key server
+    /// proves by its own log, a hardware wallet by its signature alone.
+    pub(crate) fn gives_receipts(&self, keeper: PairingId) -> bool {
+        let is_local = keeper == keystead_keeper::local::ID;
+        !is_local && !self.servers.has(keeper) && !self.hardware.has(keeper)
+    }
+
     /// Every key of every keeper, with its keeper's name.
     pub(crate) fn keys(&self) -> Vec<(PairingId, Name, KeyEntry)> {
         let mut keys = self.paired.keys();

@@ -3,7 +3,7 @@
 //! **Invariant:** a key that a person has hidden (`ssh-add -d`) is neither listed nor used until it
 //! is shown again; hiding destroys nothing.
 
-use keystead_core::{Algorithm, Identity, Name, PairingId};
+use keystead_core::{Algorithm, Identity, Name, PairingId, Purpose};
 use keystead_formats::ssh::PublicKey;
 
 use crate::agent::Agent;
@@ -70,7 +70,7 @@ impl Agent {
         let keys = self.keepers.keys().into_iter();
         let keys = keys.filter_map(|(pairing, keeper, entry)| {
             let is_other = |it: Algorithm| !it.is_ssh();
-            if entry.algorithm.parse().is_ok_and(is_other) {
+            if entry.algorithm.parse().is_ok_and(is_other) || !is_for_ssh(&entry.purposes) {
                 return None;
             }
             let key = PublicKey::from_blob(&entry.public_key)
@@ -86,4 +86,15 @@ impl Agent {
         });
         keys.collect()
     }
+}
+
+/// A key that signs for OpenPGP alone would be refused its every login.
+fn is_for_ssh(purposes: &[Purpose]) -> bool {
+    let is_other = |it: &Purpose| {
+        matches!(
+            it,
+            Purpose::OpenPgp | Purpose::OpenPgpDecrypt | Purpose::AgeUnwrap | Purpose::Signify
+        )
+    };
+    !purposes.iter().all(is_other)
 }

@@ -6,7 +6,7 @@
 //! [`Command`] is answered by any number of [`Reply`]s that tell of progress and exactly one that
 //! ends it; hanging up takes it back.
 
-use keystead_core::{Curve, Derivation, Identity, IdentityError, KeyId};
+use keystead_core::{Curve, Derivation, Identity, IdentityError, Intent, KeyId};
 use serde::{Deserialize, Serialize};
 
 use crate::control::Failure;
@@ -32,6 +32,22 @@ pub enum Command {
     /// All keys of keepers, with their purposes, and those of recorded identities. Answered by
     /// [`Reply::Keys`], at once.
     Keys {},
+    /// A keeper makes a key. Answered by [`Reply::Reaching`], [`Reply::Waiting`] and at last
+    /// [`Reply::Key`].
+    MakeKey {
+        /// Where, and what for.
+        wanted: NewKey,
+        /// A [`keystead_core::KeyType`].
+        algorithm: String,
+    },
+    /// A private key goes into a keeper's custody: PKCS#8, as PEM, behind the line. Answered by
+    /// [`Reply::Reaching`], [`Reply::Waiting`] and at last [`Reply::Key`].
+    TakeKey {
+        /// Where, and what for.
+        wanted: NewKey,
+        /// Length of the key.
+        key_bytes: usize,
+    },
     /// A signature. Answered by [`Reply::Reaching`], [`Reply::Waiting`] and at last
     /// [`Reply::Signature`].
     KeySign {
@@ -93,9 +109,24 @@ impl Command {
                 .into_iter()
                 .flatten()
                 .collect(),
-            Self::IdentityKey { .. } | Self::Keys {} => Vec::new(),
+            Self::TakeKey { key_bytes, .. } => vec![*key_bytes],
+            Self::IdentityKey { .. } | Self::Keys {} | Self::MakeKey { .. } => Vec::new(),
         }
     }
+}
+
+/// A key that is to be at a keeper.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    /// Which keeper; may be left out when there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeper: Option<String>,
+    /// The name it shall have there.
+    pub name: String,
+    /// Words of [`keystead_core::Purpose`]; none: what SSH does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub purposes: Vec<String>,
 }
 
 /// Which key: an identity's, or one of this id, or both.
@@ -149,6 +180,44 @@ pub struct Shown {
     /// On behalf of which process: what it is goes along, and words reach its terminal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer_pid: Option<i32>,
+    /// The act that it is part of: what is asked for at once in one act is one question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act>,
+}
+
+/// Several requests that somebody wants with one deed; the workstation's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Act {
+    /// 32 hex digits, drawn: the same for all of its requests.
+    pub id: String,
+    /// In words: `gpg init`.
+    pub what: String,
+    /// How many requests it has.
+    pub count: u32,
+}
+
+impl Act {
+    /// A new one.
+    #[must_use]
+    pub fn new(id: [u8; 16], what: &str, count: u32) -> Self {
+        Self {
+            id: crate::log::hex(&id),
+            what: what.to_owned(),
+            count,
+        }
+    }
+
+    /// As it goes to the holder; none where the id is no id.
+    #[must_use]
+    pub fn intent(&self) -> Option<Intent> {
+        let id = crate::log::unhex(&self.id)?;
+        Some(Intent {
+            id: id.try_into().ok()?,
+            what: self.what.clone(),
+            count: Some(self.count),
+        })
+    }
 }
 
 /// An [`Identity`] in JSON.
@@ -320,7 +389,14 @@ const fn is_false(word: &bool) -> bool {
 }
 
 /// Of all [`Command`]s.
-const NAMES: [&str; 4] = ["identity-key", "keys", "key-sign", "key-decrypt"];
+const NAMES: [&str; 6] = [
+    "identity-key",
+    "keys",
+    "make-key",
+    "take-key",
+    "key-sign",
+    "key-decrypt",
+];
 
 #[cfg(test)]
 mod tests {
@@ -356,7 +432,7 @@ mod tests {
         );
         check(r#"{"command":"keys"}"#, Some(Command::Keys {}), &[]);
         check(
-            r#"{"command":"key-sign","key":{"id":"00"},"form":2,"content_bytes":33,"shown":{"preimage_bytes":120,"user_id":"Alex","peer_pid":7}}"#,
+            r#"{"command":"key-sign","key":{"id":"00"},"form":2,"content_bytes":33,"shown":{"preimage_bytes":120,"user_id":"Alex","peer_pid":7,"act":{"id":"07070707070707070707070707070707","what":"gpg init","count":3}}}"#,
             Some(Command::KeySign {
                 key: KeyChoice {
                     id: Some("00".to_owned()),
@@ -370,6 +446,7 @@ mod tests {
                     user_id: Some("Alex".to_owned()),
                     peer_pid: Some(7),
                     files: Vec::new(),
+                    act: Some(Act::new([7; 16], "gpg init", 3)),
                 },
             }),
             &[33, 120],
@@ -386,6 +463,27 @@ mod tests {
                 },
             }),
             &[64],
+        );
+        let wanted = NewKey {
+            keeper: Some("phone".to_owned()),
+            name: "mail".to_owned(),
+            purposes: vec!["openpgp".to_owned()],
+        };
+        check(
+            r#"{"command":"make-key","wanted":{"keeper":"phone","name":"mail","purposes":["openpgp"]},"algorithm":"ed25519"}"#,
+            Some(Command::MakeKey {
+                wanted: wanted.clone(),
+                algorithm: "ed25519".to_owned(),
+            }),
+            &[],
+        );
+        check(
+            r#"{"command":"take-key","wanted":{"keeper":"phone","name":"mail","purposes":["openpgp"]},"key_bytes":119}"#,
+            Some(Command::TakeKey {
+                wanted,
+                key_bytes: 119,
+            }),
+            &[119],
         );
         check(r#"{"command":"keys","more":1}"#, None, &[]);
         check(r#"{"command":"status"}"#, None, &[]);
@@ -407,6 +505,20 @@ mod tests {
         let line = r#"{"command":"key-decrypt","key":{},"form":2,"content_bytes":64}"#;
         for len in 0..line.len() {
             check(&line[..len], None, &[]);
+        }
+    }
+
+    #[test]
+    fn an_act_has_an_id_of_16_bytes() {
+        let act = Act::new([7; 16], "gpg init", 3);
+        let intent = act.intent().unwrap();
+        assert_eq!((intent.id, intent.count), ([7; 16], Some(3)));
+        for wrong in ["", "07", "x7070707070707070707070707070707"] {
+            let act = Act {
+                id: wrong.to_owned(),
+                ..act.clone()
+            };
+            assert_eq!(act.intent(), None, "{wrong}");
         }
     }
 

@@ -12,8 +12,9 @@ use crate::control::FailureKind;
 use crate::ends::{End, why_not_done, words_of};
 use crate::event::{Action, ClientId};
 use crate::identities::Record;
-use crate::key_commands::{AskedIdentity, AskedUse, Then, What};
+use crate::key_commands::{AskedIdentity, Then};
 use crate::key_control::Reply;
+use crate::key_uses::{AskedUse, What};
 use crate::servers::Behind;
 
 impl Agent {
@@ -80,7 +81,11 @@ pub(crate) fn finish_use(
     open: &Ask,
     end: Result<End, String>,
 ) {
-    if let (Some(pid), Some(words)) = (asked.pid, words_of(open, &end)) {
+    // A stanza for another key is no failure: age has every one tried.
+    let outcome = end.as_ref().ok().and_then(|it| it.as_ref().ok());
+    let is_tried = asked.what == What::Decrypt(DecryptForm::Age)
+        && outcome.is_some_and(|it| it.outcome == Outcome::UnknownKey);
+    if let (false, Some(pid), Some(words)) = (is_tried, asked.pid, words_of(open, &end)) {
         turn.act(Action::Say {
             pid,
             line: words.to_string(),

@@ -30,6 +30,8 @@ mod key_commands;
 pub mod key_control;
 mod key_ends;
 pub mod key_files;
+mod key_making;
+mod key_uses;
 mod listing;
 pub mod local;
 mod lock;

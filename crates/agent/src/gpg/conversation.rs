@@ -115,9 +115,11 @@ impl Conversation {
     }
 
     fn of_client(&mut self, line: Result<&[u8], LineTooLong>) {
-        let Ok(line) = line else {
+        let line = match (line, &self.state) {
+            (_, State::Over) => return,
+            (Ok(line), _) => line,
             // libassuan answers so too; the rest of the line is gone.
-            return self.error(ErrorCode::ASS_LINE_TOO_LONG);
+            (Err(LineTooLong), _) => return self.error(ErrorCode::ASS_LINE_TOO_LONG),
         };
         match &mut self.state {
             State::Over => {}

@@ -89,10 +89,11 @@ pub struct MappedKey {
     pub keeper: Option<String>,
     /// The OpenPGP user id that it was made for.
     pub user_id: String,
-    /// When, as its fingerprint has it.
+    /// When, as its fingerprint has it; 0 where that is not known.
     pub created_unix_s: u32,
-    /// Its OpenPGP fingerprint.
-    pub fingerprint: Fingerprint,
+    /// Its OpenPGP fingerprint; none of a key that gpg has made or imported, which tells its agent
+    /// no time.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 impl MappedKey {
@@ -125,10 +126,15 @@ impl MappedKey {
             keeper: entry.keeper,
             user_id: entry.user_id,
             created_unix_s: entry.created_unix_s,
-            fingerprint: of_hex(&entry.fingerprint)
-                .and_then(|it| it.try_into().ok())
-                .map(Fingerprint)
-                .ok_or(KeyMapError::Malformed("fingerprint"))?,
+            fingerprint: entry
+                .fingerprint
+                .map(|it| {
+                    of_hex(&it)
+                        .and_then(|it| it.try_into().ok())
+                        .map(Fingerprint)
+                        .ok_or(KeyMapError::Malformed("fingerprint"))
+                })
+                .transpose()?,
         };
         if let Some(it) = entry.identity {
             let derivation = if key.agrees() {
@@ -159,7 +165,7 @@ impl MappedKey {
             keeper: self.keeper.clone(),
             user_id: self.user_id.clone(),
             created_unix_s: self.created_unix_s,
-            fingerprint: hex(&self.fingerprint.0),
+            fingerprint: self.fingerprint.map(|it| hex(&it.0)),
         }
     }
 }
@@ -208,7 +214,8 @@ struct Entry {
     keeper: Option<String>,
     user_id: String,
     created_unix_s: u32,
-    fingerprint: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -9,7 +9,9 @@ mod deeds;
 mod events;
 mod keys;
 mod requests;
+mod text;
 
 pub use conversation::{Conversation, Own};
 pub use events::{Action, Answer, Ask, Event, Failure, Job};
 pub use keys::{FILE_NAME, KeyMap, KeyMapError, MappedKey};
+pub use text::{Signer, preimage};

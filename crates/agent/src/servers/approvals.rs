@@ -96,8 +96,8 @@ impl Servers {
         let keeper = super::shown(&open.server);
         let (message, kind) = match (&open.refused_by, why) {
             (Some(by), _) => (format!("refused by {by}"), TroubleKind::Other),
-            (None, Some(why)) => (why, TroubleKind::Away),
-            (None, None) => (NO_APPROVAL.to_owned(), TroubleKind::Away),
+            (None, Some(why)) => (why, TroubleKind::Late),
+            (None, None) => (NO_APPROVAL.to_owned(), TroubleKind::Late),
         };
         match &open.asker {
             Asker::Sign { ask, .. } => {

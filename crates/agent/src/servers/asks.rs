@@ -5,13 +5,12 @@
 //! over; a refusal says which condition of the key's policy it was, where the server told.
 
 use keystead_core::{Name, PairingId, RequestBody, RequestHash};
-use keystead_formats::ssh::ToBeSigned;
-use keystead_keeper::server::ServerName;
 use keystead_keeper::server::control::State;
 use keystead_keeper::server::protocol::requests::{
     Answer, Entries, Method, Request, Sign, SignFields,
 };
-use keystead_keeper::server::protocol::{RequestId, Status, UserId, request_hash};
+use keystead_keeper::server::protocol::{KeyId, RequestId, Status, UserId, request_hash};
+use keystead_keeper::server::{ServerError, ServerName};
 use keystead_keeper::{AskId, KeeperError};
 
 use super::endings::{end, ending};
@@ -93,7 +92,7 @@ impl Servers {
                 "see `keystead key list`",
             )
         })?;
-        let fields = key.fields(&ToBeSigned::parse(&wanted.content));
+        let fields = key.fields(wanted.form, &wanted.content);
         let fields =
             fields.map_err(|error| failed(error.to_string(), "sign it with another key"))?;
         let request = Request::Sign(Sign {
@@ -258,18 +257,26 @@ impl Servers {
         server: &ServerName,
         answer: Result<Answer, Trouble>,
     ) {
-        let page = answer.ok().and_then(|answer| entries(&answer));
+        let answer = answer.ok();
+        let unread = answer.as_ref().map(ServerError::of_answer);
+        let page = answer.and_then(|answer| entries(&answer));
         let Some(held) = self.held.get_mut(server) else {
             return;
         };
-        let Some(page) = page else {
-            return self.listed(step, server, None);
-        };
         let listing = held.listing.get_or_insert_default();
-        listing.extend(page.entries.0.iter().filter_map(HeldKey::of));
-        let after = page.entries.0.last().map(|entry| entry.key);
+        let (after, more) = match (page, unread) {
+            (Some(page), _) => {
+                listing.extend(page.entries.0.iter().filter_map(HeldKey::of));
+                (page.entries.0.last().map(|entry| entry.key), page.more)
+            }
+            // One that the server cannot open keeps nobody from the others.
+            (None, Some(ServerError::Unread { key })) => (Some(key), true),
+            (None, _) => return self.listed(step, server, None),
+        };
+        // A server that repeats itself would never end.
+        let is_behind = |key: &KeyId| held.listed_to.is_none_or(|before| *key > before);
         let is_full = listing.len() >= KEYS_MAX;
-        match after.filter(|_| page.more && !is_full) {
+        match after.filter(|key| more && !is_full && is_behind(key)) {
             Some(after) => self.list_page(step, server, Some(after)),
             None => {
                 let mut keys = std::mem::take(listing);

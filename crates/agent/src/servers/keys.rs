@@ -1,20 +1,21 @@
-//! Keys of a key server as ssh knows them: blobs, what is asked of the server, and its
-//! signatures as ssh wants them (`spec/session.md` section 7).
+//! Keys of a key server as ssh and gpg know them: blobs, what is asked of the server, and its
+//! signatures as either wants them (`spec/session.md` section 7).
 //!
 //! **Invariant:** the server gets fields and no bytes to be signed; what has no fields is
 //! not asked. A signature's name says the algorithm that the fields led to.
 
-use keystead_core::{KeyEntry, Name, Purpose};
+use keystead_core::{KeyEntry, Name, Purpose, SignForm};
+use keystead_formats::openpgp::digest::Digest;
 use keystead_formats::ssh::key::key_id;
 use keystead_formats::ssh::signature::{self, RsaHash};
 use keystead_formats::ssh::wire::Writer;
 use keystead_formats::ssh::{Curve, PublicKey, ToBeSigned};
 use keystead_keeper::server::protocol::requests::{
-    Entry, KeyPurpose, KeyType, Label, SignFields, SshLogin, SshSig,
+    Entry, KeyPurpose, KeyType, Label, OpenPgp, SignFields, SshLogin, SshSig,
 };
 use keystead_keeper::server::protocol::{KeyId, Octets, Text};
 
-/// A key of a server that signs for ssh.
+/// A key of a server that signs for ssh or gpg.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldKey {
     /// As the server names it.
@@ -25,7 +26,7 @@ pub struct HeldKey {
 }
 
 impl HeldKey {
-    /// The key of a list's entry; none where ssh cannot use it: a value that the client
+    /// The key of a list's entry; none where neither can use it: a value that the client
     /// sealed, another purpose, another kind.
     #[must_use]
     pub fn of(entry: &Entry) -> Option<Self> {
@@ -47,6 +48,9 @@ impl HeldKey {
         if is_for(KeyPurpose::SshSig) {
             purposes.extend([Purpose::SshSig, Purpose::GitCommit]);
         }
+        if is_for(KeyPurpose::OpenPgp) {
+            purposes.push(Purpose::OpenPgp);
+        }
         if purposes.is_empty() {
             return None;
         }
@@ -67,29 +71,32 @@ impl HeldKey {
     ///
     /// # Errors
     /// Why it cannot be asked.
-    pub fn fields(&self, content: &ToBeSigned) -> Result<SignFields, NoFields> {
-        match content {
-            ToBeSigned::UserAuth(login) => Ok(SignFields::SshLogin(SshLogin {
-                session: Octets(login.session_id.clone()),
-                user: Text(login.user.clone()),
-                algorithm: Text(login.algorithm.clone()),
-                public_key: Octets(login.key.blob().to_vec()),
-                host_key: login.host_key.as_ref().map(|it| Octets(it.blob().to_vec())),
-            })),
-            ToBeSigned::SshSig(signed) => Ok(SignFields::SshSig(SshSig {
-                namespace: Text(signed.namespace.clone()),
-                hash_name: Text(signed.hash_algorithm.name().to_owned()),
-                hash: Octets(signed.hash.clone()),
-            })),
-            ToBeSigned::Certificate(_) => Err(NoFields::Certificate),
-            ToBeSigned::Opaque => Err(NoFields::Opaque),
+    pub fn fields(&self, form: SignForm, content: &[u8]) -> Result<SignFields, NoFields> {
+        match form {
+            SignForm::Ssh => ssh_fields(&ToBeSigned::parse(content)),
+            SignForm::OpenPgp => {
+                let digest = Digest::parse(content).map_err(|_| NoFields::Opaque)?;
+                Ok(SignFields::OpenPgp(OpenPgp {
+                    hash: u32::from(digest.algorithm().id()),
+                    digest: Octets(digest.bytes().to_vec()),
+                }))
+            }
+            SignForm::Minisign | _ => Err(NoFields::Minisign),
         }
     }
 
-    /// The server's signature as ssh wants it; none if it has another length than the key's
-    /// kind gives.
+    /// The server's signature as ssh wants it, or gpg; none if it has another length than the
+    /// key's kind gives.
     #[must_use]
     pub fn signature(&self, fields: &SignFields, raw: &[u8]) -> Option<Vec<u8>> {
+        if let SignFields::OpenPgp(_) = fields {
+            let is_whole = match self.kind {
+                KeyType::Ed25519 | KeyType::P256 => raw.len() == OPENPGP_PAIR_BYTES,
+                KeyType::Rsa => !raw.is_empty(),
+                KeyType::Arbitrary | KeyType::Secp256k1 => false,
+            };
+            return is_whole.then(|| raw.to_vec());
+        }
         match self.kind {
             KeyType::Ed25519 => Some(signature::ed25519(raw.try_into().ok()?)),
             KeyType::P256 => {
@@ -102,12 +109,34 @@ impl HeldKey {
     }
 }
 
+fn ssh_fields(content: &ToBeSigned) -> Result<SignFields, NoFields> {
+    match content {
+        ToBeSigned::UserAuth(login) => Ok(SignFields::SshLogin(SshLogin {
+            session: Octets(login.session_id.clone()),
+            user: Text(login.user.clone()),
+            algorithm: Text(login.algorithm.clone()),
+            public_key: Octets(login.key.blob().to_vec()),
+            host_key: login.host_key.as_ref().map(|it| Octets(it.blob().to_vec())),
+        })),
+        ToBeSigned::SshSig(signed) => Ok(SignFields::SshSig(SshSig {
+            namespace: Text(signed.namespace.clone()),
+            hash_name: Text(signed.hash_algorithm.name().to_owned()),
+            hash: Octets(signed.hash.clone()),
+        })),
+        ToBeSigned::Certificate(_) => Err(NoFields::Certificate),
+        ToBeSigned::Opaque => Err(NoFields::Opaque),
+    }
+}
+
 /// Why a server cannot be asked to sign some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoFields {
     /// An SSH certificate.
     #[error("a key server signs no certificates")]
     Certificate,
+    /// A file with its trusted comment.
+    #[error("a key server signs nothing for minisign")]
+    Minisign,
     /// Nobody can read it.
     #[error("a key server signs only what it can put together itself, and nobody can read this")]
     Opaque,
@@ -193,6 +222,9 @@ fn magnitude(integer: &[u8]) -> Option<&[u8]> {
         _ => None,
     }
 }
+
+/// r ‖ s of 32 bytes each (`spec/pairing.md` section 5.1, form 2).
+const OPENPGP_PAIR_BYTES: usize = 64;
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;

@@ -19,6 +19,7 @@ use keystead_daemon::Now;
 use keystead_formats::ssh::key::key_id;
 use keystead_keeper::server::ServerName;
 use keystead_keeper::server::control::State;
+use keystead_keeper::server::protocol::KeyId;
 use keystead_keeper::server::protocol::requests::{List, PAGE_MAX, Request};
 use rand_core::CryptoRngCore;
 
@@ -58,6 +59,8 @@ struct Held {
     borrowers: VecDeque<ClientId>,
     /// Pages of a list that is not whole yet.
     listing: Option<Vec<HeldKey>>,
+    /// Behind which key the page is that was asked for last.
+    listed_to: Option<KeyId>,
     /// The list that is on its way was asked for too early.
     is_list_stale: bool,
     /// Commands that wait for the list.
@@ -136,7 +139,7 @@ impl Servers {
         let Some(held) = self.held.get_mut(server) else {
             return;
         };
-        held.trouble = Some(trouble.message.clone());
+        held.trouble = Some(alone(trouble));
         match trouble.kind {
             // The ticket is still good; whoever asks next tries it again.
             TroubleKind::Away | TroubleKind::Late => held.state = State::Open,
@@ -163,12 +166,10 @@ impl Servers {
         self.list_page(step, server, None);
     }
 
-    fn list_page(
-        &mut self,
-        step: &mut Step<'_>,
-        server: &ServerName,
-        after: Option<keystead_keeper::server::protocol::KeyId>,
-    ) {
+    fn list_page(&mut self, step: &mut Step<'_>, server: &ServerName, after: Option<KeyId>) {
+        if let Some(held) = self.held.get_mut(server) {
+            held.listed_to = after;
+        }
         let limit = u32::try_from(PAGE_MAX).unwrap_or(u32::MAX);
         let request = Request::List(List { after, limit });
         let wait_s = COMMAND_WAIT_S;
@@ -218,6 +219,7 @@ impl Held {
             lent_to: None,
             borrowers: VecDeque::new(),
             listing: None,
+            listed_to: None,
             is_list_stale: false,
             waiting: Vec::new(),
         }
@@ -261,8 +263,19 @@ fn failure(trouble: &Trouble) -> keystead_keeper::server::control::Failure {
     };
     keystead_keeper::server::control::Failure {
         status,
-        message: trouble.message.clone(),
+        message: alone(trouble),
         hint: Some(trouble.hint.to_owned()),
+    }
+}
+
+/// What went wrong, where no words of ours stand before it.
+fn alone(trouble: &Trouble) -> String {
+    let message = &trouble.message;
+    match trouble.kind {
+        TroubleKind::Away => format!("the server cannot be reached: {message}"),
+        TroubleKind::LoginRequired | TroubleKind::Stop | TroubleKind::Late | TroubleKind::Other => {
+            message.clone()
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use keystead_agent::audit;
 use keystead_agent::control::{Command, Reply};
 use keystead_agent::evidence::Seen;
 use keystead_agent::keeps::Keeps;
@@ -273,8 +274,16 @@ impl Bench {
     }
 
     pub(crate) fn log(&self) -> Vec<Entry> {
-        let log = self.disk.read(log::FILE_NAME).unwrap().unwrap_or_default();
-        log::entries(&log).0
+        log::entries(&self.log_file()).0
+    }
+
+    /// What `keystead audit verify` finds in it.
+    pub(crate) fn audited(&self) -> audit::Report {
+        audit::verify(&self.log_file())
+    }
+
+    fn log_file(&self) -> Vec<u8> {
+        self.disk.read(log::FILE_NAME).unwrap().unwrap_or_default()
     }
 
     pub(crate) fn last_entry(&self) -> Entry {

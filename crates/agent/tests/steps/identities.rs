@@ -2,7 +2,7 @@
 
 use keystead_agent::control::FailureKind;
 use keystead_agent::evidence::Seen;
-use keystead_agent::key_control::{Command, HeldKey, IdentitySpec, KeyChoice, Reply, Shown};
+use keystead_agent::key_control::{Act, Command, HeldKey, IdentitySpec, KeyChoice, Reply, Shown};
 use keystead_agent::{Action, Event};
 use keystead_core::{
     Curve, DecryptForm, Derivation, Identity, KeyEntry, KeyId, Name, Outcome, PairingId, Plaintext,
@@ -19,12 +19,12 @@ const WALLET: WalletFingerprint = WalletFingerprint([0xa1, 0xb2, 0xc3, 0xd4]);
 
 /// The keys and signatures of trezor-firmware's `test_msg_signidentity.py`:
 /// `gpg://satoshi@bitcoin.org` on Ed25519 over this digest.
-const GPG_KEY: &str = "d18cdf4dbdbb50ef1fdba1ae0539451f3354a366d6a35313712ab82f16d4cd9e";
+pub(crate) const GPG_KEY: &str = "d18cdf4dbdbb50ef1fdba1ae0539451f3354a366d6a35313712ab82f16d4cd9e";
 const DIGEST: &str = "cd8552569d6e4509266ef137584d1e62c7579b5b8ed69bbafa4b864c6521e7c2";
-const SIGNATURE: &str = "f47f1a09a2875b971811ebbece19c3004c3ecbe84e65666dc8c36cc2fc002544\
+pub(crate) const SIGNATURE: &str = "f47f1a09a2875b971811ebbece19c3004c3ecbe84e65666dc8c36cc2fc002544\
     af8a3f545375ebe53d73b41c700df2f9020256c31bb774a7eb03ed9819226407";
 
-fn hex(text: &str) -> Vec<u8> {
+pub(crate) fn hex(text: &str) -> Vec<u8> {
     let digits = text.as_bytes().chunks(2);
     let digits = digits.map(|it| u8::from_str_radix(std::str::from_utf8(it).unwrap(), 16));
     digits.map(Result::unwrap).collect()
@@ -51,7 +51,7 @@ fn of_gpg() -> Identity {
     .unwrap()
 }
 
-fn ed25519(name: &str, public: &[u8]) -> KeyEntry {
+pub(crate) fn ed25519(name: &str, public: &[u8]) -> KeyEntry {
     let key = PublicKey::ed25519(public.try_into().unwrap());
     KeyEntry {
         id: KeyId(*key.id().as_bytes()),
@@ -62,7 +62,7 @@ fn ed25519(name: &str, public: &[u8]) -> KeyEntry {
     }
 }
 
-fn command(bench: &mut Bench, command: Command, behind: &[&[u8]]) -> Vec<Action> {
+pub(crate) fn command(bench: &mut Bench, command: Command, behind: &[&[u8]]) -> Vec<Action> {
     let behind = behind.iter().map(|it| SecretBytes::take(&mut it.to_vec()));
     bench.step(Event::KeyCommand {
         client: CLIENT,
@@ -79,7 +79,7 @@ fn key_of(bench: &mut Bench, identity: &Identity, keeper: Option<&str>) -> Vec<A
     command(bench, identity_key, &[])
 }
 
-fn told(actions: Vec<Action>) -> (Reply, Option<Vec<u8>>) {
+pub(crate) fn told(actions: Vec<Action>) -> (Reply, Option<Vec<u8>>) {
     let mut replies = actions.into_iter().filter_map(|action| match action {
         Action::KeyReply { reply, behind, .. } => {
             Some((reply, behind.map(|it| it.0.expose().to_vec())))
@@ -99,7 +99,7 @@ fn key_told(actions: Vec<Action>) -> HeldKey {
 }
 
 #[track_caller]
-fn refused(actions: Vec<Action>, kind: FailureKind, part: &str) {
+pub(crate) fn refused(actions: Vec<Action>, kind: FailureKind, part: &str) {
     match told(actions).0 {
         Reply::Failed(failure) => {
             assert_eq!(failure.kind, kind, "{failure:?}");
@@ -110,7 +110,7 @@ fn refused(actions: Vec<Action>, kind: FailureKind, part: &str) {
 }
 
 /// What the keeper was asked last.
-fn asked(bench: &Bench) -> (PairingId, &'static str) {
+pub(crate) fn asked(bench: &Bench) -> (PairingId, &'static str) {
     let fake = bench.keeper.lock().unwrap();
     match fake.told.last() {
         Some(keeper::Event::Ask { pairing, body, .. }) => (*pairing, body.kind().as_str()),
@@ -118,7 +118,7 @@ fn asked(bench: &Bench) -> (PairingId, &'static str) {
     }
 }
 
-fn asks(bench: &Bench) -> usize {
+pub(crate) fn asks(bench: &Bench) -> usize {
     let fake = bench.keeper.lock().unwrap();
     let told = fake.told.iter();
     told.filter(|it| matches!(it, keeper::Event::Ask { .. }))
@@ -229,11 +229,12 @@ fn sign_digest(peer_pid: Option<i32>) -> Command {
             files: vec!["letter".to_owned()],
             user_id: Some("Satoshi".to_owned()),
             peer_pid,
+            act: Some(Act::new([5; 16], "gpg init", 3)),
         },
     }
 }
 
-fn content() -> Vec<u8> {
+pub(crate) fn content() -> Vec<u8> {
     [&[8], &hex(DIGEST)[..]].concat()
 }
 
@@ -271,6 +272,8 @@ fn an_openpgp_signature_is_verified_logged_and_then_given_on() {
         assert_eq!(evidence.preimage.as_deref(), Some(&b"text"[..]));
         assert_eq!(evidence.user_id.as_deref(), Some("Satoshi"));
         assert_eq!(evidence.files, ["letter"]);
+        let intent = evidence.intent.as_ref().unwrap();
+        assert_eq!((intent.id, intent.what.as_str()), ([5; 16], "gpg init"));
         assert_eq!(evidence.process_path.as_deref(), Some("/usr/bin/gpg"));
     }
     let authenticator = Name::new(KEEPER).unwrap();

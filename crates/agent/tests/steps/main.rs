@@ -16,5 +16,6 @@ mod identities;
 mod programs;
 mod rules;
 mod servers;
+mod several_keepers;
 mod signatures;
 mod upstream;

@@ -307,6 +307,10 @@ fn a_login_goes_as_fields_and_its_entry_has_the_servers_hash_of_the_request() {
     assert_eq!(told, ("approve", Some("lab")));
     let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(entry.request_hash, Some(digits));
+    // Its proof is the server's log: this one owes no receipt for it.
+    assert_eq!(entry.pairing, None);
+    let report = bench.audited();
+    assert_eq!((report.faults.len(), report.keepers.len()), (0, 0));
 }
 
 #[test]

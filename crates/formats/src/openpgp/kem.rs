@@ -7,6 +7,7 @@ use keystead_core::SecretBytes;
 use super::curve::Curve;
 use super::digest::HashAlgorithm;
 use super::key::Fingerprint;
+use super::key_wrap::unwrap_aes_192;
 use super::packet::Reader;
 use crate::ParseError;
 
@@ -94,8 +95,7 @@ impl KdfParameters {
         let kek = self.key(shared_x, param);
         let cipher = match self.cipher {
             WrapCipher::Aes128 => &AES_128,
-            // No keeper agrees on P-384, whose keys alone have it.
-            WrapCipher::Aes192 => return Err(UnwrapError),
+            WrapCipher::Aes192 => return unwrap_aes_192(kek.expose(), wrapped),
             WrapCipher::Aes256 => &AES_256,
         };
         let kek = AesKek::new(cipher, kek.expose()).map_err(|_| UnwrapError)?;
@@ -132,7 +132,6 @@ pub struct UnwrapError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum WrapCipher {
     Aes128,
-    /// Known, so that a key that names it is read; AWS-LC does not unwrap by it.
     Aes192,
     Aes256,
 }

@@ -10,6 +10,7 @@ use crate::ParseError;
 use crate::sexp::Sexp;
 use crate::ssh;
 use crate::ssh::key::Material as SshMaterial;
+use crate::ssh::wire::Writer;
 
 /// A public key that GnuPG 2.2 can use. A point is kept as keepers name it: 32 bytes on the
 /// 25519 curves, else 04 ‖ x ‖ y.
@@ -20,7 +21,7 @@ pub struct PublicKey {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Material {
-    Eddsa(Vec<u8>),
+    Eddsa([u8; 32]),
     Ecdsa(Curve, Vec<u8>),
     Ecdh(Curve, Vec<u8>, KdfParameters),
     /// Modulus and exponent without leading zeros.
@@ -31,7 +32,7 @@ impl PublicKey {
     /// An Ed25519 key, for signatures.
     #[must_use]
     pub fn ed25519(public: &[u8; 32]) -> Self {
-        Self::of(Material::Eddsa(public.to_vec()))
+        Self::of(Material::Eddsa(*public))
     }
 
     /// An ECDSA key, for signatures.
@@ -101,6 +102,28 @@ impl PublicKey {
         }
     }
 
+    /// The key as a keeper lists it, which [`PublicKey::of_keeper`] reads again.
+    #[must_use]
+    pub fn to_keeper(&self) -> Vec<u8> {
+        let on = |curve, point: &[u8]| match ssh::PublicKey::ecdsa(curve, point) {
+            Ok(key) => key.blob().to_vec(),
+            // Its form was checked as it came here.
+            Err(_) => point.to_vec(),
+        };
+        match &self.material {
+            Material::Eddsa(point) => ssh::PublicKey::ed25519(point).blob().to_vec(),
+            Material::Ecdsa(Curve::NistP256, point) => on(ssh::Curve::P256, point),
+            Material::Ecdsa(Curve::NistP384, point) => on(ssh::Curve::P384, point),
+            Material::Ecdsa(Curve::NistP521, point) => on(ssh::Curve::P521, point),
+            Material::Ecdsa(_, point) | Material::Ecdh(_, point, _) => point.clone(),
+            Material::Rsa(modulus, exponent) => Writer::new()
+                .string(b"ssh-rsa")
+                .positive_mpint(exponent)
+                .positive_mpint(modulus)
+                .into_bytes(),
+        }
+    }
+
     /// A key that SSH has too.
     ///
     /// # Errors
@@ -151,9 +174,8 @@ impl PublicKey {
     pub fn point(&self) -> Option<&[u8]> {
         match &self.material {
             Material::Rsa(..) => None,
-            Material::Ecdsa(_, point) | Material::Ecdh(_, point, _) | Material::Eddsa(point) => {
-                Some(point)
-            }
+            Material::Ecdsa(_, point) | Material::Ecdh(_, point, _) => Some(point),
+            Material::Eddsa(point) => Some(point),
         }
     }
 

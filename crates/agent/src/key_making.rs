@@ -1,0 +1,166 @@
+//! Commands that bring keys to keepers for other front ends than ssh: made there, or given into
+//! their custody.
+//!
+//! **Invariant:** a private key passes as bytes in locked memory, and nothing here reads it. What
+//! a keeper says that it has made or taken counts only as a key of a kind that is known, for just
+//! the purposes that were asked for.
+
+use keystead_core::{
+    Constraints, ImportRequest, KeyEntry, KeyForm, KeyType, MakeKeyRequest, Name, Outcome, Purpose,
+    RequestBody, ResponseBody, SecretBytes,
+};
+use keystead_formats::key_use::PublicHalf;
+
+use crate::agent::{Agent, Turn};
+use crate::asks::{Ask, Asker, Whom};
+use crate::commands::usage;
+use crate::control::Failure;
+use crate::ends::{End, why_not_done};
+use crate::event::ClientId;
+use crate::key_commands::held;
+use crate::key_control::{NewKey, Reply};
+use crate::log::Entry;
+
+impl Agent {
+    /// Has a key made.
+    pub(crate) fn make_held_key(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        client: ClientId,
+        wanted: NewKey,
+        algorithm: &str,
+    ) -> Result<(), Failure> {
+        let key_type: KeyType = algorithm
+            .parse()
+            .map_err(|error| usage(&format!("{error}"), "choose one of these"))?;
+        let made = MakeKeyRequest {
+            name: name_of(wanted.name)?,
+            algorithm: key_type.as_str().to_owned(),
+            purposes: purposes_of(&wanted.purposes)?,
+        };
+        let entry = Entry {
+            key: Some(made.name.to_string()),
+            ..turn.entry("make-key", "")
+        };
+        let purposes = made.purposes.clone();
+        let body = RequestBody::MakeKey(made);
+        self.ask_for_key(
+            turn,
+            (client, purposes),
+            wanted.keeper.as_deref(),
+            body,
+            entry,
+        )
+    }
+
+    /// Gives a key into custody: PKCS#8, as PEM.
+    pub(crate) fn take_key(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        client: ClientId,
+        wanted: NewKey,
+        key: SecretBytes,
+    ) -> Result<(), Failure> {
+        let name = name_of(wanted.name)?;
+        let entry = Entry {
+            key: Some(name.to_string()),
+            ..turn.entry("import", "")
+        };
+        let purposes = purposes_of(&wanted.purposes)?;
+        let body = RequestBody::Import(ImportRequest {
+            form: KeyForm::File,
+            key,
+            passphrase: None,
+            name: Some(name),
+            constraints: Constraints::default(),
+            purposes: purposes.clone(),
+        });
+        self.ask_for_key(
+            turn,
+            (client, purposes),
+            wanted.keeper.as_deref(),
+            body,
+            entry,
+        )
+    }
+
+    fn ask_for_key(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        (client, purposes): (ClientId, Vec<Purpose>),
+        keeper: Option<&str>,
+        body: RequestBody,
+        entry: Entry,
+    ) -> Result<(), Failure> {
+        let found = self.find_keeper(keeper)?;
+        let whom = Whom {
+            pairing: found.pairing,
+            name: found.name,
+        };
+        let asker = Asker::KeyBrought { client, purposes };
+        self.ask(turn, asker, whom, body, entry);
+        Ok(())
+    }
+
+    /// A key was made or taken, or not.
+    pub(crate) fn finish_brought(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        client: ClientId,
+        open: &Ask,
+        end: Result<End, String>,
+    ) {
+        self.write_key_files(turn);
+        let key = match &end {
+            Ok(Ok(answer)) if answer.outcome == Outcome::Approve => one_key(answer.body.as_ref()),
+            _ => None,
+        };
+        let reply = match key {
+            Some(key) => Reply::Key(held(key, &open.keeper, None)),
+            None => Reply::Failed(why_not_done(open, end)),
+        };
+        turn.key_reply(client, reply, None);
+    }
+}
+
+/// What is wrong with an approval of such a command.
+pub(crate) fn brought_fault(
+    purposes: &[Purpose],
+    body: Option<&ResponseBody>,
+) -> Option<&'static str> {
+    let Some(key) = one_key(body) else {
+        return Some("it approved without a key");
+    };
+    if PublicHalf::read(&key.algorithm, &key.public_key).is_none() {
+        return Some("its key is of no kind that is known");
+    }
+    let is_other = !purposes.is_empty() && key.purposes != purposes;
+    is_other.then_some("its key is for something else")
+}
+
+fn one_key(body: Option<&ResponseBody>) -> Option<&KeyEntry> {
+    match body? {
+        ResponseBody::Key(key) => Some(key),
+        ResponseBody::Keys(keys) => match keys.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn name_of(text: String) -> Result<Name, Failure> {
+    Name::new(text).map_err(|error| usage(&error.to_string(), "choose another name"))
+}
+
+fn purposes_of(words: &[String]) -> Result<Vec<Purpose>, Failure> {
+    let purpose = |word: &String| {
+        let mut all = Purpose::ALL.into_iter();
+        all.find(|it| it.as_str() == word)
+            .ok_or_else(|| usage(&format!("{word:?} is no purpose"), "openpgp, for example"))
+    };
+    let mut purposes: Vec<Purpose> = words.iter().map(purpose).collect::<Result<_, _>>()?;
+    purposes.sort_unstable();
+    purposes.dedup();
+    Ok(purposes)
+}
