@@ -4,7 +4,9 @@
 //! **Invariant:** what is signed and what comes of a decryption go over the agent's own socket
 //! alone; ^C or a process that ends takes back what was asked.
 
-use keystead_agent::key_control::{Command, HeldKey, IdentitySpec, KeyChoice, Reply, Shown};
+use keystead_agent::key_control::{
+    Command, HeldKey, IdentitySpec, KeyChoice, NewKey, Reply, Shown,
+};
 use keystead_core::{DecryptForm, SecretBytes, SignForm};
 
 use crate::agent_link::{AgentLink, unexpected};
@@ -41,8 +43,12 @@ pub(crate) struct Use<'a> {
 impl KeyLink {
     /// Connects, and starts the agent if none runs.
     pub(crate) async fn open(talk: Talk) -> Result<Self, Failure> {
-        let agent = AgentLink::open().await?;
-        Ok(Self { agent, talk })
+        Ok(Self::over(AgentLink::open().await?, talk))
+    }
+
+    /// Over a connection that is there.
+    pub(crate) const fn over(agent: AgentLink, talk: Talk) -> Self {
+        Self { agent, talk }
     }
 
     /// The public key of an identity.
@@ -53,6 +59,38 @@ impl KeyLink {
     ) -> Result<HeldKey, Failure> {
         let command = Command::IdentityKey { identity, keeper };
         match self.ask(&command, &[]).await? {
+            (Reply::Key(key), _) => Ok(key),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Has a keeper make a key of a [`keystead_core::KeyType`].
+    pub(crate) async fn make_key(
+        &mut self,
+        wanted: NewKey,
+        algorithm: &str,
+    ) -> Result<HeldKey, Failure> {
+        let command = Command::MakeKey {
+            wanted,
+            algorithm: algorithm.to_owned(),
+        };
+        match self.ask(&command, &[]).await? {
+            (Reply::Key(key), _) => Ok(key),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Gives a private key into a keeper's custody: PKCS#8, as PEM.
+    pub(crate) async fn take_key(
+        &mut self,
+        wanted: NewKey,
+        key: &SecretBytes,
+    ) -> Result<HeldKey, Failure> {
+        let command = Command::TakeKey {
+            wanted,
+            key_bytes: key.len(),
+        };
+        match self.ask(&command, &[key.expose()]).await? {
             (Reply::Key(key), _) => Ok(key),
             _ => Err(unexpected()),
         }

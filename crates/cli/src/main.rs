@@ -8,6 +8,7 @@ mod agent_link;
 mod arguments;
 mod commands;
 mod failure;
+mod git_gpg;
 mod git_keygen;
 mod gpg_agent;
 mod hardware_link;
@@ -35,26 +36,33 @@ fn main() -> ExitCode {
     let mut words = std::env::args_os();
     let name = words.next().map(PathBuf::from);
     let name = name.as_deref().and_then(Path::file_name);
+    let words: Vec<_> = words.collect();
     if name == Some(OsStr::new(ssh_agent::NAME)) {
-        return ssh_agent::run(words.collect());
+        return ssh_agent::run(words);
     }
     if name == Some(OsStr::new(gpg_agent::NAME)) {
-        return gpg_agent::run(words.collect());
+        return gpg_agent::run(words);
     }
-    if name == Some(OsStr::new(age_plugin::NAME)) {
-        let words: Vec<_> = words.collect();
+    if name == Some(OsStr::new(age_plugin::NAME)) || age_plugin::is_asked_for(&words) {
         return age_plugin::run(&words);
     }
     if name == Some(OsStr::new(git_keygen::NAME)) {
-        return git_keygen::run(words.collect());
+        return git_keygen::run(words);
+    }
+    if name == Some(OsStr::new(git_gpg::NAME)) {
+        return git_gpg::run(&words);
     }
     let outcome = match Arguments::try_parse().map(|arguments| arguments.command) {
         Ok(Command::Agent(Agent::DropIn(drop_in))) => return ssh_agent::serve(&drop_in),
         Ok(Command::Agent(Agent::Gpg { parent, words })) => {
             return gpg_agent::daemon(&words, parent);
         }
-        Ok(Command::Agent(Agent::BehindGpg { sockets, program })) => {
-            return gpg_agent::become_behind(&sockets, &program);
+        Ok(Command::Agent(Agent::BehindGpg {
+            parent,
+            sockets,
+            program,
+        })) => {
+            return gpg_agent::become_behind(parent, &sockets, &program);
         }
         Ok(command) => run(command),
         Err(error) => refuse(&error),
@@ -142,6 +150,7 @@ fn run_key(key: Key) -> Result<(), Failure> {
         Key::Show(wanted) => commands::key::show(&wanted),
         Key::Rotate(wanted) => commands::server_key::rotate(&wanted),
         Key::Rename(wanted) => commands::server_key::rename(&wanted),
+        Key::Sign(wanted) => commands::server_sign::run(&wanted),
         Key::Delete(wanted) => commands::server_key::delete(&wanted),
     }
 }
@@ -152,7 +161,8 @@ fn run_server(server: Server) -> Result<(), Failure> {
         | Server::Login(_)
         | Server::Unlock(_)
         | Server::Password(_)
-        | Server::RecoveryCode(_) => commands::custody::server(),
+        | Server::RecoveryCode(_)
+        | Server::DeleteAccount(_) => commands::custody::server(),
         Server::Status(reading) => commands::server::status(&reading),
         Server::Logout(logout) => commands::server::logout(&logout),
         Server::Sessions(wanted) => commands::server::sessions(&wanted),

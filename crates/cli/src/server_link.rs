@@ -10,7 +10,7 @@ use keystead_keeper::server::protocol::requests::{
     Answer, Entries, Entry, List, PAGE_MAX, Request,
 };
 use keystead_keeper::server::protocol::{KeyId, RequestId, Status as Code};
-use keystead_keeper::server::{Book, BookError, Page, ServerName};
+use keystead_keeper::server::{Book, BookError, Page, ServerError, ServerName};
 
 use crate::agent_link::{AgentLink, folders, unexpected};
 use crate::failure::{Failure, Status};
@@ -85,6 +85,20 @@ impl ServerLink {
         request: &Request,
         body: &[u8],
     ) -> Result<Answer, Failure> {
+        let answer = self.answer(server, request, body).await?;
+        if answer.status != Code::Done {
+            return Err(of_code(answer.status, server));
+        }
+        Ok(answer)
+    }
+
+    /// Whatever the server answers.
+    async fn answer(
+        &mut self,
+        server: &ServerName,
+        request: &Request,
+        body: &[u8],
+    ) -> Result<Answer, Failure> {
         let method = request.method();
         let command = Command::ServerAsk {
             server: server.to_string(),
@@ -95,11 +109,7 @@ impl ServerLink {
         let Reply::Answer { .. } = reply else {
             return Err(unexpected());
         };
-        let answer = Answer::decode(method, &bytes).map_err(|_| unexpected())?;
-        if answer.status != Code::Done {
-            return Err(of_code(answer.status, server));
-        }
-        Ok(answer)
+        Answer::decode(method, &bytes).map_err(|_| unexpected())
     }
 
     /// Asks for what has a result; `read` is its type's `decode`.
@@ -112,23 +122,34 @@ impl ServerLink {
         result_of(&self.ask(server, request).await?, read)
     }
 
-    /// All that the account has there, and the bytes of the last request for it.
-    pub(crate) async fn list(
-        &mut self,
-        server: &ServerName,
-    ) -> Result<(Vec<Entry>, Vec<u8>), Failure> {
-        let mut entries = Vec::new();
+    /// All that the account has there.
+    pub(crate) async fn list(&mut self, server: &ServerName) -> Result<Listing, Failure> {
+        let mut listing = Listing::default();
         let mut after: Option<KeyId> = None;
         loop {
             let limit = u32::try_from(PAGE_MAX).unwrap_or(u32::MAX);
             let request = Request::List(List { after, limit });
             let body = request.encode(RequestId::draw(&mut SystemRng));
-            let answer = self.ask_with(server, &request, &body).await?;
-            let page = result_of(&answer, Entries::decode)?;
-            after = page.entries.0.last().map(|it| it.key);
-            entries.extend(page.entries.0);
-            if !page.more || after.is_none() {
-                return Ok((entries, body));
+            let answer = self.answer(server, &request, &body).await?;
+            listing.body = body;
+            let last = match (answer.status, ServerError::of_answer(&answer)) {
+                (Code::Done, _) => {
+                    let page = result_of(&answer, Entries::decode)?;
+                    let last = page.entries.0.last().map(|it| it.key);
+                    listing.entries.extend(page.entries.0);
+                    last.filter(|_| page.more)
+                }
+                (_, ServerError::Unread { key }) => {
+                    listing.unread.push(key);
+                    Some(key)
+                }
+                (code, _) => return Err(of_code(code, server)),
+            };
+            match last {
+                // A server that repeats itself would never end.
+                Some(last) if after.is_none_or(|after| last > after) => after = Some(last),
+                Some(_) => return Err(unexpected()),
+                None => return Ok(listing),
             }
         }
     }
@@ -139,6 +160,31 @@ impl ServerLink {
             return Err(unexpected());
         };
         Ok(servers)
+    }
+}
+
+/// What an account has at a server.
+#[derive(Default)]
+pub(crate) struct Listing {
+    /// What the server can open.
+    pub(crate) entries: Vec<Entry>,
+    /// What it cannot.
+    unread: Vec<KeyId>,
+    /// The last request for it.
+    pub(crate) body: Vec<u8>,
+}
+
+impl Listing {
+    /// That the server can open all of it.
+    pub(crate) fn check(&self, server: &ServerName) -> Result<(), Failure> {
+        if self.unread.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<String> = self.unread.iter().map(KeyId::to_string).collect();
+        let entries = if ids.len() == 1 { "entry" } else { "entries" };
+        let ids = ids.join(", ");
+        let said = format!("{server} cannot open its {entries} {ids}; the others are listed");
+        Err(Failure::new(said).hint("tell the operator; the others can be used as before"))
     }
 }
 

@@ -23,15 +23,22 @@ use conversation::Conversation;
 /// The name that makes this program age's plugin.
 pub(crate) const NAME: &str = "age-plugin-keystead";
 
+/// Whether the arguments are those of a plugin, whatever the name: rage and other programs of
+/// Rust's age start what the link leads to.
+pub(crate) fn is_asked_for(words: &[OsString]) -> bool {
+    machine_of(words).is_some()
+}
+
+fn machine_of(words: &[OsString]) -> Option<&str> {
+    match words {
+        [word] => word.to_str()?.strip_prefix("--age-plugin="),
+        _ => None,
+    }
+}
+
 /// Runs with the arguments behind the name.
 pub(crate) fn run(words: &[OsString]) -> ExitCode {
-    let machine = match words {
-        [word] => word
-            .to_str()
-            .and_then(|word| word.strip_prefix("--age-plugin="))
-            .and_then(Machine::from_name),
-        _ => None,
-    };
+    let machine = machine_of(words).and_then(Machine::from_name);
     let mut age = Conversation::new();
     let ended = match machine {
         Some(Machine::Identity) => block_on(opening::run(&mut age)),

@@ -26,13 +26,14 @@ pub(crate) enum Agent {
         #[arg(long)]
         shell: Option<EnvShell>,
     },
-    /// Have systemd start it when it is first needed, and print what is written.
+    /// Have systemd start it when it is first needed, and lay the link by which age finds its
+    /// plugin (`~/.local/bin/age-plugin-keystead`); prints what is written.
     Install {
-        /// Print the units, write nothing.
+        /// Print the units and the link, write nothing.
         #[arg(long)]
         print: bool,
     },
-    /// Take the systemd units away.
+    /// Take the systemd units and the link away.
     Uninstall,
     #[command(hide = true)]
     DropIn(DropIn),
@@ -49,6 +50,9 @@ pub(crate) enum Agent {
     /// What becomes the ordinary gpg-agent.
     #[command(hide = true)]
     BehindGpg {
+        /// It ends when this process does.
+        #[arg(long)]
+        parent: i32,
         sockets: Vec<PathBuf>,
         #[arg(last = true)]
         program: Vec<OsString>,

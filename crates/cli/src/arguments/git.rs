@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Subcommand)]
 pub(crate) enum Git {
@@ -12,6 +12,9 @@ pub(crate) enum Git {
 
 /// Make git sign every commit and tag, and know whose signatures are good.
 ///
+/// With --format openpgp gpg goes on to sign, by a key that `keystead gpg init` has made, and the
+/// holder sees the commit's text.
+///
 /// Sets gpg.format, gpg.ssh.program, gpg.ssh.allowedSignersFile, user.signingKey, commit.gpgSign
 /// and tag.gpgSign, and prints what is written. Run it again after a new key: what is right is
 /// left alone.
@@ -20,6 +23,15 @@ pub(crate) struct GitSetup {
     /// Which key signs, by name or fingerprint; needed when there are several.
     #[arg(long, conflicts_with = "undo")]
     pub(crate) key: Option<String>,
+    /// ssh, or openpgp: then gpg signs, by a key that `gpg init` has made, and the holder sees
+    /// what.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        conflicts_with = "undo",
+        default_value = "ssh"
+    )]
+    pub(crate) format: SignatureFormat,
     /// Whose commits they are [default: git's user.email].
     #[arg(long, value_name = "MAIL", conflicts_with = "undo")]
     pub(crate) mail: Option<String>,
@@ -36,6 +48,13 @@ pub(crate) struct GitSetup {
     /// The file [default: git's configuration of this user].
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// Signatures that git makes.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SignatureFormat {
+    Ssh,
+    Openpgp,
 }
 
 impl GitSetup {

@@ -11,9 +11,11 @@ pub(crate) enum Gpg {
     Subkey(GpgSubkey),
 }
 
-/// Make an OpenPGP key that a wallet holds, and let gpg use it.
+/// Make an OpenPGP key that a keeper holds, and let gpg use it.
 ///
-/// The holder is asked once for all of its parts; twice with --signing-subkey.
+/// A wallet derives its parts, and the holder is asked once for all of them, twice with
+/// --signing-subkey. Another authenticator makes and stores them, and its holder is asked for each
+/// as well. A key server holds those that sign: it decrypts nothing.
 #[derive(Args)]
 pub(crate) struct GpgInit {
     /// "Name <mail>".
@@ -27,18 +29,21 @@ pub(crate) struct GpgInit {
     /// Have a separate subkey sign, so that the primary only certifies by habit.
     #[arg(long, conflicts_with = "compat")]
     pub(crate) signing_subkey: bool,
-    /// Without a subkey for logins.
+    /// Which keeper holds the subkey that decrypts, where it is not the one of the others.
+    #[arg(long, value_name = "NAME", conflicts_with = "compat")]
+    pub(crate) encryption_keeper: Option<Name>,
+    /// Without a subkey for logins; keys that are stored have one by `gpg subkey` alone.
     #[arg(long)]
     pub(crate) no_authentication: bool,
     /// Build byte for byte what another program builds of the same seed.
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) compat: Option<Compat>,
     /// Give gpg.conf back as it was; keys stay where they are.
-    #[arg(long, conflicts_with_all = ["user_id", "compat", "signing_subkey", "expire"])]
+    #[arg(long, conflicts_with_all = ["user_id", "compat", "signing_subkey", "expire", "encryption_keeper"])]
     pub(crate) undo: bool,
 }
 
-/// Add a subkey that a wallet holds to a key that gpg has.
+/// Add a subkey that a keeper holds to a key that gpg has.
 #[derive(Args)]
 pub(crate) struct GpgSubkey {
     /// The key's fingerprint, or another name by which gpg knows it alone.
@@ -53,19 +58,22 @@ pub(crate) struct GpgSubkey {
     pub(crate) expire: Option<u32>,
 }
 
-/// Which keys a wallet derives, and where gpg has its own.
+/// Which keys a keeper derives or stores, and where gpg has its own.
 #[derive(Args)]
 pub(crate) struct GpgDerived {
-    /// nist256p1, ed25519 or secp256k1 [default: the setting, else nist256p1].
+    /// nist256p1, ed25519 or secp256k1 [default: of a wallet the setting, else nist256p1; of
+    /// stored keys ed25519].
     #[arg(long)]
     pub(crate) curve: Option<Curve>,
-    /// Which key of this user id.
+    /// Which key of this user id; of a wallet alone.
     #[arg(long, value_name = "N")]
     pub(crate) index: Option<u32>,
-    /// Derive the key from this text in the place of the user id, which may not be ASCII.
+    /// Derive the key from this text in the place of the user id, which may not be ASCII; of a
+    /// wallet alone.
     #[arg(long, value_name = "TEXT")]
     pub(crate) identity: Option<String>,
-    /// Whose wallet.
+    /// Which keeper: an authenticator, a hardware wallet or a key server; needed when there are
+    /// several.
     #[arg(long)]
     pub(crate) keeper: Option<Name>,
     /// The second of 1970 and later at which the key was made: another one is another key

@@ -14,6 +14,7 @@ pub(crate) enum Key {
     Show(ShowKey),
     Rotate(RotateKey),
     Rename(RenameKey),
+    Sign(SignByKey),
     Delete(DeleteKey),
 }
 
@@ -24,18 +25,19 @@ pub(crate) struct NewKey {
     #[arg(long)]
     pub(crate) name: Name,
     /// Which kind: ed25519, p256, p384, rsa3072, rsa4096; ed25519-sk and p256-sk, whose
-    /// signatures state that the holder said yes to each one. At a key server ed25519, p256,
-    /// secp256k1, rsa3072 or rsa4096.
-    #[arg(long = "type", value_name = "TYPE", default_value = "ed25519")]
-    pub(crate) key_type: String,
-    /// At a key server: what it may sign: ssh (logins and SSHSIG), or one of ssh-login, sshsig,
-    /// openpgp, message, digest.
+    /// signatures state that the holder said yes to each one; to decrypt x25519, ecdh-p256,
+    /// ecdh-secp256k1. At a key server ed25519, p256, secp256k1, rsa3072 or rsa4096 [default:
+    /// x25519 to decrypt, else ed25519].
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) key_type: Option<String>,
+    /// What it is for: ssh, age, signify, openpgp or openpgp-decrypt; one of them. At a key server
+    /// what it may sign: ssh (logins and SSHSIG), or one of ssh-login, sshsig, openpgp, message,
+    /// digest.
     #[arg(
         long,
         value_name = "PURPOSE",
         value_delimiter = ',',
-        default_value = "ssh",
-        requires = "keeper"
+        default_value = "ssh"
     )]
     pub(crate) purpose: Vec<String>,
     /// Which keeper: an authenticator, or a key server; needed when there are several.
@@ -71,6 +73,29 @@ pub(crate) struct RenameKey {
     pub(crate) key: String,
     /// Its name from now on.
     pub(crate) to: Name,
+    /// Which key server.
+    #[arg(long, value_name = "SERVER")]
+    pub(crate) keeper: Name,
+}
+
+/// Have a key server sign a message, or a digest, with a key that is for it (`key new --purpose`).
+///
+/// The signature goes to standard output in hexadecimal digits: Ed25519's 64 bytes, r and s, or
+/// PKCS#1 v1.5. `key show KEY --keeper SERVER` prints the public key that checks it.
+#[derive(Args)]
+pub(crate) struct SignByKey {
+    /// Its name or id.
+    pub(crate) key: String,
+    /// The message, 65,536 bytes at most; `-` is standard input.
+    #[arg(required_unless_present = "digest")]
+    pub(crate) file: Option<PathBuf>,
+    /// How the message is hashed before it is signed: sha256, sha384, sha512, keccak256 or none
+    /// [default: none for Ed25519, else sha256].
+    #[arg(long, value_name = "HASH", requires = "file")]
+    pub(crate) hash: Option<String>,
+    /// A digest instead, in hexadecimal digits.
+    #[arg(long, value_name = "HEX", conflicts_with = "file")]
+    pub(crate) digest: Option<String>,
     /// Which key server.
     #[arg(long, value_name = "SERVER")]
     pub(crate) keeper: Name,

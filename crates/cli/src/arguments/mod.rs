@@ -13,6 +13,7 @@ mod git;
 mod gpg;
 mod hardware;
 mod key;
+mod moment;
 mod policy;
 mod server;
 mod signify;
@@ -27,13 +28,15 @@ use keystead_core::Name;
 
 pub(crate) use age::{Age, AgeKey};
 pub(crate) use agent::{Agent, DropIn, EnvShell};
-pub(crate) use audit::{Audit, Export, Show as ShowAudit, Verify};
-pub(crate) use git::{Git, GitSetup, GitTest, Signer};
-pub(crate) use gpg::{Compat, Gpg, GpgDerived, GpgInit, GpgSubkey, SubkeyUse};
+pub(crate) use audit::{Audit, AuditOf, Export, Show as ShowAudit, Verify};
+pub(crate) use git::{Git, GitSetup, GitTest, SignatureFormat, Signer};
+pub(crate) use gpg::{Compat, Gpg, GpgInit, GpgSubkey, SubkeyUse};
 pub(crate) use hardware::{Add, AddTrezor, Unlock};
 pub(crate) use key::{
     DeleteKey, Import, Key, ListKeys, NewKey, RenameKey, RotateKey, ServerKeyNew, ShowKey,
+    SignByKey,
 };
+pub(crate) use moment::Moment;
 pub(crate) use policy::{Policy, Rule, ShowPolicy};
 pub(crate) use server::{
     Accept, AddApprover, Approver, Forget, Logout, RemoveApprover, Server, ServerReading, Sessions,

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use keystead_core::Name;
 
 use super::custody::approver::Recover;
-use super::custody::{Login, Password, RecoveryCode, Register, Unlock};
+use super::custody::{DeleteAccount, Login, Password, RecoveryCode, Register, Unlock};
 
 #[derive(Subcommand)]
 pub(crate) enum Server {
@@ -19,6 +19,7 @@ pub(crate) enum Server {
     Unlock(Unlock),
     Accept(Accept),
     Forget(Forget),
+    DeleteAccount(DeleteAccount),
 }
 
 /// What every command that reads from a server takes.

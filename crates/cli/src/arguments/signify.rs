@@ -31,7 +31,7 @@ pub(crate) struct SignifyKey {
 /// The holder is shown the trusted comment, and of a file that is sent whole its text.
 #[derive(Args)]
 pub(crate) struct Sign {
-    /// The file.
+    /// The file; `-` is standard input, whose signature goes to standard output.
     pub(crate) file: PathBuf,
     /// A stored key of this name; else the key that a wallet derives for signify://NAME. Without
     /// it, the only key for signify that there is.
@@ -53,7 +53,7 @@ pub(crate) struct Sign {
     /// One line that is not signed.
     #[arg(long, short = 'c', value_name = "TEXT")]
     pub(crate) comment: Option<String>,
-    /// Where the signature goes [default: FILE.minisig].
+    /// Where the signature goes [default: FILE.minisig, of standard input standard output].
     #[arg(long, short = 'x', value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
 }

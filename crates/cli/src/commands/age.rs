@@ -1,7 +1,5 @@
 //! `age recipient|identity`: what goes into age's own files.
 
-use std::path::{Path, PathBuf};
-
 use keystead_agent::key_control::HeldKey;
 use keystead_core::KeyId;
 use keystead_formats::age::identity::{PluginIdentity, recipient as text_of};
@@ -10,6 +8,7 @@ use crate::age_plugin;
 use crate::agent_link::{block_on, unexpected};
 use crate::arguments::AgeKey;
 use crate::commands::chosen_key::{Service, Wanted, choose, shown};
+use crate::commands::plugin_link;
 use crate::failure::Failure;
 use crate::key_link::{KeyLink, Talk};
 use crate::terminal::{print, print_raw, say};
@@ -37,11 +36,11 @@ pub(crate) fn identity(wanted: &AgeKey) -> Result<(), Failure> {
         identity.encode()
     );
     print_raw(text.as_bytes())?;
-    if !is_found() {
+    if plugin_link::on_path().is_empty() {
         let program = std::env::current_exe()?;
         say(format_args!(
-            "note: age does not find {NAME} on the PATH; make a link: ln -s {} \
-             ~/.local/bin/{NAME}",
+            "note: age does not find {NAME} on the PATH; `keystead agent install` lays a link, or \
+             make it: ln -s {} ~/.local/bin/{NAME}",
             program.display(),
             NAME = age_plugin::NAME,
         ));
@@ -59,12 +58,16 @@ fn chosen(wanted: &AgeKey) -> Result<(HeldKey, [u8; 32]), Failure> {
         let mut link = KeyLink::open(Talk::Here).await?;
         choose(&mut link, Service::AGE, &wanted).await
     })?;
-    let public = key.public_key_bytes().and_then(|it| it.try_into().ok());
-    Ok((key, public.ok_or_else(unexpected)?))
+    let public = public_of(&key)?;
+    Ok((key, public))
 }
 
-fn is_found() -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let plugin = |folder: PathBuf| folder.join(age_plugin::NAME);
-    std::env::split_paths(&path).any(|folder| Path::is_file(&plugin(folder)))
+fn public_of(key: &HeldKey) -> Result<[u8; 32], Failure> {
+    let public = key.public_key_bytes().and_then(|it| it.try_into().ok());
+    public.ok_or_else(unexpected)
+}
+
+/// What others encrypt to.
+pub(super) fn recipient_of(key: &HeldKey) -> Result<String, Failure> {
+    Ok(text_of(&public_of(key)?))
 }

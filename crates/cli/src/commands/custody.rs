@@ -17,7 +17,7 @@ pub(crate) fn same_words() -> Result<(), Failure> {
     become_custody("keystead", std::env::args_os().skip(1))
 }
 
-/// `server register|login|unlock|password|recovery-code …`
+/// `server register|login|unlock|password|recovery-code|delete-account …`
 pub(crate) fn server() -> Result<(), Failure> {
     become_custody("keystead server", std::env::args_os().skip(2))
 }

@@ -1,5 +1,5 @@
 //! `agent install`: systemd starts the agent when something first speaks to
-//! its socket.
+//! its socket, and age finds its plugin.
 
 use std::fs;
 use std::io;
@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use keystead_agent::control::SSH_SOCKET_NAME;
 
 use crate::agent_link::folders;
+use crate::commands::plugin_link;
 use crate::failure::{Failure, Status};
 use crate::terminal::{print, say};
 
@@ -23,6 +24,7 @@ pub(crate) fn install(print_only: bool) -> Result<(), Failure> {
         }
         print(format_args!("# {name}\n{text}"))?;
     }
+    plugin_link::lay(print_only)?;
     if print_only {
         return Ok(());
     }
@@ -43,8 +45,11 @@ pub(crate) fn install(print_only: bool) -> Result<(), Failure> {
 pub(crate) fn uninstall() -> Result<(), Failure> {
     let folder = units_folder()?;
     let there = |name: &&str| folder.join(name).exists();
+    let is_unlinked = plugin_link::take_away()?;
     if ![SOCKET_UNIT, SERVICE_UNIT].iter().any(there) {
-        say("nothing is installed");
+        if !is_unlinked {
+            say("nothing is installed");
+        }
         return Ok(());
     }
     let stopped = systemctl(&["disable", "--now", SOCKET_UNIT, SERVICE_UNIT]);

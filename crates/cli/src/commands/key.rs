@@ -1,33 +1,45 @@
 //! `key …`: keys that live with a keeper.
 
-use keystead_agent::control::{Command, Key, Reply};
-use keystead_core::{KeyType, Name, UnknownKeyType};
+use keystead_agent::control::{Command, Key, Reply, Status as AgentStatus};
+use keystead_agent::key_control::{self, HeldKey};
+use keystead_core::{Algorithm, KeyType, Name, Purpose, UnknownKeyType};
+use keystead_formats::ssh::key::fingerprint;
 use serde_json::json;
 
 use crate::agent_link::{self, AgentLink, block_on, unexpected};
 use crate::arguments::{ListKeys, NewKey, ServerKeyNew, ShowKey};
-use crate::commands::server_key;
 use crate::commands::status::print_keys;
+use crate::commands::{age, server_key, signify};
 use crate::failure::{Failure, Status};
+use crate::key_link::{KeyLink, Talk};
 use crate::server_link;
-use crate::terminal::{Countdown, print, print_json, say};
+use crate::terminal::{Countdown, Table, harmless, print, print_json, say};
 
-/// `key new --name NAME [--type TYPE] [--keeper NAME]`
+/// `key new --name NAME [--type TYPE] [--purpose PURPOSE] [--keeper NAME]`
 pub(crate) fn new(wanted: &NewKey) -> Result<(), Failure> {
     let name = wanted.name.to_string();
     if let Some(server) = server_of(wanted.keeper.as_ref())? {
         let wanted = ServerKeyNew {
             name: &name,
-            key_type: &wanted.key_type,
+            key_type: wanted.key_type.as_deref().unwrap_or(USUAL_TYPE),
             purposes: &wanted.purpose,
         };
         return server_key::new(server, &wanted);
     }
-    let key_type: KeyType = wanted.key_type.parse().map_err(|error: UnknownKeyType| {
+    let purpose = purpose_of(&wanted.purpose)?;
+    let usual = match purpose {
+        Some(Purpose::AgeUnwrap | Purpose::OpenPgpDecrypt) => USUAL_TYPE_TO_DECRYPT,
+        _ => USUAL_TYPE,
+    };
+    let key_type = wanted.key_type.as_deref().unwrap_or(usual);
+    let key_type: KeyType = key_type.parse().map_err(|error: UnknownKeyType| {
         Failure::new(error.to_string())
             .hint("--type ed25519, for example")
             .status(Status::Usage)
     })?;
+    if let Some(purpose) = purpose {
+        return new_for(wanted, purpose, key_type);
+    }
     let command = Command::NewKey {
         keeper: wanted.keeper.as_ref().map(Name::to_string),
         name,
@@ -46,6 +58,55 @@ pub(crate) fn new(wanted: &NewKey) -> Result<(), Failure> {
         key.keeper, key.name
     ));
     print(&key.public_key)
+}
+
+/// One that ssh does not use.
+fn new_for(wanted: &NewKey, purpose: Purpose, key_type: KeyType) -> Result<(), Failure> {
+    let asked = key_control::NewKey {
+        keeper: wanted.keeper.as_ref().map(Name::to_string),
+        name: wanted.name.to_string(),
+        purposes: vec![purpose.as_str().to_owned()],
+    };
+    let key = block_on(async {
+        let mut link = KeyLink::open(Talk::Here).await?;
+        link.make_key(asked, key_type.as_str()).await
+    })?;
+    let (keeper, name) = (harmless(&key.keeper), harmless(&key.name));
+    say(format_args!("{keeper} made {name}; its public half:"));
+    match purpose {
+        Purpose::AgeUnwrap => {
+            print(age::recipient_of(&key)?)?;
+            say(format_args!(
+                "`keystead age identity {name}` prints what age needs here"
+            ));
+            Ok(())
+        }
+        Purpose::Signify => print(signify::public_key(&key)?.line()),
+        _ => print(&key.public_key),
+    }
+}
+
+/// What a key is to be for; none of SSH, which is what a key is for that says nothing.
+fn purpose_of(words: &[String]) -> Result<Option<Purpose>, Failure> {
+    let [word] = words else {
+        return Err(
+            Failure::new("at an authenticator a key is for one purpose alone")
+                .hint("make another key for the other")
+                .status(Status::Usage),
+        );
+    };
+    match word.as_str() {
+        "ssh" => Ok(None),
+        "age" => Ok(Some(Purpose::AgeUnwrap)),
+        "signify" => Ok(Some(Purpose::Signify)),
+        "openpgp" => Ok(Some(Purpose::OpenPgp)),
+        "openpgp-decrypt" => Ok(Some(Purpose::OpenPgpDecrypt)),
+        other => Err(
+            Failure::new(format!("{other:?} is no purpose of a key there"))
+                .hint("--purpose ssh, age, signify, openpgp or openpgp-decrypt")
+                .status(Status::Usage),
+        ),
+    }
 }
 
 /// The key server of this name, if one has it here.
@@ -84,12 +145,82 @@ pub(crate) fn list(wanted: &ListKeys) -> Result<(), Failure> {
         return server_key::list(server.as_str(), wanted.json);
     }
     let status = agent_link::fresh_status()?;
+    let others = others(&status)?;
     if wanted.json {
         let silent = status.keepers.iter().filter(|it| it.silent);
         let silent: Vec<&str> = silent.map(|it| it.name.as_str()).collect();
-        return print_json(&json!({ "version": 1, "keys": status.keys, "silent": silent }));
+        return print_json(&json!({
+            "version": 1, "keys": status.keys, "others": others, "silent": silent,
+        }));
     }
-    print_keys(&status.keys)
+    if others.is_empty() {
+        return print_keys(&status);
+    }
+    if !status.keys.is_empty() {
+        print_keys(&status)?;
+        print("")?;
+    }
+    let mut table = Table::default();
+    table.row(["KEY", "TYPE", "KEEPER", "FOR"]);
+    for key in &others {
+        table.row([
+            &identity_or_name(key),
+            &short_algorithm(key),
+            &key.keeper,
+            &used_for(key),
+        ]);
+    }
+    table.print()
+}
+
+/// The keys that ssh does not list by itself: those of other programs, and those that wallets
+/// derive for identities.
+fn others(status: &AgentStatus) -> Result<Vec<HeldKey>, Failure> {
+    let is_listed = |key: &HeldKey| {
+        let fingerprint = key.public_key_bytes().map(|it| fingerprint(&it));
+        status
+            .keys
+            .iter()
+            .any(|it| it.keeper == key.keeper && Some(&it.fingerprint) == fingerprint.as_ref())
+    };
+    let keys = block_on(async { KeyLink::open(Talk::ByAgent).await?.keys().await })?;
+    let others = keys.into_iter().filter(|key| !is_listed(key));
+    Ok(others.collect())
+}
+
+fn identity_or_name(key: &HeldKey) -> String {
+    let Some(spec) = &key.identity else {
+        return key.name.clone();
+    };
+    match spec.index {
+        0 => spec.uri.clone(),
+        index => format!("{} index {index}", spec.uri),
+    }
+}
+
+/// As `--type` takes it.
+fn short_algorithm(key: &HeldKey) -> String {
+    let known: Result<Algorithm, _> = key.algorithm.parse();
+    known.map_or_else(|_| key.algorithm.clone(), |it| it.short_name().to_owned())
+}
+
+/// The programs that a key is for.
+fn used_for(key: &HeldKey) -> String {
+    let of_purpose = |word: &String| {
+        let known = Purpose::ALL.into_iter().find(|it| it.as_str() == word);
+        match known {
+            Some(Purpose::SshLogin | Purpose::SshSig | Purpose::GitCommit) => "ssh",
+            Some(Purpose::SshCertificate) => "ssh (certificates)",
+            Some(Purpose::OpenPgp) => "gpg",
+            Some(Purpose::OpenPgpDecrypt) => "gpg (decrypts)",
+            Some(Purpose::AgeUnwrap) => "age",
+            Some(Purpose::Signify) => "signify",
+            Some(Purpose::Opaque | _) | None => "nothing known here",
+        }
+    };
+    let mut programs: Vec<&str> = key.purposes.iter().map(of_purpose).collect();
+    programs.dedup();
+    programs.join(", ")
 }
 
 /// `key show KEY [--json]`
@@ -125,5 +256,57 @@ pub(crate) fn one_of<'a>(keys: &'a [Key], wanted: Option<&str>) -> Result<&'a Ke
         (_, None) => Err(Failure::new("which key? there are several")
             .hint("name it with --key (`keystead key list`)")
             .status(Status::Usage)),
+    }
+}
+
+/// What `--type` is without it.
+const USUAL_TYPE: &str = "ed25519";
+
+/// For keys that decrypt.
+const USUAL_TYPE_TO_DECRYPT: &str = "x25519";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn purposes_as_they_are_typed() {
+        let check = |words: &[&str], expected: Option<Option<Purpose>>| {
+            let words: Vec<String> = words.iter().map(|it| (*it).to_owned()).collect();
+            assert_eq!(purpose_of(&words).ok(), expected, "{words:?}");
+        };
+        check(&["ssh"], Some(None));
+        check(&["age"], Some(Some(Purpose::AgeUnwrap)));
+        check(&["signify"], Some(Some(Purpose::Signify)));
+        check(&["openpgp"], Some(Some(Purpose::OpenPgp)));
+        check(&["openpgp-decrypt"], Some(Some(Purpose::OpenPgpDecrypt)));
+        check(&["ssh-login"], None);
+        check(&["age", "ssh"], None);
+        check(&[], None);
+    }
+
+    #[test]
+    fn what_a_key_is_for_in_words() {
+        let check = |purposes: &[Purpose], expected: &str| {
+            let key = HeldKey {
+                id: String::new(),
+                algorithm: "x25519".to_owned(),
+                public_key: String::new(),
+                name: "a".to_owned(),
+                purposes: purposes.iter().map(|it| it.as_str().to_owned()).collect(),
+                keeper: "phone".to_owned(),
+                identity: None,
+                wallet: None,
+            };
+            assert_eq!(used_for(&key), expected);
+            assert_eq!(short_algorithm(&key), "x25519");
+        };
+        check(
+            &[Purpose::SshLogin, Purpose::SshSig, Purpose::GitCommit],
+            "ssh",
+        );
+        check(&[Purpose::OpenPgpDecrypt], "gpg (decrypts)");
+        check(&[Purpose::AgeUnwrap], "age");
+        check(&[], "");
     }
 }

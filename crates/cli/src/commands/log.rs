@@ -114,6 +114,7 @@ fn asked(entry: &Entry) -> String {
         "rename" => "rename the keeper".to_owned(),
         "cancel" => "take back what was asked".to_owned(),
         "unpair" => "end the pairing".to_owned(),
+        "approve-server" => "approve what a key server would do".to_owned(),
         "me" => "tell its keys and addresses".to_owned(),
         "confirm" => "confirm the pairing".to_owned(),
         kind => kind.to_owned(),

@@ -23,13 +23,32 @@ pub(crate) fn run(pair: &Pair) -> Result<(), Failure> {
         authority::remember(file)?;
     }
     let keeper = block_on(converse(pair))?;
+    say(format_args!(
+        "paired with {}: {}",
+        keeper.name,
+        holdings(&keeper)
+    ));
+    say("next: `keystead ssh setup` makes ssh use it, `keystead key list` lists its keys");
+    if !keeper.wallets.is_empty() {
+        say(
+            "`keystead ssh connect user@host` logs in with the key that its wallet has for that \
+             host alone",
+        );
+    }
+    Ok(())
+}
+
+/// What a keeper has.
+fn holdings(keeper: &Keeper) -> String {
     let keys = match keeper.keys {
         1 => "1 key".to_owned(),
         keys => format!("{keys} keys"),
     };
-    say(format_args!("paired with {}: {keys}", keeper.name));
-    say("next: `keystead ssh setup` makes ssh use it, `keystead key list` lists its keys");
-    Ok(())
+    match (keeper.keys, keeper.wallets.as_slice()) {
+        (_, []) => keys,
+        (0, wallets) => format!("wallet {}", wallets.join(", ")),
+        (_, wallets) => format!("{keys}, wallet {}", wallets.join(", ")),
+    }
 }
 
 async fn converse(pair: &Pair) -> Result<Keeper, Failure> {

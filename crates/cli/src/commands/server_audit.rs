@@ -20,8 +20,9 @@ use keystead_keeper::server::{Book, Page};
 use serde_json::json;
 
 use crate::agent_link::{block_on, unexpected};
-use crate::arguments::{Export, ServerReading, ShowAudit};
+use crate::arguments::{AuditOf, Export, Moment, ServerReading, ShowAudit};
 use crate::commands::approver::from_hex;
+use crate::commands::server_key::label_of;
 use crate::commands::server_policy::Rule;
 use crate::failure::{Failure, Status};
 use crate::server_link::{self, ServerLink, of_book, result_of};
@@ -86,24 +87,26 @@ pub(crate) fn verify(reading: &ServerReading) -> Result<(), Failure> {
     }
 }
 
-/// `audit show [--server NAME] [-n N] [--key ID] [--json]`
+/// `audit show [--server NAME] [-n N] [--key KEY]… [--of WHICH] [--after TIME] [--before TIME]`
 pub(crate) fn show(wanted: &ShowAudit) -> Result<(), Failure> {
     let (book, page) = place(&wanted.reading)?;
     let seen = book.seen(&page.name).map_err(|it| of_book(&it))?;
-    let keys = wanted.key.as_deref().map(key_id).transpose()?;
-    let request = Audit {
-        scope: match keys {
-            Some(_) => Scope::Keys,
-            None => Scope::All,
-        },
-        keys: keys.map(|it| List(vec![it])),
-        after_unix_ms: None,
-        before_unix_ms: None,
-        cursor: first_shown(&seen, wanted),
-        proofs: false,
-    };
     let pages = block_on(async {
         let mut link = ServerLink::open().await?;
+        let keys = keys_meant(&mut link, &page, &wanted.key).await?;
+        let request = Audit {
+            scope: match (&keys, wanted.of) {
+                (Some(_), _) | (None, AuditOf::Keys) => Scope::Keys,
+                (None, AuditOf::Account) => Scope::System,
+                (None, AuditOf::All) => Scope::All,
+            },
+            keys: keys.map(List),
+            // The server leaves out the moment itself.
+            after_unix_ms: wanted.after.map(|it| it.unix_ms().saturating_sub(1)),
+            before_unix_ms: wanted.before.map(Moment::unix_ms),
+            cursor: first_shown(&seen, wanted),
+            proofs: false,
+        };
         pages(&mut link, &page, request).await
     })?;
     let leaves = leaves(&pages)?;
@@ -143,7 +146,9 @@ pub(crate) fn export(wanted: &Export) -> Result<(), Failure> {
         let mut link = ServerLink::open().await?;
         let request = all_entries();
         let pages = pages(&mut link, &page, request).await?;
-        let (entries, _) = link.list(&page.name).await?;
+        let listing = link.list(&page.name).await?;
+        listing.check(&page.name)?;
+        let entries = listing.entries;
         let mut lines = vec![
             Line::Title,
             Line::Server(page.server),
@@ -173,8 +178,14 @@ pub(crate) fn export(wanted: &Export) -> Result<(), Failure> {
         .mode(0o600)
         .open(&wanted.file)
         .map_err(|error| not_made(&wanted.file, &error))?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all());
+    if let Err(error) = written {
+        // It holds nothing that the server does not have.
+        let _ = std::fs::remove_file(&wanted.file);
+        return Err(not_made(&wanted.file, &error));
+    }
     say(format_args!(
         "{} lines in {}",
         count.saturating_add(1),
@@ -227,7 +238,9 @@ struct Whole {
 
 impl Whole {
     async fn read(link: &mut ServerLink, page: &Page) -> Result<Self, Failure> {
-        let (entries, body) = link.list(&page.name).await?;
+        let listing = link.list(&page.name).await?;
+        listing.check(&page.name)?;
+        let (entries, body) = (listing.entries, listing.body);
         let method = keystead_keeper::server::protocol::requests::Method::List.number();
         Ok(Self {
             pages: pages(link, page, all_entries()).await?,
@@ -339,8 +352,53 @@ fn place(reading: &ServerReading) -> Result<(Book, Page), Failure> {
 fn first_shown(seen: &Seen, wanted: &ShowAudit) -> Option<u64> {
     let (last, _) = seen.last_own()?;
     let count = u64::try_from(wanted.last).ok()?;
-    let all = wanted.last == 0 || wanted.key.is_some();
+    // How many of the last ones are among those that are wanted, nobody knows.
+    let is_chosen = !wanted.key.is_empty()
+        || wanted.of != AuditOf::All
+        || wanted.after.is_some()
+        || wanted.before.is_some();
+    let all = wanted.last == 0 || is_chosen;
     Some(if all { 0 } else { last.saturating_sub(count) })
+}
+
+/// The keys and secrets that are named. An id may be of one that was deleted; names and
+/// beginnings of ids are looked for among those that are there.
+async fn keys_meant(
+    link: &mut ServerLink,
+    page: &Page,
+    named: &[String],
+) -> Result<Option<Vec<KeyId>>, Failure> {
+    if named.is_empty() {
+        return Ok(None);
+    }
+    let ids: Vec<Option<KeyId>> = named.iter().map(|it| from_hex(it).map(KeyId)).collect();
+    let listed = match ids.iter().all(Option::is_some) {
+        true => Vec::new(),
+        false => link.list(&page.name).await?.entries,
+    };
+    let meant = named.iter().zip(ids).map(|(name, id)| match id {
+        Some(id) => Ok(id),
+        None => one_of(&listed, name),
+    });
+    meant.collect::<Result<_, _>>().map(Some)
+}
+
+fn one_of(listed: &[Entry], name: &str) -> Result<KeyId, Failure> {
+    let is_begun = name.len() >= SHORT_CHARS;
+    let is_meant = |it: &&Entry| {
+        label_of(it) == Some(name) || is_begun && it.key.to_string().starts_with(name)
+    };
+    let found: Vec<&Entry> = listed.iter().filter(is_meant).collect();
+    match found.as_slice() {
+        [one] => Ok(one.key),
+        [] => Err(Failure::new(format!("no key there is called {name:?}"))
+            .hint("give its id: `keystead key list --keeper SERVER`, `keystead secret show NAME`")),
+        _ => Err(
+            Failure::new(format!("several keys there are called {name:?}"))
+                .hint("give the whole id")
+                .status(Status::Usage),
+        ),
+    }
 }
 
 fn leaves(pages: &[AuditPage]) -> Result<Vec<Leaf>, Failure> {
@@ -356,6 +414,9 @@ fn action_of(leaf: &Leaf) -> String {
             "added" | "removed" => format!("approver {verb}"),
             _ => verb,
         };
+    }
+    if let (Some(Action::OperatorAct), Some(verb)) = (action, verb_of(leaf)) {
+        return format!("operator: {verb}");
     }
     action.map_or_else(
         || format!("action {}", leaf.action),
@@ -404,14 +465,6 @@ fn key_of(leaf: &Leaf) -> Option<KeyId> {
 /// The first 8 hex digits: enough to tell one from another.
 fn short(hex: &str) -> String {
     hex.chars().take(SHORT_CHARS).collect()
-}
-
-fn key_id(text: &str) -> Result<KeyId, Failure> {
-    from_hex(text).map(KeyId).ok_or_else(|| {
-        Failure::new(format!("{text:?} is no id of a key"))
-            .hint("32 hex digits, as `keystead key list --keeper SERVER` shows them")
-            .status(Status::Usage)
-    })
 }
 
 fn leaf_json(leaf: &Leaf) -> serde_json::Value {

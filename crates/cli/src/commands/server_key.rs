@@ -1,6 +1,7 @@
 //! `key … --keeper SERVER`: keys that a key server holds and signs with.
 
 use keystead_agent::control::Key as AgentKey;
+use keystead_agent::log::hex;
 use keystead_daemon::{SystemRng, utc};
 use keystead_keeper::server::control::Command;
 use keystead_keeper::server::protocol::requests::{
@@ -28,7 +29,7 @@ pub(crate) fn new(server: &str, wanted: &ServerKeyNew<'_>) -> Result<(), Failure
     let request = generate(wanted.name, kind, size, purposes, None);
     let made = block_on(async {
         let mut link = ServerLink::open().await?;
-        let (entries, _) = link.list(&page.name).await?;
+        let entries = link.list(&page.name).await?.entries;
         if entries.iter().any(|it| label_of(it) == Some(wanted.name)) {
             return Err(taken(&page.name, wanted.name));
         }
@@ -39,6 +40,12 @@ pub(crate) fn new(server: &str, wanted: &ServerKeyNew<'_>) -> Result<(), Failure
         "{} made {} and holds it",
         page.name, wanted.name
     ));
+    if made.1.is_none() {
+        say(format_args!(
+            "its public key: keystead key show {} --keeper {}",
+            wanted.name, page.name
+        ));
+    }
     print_made(made)
 }
 
@@ -47,7 +54,7 @@ pub(crate) fn rotate(wanted: &RotateKey) -> Result<(), Failure> {
     let page = server_link::server(&server_link::book()?, Some(wanted.keeper.as_str()))?;
     let made = block_on(async {
         let mut link = ServerLink::open().await?;
-        let (entries, _) = link.list(&page.name).await?;
+        let entries = link.list(&page.name).await?.entries;
         let old = one_of(&entries, &wanted.key)?.clone();
         let name = label_of(&old).unwrap_or_default().to_owned();
         let retired = format!("{name} (old)");
@@ -79,7 +86,7 @@ pub(crate) fn rename(wanted: &RenameKey) -> Result<(), Failure> {
     let to = wanted.to.to_string();
     block_on(async {
         let mut link = ServerLink::open().await?;
-        let (entries, _) = link.list(&page.name).await?;
+        let entries = link.list(&page.name).await?.entries;
         if entries.iter().any(|it| label_of(it) == Some(&to)) {
             return Err(taken(&page.name, &to));
         }
@@ -95,7 +102,7 @@ pub(crate) fn rename(wanted: &RenameKey) -> Result<(), Failure> {
 pub(crate) fn delete(wanted: &DeleteKey) -> Result<(), Failure> {
     let page = server_link::server(&server_link::book()?, Some(wanted.keeper.as_str()))?;
     let key = block_on(async {
-        let (entries, _) = ServerLink::open().await?.list(&page.name).await?;
+        let entries = ServerLink::open().await?.list(&page.name).await?.entries;
         Ok(one_of(&entries, &wanted.key)?.key)
     })?;
     let name = harmless(&wanted.key);
@@ -121,25 +128,27 @@ pub(crate) fn delete(wanted: &DeleteKey) -> Result<(), Failure> {
 /// `key list --keeper SERVER [--json]`
 pub(crate) fn list(server: &str, as_json: bool) -> Result<(), Failure> {
     let page = server_link::server(&server_link::book()?, Some(server))?;
-    let (entries, approvers) = block_on(async {
+    let (listing, approvers) = block_on(async {
         let mut link = ServerLink::open().await?;
-        let (entries, _) = link.list(&page.name).await?;
-        let are_wanted = as_json && entries.iter().any(has_quorum);
+        let listing = link.list(&page.name).await?;
+        let are_wanted = as_json && listing.entries.iter().any(has_quorum);
         let approvers = server_policy::named(&mut link, &page.name, are_wanted).await?;
-        Ok((entries, approvers))
+        Ok((listing, approvers))
     })?;
-    let held: Vec<&Entry> = entries.iter().filter(|it| is_key(it)).collect();
+    let mut held: Vec<&Entry> = listing.entries.iter().filter(|it| is_key(it)).collect();
+    held.sort_by_key(|it| (label_of(it), it.key));
     if as_json {
         let keys = held.iter().map(|it| entry_json(it, &page, &approvers));
         let keys: Vec<_> = keys.collect();
-        return print_json(&json!({ "version": 1, "keys": keys }));
+        print_json(&json!({ "version": 1, "keys": keys }))?;
+        return listing.check(&page.name);
     }
     if held.is_empty() {
         say(format_args!(
             "no keys there; `keystead key new --keeper {}` has one made",
             page.name
         ));
-        return Ok(());
+        return listing.check(&page.name);
     }
     let mut table = Table::default();
     table.row(["KEY", "TYPE", "SIGNS", "ID", "POLICY"]);
@@ -153,7 +162,8 @@ pub(crate) fn list(server: &str, as_json: bool) -> Result<(), Failure> {
             policy,
         ]);
     }
-    table.print()
+    table.print()?;
+    listing.check(&page.name)
 }
 
 /// `key show KEY --keeper SERVER [--json]`
@@ -161,7 +171,7 @@ pub(crate) fn show(server: &str, key: &str, as_json: bool) -> Result<(), Failure
     let page = server_link::server(&server_link::book()?, Some(server))?;
     let (entry, ssh, approvers) = block_on(async {
         let mut link = ServerLink::open().await?;
-        let (entries, _) = link.list(&page.name).await?;
+        let entries = link.list(&page.name).await?.entries;
         let entry = one_of(&entries, key)?.clone();
         let approvers = server_policy::named(&mut link, &page.name, has_quorum(&entry)).await?;
         let name = label_of(&entry).unwrap_or_default().to_owned();
@@ -182,6 +192,9 @@ pub(crate) fn show(server: &str, key: &str, as_json: bool) -> Result<(), Failure
     table.row(["type", &type_of(&entry)]);
     table.row(["signs", &purpose_words(&entry)]);
     table.row(["made", &utc(entry.created_unix_ms / 1_000)]);
+    if let Some(public) = public_of(&entry).filter(|_| line.is_none()) {
+        table.row(["public", &public]);
+    }
     if let Some(replaces) = &entry.replaces {
         table.row(["replaces", &replaces.to_string()]);
     }
@@ -358,6 +371,13 @@ fn check_purposes(kind: KeyType, purposes: &[KeyPurpose]) -> Result<(), Failure>
     Ok(())
 }
 
+/// The public half in hexadecimal digits, as the server gives it (`spec/session.md`): for keys
+/// that ssh has no line for.
+fn public_of(entry: &Entry) -> Option<String> {
+    let public = entry.public_key.as_ref()?;
+    Some(hex(&public.0))
+}
+
 fn purpose_words(entry: &Entry) -> String {
     let word = |purpose: &KeyPurpose| {
         let mut own = PURPOSES.iter();
@@ -393,6 +413,7 @@ fn entry_json(entry: &Entry, page: &Page, approvers: &[Approver]) -> serde_json:
             own.find(|(_, all)| *all == [*it]).map(|(name, _)| *name)
         }).collect::<Vec<_>>(),
         "keeper": page.name.as_str(),
+        "public": public_of(entry),
         "made_unix_s": entry.created_unix_ms / 1_000,
         "replaces": entry.replaces.map(|it| it.to_string()),
         "policy": entry

@@ -18,7 +18,7 @@ pub(crate) fn show(server: Option<&str>, key: &str, as_json: bool) -> Result<(),
     let page = server_link::server(&server_link::book()?, server)?;
     let (policy, approvers) = block_on(async {
         let mut link = ServerLink::open().await?;
-        let (entries, _) = link.list(&page.name).await?;
+        let entries = link.list(&page.name).await?.entries;
         let entry = server_key::one_of(&entries, key)?;
         let policy = entry.policy.clone().unwrap_or_else(empty);
         let approvers = named(&mut link, &page.name, policy.quorum.is_some()).await?;
@@ -67,7 +67,7 @@ fn change(
     let page = server_link::server(&server_link::book()?, server)?;
     let (policy, approvers) = block_on(async {
         let mut link = ServerLink::open().await?;
-        let (entries, _) = link.list(&page.name).await?;
+        let entries = link.list(&page.name).await?.entries;
         let entry = server_key::one_of(&entries, key)?;
         let mut policy = entry.policy.clone().unwrap_or_else(empty);
         let names_some = names_approvers || policy.quorum.is_some();
@@ -170,6 +170,9 @@ impl Rule {
         approvers: &[Approver],
     ) -> Result<(), Failure> {
         let words = words(value);
+        if words.is_empty() {
+            return Err(usage(EMPTY));
+        }
         let texts = || words.iter().map(|it| Text((*it).to_owned())).collect();
         match self {
             Self::Users => policy.users = Some(List(texts())),
@@ -295,15 +298,33 @@ fn quorum(words: &[&str], approvers: &[Approver]) -> Result<Quorum, Failure> {
         }
         names => (1, names),
     };
-    let enough = u32::try_from(names.len()).is_ok_and(|it| (1..=it).contains(&count));
+    let ids = approvers_of(names, approvers)?;
+    let enough = u32::try_from(ids.len()).is_ok_and(|it| (1..=it).contains(&count));
     if !enough {
         return Err(usage(QUORUM));
     }
-    let ids = names.iter().map(|it| approver::one_of(approvers, it));
     Ok(Quorum {
-        approvers: List(ids.collect::<Result<_, _>>()?),
+        approvers: List(ids),
         count,
     })
+}
+
+/// Each in turn by the longest name that is one: a name may have blanks in it (`phone 2`).
+fn approvers_of(names: &[&str], approvers: &[Approver]) -> Result<Vec<ApproverId>, Failure> {
+    let is_one = |words: &[&str]| {
+        let name = words.join(" ");
+        approvers.iter().any(|it| it.label.0 == name)
+    };
+    let mut ids = Vec::new();
+    let mut rest = names;
+    while !rest.is_empty() {
+        let mut counts = (1..=rest.len()).rev();
+        let count = counts.find(|it| rest.get(..*it).is_some_and(is_one));
+        let (name, behind) = rest.split_at(count.unwrap_or(1));
+        ids.push(approver::one_of(approvers, &name.join(" "))?);
+        rest = behind;
+    }
+    Ok(ids)
 }
 
 /// `mon-fri 08:00-18:00`, `sat sun 10:00-12:00`, `daily 08:00-18:00`; UTC.
@@ -379,6 +400,7 @@ const DAY_MINUTES: u32 = 1_440;
 
 const HOURS: &str = "hours in UTC, for example: mon-fri 08:00-18:00, or daily 06:00-22:00";
 
+const EMPTY: &str = "name at least one; `keystead policy unset` takes the rule away";
 const QUORUM: &str = "who approves, for example: phone, or 2 of phone tablet desk";
 
 #[cfg(test)]
@@ -426,12 +448,16 @@ mod tests {
         let all = [
             approver(1, "phone"),
             approver(2, "tablet"),
-            approver(3, "phone2"),
+            approver(3, "phone 2"),
         ];
         for (typed, expected) in [
             ("phone", Some((1, 1))),
             ("phone,tablet", Some((1, 2))),
             ("2 of phone tablet", Some((2, 2))),
+            ("phone 2", Some((1, 1))),
+            ("2 of phone phone 2", Some((2, 2))),
+            ("2 of phone 2, tablet", Some((2, 2))),
+            ("phone 3", None),
             ("3 of phone tablet", None),
             ("0 of phone", None),
             ("2 of", None),

@@ -59,7 +59,7 @@ pub(crate) fn sign(wanted: &Sign) -> Result<(), Failure> {
             content: &to_sign.encode(),
             preimage: None,
             shown: Shown {
-                files: vec![wanted.file.display().to_string()],
+                files: name_of(&wanted.file).into_iter().collect(),
                 ..Shown::default()
             },
         };
@@ -72,7 +72,11 @@ pub(crate) fn sign(wanted: &Sign) -> Result<(), Failure> {
     let comment = wanted.comment.as_deref().unwrap_or(USUAL_UNTRUSTED_COMMENT);
     let text = signature.file(comment).map_err(of_comment)?;
     let output = wanted.output.clone();
-    let output = output.unwrap_or_else(|| with_ending(&wanted.file));
+    let beside = || (!is_input(&wanted.file)).then(|| with_ending(&wanted.file));
+    let Some(output) = output.or_else(beside) else {
+        say(format_args!("signed by {}", shown(&key)));
+        return print_raw(text.as_bytes());
+    };
     file::replace(&output, text.as_bytes())?;
     say(format_args!(
         "signed by {}: {}",
@@ -82,10 +86,27 @@ pub(crate) fn sign(wanted: &Sign) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether a file is what comes on standard input.
+fn is_input(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// How the holder is told of a file; what comes on standard input has no name.
+fn name_of(path: &Path) -> Option<String> {
+    (!is_input(path)).then(|| path.display().to_string())
+}
+
+fn open(path: &Path) -> io::Result<Box<dyn Read>> {
+    Ok(match is_input(path) {
+        true => Box::new(io::stdin().lock()),
+        false => Box::new(File::open(path)?),
+    })
+}
+
 /// What is signed of a file: all of it, or its hash.
 fn read(path: &Path, prehash: bool) -> Result<Message, Failure> {
     let failed = |error: io::Error| file::failure(path, &error);
-    let mut opened = File::open(path).map_err(failed)?;
+    let mut opened = open(path).map_err(failed)?;
     if prehash {
         let mut hash = Prehash::default();
         let mut piece = vec![0; PIECE_BYTES];
@@ -105,7 +126,7 @@ fn read(path: &Path, prehash: bool) -> Result<Message, Failure> {
     if whole.len() > WHOLE_BYTES_MAX {
         let message = format!(
             "{} is longer than 128 KiB, which is what goes to a holder whole",
-            path.display()
+            name_of(path).as_deref().unwrap_or("standard input")
         );
         return Err(Failure::new(message)
             .hint("sign its hash with --prehash")
@@ -117,12 +138,13 @@ fn read(path: &Path, prehash: bool) -> Result<Message, Failure> {
 /// As minisign's own.
 fn usual_comment(path: &Path, prehash: bool) -> String {
     let time = SystemClock.now().unix_s;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = path.file_name().filter(|_| !is_input(path));
+    let name = name.map_or_else(String::new, |it| format!("\tfile:{}", it.to_string_lossy()));
     let hashed = if prehash { "\thashed" } else { "" };
-    format!("timestamp:{time}\tfile:{name}{hashed}")
+    format!("timestamp:{time}{name}{hashed}")
 }
 
-fn public_key(key: &HeldKey) -> Result<PublicKey, Failure> {
+pub(super) fn public_key(key: &HeldKey) -> Result<PublicKey, Failure> {
     let blob = key.public_key_bytes().ok_or_else(unexpected)?;
     let read = keystead_formats::ssh::PublicKey::from_blob(&blob).map_err(|_| unexpected())?;
     if let Material::Ed25519(public) = read.material() {

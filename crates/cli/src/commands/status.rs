@@ -1,6 +1,6 @@
 //! `status`: the agent, its keepers, their keys; accounts at key servers.
 
-use keystead_agent::control::{Keeper, KeeperState, Key, Status};
+use keystead_agent::control::{Keeper, KeeperState, Status};
 use serde_json::json;
 
 use crate::agent_link;
@@ -43,7 +43,7 @@ pub(crate) fn run(reading: &Reading) -> Result<(), Failure> {
         print("")?;
     }
     if !status.keepers.is_empty() || !servers.is_empty() {
-        print_keys(&status.keys)?;
+        print_keys(&status)?;
     }
     for notice in &status.notices {
         say(format_args!("\nnote: {}", harmless(notice)));
@@ -91,9 +91,15 @@ pub(crate) fn print_keepers(keepers: &[Keeper]) -> Result<(), Failure> {
 }
 
 /// A line for each key.
-pub(crate) fn print_keys(keys: &[Key]) -> Result<(), Failure> {
+pub(crate) fn print_keys(status: &Status) -> Result<(), Failure> {
+    let keys = &status.keys;
     if keys.is_empty() {
-        say("no keys; `keystead key new` has a keeper make one");
+        let has_wallet = status.keepers.iter().any(|it| !it.wallets.is_empty());
+        say(if has_wallet {
+            "no stored keys; a wallet derives one for each identity: `keystead ssh key user@host`"
+        } else {
+            "no keys; `keystead key new` has a keeper make one"
+        });
         return Ok(());
     }
     let mut table = Table::default();

@@ -7,7 +7,9 @@ use keystead_agent::gpg::{Answer, Ask, Failure as GpgFailure, Job, MappedKey};
 use keystead_agent::key_control::{IdentitySpec, KeyChoice, Shown};
 use keystead_core::{DecryptForm, SignForm};
 use keystead_formats::assuan::ErrorCode;
+use keystead_formats::openpgp::digest::Digest;
 
+use super::object;
 use crate::failure::{Failure, Status};
 use crate::key_link::{KeyLink, Talk, Use};
 
@@ -36,10 +38,12 @@ impl Asker {
         match ask.job {
             Job::Sign { hash, digest } => {
                 let content = [&[hash], digest.as_slice()].concat();
+                let digest = Digest::parse(&content).ok();
+                let preimage = digest.and_then(|it| object::proved(self.client_pid, &ask.key, &it));
                 let wanted = Use {
                     key,
                     content: &content,
-                    preimage: None,
+                    preimage: preimage.as_deref(),
                     shown,
                 };
                 Ok(Answer::Signed(link.sign(SignForm::OpenPgp, wanted).await?))
@@ -62,7 +66,8 @@ fn choice(key: &MappedKey) -> KeyChoice {
     KeyChoice {
         id: Some(key.key_id.to_string()),
         identity: key.identity.as_ref().map(IdentitySpec::of),
-        keeper: key.keeper.clone(),
+        // A stored key is found by its id, whatever its keeper is called by now.
+        keeper: key.keeper.clone().filter(|_| key.identity.is_some()),
     }
 }
 

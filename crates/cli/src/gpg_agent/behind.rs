@@ -1,7 +1,8 @@
 //! The ordinary agent behind this one: started, watched, connected to.
 //!
-//! **Invariant:** it ends with this process, however that ends. Where it cannot be started or has
-//! died, a connection is refused at once; the next one starts it anew.
+//! **Invariant:** it ends with this process, however that ends, and by nothing else of its own: what
+//! it must not outlive is watched here. Where it cannot be started or has died, a connection is
+//! refused at once; the next one starts it anew.
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -11,17 +12,20 @@ use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::io::FdFlags;
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, PidfdFlags, Signal};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
+use tokio::net::unix::pipe::Receiver;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::ordinary::{Ordinary, guarded};
-use super::socket;
+use super::socket::{self, Place};
+use super::watch::waited_for;
 use crate::terminal::say;
 
 /// The ordinary agent of one home folder, at sockets of our own.
@@ -38,7 +42,10 @@ pub(super) struct Behind {
 
 #[derive(Default)]
 struct Process {
-    pid: Option<Pid>,
+    /// Itself, not its number, which another may have after it.
+    handle: Option<Rc<Receiver>>,
+    /// Its sockets, once they are there.
+    places: Vec<Place>,
     started: Option<Instant>,
 }
 
@@ -89,7 +96,7 @@ impl Behind {
         if let Err(error) = outcome {
             tracing::warn!(%error, "the ordinary gpg-agent cannot be started");
         }
-        self.process.borrow_mut().pid = None;
+        self.process.borrow_mut().handle = None;
         self.state.send_replace(State::Gone);
     }
 
@@ -97,16 +104,24 @@ impl Behind {
         let ordinary = self.ordinary.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let (ours, theirs) = UnixStream::pair()?;
         let mut child = self.spawn(ordinary, theirs.into_std()?)?;
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        self.process.borrow_mut().pid = pid;
+        let handle = match handle(&child) {
+            Ok(handle) => Rc::new(handle),
+            Err(error) => {
+                child.kill()?;
+                child.wait()?;
+                return Err(error);
+            }
+        };
+        self.process.borrow_mut().handle = Some(handle.clone());
         let mut ready = ours;
-        if ready.read(&mut [0; READY.len()]).await? > 0 {
+        if ready.read(&mut [0; READY.len()]).await.unwrap_or(0) > 0 {
+            let places = self.sockets.iter().cloned().flat_map(Place::of);
+            self.process.borrow_mut().places = places.collect();
             self.state.send_replace(State::Listening);
         }
-        // It was started by this thread, with which it ends; another one may wait for it.
-        tokio::task::spawn_blocking(move || child.wait())
-            .await
-            .map_err(io::Error::other)??;
+        // Readable once it has ended (pidfd_open(2)).
+        handle.readable().await?;
+        child.wait()?;
         Ok(())
     }
 
@@ -122,13 +137,15 @@ impl Behind {
             .args(["-c", CLOSE_AND_RUN, "sh"])
             .arg(std::env::current_exe()?)
             .args(["agent", "behind-gpg"])
+            .arg(format!("--parent={}", std::process::id()))
             .args(&self.sockets)
             .arg("--")
             .arg(&ordinary.agent)
             .arg("--homedir")
             .arg(&self.homedir)
             .args(&self.options)
-            .arg("--supervised")
+            // At the socket that gpg knows it would find us, and believe that it is of no use.
+            .args(["--disable-check-own-socket", "--supervised"])
             .stdin(Stdio::null())
             .stdout(OwnedFd::from(stdout));
         if !self.says {
@@ -170,23 +187,40 @@ impl Behind {
 
     /// Passes a signal on.
     pub(super) fn signal(&self, signal: Signal) {
-        if let Some(pid) = self.process.borrow().pid {
-            let _ = rustix::process::kill_process(pid, signal);
+        if let Some(handle) = &self.process.borrow().handle {
+            let _ = rustix::process::pidfd_send_signal(handle, signal);
         }
     }
 
-    /// Takes its sockets away.
-    pub(super) fn remove_sockets(&self) {
-        for socket in &self.sockets {
-            let _ = std::fs::remove_file(socket);
+    /// Ends it, and takes its sockets away. Nobody is connected to it any more; [`Self::run`] goes
+    /// on meanwhile.
+    pub(super) async fn end(&self) {
+        let mut state = self.state.subscribe();
+        // It obeys the first; the third, whatever it does; the last, even if it is stopped.
+        for signal in [Signal::TERM, Signal::TERM, Signal::TERM, Signal::KILL] {
+            self.signal(signal);
+            let gone = state.wait_for(|it| *it == State::Gone);
+            if tokio::time::timeout(END_WAIT, gone).await.is_ok() {
+                break;
+            }
+        }
+        for place in &self.process.borrow().places {
+            place.remove();
         }
     }
 }
 
-/// `keystead agent behind-gpg SOCKET… -- PROGRAM ARGUMENT…`: makes the sockets, becomes the
-/// ordinary agent.
-pub(crate) fn become_behind(sockets: &[PathBuf], program: &[OsString]) -> ExitCode {
-    let error = match prepare(sockets) {
+fn handle(child: &Child) -> io::Result<Receiver> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or(io::ErrorKind::NotFound)?;
+    let handle = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
+    waited_for(handle)
+}
+
+/// `keystead agent behind-gpg --parent=PID SOCKET… -- PROGRAM ARGUMENT…`: makes the sockets, becomes
+/// the ordinary agent, and ends with the process PID.
+pub(crate) fn become_behind(parent: i32, sockets: &[PathBuf], program: &[OsString]) -> ExitCode {
+    let error = match prepare(parent, sockets) {
         Ok(_held) => {
             // Who waits is told; standard output is nobody's from here on.
             let _ = crate::terminal::print_raw(READY);
@@ -207,10 +241,9 @@ pub(crate) fn become_behind(sockets: &[PathBuf], program: &[OsString]) -> ExitCo
     ExitCode::FAILURE
 }
 
-fn prepare(sockets: &[PathBuf]) -> io::Result<Vec<UnixListener>> {
-    let parent = rustix::process::getppid();
+fn prepare(parent: i32, sockets: &[PathBuf]) -> io::Result<Vec<UnixListener>> {
     rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
-    if rustix::process::getppid() != parent {
+    if rustix::process::getppid() != Pid::from_raw(parent) {
         // It ended before it could be told of.
         return Err(io::ErrorKind::NotConnected.into());
     }
@@ -239,6 +272,9 @@ const NAMES: [&str; 4] = ["std", "extra", "browser", "ssh"];
 const CLOSE_AND_RUN: &str = "exec \"$@\" 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-";
 
 const IGNORE_AND_RUN: &str = "trap '' PIPE; exec \"$@\"";
+
+/// More than it needs to say goodbye: whoever ends us waits for so long.
+const END_WAIT: Duration = Duration::from_secs(1);
 
 /// One that ends at once, again and again, must not keep the machine busy.
 const START_PAUSE: Duration = Duration::from_secs(1);

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use keystead_agent::gpg::{Action, Answer, Conversation, Event};
 use keystead_formats::assuan::LineBuffer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::asking::Asker;
 use super::keys_file::KeysFile;
@@ -20,6 +20,8 @@ pub(super) struct End {
     writer: Box<dyn AsyncWrite + Unpin>,
     lines: LineBuffer,
     bytes: Zeroizing<Vec<u8>>,
+    /// What is to be written.
+    going: Zeroizing<Vec<u8>>,
 }
 
 impl End {
@@ -32,7 +34,31 @@ impl End {
             writer: Box::new(writer),
             lines: LineBuffer::new(),
             bytes: Zeroizing::new(vec![0; READ_BYTES]),
+            going: Zeroizing::new(Vec::with_capacity(READ_BYTES)),
         }
+    }
+
+    /// Puts bytes with those that go out together.
+    fn put(&mut self, bytes: &Zeroizing<Vec<u8>>) {
+        // A vector that grows leaves its bytes behind: one that is wiped takes its place.
+        if self.going.len() + bytes.len() > self.going.capacity() {
+            let room = 2 * (self.going.len() + bytes.len());
+            let mut wider = Zeroizing::new(Vec::with_capacity(room));
+            wider.extend_from_slice(&self.going);
+            self.going = wider;
+        }
+        self.going.extend_from_slice(bytes);
+    }
+
+    /// Lets them go, in one piece: whoever reads is woken once an answer.
+    async fn send(&mut self) {
+        if self.going.is_empty() {
+            return;
+        }
+        // An end that is gone is seen when it is read.
+        let _ = self.writer.write_all(&self.going).await;
+        let _ = self.writer.flush().await;
+        self.going.zeroize();
     }
 
     /// Reads some; 0 at its end or an error, which is the same to us.
@@ -69,13 +95,10 @@ pub(super) async fn carry(
     loop {
         for action in came.drain(..) {
             match action {
-                Action::ToClient(bytes) => {
-                    // One that is gone is seen when it is read.
-                    let _ = client.writer.write_all(&bytes).await;
-                }
+                Action::ToClient(bytes) => client.put(&bytes),
                 Action::ToBehind(bytes) => {
                     if let Some(behind) = &mut behind {
-                        let _ = behind.writer.write_all(&bytes).await;
+                        behind.put(&bytes);
                     }
                 }
                 Action::Ask(ask) => asked = Some(Box::pin(asker.ask(*ask))),
@@ -85,14 +108,15 @@ pub(super) async fn carry(
                     killing();
                 }
                 Action::HangUp => {
+                    client.send().await;
                     let _ = client.writer.shutdown().await;
                     return if killed { Ended::Killed } else { Ended::Left };
                 }
             }
         }
-        let _ = client.writer.flush().await;
+        client.send().await;
         if let Some(behind) = &mut behind {
-            let _ = behind.writer.flush().await;
+            behind.send().await;
         }
         tokio::select! {
             count = client.read() => {

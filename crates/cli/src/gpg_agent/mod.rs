@@ -8,12 +8,14 @@ mod asking;
 mod behind;
 mod connection;
 mod keys_file;
+mod object;
 mod options;
 mod ordinary;
 mod pipe;
 mod serve;
 mod socket;
 mod start;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -44,6 +44,8 @@ pub(crate) struct Sockets {
     pub(crate) browser: Option<OsString>,
     /// `enable-ssh-support`: only what is printed depends on it.
     pub(crate) tells_ssh: bool,
+    /// `disable-check-own-socket`: it outlives socket and home folder.
+    pub(crate) is_unchecked: bool,
 }
 
 /// Where the agent speaks.
@@ -110,6 +112,7 @@ pub(crate) fn configured(file: &[u8], sockets: &mut Sockets) {
             b"extra-socket" if sockets.extra.is_none() => sockets.extra = value(),
             b"browser-socket" if sockets.browser.is_none() => sockets.browser = value(),
             b"enable-ssh-support" => sockets.tells_ssh = true,
+            b"disable-check-own-socket" => sockets.is_unchecked = true,
             _ => {}
         }
     }
@@ -190,6 +193,7 @@ impl Read {
             "extra-socket" => self.sockets.extra = value,
             "browser-socket" => self.sockets.browser = value,
             "enable-ssh-support" => self.sockets.tells_ssh = true,
+            "disable-check-own-socket" => self.sockets.is_unchecked = true,
             // They say of sockets what has long been so.
             "steal-socket"
             | "use-standard-socket"
@@ -426,7 +430,7 @@ mod tests {
                 sockets: Sockets {
                     extra: Some("none".into()),
                     browser: Some("/b".into()),
-                    tells_ssh: false,
+                    ..Sockets::default()
                 },
                 passed: passed(&["--verbose", "--log-file=-x"]),
                 ..plain(Mode::Daemon(passed(&["sh", "-c", "true"])))
@@ -441,6 +445,16 @@ mod tests {
                     ..Sockets::default()
                 },
                 ..plain(Mode::Daemon(passed(&["--daemon"])))
+            },
+        );
+        check(
+            "--daemon --disable-check-own-socket",
+            Serve {
+                sockets: Sockets {
+                    is_unchecked: true,
+                    ..Sockets::default()
+                },
+                ..plain(Mode::Daemon(Vec::new()))
             },
         );
         check(

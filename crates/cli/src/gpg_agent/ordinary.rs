@@ -10,6 +10,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::socket;
+
 /// Programs of the GnuPG that is installed.
 #[derive(Debug, Clone)]
 pub(crate) struct Ordinary {
@@ -97,7 +99,7 @@ impl Places {
             }
         };
         Ok(Self {
-            standard: homedir.join("S.gpg-agent"),
+            standard: homedir.join(SOCKET_NAME),
             extra: homedir.join("S.gpg-agent.extra"),
             browser: homedir.join("S.gpg-agent.browser"),
             ssh: homedir.join("S.gpg-agent.ssh"),
@@ -105,11 +107,17 @@ impl Places {
         })
     }
 
-    /// Where the ordinary agent listens for us: beside the socket that gpg knows, so that it ends
-    /// when that one is removed, as it would if it had made it itself.
+    /// Where the ordinary agent listens for us: beside the socket that gpg knows, where that really
+    /// is, since its folder takes sockets, and paths of this length.
     pub(crate) fn behind(&self) -> [PathBuf; 4] {
-        let folder = self.standard.parent().unwrap_or(Path::new("/"));
-        ["std", "extra", "browser", "ssh"].map(|it| folder.join(format!("S.keystead.{it}")))
+        let real = socket::redirected(&self.standard).unwrap_or_else(|_| self.standard.clone());
+        let folder = real.parent().unwrap_or(Path::new("/"));
+        // Two home folders may have their sockets in one folder, under names of their own.
+        let name = match real.file_name().and_then(OsStr::to_str) {
+            None | Some(SOCKET_NAME) => "S.keystead".to_owned(),
+            Some(name) => format!("{name}.k"),
+        };
+        ["std", "extra", "browser", "ssh"].map(|it| folder.join(format!("{name}.{it}")))
     }
 }
 
@@ -160,6 +168,9 @@ fn file_id(path: &Path) -> Option<(u64, u64)> {
     let runs = file.is_file() && file.mode() & ANY_EXECUTE != 0;
     runs.then(|| (file.dev(), file.ino()))
 }
+
+/// What GnuPG calls it.
+const SOCKET_NAME: &str = "S.gpg-agent";
 
 /// Set for what this program starts as the ordinary agent. It stands in no person's way.
 const GUARD: &str = "KEYSTEAD_BEHIND_GPG_AGENT";
@@ -219,6 +230,27 @@ mod tests {
             assert_eq!(behind.parent(), places.standard.parent());
             assert!(behind.to_string_lossy().ends_with(name));
         }
+    }
+
+    #[test]
+    fn sockets_that_are_elsewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Places {
+            homedir: folder.path().to_owned(),
+            standard: folder.path().join(SOCKET_NAME),
+            extra: PathBuf::new(),
+            browser: PathBuf::new(),
+            ssh: PathBuf::new(),
+        };
+        let check = |text: &str, expected: &str| {
+            std::fs::write(&places.standard, text).unwrap();
+            assert_eq!(places.behind()[0], Path::new(expected), "{text}");
+        };
+        check("%Assuan%\nsocket=/run/a\n", "/run/a.k.std");
+        check(
+            "%Assuan%\nsocket=/run/x/S.gpg-agent\n",
+            "/run/x/S.keystead.std",
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The agent's own process: its sockets, the ordinary agent behind, what ends it.
 //!
 //! **Invariant:** once it has said `ready`, whoever connects is answered. Its sockets go before it
-//! does, and only if they are still its own.
+//! does, and only if they are still its own; the ordinary agent goes before it does, too.
 
 use std::cell::Cell;
 use std::io;
@@ -22,6 +22,7 @@ use super::connection::{End, Ended, carry};
 use super::keys_file::KeysFile;
 use super::ordinary::Places;
 use super::socket::{Place, Socket};
+use super::watch::{Found, Watch};
 
 /// What serves.
 pub(super) struct Served {
@@ -30,6 +31,8 @@ pub(super) struct Served {
     pub(super) behind: Behind,
     /// The process with which it ends.
     pub(super) parent: Option<Pid>,
+    /// It ends with its socket and its home folder.
+    pub(super) is_watched: bool,
 }
 
 /// A socket of ours, or the service manager's.
@@ -43,6 +46,7 @@ struct Server {
     places: Places,
     behind: Behind,
     keys: KeysFile,
+    watch: Watch,
     connections: Cell<usize>,
     stopping: Cell<bool>,
     /// The ordinary agent is to be started anew.
@@ -66,8 +70,15 @@ pub(super) async fn serve(served: Served, ready: impl FnOnce()) -> io::Result<()
         };
         listeners.push((door, listener));
     }
+    // The first is the one that gpg knows.
+    let watch = if served.is_watched {
+        Watch::begin(&served.places.homedir, own_places.first().cloned())
+    } else {
+        Watch::nothing()
+    };
     let server = Rc::new(Server {
         own_places,
+        watch,
         keys: KeysFile::of(&served.places.homedir),
         places: served.places,
         behind: served.behind,
@@ -77,16 +88,19 @@ pub(super) async fn serve(served: Served, ready: impl FnOnce()) -> io::Result<()
         left: Notify::new(),
         killed: Notify::new(),
     });
+    let keeping = LocalSet::new();
+    keeping.spawn_local(server.clone().keep_behind());
     let tasks = LocalSet::new();
-    tasks.spawn_local(server.clone().keep_behind());
     for (door, listener) in listeners {
         tasks.spawn_local(server.clone().accept(door, listener));
     }
     ready();
-    let outcome = tasks.run_until(server.until_end(served.parent)).await;
+    let until_end = tasks.run_until(server.until_end(served.parent));
+    let outcome = keeping.run_until(until_end).await;
     server.remove_sockets();
-    server.behind.signal(Signal::TERM);
-    server.behind.remove_sockets();
+    // Whoever is connected still holds the ordinary agent.
+    drop(tasks);
+    keeping.run_until(server.behind.end()).await;
     outcome
 }
 
@@ -95,10 +109,6 @@ impl Server {
     async fn keep_behind(self: Rc<Self>) {
         loop {
             self.behind.run().await;
-            // It ends when the socket that gpg knows is removed, or the home folder: so do we.
-            if !self.own_places.iter().all(Place::is_ours) {
-                self.killed.notify_one();
-            }
             self.wanted.notified().await;
         }
     }
@@ -163,10 +173,17 @@ impl Server {
         let mut card = signal(SignalKind::user_defined2())?;
         let mut asked_to_end = 0;
         loop {
+            match self.watch.look() {
+                Found::Whole => {}
+                // Who is connected still may be answered.
+                Found::NoSocket => self.stopping.set(true),
+                Found::NoHome => return Ok(()),
+            }
             if self.stopping.get() && self.connections.get() == 0 {
                 return Ok(());
             }
             tokio::select! {
+                () = self.watch.notice() => {}
                 () = self.killed.notified() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
                 _ = terminate.recv() => {

@@ -4,11 +4,13 @@
 //! folder is GnuPG's: this program changes nothing about it.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
 
 /// A socket that gpg finds.
 pub(super) struct Socket {
@@ -21,6 +23,8 @@ pub(super) struct Socket {
 pub(super) struct Place {
     pub(super) path: PathBuf,
     file: (u64, u64),
+    /// While it is held, no other file is given its number.
+    _held: Rc<OwnedFd>,
 }
 
 impl Socket {
@@ -39,15 +43,24 @@ impl Socket {
             }
             bound => bound?,
         };
-        let file = file_id(&path)?;
-        Ok(Self {
-            listener,
-            place: Place { path, file },
-        })
+        let place = Place::of(path)?;
+        Ok(Self { listener, place })
     }
 }
 
 impl Place {
+    /// The file that is there now.
+    pub(super) fn of(path: PathBuf) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let held = rustix::fs::open(&path, flags, Mode::empty())?;
+        let file = rustix::fs::fstat(&held)?;
+        Ok(Self {
+            path,
+            file: (file.st_dev, file.st_ino),
+            _held: Rc::new(held),
+        })
+    }
+
     /// Is it still the file that was made?
     pub(super) fn is_ours(&self) -> bool {
         file_id(&self.path).is_ok_and(|it| it == self.file)
@@ -80,7 +93,7 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
 
 /// A file in a socket's place may name another: for file systems without sockets (libassuan,
 /// "Socket wrappers"). `${NAME}` stands for a variable of the environment.
-fn redirected(path: &Path) -> io::Result<PathBuf> {
+pub(super) fn redirected(path: &Path) -> io::Result<PathBuf> {
     if !std::fs::symlink_metadata(path).is_ok_and(|it| it.is_file()) {
         return Ok(path.to_owned());
     }
@@ -106,7 +119,8 @@ fn redirection(text: &str, variable: impl Fn(&str) -> Option<String>) -> Option<
     Some(path).filter(|it| it.starts_with('/'))
 }
 
-fn file_id(path: &Path) -> io::Result<(u64, u64)> {
+/// Which file it is.
+pub(super) fn file_id(path: &Path) -> io::Result<(u64, u64)> {
     let file = std::fs::symlink_metadata(path)?;
     Ok((file.dev(), file.ino()))
 }
@@ -130,8 +144,11 @@ mod tests {
         let refused = Socket::open(&path).err().unwrap();
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
         drop(first.listener);
+        assert!(first.place.is_ours());
         let second = Socket::open(&path).unwrap();
-        // A file system may give the same number again; what counts is whose socket it is now.
+        assert!(!first.place.is_ours());
+        first.place.remove();
+        assert!(second.place.is_ours());
         second.place.remove();
         assert!(!path.exists());
         assert!(!second.place.is_ours());

@@ -72,7 +72,9 @@ pub(crate) fn daemon(arguments: &[OsString], parent: Option<i32>) -> ExitCode {
         process::detach();
     }
     let stays = wanted.stays;
+    let is_watched = !wanted.sockets.is_unchecked;
     let served = Served {
+        is_watched,
         behind: behind(wanted, &places),
         places,
         sockets,
@@ -177,6 +179,7 @@ fn supervised(wanted: Serve, places: Places) -> ExitCode {
         return failed(format_args!("no standard socket provided"));
     }
     let served = Served {
+        is_watched: !wanted.sockets.is_unchecked,
         behind: behind(wanted, &places),
         places,
         sockets,

@@ -49,14 +49,16 @@ pub(super) fn runs(
 }
 
 /// What it says of itself.
-pub(super) fn checks(status: &Status, knows_servers: bool) -> Vec<Check> {
+/// `held` counts the keys that are not SSH's, too.
+pub(super) fn checks(status: &Status, held: usize, knows_servers: bool) -> Vec<Check> {
     let mut checks = Vec::new();
     if !knows_servers || !status.keepers.is_empty() {
         checks.push(keepers(status));
     }
     let asleep = status.keepers.iter().filter_map(asleep);
     checks.extend(asleep);
-    checks.push(keys(status, knows_servers));
+    checks.extend(wallets(status));
+    checks.extend(keys(status, held, knows_servers));
     checks.extend(hidden(status));
     let notices = status.notices.iter().filter(|it| !is_of_clock(it));
     checks.extend(
@@ -98,17 +100,30 @@ fn asleep(keeper: &Keeper) -> Option<Check> {
     }
 }
 
-fn keys(status: &Status, knows_servers: bool) -> Check {
-    match status.keys.len() {
-        0 if status.keepers.is_empty() && !knows_servers => {
+/// The wallets of keepers: each derives keys, whether one was asked for yet or not.
+fn wallets(status: &Status) -> Option<Check> {
+    let wallets = status.keepers.iter().flat_map(|keeper| {
+        let on = |wallet| format!("{wallet} on {}", keeper.name);
+        keeper.wallets.iter().map(on)
+    });
+    let wallets: Vec<String> = wallets.collect();
+    (!wallets.is_empty()).then(|| Check::good("wallets", wallets.join(", ")))
+}
+
+fn keys(status: &Status, held: usize, knows_servers: bool) -> Option<Check> {
+    let has_wallet = status.keepers.iter().any(|it| !it.wallets.is_empty());
+    Some(match (status.keys.len(), held) {
+        (0, 0) if has_wallet => return None,
+        (0, 0) if status.keepers.is_empty() && !knows_servers => {
             Check::bad("keys", "none", "an authenticator brings its own")
         }
-        0 => Check::bad("keys", "none", "`keystead key new` has a keeper make one"),
-        keys => Check::good(
+        (0, 0) => Check::bad("keys", "none", "`keystead key new` has a keeper make one"),
+        (0, held) => Check::good("keys", format!("{held}; `keystead key list` lists them")),
+        (keys, _) => Check::good(
             "keys",
             format!("{keys}, public halves in {}", status.keys_folder.display()),
         ),
-    }
+    })
 }
 
 /// `ssh-add -d` and `-D` hide what they cannot remove, and ssh then says nothing of it.

@@ -10,7 +10,7 @@ use crate::commands::git::program;
 
 /// Nothing where git does not sign with SSH keys of ours.
 pub(super) fn checks(status: &Status) -> Vec<Check> {
-    let Ok(link) = program() else {
+    let Ok(link) = program(crate::git_keygen::NAME) else {
         return Vec::new();
     };
     let used = setting("gpg.ssh.program").map(PathBuf::from);

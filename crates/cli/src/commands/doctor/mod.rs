@@ -3,21 +3,26 @@
 //! **Invariant:** it changes nothing: it does not even start an agent. What it finds wrong has one
 //! line that says what to do about it.
 
+mod age;
 mod agent;
 mod git;
+mod gpg;
 mod key_files;
 mod servers;
 mod ssh;
 mod ssh_view;
 mod system;
 
+use keystead_agent::key_control::HeldKey;
 use keystead_agent::serve;
+use keystead_daemon::home::Folders;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::agent_link::{AgentLink, block_on, folders};
 use crate::arguments::Doctor;
 use crate::failure::Failure;
+use crate::key_link::{KeyLink, Talk};
 use crate::terminal::{harmless, print, print_json};
 
 /// `doctor [--json] [HOST]`
@@ -33,12 +38,15 @@ pub(crate) fn run(doctor: &Doctor) -> Result<(), Failure> {
     let mut checks = vec![agent::runs(&status, &settings)];
     if let Ok(Some(status)) = &status {
         checks.extend(system::settings(&settings));
-        checks.extend(agent::checks(status, servers::are_known()?));
+        let keys = held_keys(&folders);
+        checks.extend(agent::checks(status, keys.len(), servers::are_known()?));
         let on_refusal = settings.as_ref().map(|it| it.on_refusal);
         let on_refusal = on_refusal.unwrap_or_default();
         checks.extend(ssh::checks(status, on_refusal, doctor.host.as_deref()));
         checks.push(system::relay(status));
         checks.extend(git::checks(status));
+        checks.extend(age::checks(&keys));
+        checks.extend(gpg::checks());
     }
     checks.extend(servers::checks(matches!(&status, Ok(Some(_))))?);
     let entries = agent::log_entries()?;
@@ -62,6 +70,17 @@ pub(crate) fn run(doctor: &Doctor) -> Result<(), Failure> {
             "{bad} checks found something that does not work"
         ))),
     }
+}
+
+/// All keys that the running agent knows, those of identities too; none where it does not say.
+fn held_keys(folders: &Folders) -> Vec<HeldKey> {
+    let keys = block_on(async {
+        match AgentLink::to_running(folders).await? {
+            Some(agent) => KeyLink::over(agent, Talk::ByAgent).keys().await,
+            None => Ok(Vec::new()),
+        }
+    });
+    keys.unwrap_or_default()
 }
 
 /// What one look found.

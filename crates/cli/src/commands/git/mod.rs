@@ -2,6 +2,7 @@
 
 mod config;
 mod hunk;
+mod openpgp;
 mod signers;
 mod test;
 
@@ -14,9 +15,10 @@ use keystead_agent::control::Key;
 use keystead_formats::ssh::line::KeyLine;
 
 use crate::agent_link::{self, folders};
-use crate::arguments::{GitSetup, Signer};
+use crate::arguments::{GitSetup, SignatureFormat, Signer};
 use crate::commands::{file, key};
 use crate::failure::{Failure, Status};
+use crate::git_gpg;
 use crate::git_keygen;
 use crate::terminal::{print, say};
 
@@ -48,8 +50,20 @@ pub(crate) fn setup(setup: &GitSetup) -> Result<(), Failure> {
     for signer in &signers {
         lines.extend(lines_of(signer)?);
     }
-    let mut settings = vec![("gpg.ssh.allowedSignersFile", shown(&allowed)?)];
-    if signers.is_empty() {
+    let mut settings = Vec::new();
+    if setup.format == SignatureFormat::Openpgp {
+        if !signers.is_empty() || setup.mail.is_some() {
+            return Err(
+                Failure::new("gpg knows by itself whose signatures are good")
+                    .hint("leave --signer and --mail out")
+                    .status(Status::Usage),
+            );
+        }
+        settings.extend(openpgp::settings(&config, setup.key.as_deref())?);
+    } else {
+        settings.push(("gpg.ssh.allowedSignersFile", shown(&allowed)?));
+    }
+    if signers.is_empty() && setup.format == SignatureFormat::Ssh {
         let status = agent_link::fresh_status()?;
         let key = key::one_of(&status.keys, setup.key.as_deref())?;
         lines.push(own_line(setup, &config, key)?);
@@ -80,7 +94,8 @@ struct Wanted {
 
 impl Wanted {
     fn write(&self, known: Option<Record>) -> Result<(), Failure> {
-        link_program()?;
+        link_program(git_keygen::NAME)?;
+        link_program(git_gpg::NAME)?;
         let before = text(&self.allowed)?;
         let mut signers = Signers::parse(&before)?;
         for line in &self.lines {
@@ -109,7 +124,9 @@ impl Wanted {
         for (name, value) in &self.settings {
             print(format_args!("{name} = {value}"))?;
         }
-        say(format_args!("in {}:", self.allowed.display()));
+        if !self.lines.is_empty() {
+            say(format_args!("in {}:", self.allowed.display()));
+        }
         self.lines.iter().try_for_each(print)
     }
 }
@@ -141,7 +158,8 @@ fn undo() -> Result<(), Failure> {
     } else if after != before {
         file::replace(&record.allowed_signers, after.as_bytes())?;
     }
-    remove(&program()?)?;
+    remove(&program(git_keygen::NAME)?)?;
+    remove(&program(git_gpg::NAME)?)?;
     Record::forget()
 }
 
@@ -150,7 +168,7 @@ fn signing(key: &Key) -> Result<Vec<(&'static str, String)>, Failure> {
     let yes = || "true".to_owned();
     Ok(vec![
         ("gpg.format", "ssh".to_owned()),
-        ("gpg.ssh.program", shown(&program()?)?),
+        ("gpg.ssh.program", shown(&program(git_keygen::NAME)?)?),
         ("user.signingKey", shown(&key.file)?),
         ("commit.gpgSign", yes()),
         ("tag.gpgSign", yes()),
@@ -219,24 +237,22 @@ fn own_allowed_signers() -> Result<PathBuf, Failure> {
     Ok(folders()?.config.join("allowed_signers"))
 }
 
-/// Our `ssh-keygen` for git: a link to this program, which knows itself by that name.
-pub(crate) fn program() -> Result<PathBuf, Failure> {
-    Ok(folders()?.state.join(git_keygen::NAME))
+/// Our `ssh-keygen`, or `gpg`, for git: a link to this program, which knows itself by that name.
+pub(crate) fn program(name: &str) -> Result<PathBuf, Failure> {
+    Ok(folders()?.state.join(name))
 }
 
-fn link_program() -> Result<(), Failure> {
+fn link_program(name: &str) -> Result<(), Failure> {
     let folders = folders()?;
     folders
         .make()
         .map_err(|error| Failure::of(&error).hint(error.hint()))?;
-    let (link, target) = (program()?, std::env::current_exe()?);
+    let (link, target) = (program(name)?, std::env::current_exe()?);
     if fs::read_link(&link).is_ok_and(|found| found == target) {
         return Ok(());
     }
     // Whole or not at all: git may be signing just now.
-    let fresh = folders
-        .state
-        .join(format!("{}.{}", git_keygen::NAME, std::process::id()));
+    let fresh = folders.state.join(format!("{name}.{}", std::process::id()));
     symlink(&target, &fresh)
         .and_then(|()| fs::rename(&fresh, &link))
         .map_err(|error| file::failure(&link, &error))

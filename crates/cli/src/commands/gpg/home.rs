@@ -287,7 +287,7 @@ fn link_agent() -> Result<PathBuf, Failure> {
 }
 
 /// The record of what was changed, in `GNUPGHOME`.
-const SETUP_NAME: &str = "keystead-setup";
+pub(crate) const SETUP_NAME: &str = "keystead-setup";
 
 const VERSION: u32 = 1;
 

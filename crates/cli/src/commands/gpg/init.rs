@@ -1,17 +1,17 @@
 //! `gpg init`.
 
-use keystead_core::{Curve, Derivation, Protocol};
+use keystead_core::Curve;
 use keystead_daemon::{Clock, SystemClock};
 use keystead_formats::openpgp::Form;
 
 use crate::agent_link::block_on;
-use crate::arguments::{Compat, GpgDerived, GpgInit};
-use crate::commands::identity::settings;
+use crate::arguments::{Compat, GpgInit};
 use crate::failure::{Failure, Status};
 use crate::terminal::{harmless, print, say};
 
 use super::home::Home;
-use super::make::{Made, Plan};
+use super::make::{Made, Plan, Time};
+use super::place::{Naming, Place};
 
 /// `gpg init [OPTIONS] "Name <mail>"`
 pub(crate) fn init(wanted: &GpgInit) -> Result<(), Failure> {
@@ -22,9 +22,12 @@ pub(crate) fn init(wanted: &GpgInit) -> Result<(), Failure> {
     let user_id = wanted.user_id.as_deref().unwrap_or_default();
     check_user_id(user_id)?;
     let plan = plan(wanted, user_id, &home)?;
-    let asked = if plan.signs_apart { "twice" } else { "once" };
-    say(format_args!("the holder is asked {asked}"));
-    let Made { key, mapped } = block_on(plan.make())?;
+    say(whom_it_asks(&plan));
+    let Made {
+        key,
+        mapped,
+        created_unix_s,
+    } = block_on(plan.make()).map_err(|failure| with_what_is_left(failure, &plan.place))?;
     let fingerprint = key.fingerprint();
     // In this order: a run that ends in between leaves a gpg that works as before, and the next
     // run finds the time of the key and goes on.
@@ -41,62 +44,106 @@ pub(crate) fn init(wanted: &GpgInit) -> Result<(), Failure> {
     }
     say(format_args!("gpg has the key of {}:", harmless(user_id)));
     print(fingerprint)?;
-    say(format_args!(
-        "made at {} (--time): without it the same key cannot be made again",
-        plan.created_unix_s
-    ));
+    let keeper = plan.place.name().unwrap_or("its keeper");
+    if plan.place.is_wallet() {
+        say(format_args!(
+            "made at {created_unix_s} (--time): without it the same key cannot be made again"
+        ));
+    } else {
+        say(format_args!(
+            "no words bring this key back: {} alone has it",
+            harmless(keeper)
+        ));
+    }
     say("`keystead gpg init --undo` gives gpg.conf back; `gpg --export` is for others");
     Ok(())
 }
 
-fn plan(wanted: &GpgInit, user_id: &str, home: &Home) -> Result<Plan, Failure> {
-    let GpgDerived {
-        curve,
-        index,
-        identity,
-        keeper,
-        time,
-        ..
-    } = &wanted.derived;
-    let curve = match curve {
-        Some(curve) => *curve,
-        None => settings()?.wallet_curve,
+fn plan<'a>(wanted: &'a GpgInit, user_id: &'a str, home: &Home) -> Result<Plan<'a>, Failure> {
+    let derived = &wanted.derived;
+    let place = Place::of(derived.keeper.as_ref())?;
+    let is_of_wallet = derived.index.is_some() || derived.identity.is_some();
+    if !place.is_wallet() && (is_of_wallet || wanted.compat.is_some()) {
+        let keeper = harmless(place.name().unwrap_or_default()).to_string();
+        return Err(Failure::new(format!(
+            "{keeper} stores its keys: --index, --identity and --compat are a wallet's"
+        ))
+        .hint("leave them out, or name a keeper with a wallet")
+        .status(Status::Usage));
+    }
+    let curve = match derived.curve {
+        Some(curve) => curve,
+        None => place.usual_curve()?,
     };
-    let text = identity.clone().unwrap_or_else(|| user_id.to_owned());
-    let index = index.unwrap_or(0);
     let expires_after_s = wanted.expire.map(|days| days.saturating_mul(DAY_S));
-    let (form, default_time) = match wanted.compat {
+    let (form, usual_unix_s) = match wanted.compat {
         Some(Compat::Trezor) => (Form::Trezor, 0),
         None => (Form::Full { expires_after_s }, now_unix_s()),
     };
-    // One that was begun is gone on with.
-    let uri = Protocol::Gpg.uri_of(&text);
-    let map = home.map()?;
-    let begun = map.keys().iter().find(|key| {
-        key.identity.as_ref().is_some_and(|it| {
-            it.uri() == uri
-                && it.index() == index
-                && it.curve() == curve
-                && it.derivation() == Derivation::Sign
-        })
-    });
-    let created_unix_s = time.or(begun.map(|it| it.created_unix_s));
+    let decrypts = match (&wanted.encryption_keeper, &place) {
+        (Some(named), _) => Some(Place::of(Some(named))?),
+        (None, Place::Server(server)) => {
+            say(format_args!(
+                "note: no subkey for encryption: the key server {} decrypts nothing; \
+                 --encryption-keeper NAME has another keeper hold one",
+                harmless(server)
+            ));
+            None
+        }
+        (None, place) => Some(place.clone()),
+    };
     // SSH has no keys on that curve (`spec/identity.md` section 5).
     let has_ssh = curve != Curve::Secp256k1;
-    if !has_ssh && !wanted.no_authentication && wanted.compat.is_none() {
+    let logs_in = place.is_wallet() && !wanted.no_authentication && wanted.compat.is_none();
+    if !has_ssh && logs_in {
         say("note: no subkey for logins: SSH has no keys on secp256k1");
     }
     Ok(Plan {
-        user_id: user_id.to_owned(),
-        text,
-        curve,
-        index,
-        keeper: keeper.as_ref().map(ToString::to_string),
-        created_unix_s: created_unix_s.unwrap_or(default_time),
+        naming: Naming {
+            user_id,
+            identity: derived.identity.as_deref(),
+            curve,
+            index: derived.index.unwrap_or(0),
+        },
+        place,
+        decrypts,
+        time: Time {
+            said_unix_s: derived.time,
+            known: home.map()?,
+            usual_unix_s,
+        },
         form,
         signs_apart: wanted.signing_subkey,
-        logs_in: has_ssh && !wanted.no_authentication && wanted.compat.is_none(),
+        logs_in: has_ssh && logs_in,
     })
+}
+
+/// What a person at the keeper is in for.
+fn whom_it_asks(plan: &Plan<'_>) -> String {
+    let times = if plan.signs_apart { "twice" } else { "once" };
+    match &plan.place {
+        Place::Wallet(_) => format!("the holder is asked {times}"),
+        Place::Authenticator(keeper) => format!(
+            "the holder of {} is asked for each key that is made, and {times} for what binds them",
+            harmless(keeper)
+        ),
+        Place::Server(server) => format!("the key server {} makes it", harmless(server)),
+    }
+}
+
+/// What was made stays at its keeper, and is of use to nobody until it is gone on with.
+fn with_what_is_left(failure: Failure, place: &Place) -> Failure {
+    match place {
+        Place::Wallet(_) => failure,
+        Place::Authenticator(keeper) | Place::Server(keeper) => {
+            let keeper = harmless(keeper);
+            say(format_args!(
+                "note: gpg is as it was; a key that {keeper} has made already is taken up when \
+                 the same command is run again"
+            ));
+            failure
+        }
+    }
 }
 
 fn check_user_id(user_id: &str) -> Result<(), Failure> {

@@ -1,79 +1,72 @@
-//! A key's parts: fetched from the wallet, and signed by it.
+//! A key's parts: fetched from their keepers, and signed by that of the primary.
 //!
 //! **Invariant:** what is put together is complete and verified, or nothing is.
 
-use keystead_agent::gpg::MappedKey;
-use keystead_agent::key_control::{HeldKey, IdentitySpec, KeyChoice, Shown};
-use keystead_core::{Algorithm, Curve, Derivation, Identity, KeyId, Protocol, SignForm};
+use keystead_agent::gpg::{KeyMap, MappedKey};
+use keystead_agent::key_control::{Act, Shown};
+use keystead_core::SignForm;
+use keystead_daemon::SystemRng;
 use keystead_formats::openpgp::build::Signer;
-use keystead_formats::openpgp::{
-    Form, KeyPacket, PublicKey, Signature, Transferable, Unsigned, Usage,
-};
+use keystead_formats::openpgp::{Form, Signature, Transferable, Unsigned, Usage};
+use rand_core::RngCore;
 use tokio::task::JoinSet;
 
 use crate::agent_link::unexpected;
 use crate::failure::{Failure, Status};
 use crate::key_link::{KeyLink, Talk, Use};
 
+use super::part::{Fetched, Part};
+use super::place::{Naming, Place, Role};
+
 /// What is to be made.
-pub(super) struct Plan {
-    pub(super) user_id: String,
-    /// What keys are derived from.
-    pub(super) text: String,
-    pub(super) curve: Curve,
-    pub(super) index: u32,
-    pub(super) keeper: Option<String>,
-    pub(super) created_unix_s: u32,
+pub(super) struct Plan<'a> {
+    pub(super) naming: Naming<'a>,
+    pub(super) place: Place,
+    /// Who decrypts; none: nobody.
+    pub(super) decrypts: Option<Place>,
+    pub(super) time: Time,
     pub(super) form: Form,
     /// A separate subkey signs.
     pub(super) signs_apart: bool,
     pub(super) logs_in: bool,
 }
 
+/// When the key is made.
+pub(super) struct Time {
+    /// By the person's word.
+    pub(super) said_unix_s: Option<u32>,
+    /// Keys that gpg has: one that was begun is gone on with.
+    pub(super) known: KeyMap,
+    /// Else.
+    pub(super) usual_unix_s: u32,
+}
+
 /// What was made.
 pub(super) struct Made {
     pub(super) key: Transferable,
     pub(super) mapped: Vec<MappedKey>,
+    pub(super) created_unix_s: u32,
 }
 
-impl Plan {
-    /// Fetches the public halves, and has the wallet sign what belongs together: all at once, so
+impl Plan<'_> {
+    /// Fetches the public halves, and has the keeper sign what belongs together: all at once, so
     /// that it is one question; a subkey that signs has to agree first.
     pub(super) async fn make(&self) -> Result<Made, Failure> {
+        // What cannot be is said before anybody is asked.
+        let (primary, wanted) = self.parts()?;
         let mut link = KeyLink::open(Talk::Here).await?;
-        let gpg = |index| {
-            Part::new(
-                Protocol::Gpg,
-                &self.text,
-                self.curve,
-                index,
-                Derivation::Sign,
-            )
-        };
-        let primary = gpg(self.index)?.fetch(&mut link, self).await?;
-        let encrypt = Part::new(
-            Protocol::Gpg,
-            &self.text,
-            encryption_curve(self.curve),
-            self.index,
-            Derivation::Agree,
-        )?;
-        let mut subkeys = vec![(Usage::Encrypt, encrypt.fetch(&mut link, self).await?)];
-        if self.logs_in {
-            let part = Part::new(
-                Protocol::Ssh,
-                &self.text,
-                self.curve,
-                self.index,
-                Derivation::Sign,
-            )?;
-            subkeys.push((Usage::Authenticate, part.fetch(&mut link, self).await?));
-        }
-        if self.signs_apart {
-            let index = self.index.checked_add(1).ok_or_else(|| {
-                Failure::new("the index is too high for a second key").status(Status::Usage)
-            })?;
-            subkeys.push((Usage::Sign, gpg(index)?.fetch(&mut link, self).await?));
+        let naming = &self.naming;
+        let primary = primary.fetch(&mut link).await?;
+        let time = &self.time;
+        let mut known = time.known.keys().iter();
+        let begun = known.find(|it| it.key_id == primary.key_id);
+        let begun = begun.map(|it| it.created_unix_s);
+        let created_unix_s = time.said_unix_s.or(begun).unwrap_or(time.usual_unix_s);
+        let primary = primary.part_of(naming.user_id, created_unix_s);
+        let mut subkeys = Vec::new();
+        for (usage, part) in wanted {
+            let part = part.fetch(&mut link).await?;
+            subkeys.push((usage, part.part_of(naming.user_id, created_unix_s)));
         }
         drop(link);
         let key = self.put_together(&primary, &subkeys).await?;
@@ -81,7 +74,32 @@ impl Plan {
             .chain(subkeys.iter().map(|(_, it)| it))
             .map(|it| it.mapped.clone())
             .collect();
-        Ok(Made { key, mapped })
+        Ok(Made {
+            key,
+            mapped,
+            created_unix_s,
+        })
+    }
+
+    fn parts(&self) -> Result<(Part, Vec<(Usage, Part)>), Failure> {
+        let naming = &self.naming;
+        let primary = self.place.part(Role::Primary, naming)?;
+        let mut subkeys = Vec::new();
+        if let Some(decrypts) = &self.decrypts {
+            subkeys.push((Usage::Encrypt, decrypts.part(Role::Encrypt, naming)?));
+        }
+        if self.logs_in {
+            let part = self.place.part(Role::Authenticate, naming)?;
+            subkeys.push((Usage::Authenticate, part));
+        }
+        if self.signs_apart {
+            let index = naming.index.checked_add(1).ok_or_else(|| {
+                Failure::new("the index is too high for a second key").status(Status::Usage)
+            })?;
+            let next = Naming { index, ..*naming };
+            subkeys.push((Usage::Sign, self.place.part(Role::Sign, &next)?));
+        }
+        Ok((primary, subkeys))
     }
 
     async fn put_together(
@@ -90,11 +108,12 @@ impl Plan {
         subkeys: &[(Usage, Fetched)],
     ) -> Result<Transferable, Failure> {
         let signer = Signer::new(&primary.packet).ok_or_else(unexpected)?;
-        let now = self.created_unix_s;
+        let now = primary.mapped.created_unix_s;
+        let user_id = self.naming.user_id;
         let bind = |subkey: &Fetched, usage, back: Option<&Signature>| {
             signer.binding(&subkey.packet, usage, back, self.form, now)
         };
-        let mut wanted = vec![(signer.user_id(&self.user_id, self.form, now), primary)];
+        let mut wanted = vec![(signer.user_id(user_id, self.form, now), primary)];
         for (usage, subkey) in subkeys {
             wanted.push(match usage {
                 Usage::Sign => {
@@ -104,14 +123,14 @@ impl Plan {
                 Usage::Encrypt | Usage::Authenticate => (bind(subkey, *usage, None), primary),
             });
         }
-        let signed = sign_all(wanted, &self.user_id).await?;
+        let signed = sign_all(wanted, user_id).await?;
         let mut signed = signed.into_iter();
         let mut key = Transferable::new(primary.packet.clone());
-        key.push_user_id(&self.user_id, &signed.next().ok_or_else(unexpected)?);
+        key.push_user_id(user_id, &signed.next().ok_or_else(unexpected)?);
         for ((usage, subkey), signature) in subkeys.iter().zip(signed) {
             let binding = if *usage == Usage::Sign {
                 let unsigned = bind(subkey, *usage, Some(&signature));
-                let second = sign_all(vec![(unsigned, primary)], &self.user_id).await?;
+                let second = sign_all(vec![(unsigned, primary)], user_id).await?;
                 second.into_iter().next().ok_or_else(unexpected)?
             } else {
                 signature
@@ -122,99 +141,22 @@ impl Plan {
     }
 }
 
-/// A key that a wallet derives.
-pub(super) struct Part(Identity);
-
-impl Part {
-    pub(super) fn new(
-        protocol: Protocol,
-        text: &str,
-        curve: Curve,
-        index: u32,
-        derivation: Derivation,
-    ) -> Result<Self, Failure> {
-        Identity::new(protocol.uri_of(text), curve, index, derivation)
-            .map(Self)
-            .map_err(|error| Failure::of(&error).hint(error.hint()).status(Status::Usage))
-    }
-
-    async fn fetch(self, link: &mut KeyLink, plan: &Plan) -> Result<Fetched, Failure> {
-        let whole = Whole {
-            user_id: &plan.user_id,
-            created_unix_s: plan.created_unix_s,
-            keeper: plan.keeper.clone(),
-        };
-        self.fetch_for(link, &whole).await
-    }
-
-    pub(super) async fn fetch_for(
-        self,
-        link: &mut KeyLink,
-        whole: &Whole<'_>,
-    ) -> Result<Fetched, Failure> {
-        let spec = IdentitySpec::of(&self.0);
-        let held = link.identity_key(spec, whole.keeper.clone()).await?;
-        Fetched::of(held, self.0, whole)
-    }
-}
-
-/// What a part is told of the whole.
-pub(super) struct Whole<'a> {
-    pub(super) user_id: &'a str,
-    pub(super) created_unix_s: u32,
-    pub(super) keeper: Option<String>,
-}
-
-/// A key whose public half is here.
-pub(super) struct Fetched {
-    packet: KeyPacket,
-    pub(super) mapped: MappedKey,
-}
-
-impl Fetched {
-    fn of(held: HeldKey, identity: Identity, whole: &Whole<'_>) -> Result<Self, Failure> {
-        let algorithm: Algorithm = held.algorithm.parse().map_err(|_| unexpected())?;
-        let public_key = held.public_key_bytes().ok_or_else(unexpected)?;
-        let key_id: KeyId = held.id.parse().map_err(|_| unexpected())?;
-        let key = PublicKey::of_keeper(algorithm, &public_key).map_err(|_| unexpected())?;
-        let keygrip = key.keygrip();
-        let packet = KeyPacket::new(key, whole.created_unix_s);
-        Ok(Self {
-            mapped: MappedKey {
-                keygrip,
-                algorithm,
-                public_key,
-                key_id,
-                identity: Some(identity),
-                keeper: Some(held.keeper),
-                user_id: whole.user_id.to_owned(),
-                created_unix_s: whole.created_unix_s,
-                fingerprint: packet.fingerprint(),
-            },
-            packet,
-        })
-    }
-
-    fn choice(&self) -> KeyChoice {
-        KeyChoice {
-            id: Some(self.mapped.key_id.to_string()),
-            identity: self.mapped.identity.as_ref().map(IdentitySpec::of),
-            keeper: self.mapped.keeper.clone(),
-        }
-    }
-}
-
 /// Asks for all of them at once.
 async fn sign_all(
     wanted: Vec<(Unsigned, &Fetched)>,
     user_id: &str,
 ) -> Result<Vec<Signature>, Failure> {
     let mut asked = JoinSet::new();
+    let mut id = [0; 16];
+    SystemRng.fill_bytes(&mut id);
+    let count = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
+    let act = Act::new(id, "gpg init", count);
     for (place, (unsigned, key)) in wanted.iter().enumerate() {
         let content = unsigned.digest().encode();
         let key = key.choice();
         let shown = Shown {
             user_id: Some(user_id.to_owned()),
+            act: Some(act.clone()),
             ..Shown::default()
         };
         // One of them tells the person what is waited for.
@@ -247,13 +189,4 @@ async fn sign_all(
             finished.map_err(|_| Failure::new("a signature of the keeper does not fit"))
         })
         .collect()
-}
-
-/// Where a key on `curve` has its encryption.
-pub(super) const fn encryption_curve(curve: Curve) -> Curve {
-    match curve {
-        Curve::Ed25519 | Curve::Curve25519 => Curve::Curve25519,
-        Curve::Nist256p1 => Curve::Nist256p1,
-        Curve::Secp256k1 => Curve::Secp256k1,
-    }
 }

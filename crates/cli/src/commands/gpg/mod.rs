@@ -1,9 +1,14 @@
-//! `gpg init` and `gpg subkey`: OpenPGP keys that a wallet holds.
+//! `gpg init` and `gpg subkey`: OpenPGP keys that keepers hold.
 
 mod home;
 mod init;
 mod make;
+mod part;
+mod place;
+mod signing;
 mod subkey;
 
+pub(crate) use home::SETUP_NAME;
 pub(crate) use init::init;
+pub(crate) use signing::signing_key;
 pub(crate) use subkey::subkey;

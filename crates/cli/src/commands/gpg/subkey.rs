@@ -1,18 +1,17 @@
 //! `gpg subkey`.
 
 use keystead_agent::gpg::MappedKey;
-use keystead_core::{Curve, Derivation, Protocol};
+use keystead_core::Curve;
 
 use crate::agent_link::block_on;
 use crate::arguments::{GpgSubkey, SubkeyUse};
-use crate::commands::identity::settings;
 use crate::failure::{Failure, Status};
 use crate::key_link::{KeyLink, Talk};
 use crate::terminal::{harmless, print, say};
 
 use super::home::Home;
 use super::init::now_unix_s;
-use super::make::{Part, Whole, encryption_curve};
+use super::place::{Naming, Place, Role};
 
 /// `gpg subkey --for USE [OPTIONS] KEY`
 ///
@@ -22,11 +21,17 @@ pub(crate) fn subkey(wanted: &GpgSubkey) -> Result<(), Failure> {
     let listed = home.gpg_done(&["--with-colons", "--list-keys", &wanted.key], &[])?;
     let primary = Primary::of(&listed)?;
     let derived = &wanted.derived;
-    let text = derived.identity.as_deref().unwrap_or(&primary.user_id);
     let created_unix_s = derived.time.unwrap_or_else(now_unix_s);
+    let place = Place::of(derived.keeper.as_ref())?;
+    if !place.is_wallet() && (derived.index.is_some() || derived.identity.is_some()) {
+        let message = "that keeper stores its keys: --index and --identity are a wallet's";
+        return Err(Failure::new(message)
+            .hint("leave them out, or name a keeper with a wallet")
+            .status(Status::Usage));
+    }
     let curve = match derived.curve {
         Some(curve) => curve,
-        None => settings()?.wallet_curve,
+        None => place.usual_curve()?,
     };
     if wanted.usage != SubkeyUse::Encrypt && curve != Curve::Ed25519 {
         // `check_keygrip` of its keygen.c takes every other curve of its agent for ECDH.
@@ -36,19 +41,21 @@ pub(crate) fn subkey(wanted: &GpgSubkey) -> Result<(), Failure> {
             .status(Status::Usage));
     }
     let map = home.map()?;
-    let own = map
-        .keys()
-        .iter()
-        .find(|it| it.fingerprint.to_string() == primary.fingerprint);
-    let part = part(wanted, text, curve, own)?;
-    let whole = Whole {
+    let own = map.keys().iter().find(|it| {
+        it.fingerprint
+            .is_some_and(|it| it.to_string() == primary.fingerprint)
+    });
+    let naming = Naming {
         user_id: &primary.user_id,
-        created_unix_s,
-        keeper: derived.keeper.as_ref().map(ToString::to_string),
+        identity: derived.identity.as_deref(),
+        curve,
+        index: index(wanted, own)?,
     };
+    let part = place.part(role(wanted.usage), &naming)?;
     let mut mapped = block_on(async {
         let mut link = KeyLink::open(Talk::Here).await?;
-        Ok(part.fetch_for(&mut link, &whole).await?.mapped)
+        let found = part.fetch(&mut link).await?;
+        Ok(found.part_of(&primary.user_id, created_unix_s).mapped)
     })?;
     home.put(std::slice::from_ref(&mapped))?;
     home.use_agent()?;
@@ -79,41 +86,32 @@ pub(crate) fn subkey(wanted: &GpgSubkey) -> Result<(), Failure> {
     let fingerprint = fingerprint_of(&listed, &mapped.keygrip.to_string()).ok_or_else(|| {
         Failure::new("gpg has not added the subkey").hint("`gpg --edit-key` shows what it says")
     })?;
-    mapped.fingerprint = fingerprint.parse().unwrap_or(mapped.fingerprint);
+    mapped.fingerprint = fingerprint.parse().ok().or(mapped.fingerprint);
     home.put(std::slice::from_ref(&mapped))?;
     say(format_args!("added to {}:", harmless(&primary.user_id)));
     print(fingerprint)
 }
 
-fn part(
-    wanted: &GpgSubkey,
-    text: &str,
-    curve: Curve,
-    own: Option<&MappedKey>,
-) -> Result<Part, Failure> {
-    let primary_index = own.and_then(|it| it.identity.as_ref()).map(|it| it.index());
-    let index = wanted.derived.index;
-    match wanted.usage {
-        SubkeyUse::Sign => {
-            // Under a primary from elsewhere 0, else the one behind the primary's.
-            let usual = primary_index.map_or(0, |it| it.saturating_add(1));
-            let index = index.unwrap_or(usual);
-            Part::new(Protocol::Gpg, text, curve, index, Derivation::Sign)
-        }
-        SubkeyUse::Encrypt => Part::new(
-            Protocol::Gpg,
-            text,
-            encryption_curve(curve),
-            index.or(primary_index).unwrap_or(0),
-            Derivation::Agree,
-        ),
-        SubkeyUse::Authenticate => Part::new(
-            Protocol::Ssh,
-            text,
-            curve,
-            index.or(primary_index).unwrap_or(0),
-            Derivation::Sign,
-        ),
+const fn role(usage: SubkeyUse) -> Role {
+    match usage {
+        SubkeyUse::Sign => Role::Sign,
+        SubkeyUse::Encrypt => Role::Encrypt,
+        SubkeyUse::Authenticate => Role::Authenticate,
+    }
+}
+
+/// Of a wallet's key.
+fn index(wanted: &GpgSubkey, own: Option<&MappedKey>) -> Result<u32, Failure> {
+    if let Some(index) = wanted.derived.index {
+        return Ok(index);
+    }
+    let primary = own.and_then(|it| it.identity.as_ref()).map(|it| it.index());
+    match (wanted.usage, primary) {
+        // Under a primary from elsewhere 0, else the one behind the primary's.
+        (SubkeyUse::Sign, Some(primary)) => primary.checked_add(1).ok_or_else(|| {
+            Failure::new("the index is too high for a second key").status(Status::Usage)
+        }),
+        (_, primary) => Ok(primary.unwrap_or(0)),
     }
 }
 
