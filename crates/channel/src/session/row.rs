@@ -64,13 +64,22 @@ impl SessionRow {
     /// # Errors
     /// [`Status::LoginRequired`]: too many requests, idle for too long, or too old.
     pub fn admit(&mut self, now_ms: u64, limits: &Limits) -> Result<(), Status> {
+        self.admit_uncounted(now_ms, limits)?;
+        self.requests = self.requests.saturating_add(1);
+        Ok(())
+    }
+
+    /// The same for one that is not counted.
+    ///
+    /// # Errors
+    /// As [`SessionRow::admit`].
+    pub fn admit_uncounted(&mut self, now_ms: u64, limits: &Limits) -> Result<(), Status> {
         let is_idle = passed(now_ms, self.last_ms, limits.idle_s);
         let is_old = passed(now_ms, self.login_ms, limits.life_s);
         let is_used = limits.requests_max > 0 && self.requests >= limits.requests_max;
         if is_idle || is_old || is_used {
             return Err(Status::LoginRequired);
         }
-        self.requests = self.requests.saturating_add(1);
         self.last_ms = self.last_ms.max(now_ms);
         Ok(())
     }

@@ -2,7 +2,8 @@
 //!
 //! **Invariant**: every cause that needs another deed is a variant of its own.
 
-use keystead_channel::session::{AnswerError, ErrorBody, ServerId, SetUpError, Status};
+use keystead_channel::session::requests::{Answer, Unread};
+use keystead_channel::session::{AnswerError, ErrorBody, KeyId, ServerId, SetUpError, Status};
 use keystead_transport::{SecureError, TrustError};
 
 use super::seen::SeenError;
@@ -70,6 +71,12 @@ pub enum ServerError {
     /// Refused, with a code.
     #[error("the server {}", said(*.0))]
     Answered(Status),
+    /// One entry of the account's list does not open there; the others can be asked for.
+    #[error("the server cannot open the entry {key}")]
+    Unread {
+        /// Which.
+        key: KeyId,
+    },
     /// 32 requests wait already.
     #[error("too many requests wait for the server's answers")]
     Full,
@@ -109,6 +116,16 @@ impl ServerError {
             (Status::Refused, Step::Register) => Self::NotInvited,
             (Status::LoginRequired, _) | (Status::Refused, Step::Resume) => Self::LoginRequired,
             (code, _) => Self::Answered(code),
+        }
+    }
+
+    /// What an answer says that is not *done*.
+    #[must_use]
+    pub fn of_answer(answer: &Answer) -> Self {
+        let unread = answer.result.as_ref().map(|it| Unread::decode(it.expose()));
+        match (answer.status, unread) {
+            (Status::Corrupt, Some(Ok(Unread { key }))) => Self::Unread { key },
+            (status, _) => Self::Answered(status),
         }
     }
 
@@ -154,6 +171,9 @@ impl ServerError {
             Self::Log(error) => error.hint(),
             Self::NoReceipt => "do not use what it did; see `keystead audit verify`",
             Self::Answered(status) => status.hint(),
+            Self::Unread { .. } => {
+                "the others are not touched by it; tell the operator, and see `keystead audit verify`"
+            }
             Self::Full => "wait until the others are answered",
             Self::Misplaced => "report it: this should not happen",
             Self::Misbehaved(_) => "do not trust this server until you know why",

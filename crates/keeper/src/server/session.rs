@@ -89,7 +89,7 @@ impl Session {
         if answer.status == Status::Done {
             Ok(answer)
         } else {
-            Err(ServerError::Answered(answer.status))
+            Err(ServerError::of_answer(&answer))
         }
     }
 

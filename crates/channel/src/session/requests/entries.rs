@@ -136,6 +136,15 @@ message! {
     }
 }
 
+message! {
+    /// The result of method 8 with status *corrupt*: the one behind the page before.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    Unread {
+        /// Which entry the server cannot open.
+        0 key: KeyId,
+    }
+}
+
 /// 100 entries a page: with policies and labels, what one frame holds.
 pub const PAGE_MAX: usize = 100;
 

@@ -16,7 +16,7 @@ pub use audit::{
 };
 pub use entries::{
     Entries, Entry, Label, LabelChange, List, NewKey, PAGE_MAX, PUBLIC_KEY_BYTES_MAX, Retrieved,
-    Show,
+    Show, Unread,
 };
 pub use policy::{
     APPROVERS_MAX, Approver, ApproverChange, Approvers, CONDITIONS_MAX, Hours, Policy,
@@ -287,13 +287,17 @@ impl Answer {
     }
 }
 
-/// Reads the result that `method` has; with status *waiting*, the text to be approved.
+/// Reads the result that `method` has; with status *waiting*, the text to be approved, and of
+/// a list that is *corrupt*, which entry is.
 fn check_result(status: Status, method: Method, reader: &mut Reader<'_>) -> Result<(), Fault> {
     fn check<T: Value>(reader: &mut Reader<'_>) -> Result<(), Fault> {
         T::read(reader).map(drop)
     }
     if status == Status::Waiting {
         return reader.bytes(APPROVAL_BYTES_MAX).map(drop);
+    }
+    if status == Status::Corrupt && method == Method::List {
+        return check::<Unread>(reader);
     }
     if status != Status::Done {
         return Err(Fault::Misplaced(1));
