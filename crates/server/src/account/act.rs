@@ -128,7 +128,7 @@ where
         } = self.asking;
         let log = log_of(rows, &caller);
         let is_fresh = || fresh_s.map_or(Ok(()), |it| caller.require_fresh(now.ms, it));
-        let done = admit(rows, now, &caller, confirms, &limits)
+        let done = admit(rows, now, &caller, method, confirms, &limits)
             .and_then(|()| is_fresh())
             .and_then(|()| (self.work)(now, rows, &caller));
         let (outcome, detail, answer) = match done {

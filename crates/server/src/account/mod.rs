@@ -18,7 +18,7 @@ use std::sync::Arc;
 use keystead_channel::session::Status;
 use keystead_channel::session::requests::{Answer, Method, Request};
 
-pub use erase::{erase, want_erased};
+pub use erase::{erase, finish, want_erased};
 pub use password::Changing;
 pub use sessions::end_all;
 

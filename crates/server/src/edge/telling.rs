@@ -61,6 +61,8 @@ async fn answer(server: &Server, request: Request<Incoming>) -> Response<Full<By
             Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
         },
         "/metrics" => {
+            let size = i64::try_from(server.ledger.size()).unwrap_or(i64::MAX);
+            server.metrics.log_size.set(size);
             let mut response = plain(StatusCode::OK, server.metrics.text());
             let kind = HeaderValue::from_static(CONTENT_TYPE);
             response.headers_mut().insert(header::CONTENT_TYPE, kind);

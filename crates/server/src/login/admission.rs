@@ -4,6 +4,7 @@
 //! after it: log-out by the row, password change, lock and "everywhere" by the account's
 //! epoch, a resumption elsewhere by the row's mark, time by the database's clock.
 
+use keystead_channel::session::requests::Method;
 use keystead_channel::session::{Limits, Status};
 
 use crate::conversation::Caller;
@@ -16,7 +17,9 @@ pub fn wants(wanted: &mut Wanted, caller: &Caller) {
     wanted.session(caller.session).chain(caller.account);
 }
 
-/// Lets a request in, counts it, and notes that its session's generation was used.
+/// Lets a request in, counts it, and notes that its session's generation was used. What asks
+/// for the log's head alone is not counted: a client needs it to go on at all, also where a
+/// login serves one request.
 ///
 /// # Errors
 /// [`Status::LoginRequired`] when the session is over; [`Status::Corrupt`].
@@ -24,6 +27,7 @@ pub fn admit(
     rows: &mut Rows<'_>,
     now: Now,
     caller: &Caller,
+    method: Method,
     confirms: bool,
     limits: &Limits,
 ) -> Result<(), Status> {
@@ -39,7 +43,11 @@ pub fn admit(
     }
     let session = rows.session_mut(caller.session).map_err(corrupt)?;
     let session = session.ok_or(Status::LoginRequired)?;
-    session.row.admit(now.ms, limits)?;
+    if method == Method::Head {
+        session.row.admit_uncounted(now.ms, limits)?;
+    } else {
+        session.row.admit(now.ms, limits)?;
+    }
     if confirms {
         session.row.confirm();
     }

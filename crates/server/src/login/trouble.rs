@@ -17,6 +17,8 @@ pub fn status_of(error: &StoreError) -> Status {
         | StoreError::Newer { .. }
         | StoreError::Locked(_)
         | StoreError::Address(_)
+        | StoreError::NewerMasterKey
+        | StoreError::NoBackup(_)
         | StoreError::NotDurable(_) => Status::Unavailable,
     }
 }

@@ -140,6 +140,10 @@ impl Desk {
             Verb::Delete => {
                 let live = &self.server.live;
                 live.close_account(no, None, Status::LoginRequired);
+                if let Err(error) = self.server.store.delete_secrets_of(no).await {
+                    tracing::warn!(%error, "secrets of a deleted account are left for later");
+                    self.server.met(&error);
+                }
             }
             Verb::Unlock => {}
         }

@@ -94,12 +94,19 @@ from_error_with_hint!(
     StoreError,
     ListenerError,
     FolderError,
-    LockError,
     ListenError,
     SettingsError,
     TlsError,
     PkiError
 );
+
+impl From<LockError> for Failure {
+    fn from(error: LockError) -> Self {
+        // This program's folder has an option of its own.
+        let hint = error.hint().replace("KEYSTEAD_HOME", "--dir");
+        Self::of(&error, hint)
+    }
+}
 
 impl From<SealingError> for Failure {
     fn from(error: SealingError) -> Self {

@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt;
 use super::failure::Failure;
 use super::{arguments, print};
 use crate::operator::{Ask, SOCKET, Tell, User};
+use crate::settings::Settings;
 
 /// Asks, and hands each answer but the last to `take`.
 #[expect(
@@ -140,10 +141,7 @@ pub(crate) fn invite(folder: &Path, name: String, form: arguments::Form) -> Resu
 
 /// `backup FILE`.
 pub(crate) fn backup(folder: &Path, file: &Path) -> Result<(), Failure> {
-    if file.exists() {
-        let message = format!("{} is there already", file.display());
-        return Err(Failure::new(message, "name another file"));
-    }
+    check_new(file)?;
     let mut made = None;
     ask(folder, &Ask::Backup, |tell| {
         if let Tell::File { file, entries } = tell {
@@ -163,6 +161,15 @@ pub(crate) fn backup(folder: &Path, file: &Path) -> Result<(), Failure> {
         file.display()
     ));
     Ok(())
+}
+
+/// What is there is never written over.
+fn check_new(file: &Path) -> Result<(), Failure> {
+    if !file.exists() {
+        return Ok(());
+    }
+    let message = format!("{} is there already", file.display());
+    Err(Failure::new(message, "name another file"))
 }
 
 /// By a new name, or by a copy where that is another file system; durable either way.
@@ -197,8 +204,14 @@ pub(crate) fn rotate(folder: &Path) -> Result<(), Failure> {
     })?;
     print::talk(format_args!(
         "the master key is new, {rows} rows are sealed anew; keep a copy of master.key, and the \
-         old one as long as backups made before: they open with it alone"
+         old one as long as you keep backups made before now: only it opens them"
     ));
+    if Settings::load(folder).is_ok_and(|it| !it.database.starts_with("sqlite:")) {
+        print::talk(
+            "if other servers share this database: copy master.key into the folder of each of \
+             them now, they refuse until then",
+        );
+    }
     Ok(())
 }
 
@@ -211,6 +224,7 @@ pub(crate) fn export(
     let mut out: Box<dyn Write> = match output {
         None => Box::new(std::io::stdout().lock()),
         Some(path) => {
+            check_new(path)?;
             let made = std::fs::File::create_new(path).map_err(|error| {
                 Failure::of(&error, format!("name another file than {}", path.display()))
             })?;

@@ -12,6 +12,7 @@ use keystead_daemon::{Clock, FolderDisk, SystemClock, utc};
 use super::failure::{Failure, in_one_line};
 use super::init;
 use super::known::{self, Known};
+use crate::account;
 use crate::edge::tls::{Certificate, TlsError};
 use crate::edge::validity::Validity;
 use crate::login;
@@ -52,18 +53,23 @@ impl Memory {
     }
 }
 
-/// Deletes what has expired, every minute, and remembers where the log stands.
+/// Deletes what has expired, every minute, and remembers where the log stands. Goes on with
+/// deletions that a process was cut off in, as it starts and every ten minutes.
 pub(crate) async fn sweep(server: Arc<Server>, memory: Memory) {
     let mut turns = tokio::time::interval(SWEEP_PAUSE);
     turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
+    for turn in 0_u32.. {
         turns.tick().await;
         if let Err(error) = login::sweep(&server).await {
             tracing::warn!(%error, "what has expired could not be deleted");
             server.met(&error);
         }
-        let size = i64::try_from(server.ledger.size()).unwrap_or(i64::MAX);
-        server.metrics.log_size.set(size);
+        if turn.is_multiple_of(FINISHED_TURNS)
+            && let Err(error) = account::finish(&server).await
+        {
+            tracing::warn!(%error, "secrets of deleted accounts are left for later");
+            server.met(&error);
+        }
         if let Err(failure) = memory.keep(&server).await {
             tracing::warn!("{}", failure.message);
         }
@@ -162,6 +168,9 @@ pub(crate) fn look(server: &Server, certificate: &Certificate, now_unix_s: u64) 
 
 /// A minute: what has expired is refused anyway, and only takes room.
 const SWEEP_PAUSE: Duration = Duration::from_secs(60);
+
+/// Ten of them: all accounts that were deleted within a year are gone through.
+const FINISHED_TURNS: u32 = 10;
 
 /// A minute: a leaf that a clock put right has made one of the future is soon replaced.
 const LOOK_PAUSE: Duration = Duration::from_secs(60);

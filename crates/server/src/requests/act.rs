@@ -230,7 +230,7 @@ where
             ..
         } = self;
         let caller = &asking.caller;
-        let admitted = admit(rows, now, caller, asking.confirms, &limits);
+        let admitted = admit(rows, now, caller, asking.method, asking.confirms, &limits);
         let decision = match admitted {
             Ok(()) => decide(now, rows),
             Err(status) => Err(Refusal::without_key(status)),

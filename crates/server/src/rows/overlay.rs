@@ -196,8 +196,14 @@ impl<'a> Rows<'a> {
     }
 
     /// Deletes an account's row. Its chain stays until its leaves are erased: the deletion
-    /// is its last entry.
+    /// is its last entry. It names another version and epoch from now on, so that neither the
+    /// row nor a session's is good for who puts it back.
     pub fn delete_account(&mut self, no: AccountNo) {
+        if let Ok(Some(chain)) = self.chains.find_mut(&no) {
+            chain.account_version = chain.account_version.wrapping_add(1);
+            chain.epoch = chain.epoch.wrapping_add(1);
+            chain.secrets = 0;
+        }
         self.accounts.delete(no);
     }
 
@@ -262,17 +268,6 @@ impl<'a> Rows<'a> {
         };
         secret.version = secret.version.wrapping_add(1);
         Ok(Some(secret))
-    }
-
-    /// All of an account that were asked for.
-    ///
-    /// # Errors
-    /// [`RowFault`].
-    pub fn secrets_of(&self, no: AccountNo) -> Result<Vec<&HeldSecret>, RowFault> {
-        if !self.wanted.secrets_of.contains(&no) {
-            return Err(RowFault::NotWanted(Table::Secret));
-        }
-        of_account(self.secrets.iter(), |secret| secret.account == no)
     }
 
     /// Puts a secret or key, and counts it in the chain if that is here.

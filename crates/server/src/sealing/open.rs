@@ -11,7 +11,7 @@ use crate::store::{Raw, Store, StoreError};
 
 use super::Sealing;
 use super::keys::Keys;
-use super::master::{MasterKeyFault, MasterSource};
+use super::master::{MasterKey, MasterKeyFault, MasterSource};
 
 /// Why rows cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +67,11 @@ impl Sealing {
     pub(crate) fn renew(&self, rows: &[Row], counted: u32) -> Result<(), StoreError> {
         let corrupt = StoreError::Corrupt(Table::DataKey);
         let masters = self.source().read().map_err(|_| corrupt.clone())?;
+        if !is_under_one_of(&masters, rows) {
+            let error = StoreError::NewerMasterKey;
+            tracing::error!("{error}: {}", error.hint());
+            return Err(error);
+        }
         let keys = Keys::open(rows, counted, &masters).ok_or(corrupt)?;
         self.replace(keys);
         Ok(())
@@ -77,12 +82,17 @@ fn of_raw(raw: &Raw, source: MasterSource) -> Result<Sealing, SealingError> {
     let masters = source.read()?;
     let server = raw.system.array(1).ok_or(SealingError::Corrupt)?;
     let server = keystead_channel::session::ServerId(server);
-    let is_known = |row: &Row| masters.iter().any(|it| row.bytes(2) == Some(&it.id()));
-    if !raw.data_keys.iter().any(is_known) {
+    if !is_under_one_of(&masters, &raw.data_keys) {
         return Err(SealingError::OtherMasterKey);
     }
     let keys = Keys::open(&raw.data_keys, raw.counted, &masters).ok_or(SealingError::Corrupt)?;
     Ok(Sealing::new(server, source, keys))
+}
+
+/// Whether some data key says that it is sealed under one of these.
+fn is_under_one_of(masters: &[MasterKey], data_keys: &[Row]) -> bool {
+    let is_known = |row: &Row| masters.iter().any(|it| row.bytes(2) == Some(&it.id()));
+    data_keys.iter().any(is_known)
 }
 
 /// The head row's count of data keys in a new database.

@@ -50,6 +50,12 @@ pub enum StoreError {
     /// A row does not open or has another form.
     #[error("a row of table {} does not open", .0.name())]
     Corrupt(Table),
+    /// Another process of the deployment changed the master key.
+    #[error("the database is sealed under a newer master key than this server has")]
+    NewerMasterKey,
+    /// A file that was to be restored.
+    #[error("{} is no backup of a key server, or is damaged", .0.display())]
+    NoBackup(PathBuf),
     /// The database's own structure is broken.
     #[error("the database is damaged: {0}")]
     Damaged(String),
@@ -72,6 +78,8 @@ impl StoreError {
             | Self::Newer { .. }
             | Self::Locked(_)
             | Self::Corrupt(_)
+            | Self::NewerMasterKey
+            | Self::NoBackup(_)
             | Self::Damaged(_)
             | Self::Address(_)
             | Self::NotDurable(_) => false,
@@ -96,6 +104,11 @@ impl StoreError {
             Self::Corrupt(_) | Self::Damaged(_) => {
                 "restore a backup, or find who changed the database"
             }
+            Self::NewerMasterKey => {
+                "copy master.key here from the server where `rotate-master-key` was run; it is \
+                 taken without a restart"
+            }
+            Self::NoBackup(_) => "name a file that `backup` made",
             Self::Address(_) => "give sqlite:FILE or postgres://USER@HOST/NAME",
             Self::NotDurable(_) => "set fsync and synchronous_commit on in postgresql.conf",
         }

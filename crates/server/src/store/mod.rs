@@ -29,7 +29,7 @@ use crate::sealing::Sealing;
 
 pub use clock::{Jump, Now};
 pub use fault::StoreError;
-pub use ranges::{Lives, Sweep};
+pub use ranges::{Lives, Sweep, Unopened};
 pub use restoring::Restoring;
 pub use wanted::{Loaded, Wanted, Writes};
 

@@ -6,7 +6,7 @@
 use keystead_channel::session::KeyId;
 
 use crate::rows::{
-    Account, AccountNo, Cell, Gone, HeldSecret, Invitation, Key, Record, RowFault, Table,
+    Account, AccountNo, Cell, Gone, HeldSecret, Invitation, Key, Record, Row, RowFault, Table,
 };
 use crate::sealing::Sealing;
 
@@ -23,7 +23,7 @@ impl Store {
         account: AccountNo,
         after: Option<KeyId>,
         limit: usize,
-    ) -> Result<Vec<Result<HeldSecret, RowFault>>, StoreError> {
+    ) -> Result<Vec<Result<HeldSecret, Unopened>>, StoreError> {
         let scan = Scan {
             table: Table::Secret,
             prefix: Key {
@@ -34,7 +34,15 @@ impl Store {
             }),
             limit,
         };
-        self.page(sealing, scan).await
+        let rows = self.scan(scan).await?;
+        let open = |row: &Row| {
+            let opened = HeldSecret::from_row(row, sealing);
+            opened.map_err(|fault| Unopened {
+                key: row.array(KEY_ID_COLUMN).map(KeyId),
+                fault,
+            })
+        };
+        Ok(rows.iter().map(open).collect())
     }
 
     /// Accounts behind `after`, at most `limit`, by number.
@@ -86,6 +94,52 @@ impl Store {
         self.page(sealing, all(Table::Gone, after, limit)).await
     }
 
+    /// Deletes the secrets of an account that was deleted, [`SECRETS_AT_ONCE`] a transaction,
+    /// so that others come in between. What is left when this is cut off is told by
+    /// [`Store::unfinished`].
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was deleted before stays deleted.
+    pub async fn delete_secrets_of(&self, no: AccountNo) -> Result<(), StoreError> {
+        let first = Scan {
+            table: Table::Secret,
+            prefix: Key {
+                cells: vec![Cell::Int(no.0)],
+            },
+            after: None,
+            limit: 1,
+        };
+        while !self.scan(first.clone()).await?.is_empty() {
+            let deleted = self.transact(Wanted::new(), move |_, _, _| {
+                let writes = Writes {
+                    secrets_delete: Some((no, SECRETS_AT_ONCE)),
+                    ..Writes::default()
+                };
+                (writes, ())
+            });
+            deleted.await?;
+        }
+        Ok(())
+    }
+
+    /// Accounts that were deleted and whose secrets are there still, at most `limit`: a
+    /// process ended, or its database went away, before it was done.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn unfinished(&self, limit: usize) -> Result<Vec<AccountNo>, StoreError> {
+        let rows = match self {
+            Self::Sqlite(sqlite) => sqlite.unfinished(limit)?,
+            Self::Postgres(postgres) => postgres.unfinished(limit).await?,
+        };
+        // The number stands open; whether the rest opens does not matter to who deletes.
+        let number = |row: &Row| match row.cells.first() {
+            Some(Cell::Int(number)) => Some(AccountNo(*number)),
+            Some(Cell::Bytes(_)) | None => None,
+        };
+        Ok(rows.iter().filter_map(number).collect())
+    }
+
     /// Deletes what has expired, in one transaction.
     ///
     /// # Errors
@@ -110,6 +164,15 @@ impl Store {
         let opened = rows.iter().map(|row| R::from_row(row, sealing));
         Ok(opened.collect())
     }
+}
+
+/// A secret's row that does not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unopened {
+    /// As it stands in the row, which somebody may have changed.
+    pub key: Option<KeyId>,
+    /// Why.
+    pub fault: RowFault,
 }
 
 /// How long rows are of use to anybody, ms.
@@ -201,3 +264,9 @@ fn all(table: Table, after: Option<Key>, limit: usize) -> Scan {
         ..Scan::all(table, limit)
     }
 }
+
+/// 256 secrets a transaction: of the largest there are, 16 MiB, some tenths of a second.
+const SECRETS_AT_ONCE: u32 = 256;
+
+/// Where `key_id` is in a secret's row.
+const KEY_ID_COLUMN: usize = 1;

@@ -5,16 +5,18 @@
 //! rename or one transaction. Whatever ends a restoration half way, the database is the one
 //! before or the whole restored one.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::rows::{AccountNo, DeletedAgain, Gone, Rows, System};
+use crate::rows::{AccountNo, DeletedAgain, Gone, Rows, System, Table};
 use crate::sealing::{MasterSource, Sealing, SealingError};
 
 use super::backup::{make, sync, unavailable};
 use super::postgres::Postgres;
 use super::sqlite::{Copy, Sqlite};
 use super::tombstones::{Buried, Tombstones};
-use super::{Store, StoreError, Sweep, Wanted, Writes};
+use super::{Scan, Store, StoreError, Sweep, Wanted, Writes};
 
 /// A backup that is being brought back: a database of its own, in the server's folder.
 pub struct Restoring {
@@ -45,10 +47,10 @@ impl Restoring {
     ) -> Result<Self, SealingError> {
         let file = folder.join(NAME);
         let begun = Self::of_copy(folder, &file, from, others, source).await;
-        if begun.is_err() {
+        begun.map_err(|error| {
             forget(&file);
-        }
-        begun
+            of_backup(error, from)
+        })
     }
 
     /// Puts it in the place of the database at `address`, where none is.
@@ -78,9 +80,14 @@ impl Restoring {
         forget(file);
         make(file)?;
         std::fs::copy(from, file)
+            .and_then(|_| std::fs::set_permissions(file, Permissions::from_mode(0o600)))
             .map_err(|error| unavailable(&format!("{}: {error}", from.display())))?;
         // Not as a server opens its own: what was deleted since is here still.
         let store = Store::Sqlite(Sqlite::open(file, folder)?);
+        // An empty file is an empty database, of which a new server would be made.
+        if store.scan(Scan::all(Table::System, 1)).await?.is_empty() {
+            return Err(StoreError::NoBackup(from.to_owned()).into());
+        }
         store.memory().remember(&others)?;
         let (sealing, system) = Sealing::begin(&store, source).await?;
         let all = Sweep {
@@ -135,7 +142,7 @@ impl Store {
             let mut wanted = Wanted::new();
             match buried {
                 Buried::Secret(no, key) => wanted.secret(no, key).account(no),
-                Buried::Account(no) => wanted.account(no).secrets_of(no).passes_of(no),
+                Buried::Account(no) => wanted.account(no).passes_of(no),
             };
             let keys = sealing.clone();
             let deleted = self.transact(wanted, move |now, _, loaded| {
@@ -144,6 +151,9 @@ impl Store {
                 (rows.into_writes(), deleted)
             });
             again.extend(deleted.await?);
+            if let Buried::Account(no) = buried {
+                self.delete_secrets_of(no).await?;
+            }
         }
         let skip = |_, _, loaded: super::Loaded| {
             let writes = Writes {
@@ -171,7 +181,7 @@ fn delete(rows: &mut Rows<'_>, buried: Buried, now_ms: u64) -> Option<DeletedAga
     match key {
         Some(key) if was_there => rows.delete_secret(account, key),
         Some(_) => (),
-        None => delete_all_of(rows, account),
+        None => delete_passes_of(rows, account),
     }
     if was_there && key.is_none() {
         rows.delete_account(account);
@@ -186,16 +196,18 @@ fn delete(rows: &mut Rows<'_>, buried: Buried, now_ms: u64) -> Option<DeletedAga
     was_there.then_some(DeletedAgain { account, user, key })
 }
 
-/// The secrets and device passes of an account.
-fn delete_all_of(rows: &mut Rows<'_>, no: AccountNo) {
-    let secrets = rows.secrets_of(no).unwrap_or_default();
-    let secrets: Vec<_> = secrets.iter().map(|secret| secret.key).collect();
-    secrets
-        .into_iter()
-        .for_each(|key| rows.delete_secret(no, key));
+fn delete_passes_of(rows: &mut Rows<'_>, no: AccountNo) {
     let passes = rows.passes_of(no).unwrap_or_default();
     let passes: Vec<_> = passes.iter().map(|pass| pass.hash).collect();
     passes.into_iter().for_each(|hash| rows.delete_pass(hash));
+}
+
+/// What is wrong with the copy is wrong with the backup.
+fn of_backup(error: SealingError, from: &Path) -> SealingError {
+    if let SealingError::Store(StoreError::Damaged(_) | StoreError::Corrupt(_)) = error {
+        return StoreError::NoBackup(from.to_owned()).into();
+    }
+    error
 }
 
 fn not_empty() -> StoreError {

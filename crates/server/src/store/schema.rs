@@ -179,6 +179,24 @@ impl Dialect {
         )
     }
 
+    /// The first secrets of an account go; the parameters are which, and how many.
+    pub(super) fn delete_secrets(self) -> String {
+        let (no, count) = (self.parameter(1), self.parameter(2));
+        format!(
+            "DELETE FROM secret WHERE account = {no} AND key_id IN (SELECT key_id FROM secret \
+             WHERE account = {no} ORDER BY key_id LIMIT {count})"
+        )
+    }
+
+    /// Accounts that were deleted and whose secrets are there still; the parameter is how
+    /// many at the most.
+    pub(super) fn unfinished(self) -> String {
+        let limit = self.parameter(1);
+        let has_secrets = "EXISTS (SELECT 1 FROM secret s WHERE s.account = t.account)";
+        let condition = format!("{has_secrets} ORDER BY t.account LIMIT {limit}");
+        Self::select_where(Table::Gone, &condition)
+    }
+
     /// Rows that `condition` says, with the parameters that it names.
     pub(super) fn select_where(table: Table, condition: &str) -> String {
         let columns = columns(table, "t.");

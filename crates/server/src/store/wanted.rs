@@ -28,8 +28,6 @@ pub struct Wanted {
     pub(crate) sessions_of: BTreeSet<AccountNo>,
     /// All passes of these.
     pub(crate) passes_of: BTreeSet<AccountNo>,
-    /// Every secret of these, for who deletes an account.
-    pub(crate) secrets_of: BTreeSet<AccountNo>,
     /// The blocks and tiles that the next leaves go on from: those not yet in a full tile,
     /// and, when the size that was held is of another tile, the growing ones above.
     pub log_tail: Option<u64>,
@@ -89,12 +87,6 @@ impl Wanted {
         self.want::<HeldSecret>(&(no, key))
     }
 
-    /// Every secret and key of an account.
-    pub fn secrets_of(&mut self, no: AccountNo) -> &mut Self {
-        self.secrets_of.insert(no);
-        self
-    }
-
     /// A session.
     pub fn session(&mut self, id: SessionId) -> &mut Self {
         self.want::<Session>(&id)
@@ -141,14 +133,13 @@ impl Wanted {
             users,
             sessions_of,
             passes_of,
-            secrets_of,
             log_tail,
             blocks,
             tiles,
             seqs,
             ends,
         } = self;
-        let of_accounts = [sessions_of, passes_of, secrets_of, ends];
+        let of_accounts = [sessions_of, passes_of, ends];
         let of_log = blocks.is_empty() && tiles.is_empty() && seqs.is_empty();
         let by_others = !tags.is_empty() || !users.is_empty() || log_tail.is_some();
         !keys.is_empty() && of_log && !by_others && of_accounts.iter().all(|it| it.is_empty())
@@ -215,6 +206,8 @@ pub struct Writes {
     pub(crate) data_keys: Option<u32>,
     /// What has expired.
     pub(crate) sweep: Option<Sweep>,
+    /// Of whose secrets the first go, of an account that was deleted, and how many.
+    pub(crate) secrets_delete: Option<(AccountNo, u32)>,
 }
 
 impl Writes {
@@ -243,6 +236,7 @@ impl Writes {
             && self.deletes.is_empty()
             && self.next_account.is_none()
             && self.sweep.is_none()
+            && self.secrets_delete.is_none()
             && self.data_keys.is_none()
             && self.unknown_guesses_kept.is_none()
     }

@@ -1,7 +1,8 @@
 //! Commits: receipts, chains, restarts, two processes, refusals.
 
 use std::collections::BTreeSet;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use keystead_channel::log::{Action, Leaf, LogId};
 use keystead_channel::session::Status;
@@ -22,6 +23,7 @@ on_both_databases! {
     an_act_without_a_chain_changes_nothing_and_the_next_one_is_written,
     an_act_that_cannot_be_logged_fails_alone,
     what_has_no_entry_is_written_without_one,
+    an_act_that_waits_too_long_is_withdrawn,
 }
 
 /// Checks a receipt as a client does, with nothing known before.
@@ -328,6 +330,34 @@ async fn what_has_no_entry_is_written_without_one(place: &Place) {
     assert_eq!(ledger.size(), 1);
 }
 
+/// Whoever waits behind a transaction that does not end is told so in time, and what he
+/// asked is not done afterwards.
+async fn an_act_that_waits_too_long_is_withdrawn(place: &Place) {
+    let ledger = Arc::new(place.ledger().await);
+    let holder = register(&ledger, 1).await;
+    let request = |byte| Sign {
+        holder,
+        request: [byte; 32],
+    };
+    let ((holds, held), (let_go, go_on)) = (mpsc::channel(), mpsc::channel());
+    let holding = Arc::clone(&ledger);
+    let hold = tokio::spawn(async move { holding.commit(Hold { holds, go_on }).await.map(drop) });
+    let held = tokio::task::spawn_blocking(move || held.recv().unwrap());
+    held.await.unwrap();
+    let waits = tokio::time::timeout(CLIENTS_WAIT, ledger.commit(request(2)));
+    let waited = waits.await.expect("it waits for ever").err().unwrap();
+    let late = StoreError::Unavailable("it takes too long".to_owned());
+    assert_eq!(waited, late);
+    let_go.send(()).unwrap();
+    // PostgreSQL itself ends a transaction that is held so long.
+    let _ = hold.await.unwrap();
+    while let Err(error) = ledger.commit(request(3)).await {
+        assert!(!error.ends_the_process(), "{error}");
+    }
+    // The registration and this one.
+    assert_eq!(ledger.size(), 2);
+}
+
 /// Two processes, so to speak: each has its own edge of the tree and its own connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_writers_on_one_database_leave_no_gap() {
@@ -352,3 +382,6 @@ async fn two_writers_on_one_database_leave_no_gap() {
     let verified = super::reading::verify(&one, b, &mut seen(&one), &[]).await;
     assert_eq!(verified, Ok(1 + 4 * 71));
 }
+
+/// 30 s: as long as a client waits for an answer.
+const CLIENTS_WAIT: Duration = Duration::from_secs(30);

@@ -23,15 +23,11 @@ impl<T> Doing<T> for Result<T, Error> {
             };
             match error.code() {
                 Some(code) if DAMAGES.contains(&code) => StoreError::Damaged(told),
-                None if error.to_string().starts_with(NO_TLS) => StoreError::NoTls(told),
                 Some(_) | None => StoreError::Unavailable(told),
             }
         })
     }
 }
-
-/// How `tokio_postgres` begins to tell that TLS failed: it has no other sign of it.
-const NO_TLS: &str = "error performing TLS handshake";
 
 /// Class XX, where the files are not what they were.
 const DAMAGES: [&SqlState; 2] = [&SqlState::DATA_CORRUPTED, &SqlState::INDEX_CORRUPTED];

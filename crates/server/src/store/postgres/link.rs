@@ -20,6 +20,7 @@ use crate::rows::{Cell, CellKind, Row, Table};
 use super::super::StoreError;
 use super::address::Address;
 use super::fault::Doing;
+use super::no_tls;
 
 /// A connection.
 pub(super) struct Link {
@@ -51,7 +52,15 @@ impl Link {
         }
         config.tcp_user_timeout(SILENCE_MAX);
         let connected = config.connect(address.tls.clone()).await;
-        let (client, connection) = connected.doing("connecting")?;
+        let is_without_tls = match &connected {
+            Ok(_) => false,
+            Err(error) => no_tls::is_why(&config, error).await,
+        };
+        let connected = connected.doing("connecting");
+        let (client, connection) = connected.map_err(|error| match error {
+            StoreError::Unavailable(told) if is_without_tls => StoreError::NoTls(told),
+            error => error,
+        })?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!("a connection to the database ended: {error}");

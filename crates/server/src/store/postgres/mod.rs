@@ -8,6 +8,7 @@ mod address;
 mod fault;
 mod gather;
 mod link;
+mod no_tls;
 mod pool;
 mod read;
 mod write;
@@ -119,6 +120,16 @@ impl Postgres {
     pub(super) async fn scan(&self, scan: &Scan) -> Result<Vec<Row>, StoreError> {
         let mut link = self.take().await?;
         let rows = in_time(scanned(&mut link, scan)).await?;
+        self.0.pool.give_back(link);
+        Ok(rows)
+    }
+
+    /// Rows of accounts that were deleted and whose secrets are there still.
+    pub(super) async fn unfinished(&self, limit: usize) -> Result<Vec<Row>, StoreError> {
+        let mut link = self.take().await?;
+        let limit = Cell::number(u64::try_from(limit).unwrap_or(u64::MAX));
+        let query = Query::cells(Dialect::Postgres.unfinished(), vec![limit]);
+        let rows = in_time(link.rows(Table::Gone, query)).await?;
         self.0.pool.give_back(link);
         Ok(rows)
     }

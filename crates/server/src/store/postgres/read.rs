@@ -153,10 +153,9 @@ fn by_others(wanted: &Wanted, out: &mut Vec<(Table, What, Query)>) {
          (SELECT substring(u FROM 1 FOR 8) FROM unnest($1) AS u)",
         wanted.users.iter().map(|user| user.0.to_vec()).collect(),
     );
-    let of: [(Table, &std::collections::BTreeSet<AccountNo>); 3] = [
+    let of: [(Table, &std::collections::BTreeSet<AccountNo>); 2] = [
         (Table::Session, &wanted.sessions_of),
         (Table::Pass, &wanted.passes_of),
-        (Table::Secret, &wanted.secrets_of),
     ];
     for (table, accounts) in of {
         if !accounts.is_empty() {

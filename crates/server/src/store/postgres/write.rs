@@ -34,6 +34,11 @@ pub(super) async fn whole(
         steps.push(Step::Execute(put(table, rows)));
     }
     steps.extend(writes.sweep.iter().flat_map(sweep));
+    if let Some((no, count)) = writes.secrets_delete {
+        let of = vec![Cell::Int(no.0), Cell::number(count.into())];
+        let statement = Dialect::Postgres.delete_secrets();
+        steps.push(Step::Execute(Query::cells(statement, of)));
+    }
     if let Some(kept) = writes.unknown_guesses_kept {
         let kept = vec![Cell::number(u64::try_from(kept).unwrap_or(u64::MAX))];
         steps.push(Step::Execute(Query::cells(DROP_GUESSES.to_owned(), kept)));

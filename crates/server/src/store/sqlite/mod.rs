@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
 
-use crate::rows::{Head, Row};
+use crate::rows::{Cell, Head, Row, Table};
 use crate::sealing::Sealing;
 
 use super::shared::{self, Memory};
@@ -82,6 +82,14 @@ impl Sqlite {
 
     pub(super) fn scan(&self, scan: &Scan) -> Result<Vec<Row>, StoreError> {
         self.with_reader(|connection| row::scan(connection, scan))
+    }
+
+    /// Rows of accounts that were deleted and whose secrets are there still.
+    pub(super) fn unfinished(&self, limit: usize) -> Result<Vec<Row>, StoreError> {
+        let limit = Cell::number(u64::try_from(limit).unwrap_or(u64::MAX));
+        let values = [row::value(&limit)];
+        let statement = &statements::UNFINISHED;
+        self.with_reader(|connection| row::select(connection, Table::Gone, statement, &values))
     }
 
     /// Into an empty file, on the caller's thread.

@@ -124,14 +124,13 @@ fn by_others(
     for user in &wanted.users {
         found.push((Table::Account, &statements::BY_USER, Cell::bytes(&user.0)));
     }
-    let of: [(Table, &str, _); 3] = [
+    let of: [(Table, &str, _); 2] = [
         (
             Table::Session,
             &statements::SESSIONS_OF,
             &wanted.sessions_of,
         ),
         (Table::Pass, &statements::PASSES_OF, &wanted.passes_of),
-        (Table::Secret, &statements::SECRETS_OF, &wanted.secrets_of),
     ];
     for (table, statement, accounts) in of {
         let cells = accounts
@@ -267,6 +266,10 @@ pub(super) fn write(connection: &Connection, mut writes: Writes) -> Result<(), S
     }
     if let Some(sweep) = &writes.sweep {
         self::sweep(connection, sweep)?;
+    }
+    if let Some((no, count)) = writes.secrets_delete {
+        let of = [Cell::Int(no.0), Cell::number(count.into())];
+        run(connection, &statements::DELETE_SECRETS, &of)?;
     }
     Ok(())
 }

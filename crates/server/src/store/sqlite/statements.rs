@@ -26,8 +26,11 @@ pub(super) static SESSIONS_OF: Text = Text::new(|| of_account(Table::Session));
 /// All passes of an account.
 pub(super) static PASSES_OF: Text = Text::new(|| of_account(Table::Pass));
 
-/// All secrets of an account.
-pub(super) static SECRETS_OF: Text = Text::new(|| of_account(Table::Secret));
+/// The first secrets of an account that was deleted.
+pub(super) static DELETE_SECRETS: Text = Text::new(|| Dialect::Sqlite.delete_secrets());
+
+/// Accounts that were deleted and whose secrets are there still.
+pub(super) static UNFINISHED: Text = Text::new(|| Dialect::Sqlite.unfinished());
 
 /// Where some entries of an account are.
 pub(super) static SEQS: Text = Text::new(|| {

@@ -55,11 +55,11 @@ pub(super) async fn a_batch_sees_its_own_changes(place: &Place) {
         .account(no)
         .secret(no, KeyId([1; 16]))
         .secret(no, KeyId([2; 16]));
-    wanted.secrets_of(no).tag(NameTag([1; 16]));
+    wanted.tag(NameTag([1; 16]));
     act(&store, &sealing, wanted.clone(), move |rows| {
         rows.put_secret(secret(no, 1));
         rows.put_secret(secret(no, 2));
-        assert_eq!(rows.secrets_of(no).unwrap().len(), 2);
+        assert_eq!(rows.chain(no).unwrap().unwrap().secrets, 2);
         rows.delete_secret(no, KeyId([1; 16]));
         assert!(rows.secret(no, KeyId([1; 16])).unwrap().is_none());
         rows.secret_mut(no, KeyId([2; 16]))
