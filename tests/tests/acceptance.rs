@@ -16,6 +16,7 @@ scripts! {
     added_keys
     age
     age_refused
+    age_several
     agent_restart
     approve
     approvers
@@ -27,14 +28,23 @@ scripts! {
     constrained_twin
     control_master
     copies
+    delete_account
     doctor
+    doctor_front_ends
+    expired
     forwarded
     git_commit
     git_setup
     git_setup_refused
     git_tag
     gpg
+    gpg_commit
+    gpg_broken_off
+    gpg_compat
+    gpg_curves
     gpg_refused
+    gpg_stored
+    gpg_server
     granted
     hang_up
     hashed_known_hosts
@@ -42,10 +52,12 @@ scripts! {
     host_certificate
     interrupted
     key_import
+    key_purposes
     key_server
     key_server_postgres
     key_types
     keys_seen
+    man_pages
     no_answer_then_local_key
     other_clients
     pair_asks_both
@@ -79,6 +91,8 @@ scripts! {
     ssh_add_verbs
     ssh_publish
     ssh_setup
+    trezor
+    trezor_agent
     twenty_logins
     twenty_logins_one_act
     two_authenticators
@@ -88,6 +102,7 @@ scripts! {
     unpair_here
     unpair_there
     wallet
+    wallet_another
     wallet_ssh
     wallet_ssh_refused
     wrong_passphrase
