@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keystead_channel::session::requests::{
-    Answer, Approve, LogOut, Request, StorageKey as SealedStorageKey,
+    Answer, Approve, Entries, List, LogOut, Request, StorageKey as SealedStorageKey,
 };
 use keystead_channel::session::{
-    Extras, Password, RequestId, Status as Code, Text, Ticket, UserId,
+    Extras, KeyId, Password, RequestId, Status as Code, Text, Ticket, UserId,
 };
 use keystead_daemon::SystemRng;
 use keystead_daemon::process::Termination;
@@ -220,6 +220,28 @@ impl Access {
     ///
     /// What waits for an approval is brought to the holder's authenticator by the agent.
     pub(crate) async fn ask(&self, request: &Request) -> Result<Answer, Failure> {
+        let answer = self.answer(request).await?;
+        if answer.status != Code::Done {
+            return Err(of_server(ServerError::of_answer(&answer)));
+        }
+        Ok(answer)
+    }
+
+    /// A page of what the account has there; or which entry the server cannot open, where
+    /// that is the first of it.
+    pub(crate) async fn page(&self, list: List) -> Result<Result<Entries, KeyId>, Failure> {
+        let answer = self.answer(&Request::List(list)).await?;
+        if answer.status == Code::Done {
+            return result(&answer, Entries::decode).map(Ok);
+        }
+        let error = ServerError::of_answer(&answer);
+        if let ServerError::Unread { key } = error {
+            return Ok(Err(key));
+        }
+        Err(of_server(error))
+    }
+
+    async fn answer(&self, request: &Request) -> Result<Answer, Failure> {
         let id = RequestId::draw(&mut SystemRng);
         let (sender, mut waiting) = mpsc::unbounded_channel();
         let asked = self.lasting.ask_with(request, id, move |it| {
@@ -232,14 +254,10 @@ impl Access {
             }
             std::future::pending::<Result<(), Failure>>().await
         };
-        let answer = tokio::select! {
-            answer = asked => answer.map_err(of_server)?,
-            failed = approving => return Err(failed.err().unwrap_or_else(no_approval)),
-        };
-        if answer.status != Code::Done {
-            return Err(of_server(ServerError::Answered(answer.status)));
+        tokio::select! {
+            answer = asked => answer.map_err(of_server),
+            failed = approving => Err(failed.err().unwrap_or_else(no_approval)),
         }
-        Ok(answer)
     }
 
     /// Whether there is what opens the account's own secrets.

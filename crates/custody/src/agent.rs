@@ -97,6 +97,15 @@ impl Link {
         self.done(&command, &[]).await
     }
 
+    /// Has it end its session at a server, and forget the server's keys.
+    async fn log_out(&mut self, server: &str) -> Result<(), Failure> {
+        let command = Command::ServerLogout {
+            server: server.to_owned(),
+            everywhere: false,
+        };
+        self.done(&command, &[]).await
+    }
+
     /// Has an authenticator, this one if it is named, approve a server's text.
     pub(crate) async fn approve(
         &mut self,
@@ -223,6 +232,14 @@ fn derive(keeper: Option<String>, salt: &[u8; 32]) -> Result<Secret<32>, Failure
 pub(crate) fn look_again(server: &str) -> Result<(), Failure> {
     crate::access::run(async |_| match Link::to_running().await? {
         Some(mut agent) => agent.refresh(server).await,
+        None => Ok(()),
+    })
+}
+
+/// Has a running agent end its session at a server.
+pub(crate) fn log_out(server: &str) -> Result<(), Failure> {
+    crate::access::run(async |_| match Link::to_running().await? {
+        Some(mut agent) => agent.log_out(server).await,
         None => Ok(()),
     })
 }

@@ -32,7 +32,7 @@ pub(crate) fn run(wanted: &Wanted) -> Result<(), Failure> {
             ));
             say(format_args!(
                 "next: keystead policy set --server {name} --key KEY approvers {}",
-                harmless(&add.label)
+                word(&harmless(&add.label))
             ));
         }
         Wanted::Remove(remove) => {
@@ -62,6 +62,15 @@ pub(crate) fn run(wanted: &Wanted) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A name as a shell takes it: one with a blank is one word.
+fn word(name: &str) -> String {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "._-@".contains(it);
+    match name.chars().all(is_plain) {
+        true => name.to_owned(),
+        false => format!("'{}'", name.replace('\'', r"'\''")),
+    }
+}
+
 /// Asks for one change; gives the server's name.
 fn ask(
     at: &At,
@@ -82,4 +91,20 @@ fn ask(
         access.ask(&request).await.map(drop)
     })?;
     Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_word_to_a_shell() {
+        for (name, expected) in [
+            ("phone", "phone"),
+            ("phone 2", "'phone 2'"),
+            ("Bo's phone", r"'Bo'\''s phone'"),
+        ] {
+            assert_eq!(word(name), expected);
+        }
+    }
 }

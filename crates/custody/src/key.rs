@@ -73,10 +73,12 @@ fn import(wanted: &ImportKey) -> Result<(), Failure> {
     if let Err(failure) = agent::look_again(&wanted.keeper) {
         say(format_args!("note: the agent: {}", failure.message));
     }
+    let (keeper, name) = (harmless(&wanted.keeper), harmless(&wanted.name));
     say(format_args!(
-        "{} holds {} from now on; remove the file once you have seen that it works",
-        harmless(&wanted.keeper),
-        harmless(&wanted.name)
+        "{keeper} holds {name} from now on; remove the file once you have seen that it works"
+    ));
+    say(format_args!(
+        "its public key: keystead key show {name} --keeper {keeper}"
     ));
     print(key)
 }

@@ -143,9 +143,20 @@ async fn log_in(
     if let (Some(address), Some(_)) = (&wanted.address, &wanted.account) {
         return first(wanted, address, given, wish).await;
     }
+    if let Some(address) = wanted.address.as_ref().filter(|it| is_address(it)) {
+        return Err(
+            Failure::usage(format!("which account at {}?", harmless(address)))
+                .hint("name it with --account NAME; or name a server as this machine calls it"),
+        );
+    }
     let server = known(wanted)?;
     let logged_in = access::log_in(&server, given, wish).await?;
     Ok((server, logged_in))
+}
+
+/// Whether this is an address: no server's name here has a colon in it.
+fn is_address(typed: &str) -> bool {
+    typed.contains(':')
 }
 
 /// A login from a machine that did not know the server: what it shows now is pinned.

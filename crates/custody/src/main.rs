@@ -4,6 +4,7 @@
 //! no core file, no debugger, no file but those that were asked for.
 
 mod access;
+mod account;
 mod agent;
 mod approver;
 mod arguments;
@@ -75,6 +76,7 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Unlock(wanted) => login::unlock(wanted),
         Command::Password(wanted) => password::run(wanted),
         Command::RecoveryCode(wanted) => recovery::run(wanted),
+        Command::DeleteAccount(wanted) => account::delete(wanted),
         Command::Secret(wanted) => secret::run(wanted),
         Command::Approver(wanted) => approver::run(wanted),
         Command::Key(wanted) => key::run(wanted),

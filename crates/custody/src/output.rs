@@ -147,8 +147,10 @@ impl NewFile {
     }
 
     fn finish(mut self, secret: &SecretBytes) -> Result<(), Failure> {
-        self.file.write_all(secret.expose())?;
-        self.file.sync_all()?;
+        let written = self.file.write_all(secret.expose());
+        written
+            .and_then(|()| self.file.sync_all())
+            .map_err(|error| not_written(&self.path, &error))?;
         let flags = RenameFlags::NOREPLACE;
         match rustix::fs::renameat_with(CWD, &self.beside, CWD, &self.path, flags) {
             Ok(()) => {
@@ -156,7 +158,7 @@ impl NewFile {
                 Ok(())
             }
             Err(rustix::io::Errno::EXIST) => Err(exists(&self.path)),
-            Err(errno) => Err(io::Error::from(errno).into()),
+            Err(errno) => Err(not_written(&self.path, &io::Error::from(errno))),
         }
     }
 }
@@ -168,6 +170,10 @@ impl Drop for NewFile {
             let _ = rustix::fs::unlinkat(CWD, &self.beside, AtFlags::empty());
         }
     }
+}
+
+fn not_written(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(format!("{} cannot be written: {error}", path.display()))
 }
 
 fn exists(path: &Path) -> Failure {

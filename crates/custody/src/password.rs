@@ -4,7 +4,8 @@
 //! touched. Until the server has answered, the old password is the one that counts.
 
 use keystead_channel::session::requests::{
-    PasswordFinish, PasswordResponse, PasswordStart, Request, StorageKey as SealedStorageKey,
+    LogOut, PasswordFinish, PasswordResponse, PasswordStart, Request,
+    StorageKey as SealedStorageKey,
 };
 use keystead_channel::session::{Credentials, NewPassword, Password, Profile};
 use keystead_daemon::SystemRng;
@@ -58,6 +59,9 @@ async fn change(
     let finish = prepare(&remote, server, &session, &master, (new, profile)).await?;
     let done = session.done(&Request::PasswordFinish(finish)).await;
     done.map_err(of_server)?;
+    // It was for this alone. A server that is away ends it when it idles.
+    let end = Request::LogOut(LogOut { everywhere: false });
+    drop(session.done(&end).await);
     // Passes are void with the old password.
     server.keep_pass(None)?;
     server.keep_seen()

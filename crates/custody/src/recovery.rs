@@ -51,6 +51,7 @@ pub(crate) fn hand_over(code: &RecoveryCode, yes: bool) -> Result<(), Failure> {
         say(WORDS);
         return print_code(&text);
     }
+    terminal::show(b"\n")?;
     terminal::show(WORDS.as_bytes())?;
     terminal::show(b"\n\n    ")?;
     terminal::show(text.expose())?;

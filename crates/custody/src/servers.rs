@@ -112,7 +112,7 @@ fn only(book: &Book) -> Result<ServerName, Failure> {
             .hint("this machine knows several: name one with --server NAME")),
         (None, _) => Err(
             Failure::usage("this machine has no account at a key server")
-                .hint("open one: `keystead server register LINK --account NAME`"),
+                .hint("open one: `keystead server register LINK`, with the link of an invitation"),
         ),
     }
 }

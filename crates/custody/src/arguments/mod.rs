@@ -13,7 +13,9 @@ pub(crate) use secret::{
     Delete, Export, Form, Generate, Import, List, LocalStore, Rename, Retrieve, Secret, Show,
     Store, Use, What,
 };
-pub(crate) use server::{ImportKey, Key, Login, Password, RecoveryCode, Register, Stretch, Unlock};
+pub(crate) use server::{
+    DeleteAccount, ImportKey, Key, Login, Password, RecoveryCode, Register, Stretch, Unlock,
+};
 
 /// Passwords, secrets and key encodings that a person handles here.
 ///
@@ -38,6 +40,7 @@ pub(crate) enum Command {
     Unlock(Unlock),
     Password(Password),
     RecoveryCode(RecoveryCode),
+    DeleteAccount(DeleteAccount),
     /// Secrets: made, brought and given out here.
     #[command(subcommand)]
     Secret(Secret),

@@ -32,7 +32,7 @@ pub(crate) struct Generate {
     /// Length of an RSA key: 3072 or 4096.
     #[arg(long, value_name = "N", default_value_t = 3072, value_parser = rsa_bits)]
     pub(crate) bits: u32,
-    /// The server makes it, and knows it.
+    /// The server makes it, and knows it: bytes alone. `keystead key new --keeper` makes keys there.
     #[arg(long, conflicts_with_all = ["local_copy", "kind", "bits"])]
     pub(crate) remote: bool,
     /// It replaces this one, by name or id.

@@ -1,4 +1,4 @@
-//! `register`, `login`, `unlock`, `password`, `recovery-code`, `key …`
+//! `register`, `login`, `unlock`, `password`, `recovery-code`, `delete-account`, `key …`
 
 use std::path::PathBuf;
 
@@ -111,6 +111,18 @@ pub(crate) struct RecoveryCode {
     #[command(flatten)]
     pub(crate) at: At,
     /// Ask nothing: the recovery code goes to standard output, unchecked.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// Delete the account at a key server, with every secret and key in it, for good.
+///
+/// What this machine keeps of it goes, too. The server's backups lose it when they expire.
+#[derive(Args)]
+pub(crate) struct DeleteAccount {
+    #[command(flatten)]
+    pub(crate) at: At,
+    /// Do not ask.
     #[arg(long)]
     pub(crate) yes: bool,
 }

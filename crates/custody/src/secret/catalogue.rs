@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use keystead_channel::session::requests::{self, Entries, Entry, Label, List, PAGE_MAX, Request};
+use keystead_channel::session::requests::{self, Entry, Label, List, PAGE_MAX, Request, Show};
 use keystead_channel::session::{KeyId, ServerId};
 use keystead_vault::client::{Place, StorageKey};
 use keystead_vault::held::Kind;
@@ -14,7 +14,7 @@ use crate::access::{Access, result};
 use crate::failure::Failure;
 use crate::names::{Home, Id, Known, Names};
 use crate::servers;
-use crate::talk::harmless;
+use crate::talk::{harmless, say};
 
 /// The one that is meant, among those of `home` and of this machine alone.
 pub(crate) fn find(
@@ -43,12 +43,20 @@ pub(crate) fn check_free(names: &Names, home: Option<Home>, name: &str) -> Resul
     }
 }
 
+/// What a server lists.
+pub(crate) struct Listing {
+    /// Of those that it cannot open, what this machine knew.
+    pub(crate) known: Vec<Known>,
+    /// Those that it cannot open.
+    pub(crate) unread: Vec<KeyId>,
+}
+
 /// What the server lists, taken over into what this machine knows.
 pub(crate) async fn refresh(
     access: &Access,
     storage: Option<&StorageKey>,
     names: &Names,
-) -> Result<Vec<Known>, Failure> {
+) -> Result<Listing, Failure> {
     let home = access.server().home();
     let before: BTreeMap<KeyId, Known> = names
         .list()?
@@ -56,18 +64,28 @@ pub(crate) async fn refresh(
         .filter(|it| it.home == Some(home))
         .map(|it| (it.key, it))
         .collect();
-    let mut listed = Vec::new();
+    let (mut listed, mut unread) = (Vec::new(), Vec::new());
     let mut after = None;
+    // A server that repeats itself would never end.
+    let is_behind = |key: KeyId, after: Option<KeyId>| match after {
+        Some(after) if key <= after => {
+            Err(Failure::new("the server lists its entries out of order"))
+        }
+        Some(_) | None => Ok(Some(key)),
+    };
     loop {
         let limit = u32::try_from(PAGE_MAX).unwrap_or(u32::MAX);
-        let request = Request::List(List { after, limit });
-        let page = result(&access.ask(&request).await?, Entries::decode)?;
-        for entry in page.entries.0 {
-            // A server that repeats itself would never end.
-            if after.is_some_and(|after| entry.key <= after) {
-                return Err(Failure::new("the server lists its entries out of order"));
+        let page = match access.page(List { after, limit }).await? {
+            Ok(page) => page,
+            Err(key) => {
+                after = is_behind(key, after)?;
+                listed.extend(before.get(&key).cloned());
+                unread.push(key);
+                continue;
             }
-            after = Some(entry.key);
+        };
+        for entry in page.entries.0 {
+            after = is_behind(entry.key, after)?;
             listed.push(known(home, &entry, storage, &before)?);
         }
         if !page.more {
@@ -75,7 +93,21 @@ pub(crate) async fn refresh(
         }
     }
     names.take_over(home, listed.clone())?;
-    Ok(listed)
+    Ok(Listing {
+        known: listed,
+        unread,
+    })
+}
+
+/// That a server cannot open some entries of its own; the others were told.
+pub(crate) fn unopened(server: &str, unread: &[KeyId]) -> Failure {
+    let ids: Vec<String> = unread.iter().map(KeyId::to_string).collect();
+    let entries = if ids.len() == 1 { "entry" } else { "entries" };
+    let ids = ids.join(", ");
+    Failure::new(format!(
+        "{server} cannot open its {entries} {ids}; the others are listed"
+    ))
+    .hint("tell the operator; a copy here still opens, and so do all others")
 }
 
 /// The one that is meant: this machine's word, else the server's.
@@ -90,7 +122,38 @@ pub(crate) async fn find_there(
         return Ok(known);
     }
     let listed = refresh(access, storage, names).await?;
-    pick(listed.into_iter(), wanted)?.ok_or_else(|| unknown(wanted))
+    pick(listed.known.into_iter(), wanted)?.ok_or_else(|| unknown(wanted))
+}
+
+/// What is called so at the server by now: a command of the agent, or another machine, may have
+/// given the name to another one since this machine heard of it. An id is always its own.
+pub(crate) async fn still(
+    access: &Access,
+    storage: Option<&StorageKey>,
+    names: &Names,
+    known: Known,
+    wanted: &str,
+) -> Result<Known, Failure> {
+    if KeyId::of_hex(wanted) == Some(known.key) {
+        return Ok(known);
+    }
+    let request = Request::Show(Show { key: known.key });
+    if let Ok(answer) = access.ask(&request).await
+        && result(&answer, Entry::decode)?.revision == known.revision
+    {
+        return Ok(known);
+    }
+    let listed = refresh(access, storage, names).await?;
+    pick(listed.known.into_iter(), wanted)?.ok_or_else(|| unknown(wanted))
+}
+
+/// Says why a server is asked, and perhaps a password: the name is none that is known here.
+pub(crate) fn say_sought(wanted: &str, server: &servers::Server) {
+    say(format_args!(
+        "note: {} is not known on this machine; {} is asked for it",
+        harmless(wanted),
+        server.name()
+    ));
 }
 
 /// The servers of this machine by their ids, for people.

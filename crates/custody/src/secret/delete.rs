@@ -2,7 +2,7 @@
 
 use keystead_channel::session::requests::{Request, Show};
 
-use super::catalogue::{find_there, unknown};
+use super::catalogue::{find_there, say_sought, still, unknown};
 use super::retrieve::locate;
 use crate::access::{self, Need};
 use crate::arguments::Delete;
@@ -36,11 +36,13 @@ pub(crate) fn run(wanted: &Delete) -> Result<(), Failure> {
         (None, Some(known)) => known,
         (Some(server), Some(known)) => {
             access::with(server, Need::Session, &mut given, async |access| {
-                ask(access, &known).await
-            })?;
-            known
+                let known = still(access, None, &names, known, &wanted.secret).await?;
+                ask(access, &known).await?;
+                Ok(known)
+            })?
         }
         (Some(server), None) => {
+            say_sought(&wanted.secret, &server);
             access::with(server, Need::MasterKey, &mut given, async |access| {
                 let storage = access.storage_key().await?;
                 let secret = &wanted.secret;

@@ -6,7 +6,7 @@ use keystead_channel::session::ServerId;
 use keystead_daemon::utc;
 use serde::Serialize;
 
-use super::catalogue::{find_there, refresh, server_names, unknown};
+use super::catalogue::{self, find_there, refresh, say_sought, server_names, unknown};
 use super::retrieve::locate;
 use crate::access::{self, Need};
 use crate::arguments::{List, Show};
@@ -21,12 +21,15 @@ use crate::talk::{harmless, print, print_json, print_table, say};
 pub(crate) fn run(wanted: &List) -> Result<(), Failure> {
     let mut given = Given::read(wanted.at.answers, None)?;
     let names = Names::open()?;
+    let mut unopened = Vec::new();
     for server in meant(wanted.at.server.as_deref())? {
+        let name = server.name().to_owned();
         if wanted.refresh {
-            access::with(server, Need::MasterKey, &mut given, async |access| {
+            let told = access::with(server, Need::MasterKey, &mut given, async |access| {
                 let storage = access.storage_key().await?;
                 refresh(access, Some(&storage), &names).await
             })?;
+            unopened.push((name, told.unread));
             continue;
         }
         let told = access::with_lent(server, async |access| {
@@ -36,11 +39,21 @@ pub(crate) fn run(wanted: &List) -> Result<(), Failure> {
             };
             refresh(access, storage.as_ref(), &names).await
         });
-        if let Err(failure) = told {
-            say(format_args!(
-                "note: {}; this is what this machine knows",
+        match told {
+            Ok(Some(told)) => {
+                if told.known.iter().any(is_nameless) {
+                    say(format_args!(
+                        "note: some names at {name} are sealed and not known here yet: \
+                         `keystead secret list --refresh` opens them with the password"
+                    ));
+                }
+                unopened.push((name, told.unread));
+            }
+            Ok(None) => {}
+            Err(failure) => say(format_args!(
+                "note: {name}: {}; this is what this machine knows",
                 failure.message
-            ));
+            )),
         }
     }
     let home = match &wanted.at.server {
@@ -55,8 +68,12 @@ pub(crate) fn run(wanted: &List) -> Result<(), Failure> {
         true => print_json(&Listed {
             version: VERSION,
             secrets: shown,
-        }),
-        false => table(&shown),
+        })?,
+        false => table(&shown)?,
+    }
+    match unopened.iter().find(|it| !it.1.is_empty()) {
+        Some((server, unread)) => Err(catalogue::unopened(server, unread)),
+        None => Ok(()),
     }
 }
 
@@ -68,6 +85,7 @@ pub(crate) fn show(wanted: &Show) -> Result<(), Failure> {
     let known = match (known, server) {
         (Some(known), _) => known,
         (None, Some(server)) => {
+            say_sought(&wanted.secret, &server);
             access::with(server, Need::MasterKey, &mut given, async |access| {
                 let storage = access.storage_key().await?;
                 find_there(access, Some(&storage), &names, &wanted.secret).await
@@ -84,6 +102,11 @@ pub(crate) fn show(wanted: &Show) -> Result<(), Failure> {
         }),
         false => lines(&shown),
     }
+}
+
+/// Whether its id stands for a name that nothing here could open.
+fn is_nameless(known: &Known) -> bool {
+    known.context.is_some() && known.name == known.key.to_string()
 }
 
 /// The servers that are meant: one, or all.

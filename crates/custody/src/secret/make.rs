@@ -310,6 +310,9 @@ fn of_portable(bytes: &SecretBytes, kind: Option<Kind>) -> Result<Value, Failure
         Failure::usage("this is not the portable form of a secret")
             .hint("`keystead secret export --form portable` writes it")
     })?;
+    if kind.is_none() {
+        say("note: the portable form does not say what the bytes are; --type does");
+    }
     let value = Value::of(kind.unwrap_or(Kind::Arbitrary), read.key);
     value.map_err(|error| of_encoding(&error.into()))
 }

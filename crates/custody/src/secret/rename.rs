@@ -5,7 +5,7 @@ use keystead_channel::session::{Octets, Text};
 use keystead_daemon::SystemRng;
 use keystead_vault::client::Place;
 
-use super::catalogue::{check_free, find_there, unknown};
+use super::catalogue::{check_free, find_there, say_sought, still, unknown};
 use super::retrieve::locate;
 use crate::access::{self, Access, Need, result};
 use crate::arguments::Rename;
@@ -29,6 +29,9 @@ pub(crate) fn run(wanted: &Rename) -> Result<(), Failure> {
         (None, Some(known)) => known,
         (Some(server), known) => {
             let is_open = known.as_ref().is_some_and(|it| it.context.is_none());
+            if known.is_none() {
+                say_sought(&wanted.secret, &server);
+            }
             let need = if is_open {
                 Need::Session
             } else {
@@ -63,7 +66,7 @@ async fn there(
         false => None,
     };
     let known = match known {
-        Some(known) => known,
+        Some(known) => still(access, storage.as_ref(), names, known, &wanted.secret).await?,
         None => find_there(access, storage.as_ref(), names, &wanted.secret).await?,
     };
     let request = Request::Show(Show { key: known.key });

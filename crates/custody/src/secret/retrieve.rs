@@ -7,7 +7,7 @@ use keystead_channel::session::requests::{Intent, Request, Retrieve as Ask, Retr
 use keystead_vault::client::{Place, StorageKey, Value};
 use keystead_vault::held::Kind;
 
-use super::catalogue::{find, find_there, unknown};
+use super::catalogue::{find, find_there, say_sought, still, unknown};
 use super::make::{copy, type_of};
 use crate::access::{self, Access, Need, result};
 use crate::arguments::{Retrieve, Use};
@@ -122,12 +122,19 @@ pub(crate) fn from_server(
         // Its name must be found among sealed ones.
         (None, _) => Need::MasterKey,
     };
+    if known.is_none() {
+        say_sought(wanted, &server);
+    }
     access::with(server, need, given, async |access| {
         let storage = match need {
             Need::MasterKey => Some(access.storage_key().await?),
             Need::Session | Need::FreshLogin => None,
         };
         let known = match known {
+            // The agent's commands rename what the server can read.
+            Some(known) if known.context.is_none() => {
+                still(access, storage.as_ref(), names, known, wanted).await?
+            }
             Some(known) => known,
             None => find_there(access, storage.as_ref(), names, wanted).await?,
         };
