@@ -23,6 +23,9 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
     for name in PROGRAMS {
         let program = programs.join(name);
         std::fs::copy(built.join(name), &program).about(program.display())?;
+        if name == INTERNAL {
+            continue;
+        }
         // Each program knows its own commands: it writes its pages itself.
         let pages = folder.join("man");
         std::fs::create_dir_all(&pages).about(pages.display())?;
@@ -65,6 +68,9 @@ const UNITS: [&str; 5] = [
 
 /// Names by which a program is another one, and others look for it.
 const LINKS: [(&str, &str); 1] = [("age-plugin-keystead", "keystead")];
+
+/// Run by `keystead` alone, whose pages and completions have its commands.
+const INTERNAL: &str = "keystead-custody";
 
 const PROGRAMS: [&str; 5] = [
     "keystead",
