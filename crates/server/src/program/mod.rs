@@ -108,10 +108,26 @@ fn trace() {
     let _ = subscriber.try_init();
 }
 
+/// Pages for whoever administers a machine: `keystead-server.1` is that of `keystead server`.
 fn man(dir: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(dir)?;
-    Ok(clap_mangen::generate_to(Arguments::command(), dir)?)
+    let mut program = Arguments::command();
+    // Names the commands in their commands' pages.
+    program.build();
+    write_pages(&program, dir)
 }
+
+fn write_pages(command: &clap::Command, dir: &Path) -> Result<(), Failure> {
+    for below in command.get_subcommands().filter(|it| !it.is_hide_set()) {
+        write_pages(below, dir)?;
+    }
+    let page = clap_mangen::Man::new(command.clone()).section(MAN_SECTION);
+    page.generate_to(dir)?;
+    Ok(())
+}
+
+/// man-pages(7): system management commands.
+const MAN_SECTION: &str = "8";
 
 /// The program's name in what it says.
 const PROGRAM: &str = "keystead-server";
