@@ -16,6 +16,7 @@ mod server;
 mod acknowledged;
 mod clock;
 mod commit;
+mod deleted;
 mod disk_full;
 mod guesses;
 mod killed;
