@@ -9,6 +9,7 @@ mod keys;
 mod log;
 mod policies;
 mod secrets;
+mod unread;
 mod wants;
 mod world;
 

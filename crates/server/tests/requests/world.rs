@@ -5,6 +5,7 @@ use std::fs::Permissions;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -15,8 +16,8 @@ use keystead_channel::session::requests::{
 };
 use keystead_channel::session::{
     AccountName, Binding, ClientSession, Credentials, Event, Extras, Frame, Greeted, Greeting,
-    LoginSent, NoticeKind, Nullable, Password, Pin, Profile, RegisterSent, RequestId, Status,
-    Stretched, Text, UserId,
+    LoginSent, NoticeKind, Nullable, Password, Pin, Profile, RegisterSent, RequestId, SetUpError,
+    Status, Stretched, Text, UserId,
 };
 use keystead_core::Secret;
 use keystead_daemon::SystemRng;
@@ -31,7 +32,7 @@ use tempfile::TempDir;
 /// A server and where it keeps things.
 pub(crate) struct World {
     pub(crate) server: Arc<Server>,
-    _folder: TempDir,
+    folder: TempDir,
     postgres: Option<keystead_tests::Postgres>,
 }
 
@@ -74,8 +75,21 @@ impl World {
         let server = Server::open(folder.path(), settings, source).await.unwrap();
         Self {
             server: Arc::new(server),
-            _folder: folder,
+            folder,
             postgres,
+        }
+    }
+
+    /// Changes the database under the server.
+    pub(crate) fn change(&mut self, statements: &str) {
+        match &mut self.postgres {
+            None => {
+                let file = self.folder.path().join("server.db");
+                let database = rusqlite::Connection::open(file).unwrap();
+                database.busy_timeout(Duration::from_secs(5)).unwrap();
+                database.execute_batch(statements).unwrap();
+            }
+            Some(postgres) => drop(postgres.sql("keys", statements).unwrap()),
         }
     }
 
@@ -213,6 +227,11 @@ impl Person {
 
     /// On a new connection.
     pub(crate) async fn log_in(&mut self) {
+        self.try_log_in().await.unwrap();
+    }
+
+    /// The same, which may be refused.
+    pub(crate) async fn try_log_in(&mut self) -> Result<(), SetUpError> {
         self.wire = Wire::new(&self.server);
         let mut greeted = self.greet().await;
         let handle = greeted.handle().unwrap();
@@ -224,18 +243,23 @@ impl Person {
         let client = client.keeping(Arc::clone(&self.stretched));
         self.wire.send(&sent);
         let came = self.wire.receive().await;
-        let received = client.receive(&frame(&came), &greeted, hello(), &mut self.rng);
-        let (client, sent) = received.unwrap();
+        let (client, sent) = client.receive(&frame(&came), &greeted, hello(), &mut self.rng)?;
         self.wire.send(&sent);
         let came = self.wire.receive().await;
-        let logged_in = client.receive(&frame(&came)).unwrap();
+        let logged_in = client.receive(&frame(&came))?;
         self.user = logged_in.opened.user;
         self.session = Some(logged_in.session);
         self.greeted = Some(greeted);
+        Ok(())
     }
 
     /// The same session on a new connection: not a fresh login any more.
     pub(crate) async fn resume(&mut self) {
+        self.try_resume().await.unwrap();
+    }
+
+    /// The same, which may be refused.
+    pub(crate) async fn try_resume(&mut self) -> Result<(), SetUpError> {
         let ticket = self.session.take().unwrap().into_ticket();
         self.wire = Wire::new(&self.server);
         let mut greeted = self.greet().await;
@@ -246,9 +270,10 @@ impl Person {
         let (client, sent) = started.ok().unwrap();
         self.wire.send(&sent);
         let came = self.wire.receive().await;
-        let (session, _) = client.receive(&frame(&came)).ok().unwrap();
+        let (session, _) = client.receive(&frame(&came)).map_err(|not| not.error)?;
         self.session = Some(session);
         self.greeted = Some(greeted);
+        Ok(())
     }
 
     /// Asks and waits for the answer.

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -21,6 +22,7 @@ use keystead_server::sealing::MasterSource;
 use keystead_server::server::Server;
 use keystead_server::settings::{Bind, Register, Settings};
 use keystead_server::store::Store;
+use keystead_tests::Postgres;
 
 pub(crate) const EXPORTER: [u8; 32] = [9; 32];
 
@@ -41,9 +43,28 @@ impl Place {
         place
     }
 
-    /// SQLite's own file.
-    pub(crate) fn file(&self) -> PathBuf {
-        self.folder.path().join("test.db")
+    /// Changes the database under its servers.
+    pub(crate) fn change(&self, statements: &str) {
+        if self.shared.is_some() {
+            let file = self.folder.path().join("test.db");
+            let database = rusqlite::Connection::open(file).unwrap();
+            database.busy_timeout(Duration::from_secs(5)).unwrap();
+            return database.execute_batch(statements).unwrap();
+        }
+        // postgres://keystead@127.0.0.1:PORT/NAME?sslmode=disable
+        let (_, place) = self.address.rsplit_once(':').unwrap();
+        let (port, rest) = place.split_once('/').unwrap();
+        let (name, _) = rest.split_once('?').unwrap();
+        Postgres::sql_at(port.parse().unwrap(), name, statements).unwrap();
+    }
+
+    /// Bytes as the database's statements write them.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> String {
+        let hex: String = bytes.iter().map(|it| format!("{it:02x}")).collect();
+        match &self.shared {
+            Some(_) => format!("x'{hex}'"),
+            None => format!("'\\x{hex}'"),
+        }
     }
 
     /// PostgreSQL, where each server has connections of its own.
