@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use keystead_channel::session::requests::{List, Request};
 use keystead_channel::session::{KeyId, Status};
 use keystead_keeper::server::{ServerError, Session};
 use keystead_tests::Postgres;
@@ -82,6 +83,18 @@ async fn two_processes_serve_one_database() {
     );
 }
 
+/// What only reads is refused in time as well.
+async fn list_is_refused_in_time(session: &Session) {
+    let list = Request::List(List {
+        after: None,
+        limit: 100,
+    });
+    let refused = tokio::time::timeout(LIMIT, session.done(&list)).await;
+    let refused = refused.expect("it waits for ever").err().unwrap();
+    let unavailable = matches!(refused, ServerError::Answered(Status::Unavailable));
+    assert!(unavailable, "{refused}");
+}
+
 /// Refused as it must be, and soon enough.
 async fn is_refused_in_time(session: &Session, key: KeyId) {
     let refused = tokio::time::timeout(LIMIT, sign(session, key)).await;
@@ -105,10 +118,12 @@ async fn a_database_that_is_slow_is_given_up_and_taken_up_again() {
     ] {
         let held = database.sql_held("keys", &format!("BEGIN; {lock};"));
         is_refused_in_time(&session, key).await;
+        list_is_refused_in_time(&session).await;
         drop(held);
         sign(&session, key).await.unwrap();
     }
     let frozen = Frozen::freeze(&database);
+    list_is_refused_in_time(&session).await;
     is_refused_in_time(&session, key).await;
     drop(frozen);
     // What was given up may still hold the head row for a moment.

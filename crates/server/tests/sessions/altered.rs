@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use keystead_channel::session::requests::Request;
 use keystead_channel::session::{
-    Extras, FrameType, Handle, LoginSent, RegisterSent, RequestId, Status,
+    Extras, FrameType, Greeted, Greeting, Handle, LoginSent, Pin, RegisterSent, RequestId, Status,
 };
 use keystead_daemon::SystemRng;
+use keystead_server::conversation::{Conversation, Link};
 use keystead_server::server::Server;
+use keystead_server::settings::Bind;
 
 use crate::common::{EXPORTER, Person, Place, Wire, ask, error, frame, open, settings};
 
@@ -17,6 +19,7 @@ crate::on_both! {
     a_client_that_stops_anywhere_leaves_nothing,
     frames_of_another_session_end_only_their_own,
     five_set_ups_are_one_too_many,
+    a_login_that_is_not_bound_is_refused,
 }
 
 /// The last frame of a login, whole and not yet sent.
@@ -180,4 +183,42 @@ async fn five_set_ups_are_one_too_many(place: Place) {
         }
     }
     assert_eq!(server.half_open.len(), 4);
+}
+
+/// By the server itself: whoever says so is not our own client, which asks for nothing less
+/// than what hello says.
+async fn a_login_that_is_not_bound_is_refused(place: Place) {
+    let mut settings = settings();
+    settings.binding = Bind::Required;
+    let server = place.server(settings).await;
+    let alex = Person::new("alex", "secret");
+    alex.register(&server).await.unwrap();
+    let started = |greeted: &mut Greeted, binding| {
+        let handle = greeted.handle().unwrap();
+        let (credentials, extras) = (alex.credentials(), Extras::default());
+        let started = LoginSent::start(handle, credentials, binding, extras, &mut SystemRng);
+        started.unwrap().1
+    };
+    // Key 2 of frame 20 is its last byte: 0 is unbound.
+    let (mut wire, mut greeted) = Wire::greeted(&server).await;
+    let mut unbound = started(&mut greeted, wire.binding);
+    let last = unbound.last_mut().unwrap();
+    assert_eq!(std::mem::replace(last, 0), 1);
+    let answer = wire.exchange(&unbound).await;
+    assert_eq!(error(&answer).code, Status::Binding);
+    // Bound, it says, by a connection that has nothing to be bound to.
+    let (mut wire, mut greeted) = Wire::greeted(&server).await;
+    let bound = started(&mut greeted, wire.binding);
+    let link = Link {
+        exporter: None,
+        source: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+    };
+    wire.conversation = Conversation::new(Arc::clone(&server), link);
+    let (greeting, hello) = Greeting::start(&mut SystemRng);
+    let answer = wire.exchange(&hello).await;
+    drop(greeting.receive(&frame(&answer), Pin::Nothing).unwrap());
+    let answer = wire.exchange(&bound).await;
+    assert_eq!(error(&answer).code, Status::Binding);
+    // And what is bound to this very connection opens.
+    assert!(alex.log_in(&server).await.is_ok());
 }

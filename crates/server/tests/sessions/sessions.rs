@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use keystead_channel::session::requests::{
-    Complete, LogOut, PasswordFinish, PasswordResponse, PasswordStart, RecoveryCode, Request,
+    Complete, Head, LogOut, PasswordFinish, PasswordResponse, PasswordStart, RecoveryCode, Request,
     SessionList, Sessions, StorageKey,
 };
 use keystead_channel::session::{
-    ClientSession, Event, Extras, Greeted, NewPassword, Notice, Profile, Status,
+    ClientSession, Event, Extras, Greeted, List, NewPassword, Notice, Profile, Status,
 };
 use keystead_daemon::SystemRng;
 use keystead_server::server::Server;
@@ -245,6 +245,23 @@ async fn a_login_serves_as_many_requests_as_are_set(place: Place) {
     let server = place.server(settings).await;
     let alex = Person::new("alex", "secret");
     alex.register(&server).await.unwrap();
+    let (mut wire, mut session) = open_session(&alex, &server).await;
+    // What proves the log is the client's own need, and not its one request.
+    let head = || {
+        Request::Head(Head {
+            from_size: None,
+            indices: List(vec![]),
+        })
+    };
+    for _ in 0..2 {
+        let proved = status(&mut wire, &mut session, head()).await;
+        assert_eq!(proved, Status::Done);
+    }
+    let first = status(&mut wire, &mut session, Request::StorageKey).await;
+    assert_eq!(first, Status::Done);
+    let over = status(&mut wire, &mut session, head()).await;
+    assert_eq!(over, Status::LoginRequired);
+    assert_eq!(ending(&mut wire, &mut session).await, Status::LoginRequired);
     let (mut wire, mut session) = open_session(&alex, &server).await;
     let first = status(&mut wire, &mut session, Request::StorageKey).await;
     assert_eq!(first, Status::Done);
