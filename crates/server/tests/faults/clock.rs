@@ -357,9 +357,19 @@ async fn a_certificate_outlives_a_clock_that_was_wrong() {
     server.connect(&["keystead/1"]).await.unwrap();
 }
 
-/// A server whose certificate expired while it could not be renewed.
 #[tokio::test]
 async fn clients_refuse_an_expired_certificate() {
+    clients_refuse_what_has_expired(None).await;
+}
+
+#[tokio::test]
+async fn clients_refuse_an_expired_certificate_of_a_server_on_postgres() {
+    let database = Postgres::start().unwrap();
+    clients_refuse_what_has_expired(Some(&database)).await;
+}
+
+/// A server whose certificate expired while it could not be renewed.
+async fn clients_refuse_what_has_expired(database: Option<&Postgres>) {
     let clock = Clock::new();
     clock.set("-1y");
     let folder = Folder::empty();
@@ -368,6 +378,9 @@ async fn clients_refuse_an_expired_certificate() {
     init.args(["--host", "keys.example.org", "--dir"])
         .arg(folder.path());
     assert!(init.status().unwrap().success());
+    if let Some(database) = database {
+        folder.configure(&format!("database = \"{}\"", database.address()));
+    }
     let server = clock.run(folder);
     let said = server
         .connect(&["keystead/1"])

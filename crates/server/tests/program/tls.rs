@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 
+use keystead_tests::Postgres;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::server::{Folder, Server, client, connect};
@@ -53,7 +54,22 @@ fn old_client_hello() -> Vec<u8> {
 
 #[test]
 fn an_older_version_is_refused() {
-    let server = Server::start();
+    refuses_an_older_version(&Server::start());
+}
+
+/// TLS is over before a row is read.
+#[tokio::test]
+async fn a_server_on_postgres_refuses_and_is_refused_alike() {
+    let database = Postgres::start().unwrap();
+    let folder = Folder::new();
+    folder.configure(&format!("database = \"{}\"", database.address()));
+    let server = folder.run();
+    refuses_an_older_version(&server);
+    is_refused_by_clients(&server).await;
+    server.connect(FRAMES).await.unwrap();
+}
+
+fn refuses_an_older_version(server: &Server) {
     let mut stream = std::net::TcpStream::connect(server.address).unwrap();
     stream.write_all(&old_client_hello()).unwrap();
     let mut answer = Vec::new();
@@ -78,8 +94,11 @@ async fn other_protocols_are_refused() {
 }
 
 #[tokio::test]
-async fn clients_refuse_another_authority_another_name_and_an_expired_certificate() {
-    let server = Server::start();
+async fn clients_refuse_another_authority_and_another_name() {
+    is_refused_by_clients(&Server::start()).await;
+}
+
+async fn is_refused_by_clients(server: &Server) {
     let other = Folder::new();
     let config = client(&other.file("ca.pem"), FRAMES);
     let error = connect(server.address, config, "keys.example.org").await;
