@@ -59,7 +59,8 @@ pub(crate) enum Command {
     },
     /// Put a backup in place, while the server is stopped
     Restore(Restore),
-    /// Draw a new master key and seal everything anew, while the server runs
+    /// Draw a new master key and seal everything anew, while the server runs; every other server
+    /// of the database then needs the new file
     RotateMasterKey,
     /// Export the audit log
     #[command(subcommand)]

@@ -1,10 +1,14 @@
 //! Backup, restoration, and a new master key, on both databases.
 
-use keystead_channel::session::KeyId;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
 use keystead_channel::session::requests::{Audit, AuditPage, Entries, List, Request, Scope, Show};
+use keystead_channel::session::{KeyId, Status};
 use keystead_keeper::server::seen::Listed;
 use keystead_keeper::server::{ServerError, Session};
 use keystead_tests::Postgres;
+use tokio::time::Instant;
 
 use crate::person::{Person, make_key, sign};
 use crate::server::Folder;
@@ -43,6 +47,7 @@ async fn a_backup_is_restored(folder: Folder, empty: Option<String>) {
     sign(&session, later).await.unwrap();
     let said = server.folder.fails(&["restore", &path, "--yes"], 1);
     assert!(said.contains("is in use by process"), "{said}");
+    assert!(said.contains("or name another folder with --dir"), "{said}");
     let (folder, _) = server.stop();
     if let Some(empty) = empty {
         // PostgreSQL's own folder is not ours to put aside.
@@ -54,7 +59,12 @@ async fn a_backup_is_restored(folder: Folder, empty: Option<String>) {
         )
         .unwrap();
     }
+    // Whoever carried the backup about may have opened it to others.
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
     folder.must(&["restore", &path, "--yes"]);
+    if let Ok(database) = folder.file("keystead.db").metadata() {
+        assert_eq!(database.permissions().mode() & 0o777, 0o600);
+    }
     let server = folder.run();
     // Everyone's free guesses are used up: the first try waits.
     let waits = alex.log_in(&server).await.err().unwrap();
@@ -185,14 +195,68 @@ async fn a_new_master_key_opens_everything_on_postgres() {
     a_new_master_key_opens_everything(postgres(&database, "first")).await;
 }
 
-#[test]
-fn a_file_that_is_no_backup_leaves_all_as_it_was() {
-    let folder = sqlite();
-    let (folder, _) = folder.run().stop();
-    std::fs::write(folder.file("other"), "no backup").unwrap();
-    let other = folder.file("other");
+/// Also an empty file, which SQLite takes for a database, and a backup that was damaged.
+#[tokio::test]
+async fn a_file_that_is_no_backup_leaves_all_as_it_was() {
+    let server = sqlite().run();
+    Person::register(&server, "alex").await;
+    let file = server.folder.file("the.backup");
+    server.folder.must(&["backup", file.to_str().unwrap()]);
+    let (folder, _) = server.stop();
+    let mut damaged = std::fs::read(&file).unwrap();
+    damaged[28..].iter_mut().step_by(7).for_each(|it| *it ^= 1);
     let before = std::fs::read(folder.file("keystead.db")).unwrap();
-    folder.fails(&["restore", other.to_str().unwrap(), "--yes"], 1);
-    assert_eq!(std::fs::read(folder.file("keystead.db")).unwrap(), before);
+    for bytes in [&b"no backup"[..], &[], &damaged] {
+        let other = folder.file("other");
+        std::fs::write(&other, bytes).unwrap();
+        let said = folder.fails(&["restore", other.to_str().unwrap(), "--yes"], 1);
+        assert!(
+            said.contains("other is no backup of a key server, or is damaged"),
+            "{said}"
+        );
+        assert!(said.contains("name a file that `backup` made"), "{said}");
+        assert_eq!(std::fs::read(folder.file("keystead.db")).unwrap(), before);
+    }
     folder.run().stop();
+}
+
+/// The other server of a database refuses until it has the new master key, and says what it
+/// wants; then it goes on as it is.
+#[tokio::test]
+async fn another_server_wants_the_new_master_key() {
+    let database = Postgres::start().unwrap();
+    let first = postgres(&database, "first");
+    let second = Folder::new();
+    for name in [
+        "config.toml",
+        "master.key",
+        "ca.pem",
+        "server.pem",
+        "server.key",
+    ] {
+        std::fs::copy(first.file(name), second.file(name)).unwrap();
+    }
+    let (first, second) = (first.run(), second.run());
+    let alex = Person::register(&first, "alex").await;
+    let session = alex.log_in(&second).await.unwrap();
+    let key = make_key(&session, 1).await.unwrap();
+    let said = first.folder.call(&["rotate-master-key"]);
+    assert!(said.status.success());
+    let said = String::from_utf8(said.stderr).unwrap();
+    assert!(
+        said.contains("copy master.key into the folder of each"),
+        "{said}"
+    );
+    let refused = sign(&session, key).await.err().unwrap();
+    let is_away = matches!(refused, ServerError::Answered(Status::Unavailable));
+    assert!(is_away, "{refused}");
+    let until = Instant::now() + Duration::from_secs(10);
+    let says = "newer master key than this server has";
+    while !second.folder.read("trace").contains(says) {
+        assert!(Instant::now() < until, "nothing was said");
+        tokio::task::yield_now().await;
+    }
+    let newest = first.folder.file("master.key");
+    std::fs::copy(newest, second.folder.file("master.key")).unwrap();
+    sign(&session, key).await.unwrap();
 }

@@ -104,7 +104,8 @@ async fn the_log_is_exported_whole_and_of_one_account() {
     let output = file.to_str().unwrap();
     assert_eq!(folder.must(&["audit", "export", "--output", output]), "");
     assert!(folder.read("log.txt").lines().count() > whole.lines().count());
-    folder.fails(&["audit", "export", "--output", output], 1);
+    let said = folder.fails(&["audit", "export", "--output", output], 1);
+    assert!(said.contains("is there already"), "{said}");
 }
 
 #[test]
