@@ -31,11 +31,13 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
     match words.as_slice() {
         [] => {
             beside_ssh_agent(&root, &mut figures)?;
+            wallet(&root, &mut figures)?;
             curve(&root, &mut figures)?;
             programs(&root, &mut figures)?;
             server::measure(&root, &[], &mut figures)?;
         }
         ["server", rest @ ..] => server::measure(&root, rest, &mut figures)?,
+        ["wallet"] => wallet(&root, &mut figures)?,
         ["agent"] => beside_ssh_agent(&root, &mut figures)?,
         ["curve"] => curve(&root, &mut figures)?,
         ["programs"] => programs(&root, &mut figures)?,
@@ -64,15 +66,34 @@ fn curve(root: &Path, figures: &mut Vec<Figure>) -> Result<()> {
     )
 }
 
-/// Ours in the place of `ssh-agent`, and a stored key with a grant: the program
-/// `load` of the tests asks both agents in turns and prints figures likewise.
+/// Ours in the place of `ssh-agent`, and a stored key with a grant.
 fn beside_ssh_agent(root: &Path, figures: &mut Vec<Figure>) -> Result<()> {
-    let tools = setup::run(For::Try, false)?;
+    load(root, &["local", "stored"], For::Try, figures)
+}
+
+/// A wallet's keys: how long one takes to be derived; then gpg, age and `ssh key`, each beside the
+/// program that has its key on this machine.
+fn wallet(root: &Path, figures: &mut Vec<Figure>) -> Result<()> {
+    step("How long a wallet takes for a key. (Its example compiles first.)");
+    from_output(
+        &Program::cargo(root)
+            .args(["run", "--quiet", "--release", "--package", "keystead-vault"])
+            .args(["--example", "derive"]),
+        figures,
+    )?;
+    load(root, &["wallet"], For::Test, figures)
+}
+
+/// The program `load` of the tests runs ours and the other ones in turns, and prints figures
+/// likewise.
+fn load(root: &Path, parts: &[&str], needs: For, figures: &mut Vec<Figure>) -> Result<()> {
+    let tools = setup::run(needs, false)?;
     let binaries = binaries::build(root, Profile::Release)?;
-    step("The agent beside OpenSSH's ssh-agent. (What loads them compiles first.)");
+    step("Ours beside what is there already. (What loads them compiles first.)");
     let mut load = Program::cargo(root)
         .args(["run", "--quiet", "--release", "--package", "keystead-tests"])
-        .args(["--bin", "load"])
+        .args(["--bin", "load", "--"])
+        .args(parts)
         .variable("KEYSTEAD_BIN_DIR", &binaries)
         .variable("PATH", tools.path(&binaries)?);
     if let Some(libraries) = tools.libraries() {

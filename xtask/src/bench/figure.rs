@@ -5,6 +5,8 @@
 pub(super) enum Bound {
     AtMost(f64),
     AtLeast(f64),
+    /// Nothing was: it is shown beside the others.
+    None,
 }
 
 /// One line of the table.
@@ -26,7 +28,7 @@ impl Figure {
         }
     }
 
-    /// Reads `figure NAME VALUE UNIT at-most|at-least TARGET`, as the crates'
+    /// Reads `figure NAME VALUE UNIT at-most|at-least|no-limit TARGET`, as the crates'
     /// own benchmarks print it.
     pub(super) fn parse(line: &str) -> Option<Self> {
         let words: Vec<&str> = line.strip_prefix("figure ")?.split_whitespace().collect();
@@ -37,6 +39,7 @@ impl Figure {
         let bound = match *bound {
             "at-most" => Bound::AtMost(target),
             "at-least" => Bound::AtLeast(target),
+            "no-limit" => Bound::None,
             _ => return None,
         };
         Some(Self::new(&name.join(" "), value.parse().ok()?, unit, bound))
@@ -47,6 +50,7 @@ impl Figure {
         match self.bound {
             Bound::AtMost(target) => self.value <= target,
             Bound::AtLeast(target) => self.value >= target,
+            Bound::None => !self.value.is_nan(),
         }
     }
 }
@@ -55,14 +59,15 @@ impl Figure {
 pub(super) fn table(figures: &[Figure]) -> String {
     let mut text = String::new();
     for figure in figures {
-        let (sign, target) = match figure.bound {
-            Bound::AtMost(target) => ("≤", target),
-            Bound::AtLeast(target) => ("≥", target),
+        let bound = match figure.bound {
+            Bound::AtMost(target) => format!("≤ {target:<7}"),
+            Bound::AtLeast(target) => format!("≥ {target:<7}"),
+            Bound::None => " ".repeat(9),
         };
-        let verdict = if figure.is_reached() {
-            "reached"
-        } else {
-            "NOT REACHED"
+        let verdict = match (figure.is_reached(), figure.bound) {
+            (false, _) => "NOT REACHED",
+            (true, Bound::None) => "shown",
+            (true, _) => "reached",
         };
         let Figure {
             name, value, unit, ..
@@ -70,7 +75,7 @@ pub(super) fn table(figures: &[Figure]) -> String {
         // Of small figures the second digit says little.
         let digits = if value.abs() < 1.0 { 4 } else { 2 };
         text.push_str(&format!(
-            "{name:<44} {value:>9.digits$} {unit:<4} {sign} {target:<7} {verdict}\n"
+            "{name:<44} {value:>9.digits$} {unit:<4} {bound} {verdict}\n"
         ));
     }
     text.trim_end().to_owned()
@@ -97,10 +102,13 @@ mod tests {
         );
         check("figure rss 70.5 MiB at-most 64", Some((70.5, false)));
         check("figure rss 64 MiB at-most 64", Some((64.0, true)));
+        check("figure rss 70.5 MiB no-limit 0", Some((70.5, true)));
         check("figure rss many MiB at-most 64", None);
         check("figure rss 1 MiB about 64", None);
         check("figure 1", None);
         check("other", None);
-        assert!(!Figure::new("x", f64::NAN, "", Bound::AtMost(1.0)).is_reached());
+        for bound in [Bound::AtMost(1.0), Bound::None] {
+            assert!(!Figure::new("x", f64::NAN, "", bound).is_reached());
+        }
     }
 }

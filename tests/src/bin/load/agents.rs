@@ -61,7 +61,7 @@ impl Agent {
     }
 }
 
-fn resident_kib(pid: u32) -> Result<f64> {
+pub(crate) fn resident_kib(pid: u32) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).about(pid)?;
     status
         .lines()

@@ -1,8 +1,8 @@
-//! The agent under load, in turns with another one: `cargo xtask bench agent`
-//! runs it and reads its lines `figure NAME VALUE UNIT at-most|at-least TARGET`.
+//! Our programs under load, in turns with other ones: `cargo xtask bench agent` and `bench wallet`
+//! run it and read its lines `figure NAME VALUE UNIT at-most|at-least|no-limit TARGET`.
 //!
-//! Invariant: both agents get the same bytes from the same threads, in turns,
-//! so that a busy machine is busy for both.
+//! Invariant: ours and the other one get the same work in turns, so that a busy machine is busy
+//! for both.
 
 use keystead_tests::Result;
 
@@ -12,15 +12,19 @@ mod local;
 mod stored;
 mod tap;
 mod times;
+mod wallet;
 
 fn main() -> Result<()> {
-    let only = std::env::args().nth(1);
-    let is_wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
+    let only: Vec<String> = std::env::args().skip(1).collect();
+    let is_wanted = |name: &str| only.is_empty() || only.iter().any(|it| it == name);
     if is_wanted("local") {
         local::measure()?;
     }
     if is_wanted("stored") {
         stored::measure()?;
+    }
+    if is_wanted("wallet") {
+        wallet::measure()?;
     }
     Ok(())
 }
@@ -33,11 +37,12 @@ fn say(line: &str) {
 
 /// One line for the table.
 fn figure(name: &str, value: f64, unit: &str, bound: Bound) {
-    let (word, target) = match bound {
-        Bound::AtMost(target) => ("at-most", target),
-        Bound::AtLeast(target) => ("at-least", target),
+    let bound = match bound {
+        Bound::AtMost(target) => format!("at-most {target}"),
+        Bound::AtLeast(target) => format!("at-least {target}"),
+        Bound::None => "no-limit 0".to_owned(),
     };
-    say(&format!("figure {name} {value:.4} {unit} {word} {target}"));
+    say(&format!("figure {name} {value:.4} {unit} {bound}"));
 }
 
 /// What was promised of a figure.
@@ -45,4 +50,6 @@ fn figure(name: &str, value: f64, unit: &str, bound: Bound) {
 enum Bound {
     AtMost(f64),
     AtLeast(f64),
+    /// Nothing: it is shown.
+    None,
 }

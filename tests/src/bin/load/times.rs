@@ -26,6 +26,12 @@ impl Times {
         self.percentile(99)
     }
 
+    /// The middle, and between what half of them lie.
+    pub(crate) fn spread(&self) -> String {
+        let (low, high) = (self.percentile(25), self.percentile(75));
+        format!("p50 {:.2} ms ({low:.2} to {high:.2})", self.p50())
+    }
+
     fn percentile(&self, percent: usize) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
