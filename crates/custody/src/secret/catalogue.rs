@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use keystead_channel::session::KeyId;
 use keystead_channel::session::requests::{self, Entry, Label, List, PAGE_MAX, Request, Show};
-use keystead_channel::session::{KeyId, ServerId};
 use keystead_vault::client::{Place, StorageKey};
 use keystead_vault::held::Kind;
 
@@ -156,14 +156,19 @@ pub(crate) fn say_sought(wanted: &str, server: &servers::Server) {
     ));
 }
 
-/// The servers of this machine by their ids, for people.
-pub(crate) fn server_names() -> Result<BTreeMap<ServerId, String>, Failure> {
+/// The accounts of this machine, each with its server's name here, for people: two of them may be
+/// at one server.
+pub(crate) fn server_names() -> Result<Vec<(Home, String)>, Failure> {
     let book = servers::book()?;
-    let mut names = BTreeMap::new();
+    let mut names = Vec::new();
     for name in book.names().map_err(servers::of_book)? {
         // One whose file is damaged has no name; the others have.
         if let Ok(page) = book.page(&name) {
-            names.insert(page.server, name.as_str().to_owned());
+            let home = Home {
+                server: page.server,
+                user: page.user,
+            };
+            names.push((home, name.as_str().to_owned()));
         }
     }
     Ok(names)

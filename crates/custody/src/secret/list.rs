@@ -1,8 +1,5 @@
 //! `secret list` and `secret show`: what there is, and not the secrets.
 
-use std::collections::BTreeMap;
-
-use keystead_channel::session::ServerId;
 use keystead_daemon::utc;
 use serde::Serialize;
 
@@ -12,7 +9,7 @@ use crate::access::{self, Need};
 use crate::arguments::{List, Show};
 use crate::failure::Failure;
 use crate::local::LocalStore;
-use crate::names::{Known, Names};
+use crate::names::{Home, Known, Names};
 use crate::prompt::Given;
 use crate::servers::Server;
 use crate::talk::{harmless, print, print_json, print_table, say};
@@ -115,7 +112,10 @@ fn meant(name: Option<&str>) -> Result<Vec<Server>, Failure> {
         return Ok(vec![Server::find(Some(name))?]);
     }
     let names = server_names()?;
-    names.values().map(|it| Server::find(Some(it))).collect()
+    names
+        .iter()
+        .map(|(_, name)| Server::find(Some(name)))
+        .collect()
 }
 
 /// `--json`.
@@ -154,13 +154,10 @@ impl Shown {
             .collect()
     }
 
-    fn one(
-        known: &Known,
-        servers: &BTreeMap<ServerId, String>,
-        store: &LocalStore,
-    ) -> Result<Self, Failure> {
+    fn one(known: &Known, servers: &[(Home, String)], store: &LocalStore) -> Result<Self, Failure> {
         let server = known.home.map(|home| {
-            let name = servers.get(&home.server).cloned();
+            let named = servers.iter().find(|(it, _)| *it == home);
+            let name = named.map(|(_, name)| name.clone());
             name.unwrap_or_else(|| home.server.to_string())
         });
         let opened_by = match (known.home.is_some(), known.context.is_some()) {
