@@ -270,12 +270,22 @@ async fn pages(
         let body = request.encode(RequestId::draw(&mut SystemRng));
         let answer = link.ask_with(&page.name, &request, &body).await?;
         let told = result_of(&answer, AuditPage::decode)?;
-        wanted.cursor = told.next;
-        let is_last = told.next.is_none() || told.leaves.0.is_empty();
+        let next = behind(wanted.cursor, told.next)?;
         pages.push(told);
-        if is_last {
+        if next.is_none() {
             return Ok(pages);
         }
+        wanted.cursor = next;
+    }
+}
+
+/// Where the next page begins. One without any entry is not the last: a server looks at so many
+/// of them for a page, whether they are wanted or not.
+fn behind(cursor: Option<u64>, next: Option<u64>) -> Result<Option<u64>, Failure> {
+    match next {
+        // A server that repeats itself would never end.
+        Some(next) if cursor.is_some_and(|cursor| next <= cursor) => Err(unexpected()),
+        next => Ok(next),
     }
 }
 
@@ -482,3 +492,22 @@ fn leaf_json(leaf: &Leaf) -> serde_json::Value {
 }
 
 const SHORT_CHARS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_go_on_until_there_is_no_next_and_never_back() {
+        for (cursor, next, expected) in [
+            (None, None, Some(None)),
+            (None, Some(0), Some(Some(0))),
+            (Some(0), Some(512), Some(Some(512))),
+            (Some(512), None, Some(None)),
+            (Some(512), Some(512), None),
+            (Some(512), Some(0), None),
+        ] {
+            assert_eq!(behind(cursor, next).ok(), expected, "{cursor:?} {next:?}");
+        }
+    }
+}
