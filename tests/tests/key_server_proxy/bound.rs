@@ -3,11 +3,17 @@
 use keystead_channel::session::Ticket;
 use keystead_keeper::server::{Binds, Lasting, Remote, ServerError};
 
-use crate::world::{Account, World, labels};
+use crate::world::{Account, On, World, labels};
 
-#[tokio::test]
-async fn no_login_comes_through_and_the_account_stays_usable() {
-    let world = World::new("required", Account::Registered).await;
+crate::on_both! {
+    no_login_comes_through_and_the_account_stays_usable,
+    who_says_unbound_is_refused_by_a_server_that_wants_it_bound,
+    no_registration_comes_through_even_where_sessions_need_no_binding,
+    no_resumption_comes_through_and_the_session_goes_on_elsewhere,
+}
+
+async fn no_login_comes_through_and_the_account_stays_usable(on: On) {
+    let world = World::new(on, "required", Account::Registered).await;
     let (_proxy, through) = world.proxy(Binds::Always).await;
     let end = world.login(&through).await;
     assert!(matches!(end, Err(ServerError::WrongPassword)));
@@ -15,17 +21,15 @@ async fn no_login_comes_through_and_the_account_stays_usable() {
     assert_eq!(logged_in.opened.failed_logins, Some(1), "it is told of");
 }
 
-#[tokio::test]
-async fn who_says_unbound_is_refused_by_a_server_that_wants_it_bound() {
-    let world = World::new("required", Account::Registered).await;
+async fn who_says_unbound_is_refused_by_a_server_that_wants_it_bound(on: On) {
+    let world = World::new(on, "required", Account::Registered).await;
     let (_proxy, through) = world.proxy(Binds::Never).await;
     let end = world.login(&through).await.err().unwrap();
     assert!(end.to_string().contains("bound"), "{end}");
 }
 
-#[tokio::test]
-async fn no_registration_comes_through_even_where_sessions_need_no_binding() {
-    let world = World::new("optional", Account::Invited).await;
+async fn no_registration_comes_through_even_where_sessions_need_no_binding(on: On) {
+    let world = World::new(on, "optional", Account::Invited).await;
     let (_proxy, through) = world.proxy(Binds::Never).await;
     let remote = Remote::connect(&through).await.unwrap();
     let end = world.register(&remote).await;
@@ -38,9 +42,8 @@ async fn no_registration_comes_through_even_where_sessions_need_no_binding() {
     world.register(&remote).await.unwrap();
 }
 
-#[tokio::test]
-async fn no_resumption_comes_through_and_the_session_goes_on_elsewhere() {
-    let world = World::new("required", Account::Registered).await;
+async fn no_resumption_comes_through_and_the_session_goes_on_elsewhere(on: On) {
+    let world = World::new(on, "required", Account::Registered).await;
     let direct = world.direct(Binds::Always);
     let session = world.login(&direct).await.unwrap().session;
     let watch = session.watch().clone();

@@ -6,11 +6,20 @@ use keystead_keeper::server::{Binds, Lasting, ServerError};
 use tokio::io::AsyncWriteExt;
 
 use crate::proxy::{Lie, answer_to};
-use crate::world::{Account, World, labels, made, make};
+use crate::world::{Account, On, World, labels, made, make};
 
-#[tokio::test]
-async fn through_an_honest_proxy_all_is_as_without() {
-    let world = World::new("optional", Account::Registered).await;
+crate::on_both! {
+    through_an_honest_proxy_all_is_as_without,
+    an_altered_request_does_nothing,
+    an_altered_answer_is_not_believed,
+    a_repeated_request_is_done_once,
+    an_invented_request_does_nothing,
+    a_request_that_comes_back_is_no_answer,
+    a_resumption_that_is_replayed_ends_no_session,
+}
+
+async fn through_an_honest_proxy_all_is_as_without(on: On) {
+    let world = World::new(on, "optional", Account::Registered).await;
     let (_proxy, through) = world.proxy(Binds::Never).await;
     let session = world.login(&through).await.unwrap().session;
     made(&session.ask(&make("one", 1)).await.unwrap());
@@ -19,8 +28,8 @@ async fn through_an_honest_proxy_all_is_as_without() {
 
 /// One lie while a key is made: the session survives it by a resumption, the key is there
 /// once, and nothing else is.
-async fn check(lie: Lie) {
-    let world = World::new("optional", Account::Registered).await;
+async fn check(on: On, lie: Lie) {
+    let world = World::new(on, "optional", Account::Registered).await;
     let (proxy, through) = world.proxy(Binds::Never).await;
     let session = world.login(&through).await.unwrap().session;
     let id = session.id();
@@ -47,34 +56,28 @@ async fn check(lie: Lie) {
     }
 }
 
-#[tokio::test]
-async fn an_altered_request_does_nothing() {
-    check(Lie::AlterRequest).await;
+async fn an_altered_request_does_nothing(on: On) {
+    check(on, Lie::AlterRequest).await;
 }
 
-#[tokio::test]
-async fn an_altered_answer_is_not_believed() {
-    check(Lie::AlterAnswer).await;
+async fn an_altered_answer_is_not_believed(on: On) {
+    check(on, Lie::AlterAnswer).await;
 }
 
-#[tokio::test]
-async fn a_repeated_request_is_done_once() {
-    check(Lie::Repeat).await;
+async fn a_repeated_request_is_done_once(on: On) {
+    check(on, Lie::Repeat).await;
 }
 
-#[tokio::test]
-async fn an_invented_request_does_nothing() {
-    check(Lie::Inject).await;
+async fn an_invented_request_does_nothing(on: On) {
+    check(on, Lie::Inject).await;
 }
 
-#[tokio::test]
-async fn a_request_that_comes_back_is_no_answer() {
-    check(Lie::Reflect).await;
+async fn a_request_that_comes_back_is_no_answer(on: On) {
+    check(on, Lie::Reflect).await;
 }
 
-#[tokio::test]
-async fn a_resumption_that_is_replayed_ends_no_session() {
-    let world = World::new("optional", Account::Registered).await;
+async fn a_resumption_that_is_replayed_ends_no_session(on: On) {
+    let world = World::new(on, "optional", Account::Registered).await;
     let (proxy, through) = world.proxy(Binds::Never).await;
     let session = world.login(&through).await.unwrap().session;
     let watch = session.watch().clone();

@@ -26,6 +26,13 @@ pub(crate) struct World {
     pub(crate) pin: Pin,
 }
 
+/// Which database the server has.
+pub(crate) enum On {
+    Sqlite,
+    /// `postgres://…`
+    Postgres(String),
+}
+
 /// Whether an account is registered at once, directly.
 pub(crate) enum Account {
     Registered,
@@ -33,9 +40,9 @@ pub(crate) enum Account {
 }
 
 impl World {
-    pub(crate) async fn new(binding: &str, account: Account) -> Self {
+    pub(crate) async fn new(on: On, binding: &str, account: Account) -> Self {
         // The server ends with the thread that starts it: the test's own.
-        let (play, link, address) = start(binding);
+        let (play, link, address) = start(&on, binding);
         let pin = Pin::Server(link.server);
         let mut world = Self {
             _play: play,
@@ -112,11 +119,18 @@ impl World {
     }
 }
 
-fn start(binding: &str) -> (Play, InvitationLink, String) {
+fn start(on: &On, binding: &str) -> (Play, InvitationLink, String) {
     let mut play = Play::new().unwrap();
+    let mut settings = vec![format!("binding = \"{binding}\"")];
+    if let On::Postgres(address) = on {
+        settings.push(format!("database = \"{address}\""));
+    }
+    let settings = settings.iter();
+    let settings = settings.map(|it| format!("sed -i '1i {it}' $PLACE/srv/config.toml\n"));
+    let settings: String = settings.collect();
     let up = format!(
         "keystead-server init --dir $PLACE/srv --host 127.0.0.1\n\
-         sed -i '1i binding = \"{binding}\"' $PLACE/srv/config.toml\n\
+         {settings}\
          keystead-server run --dir $PLACE/srv --listen 127.0.0.1:0 &server\n\
          wait-for server stdout '^ready (https://\\S+)' SERVER\n\
          keystead-server invite alex --dir $PLACE/srv\n\
