@@ -115,8 +115,13 @@ impl Agent {
             Ok(Ok(answer)) if answer.outcome == Outcome::Approve => one_key(answer.body.as_ref()),
             _ => None,
         };
+        let is_unknown = matches!(&end, Ok(Ok(it)) if it.outcome == Outcome::Unsupported);
         let reply = match key {
             Some(key) => Reply::Key(held(key, &open.keeper, None)),
+            None if is_unknown => {
+                let message = format!("{} has no keys of this type for that", open.keeper);
+                Reply::Failed(usage(&message, "choose another type, or leave it away"))
+            }
             None => Reply::Failed(why_not_done(open, end)),
         };
         turn.key_reply(client, reply, None);

@@ -1,14 +1,19 @@
 //! One client's conversation.
 //!
 //! **Invariant:** at any moment at most one command is under way, here or behind; what the client
-//! sends meanwhile waits, unless it was inquired. When the ordinary agent is gone, what it alone
+//! sends meanwhile waits, unless it was inquired. The ordinary agent hears each command in its
+//! place; what it cannot refuse is answered before it does. When the ordinary agent is gone, what it alone
 //! could answer is an error, and keys of keepers go on.
+
+mod bringing;
+mod replies;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use keystead_formats::assuan::ErrorCode;
 use keystead_formats::assuan::line::{self, ClientLine, LineTooLong, ServerLine};
+use keystead_formats::openpgp::Transferred;
 use keystead_formats::openpgp::digest::Digest;
 use keystead_formats::openpgp::values;
 use zeroize::Zeroizing;
@@ -16,19 +21,25 @@ use zeroize::Zeroizing;
 use super::deeds::{self, Inquiry, Pending};
 use super::events::{Action, Answer, Ask, Event, Job};
 use super::keys::{KeyMap, MappedKey};
-use super::requests::{About, Request, Shape};
+use super::requests::{Request, Shape};
+use bringing::Coming;
+use replies::CLOSING;
 
 /// One connection of a client.
 pub struct Conversation {
     own: Own,
     behind: Behind,
+    /// Answers of the ordinary agent that the client has had from us.
+    had_already: usize,
     state: State,
     /// What the client sent before its last command was answered.
     waiting: VecDeque<Zeroizing<Vec<u8>>>,
     selected: Option<MappedKey>,
     digest: Option<Digest>,
     description: Option<String>,
+    coming: Coming,
     restricted: bool,
+    is_leaving: bool,
     actions: Vec<Action>,
 }
 
@@ -60,18 +71,28 @@ enum State {
     Idle,
     /// The ordinary agent has the command. True: it has inquired something.
     Pass(Ending, bool),
-    /// We have inquired a ciphertext.
-    Inquire(Inquiry),
+    /// We have inquired something.
+    Inquire(Inquired, Inquiry),
     /// A keeper is asked.
     Ask(Box<Pending>),
     /// Hung up.
     Over,
 }
 
+/// What was inquired; of a key the time at which it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inquired {
+    Ciphertext,
+    KeyData(Option<u32>),
+    KeyParam(Option<u32>),
+}
+
 /// What is done with the end of the ordinary agent's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
     Relay,
+    /// Its data is the key that wraps those that are imported.
+    NoteWrappingKey,
     /// The keygrips of our keys come before it.
     AddKeygrips,
     /// The lines of our keys come before it.
@@ -90,11 +111,14 @@ impl Conversation {
             restricted: own.restricted,
             own,
             behind: Behind::Ready,
+            had_already: 0,
             state: State::Greet,
             waiting: VecDeque::new(),
             selected: None,
             digest: None,
             description: None,
+            coming: Coming::default(),
+            is_leaving: false,
             actions: Vec::new(),
         }
     }
@@ -103,13 +127,16 @@ impl Conversation {
     pub fn step(&mut self, event: Event<'_>, keys: &KeyMap) -> Vec<Action> {
         match event {
             Event::Client(line) => self.of_client(line),
-            Event::ClientLeft => self.client_left(),
+            Event::ClientLeft => self.is_leaving = true,
             Event::Behind(line) => self.of_behind(line, keys),
             Event::BehindLeft => self.behind_left(keys),
             Event::Answered(answer) => self.answered(answer),
         }
         while let Some(line) = self.next_waiting(|state| matches!(state, State::Idle)) {
             self.command(&line, keys);
+        }
+        if self.is_leaving {
+            self.leave();
         }
         std::mem::take(&mut self.actions)
     }
@@ -132,9 +159,10 @@ impl Conversation {
                 }
                 self.hand_on(line);
             }
-            State::Inquire(inquiry) => {
+            State::Inquire(what, inquiry) => {
+                let what = *what;
                 if let Some(outcome) = inquiry.take(line) {
-                    self.inquired(outcome);
+                    self.inquired(what, outcome);
                 }
             }
             State::Greet | State::Idle | State::Pass(_, false) | State::Ask(_) => {
@@ -155,11 +183,22 @@ impl Conversation {
         }
     }
 
+    /// The client says no more. Over a pipe that is how its input ends, and what it said before is
+    /// answered first; at a socket it has gone, but an agent that was to end does.
+    fn leave(&mut self) {
+        let is_under_way = matches!(self.state, State::Greet | State::Pass(_, false));
+        let is_ending = matches!(self.state, State::Pass(Ending::Kill, false));
+        let waits = is_ending || (is_under_way && self.own.socket.is_none());
+        if !waits {
+            self.client_left();
+        }
+    }
+
     fn client_left(&mut self) {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Over => return,
             State::Ask(_) => self.actions.push(Action::Withdraw),
-            State::Greet | State::Idle | State::Pass(..) | State::Inquire(_) => {}
+            State::Greet | State::Idle | State::Pass(..) | State::Inquire(..) => {}
         }
         self.waiting.clear();
         self.actions.push(Action::HangUp);
@@ -167,6 +206,12 @@ impl Conversation {
 
     fn of_behind(&mut self, line: &[u8], keys: &KeyMap) {
         let parsed = ServerLine::parse(line);
+        if self.had_already > 0 {
+            if matches!(parsed, Ok(ServerLine::Done(_) | ServerLine::Failed { .. })) {
+                self.had_already -= 1;
+            }
+            return;
+        }
         let (ending, inquired) = match &mut self.state {
             State::Greet => {
                 return match parsed {
@@ -177,7 +222,7 @@ impl Conversation {
             }
             State::Pass(ending, inquired) => (*ending, inquired),
             // It says something that nobody asked for, such as that it ends.
-            State::Idle | State::Inquire(_) | State::Ask(_) | State::Over => return,
+            State::Idle | State::Inquire(..) | State::Ask(_) | State::Over => return,
         };
         match parsed {
             Ok(ServerLine::Inquire { .. }) => {
@@ -193,14 +238,19 @@ impl Conversation {
                 self.state = State::Idle;
                 self.end(ending, line, done, keys);
             }
-            _ => self.tell_line(line),
+            parsed => {
+                if let (Ok(ServerLine::Data(escaped)), Ending::NoteWrappingKey) = (parsed, ending) {
+                    self.note_wrapping_key(escaped);
+                }
+                self.tell_line(line);
+            }
         }
     }
 
     /// The ordinary agent has answered.
     fn end(&mut self, ending: Ending, line: &[u8], done: bool, keys: &KeyMap) {
         match ending {
-            Ending::Relay => {}
+            Ending::Relay | Ending::NoteWrappingKey => {}
             Ending::AddKeygrips if !keys.keys().is_empty() => return self.list_keygrips(keys),
             Ending::AddKeyLines(shape) if !keys.keys().is_empty() => {
                 return self.list_keys(keys, shape);
@@ -218,13 +268,16 @@ impl Conversation {
 
     fn behind_left(&mut self, keys: &KeyMap) {
         self.behind = Behind::Gone;
+        self.had_already = 0;
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Greet => self.greet(),
             State::Pass(Ending::AddKeygrips, _) => self.list_keygrips(keys),
             State::Pass(Ending::AddKeyLines(shape), _) => self.list_keys(keys, shape),
             State::Pass(Ending::Kill, _) => self.kill(CLOSING),
-            State::Pass(Ending::Relay | Ending::Bye, _) => self.no_agent(),
-            state @ (State::Idle | State::Inquire(_) | State::Ask(_) | State::Over) => {
+            State::Pass(Ending::Relay | Ending::NoteWrappingKey | Ending::Bye, _) => {
+                self.no_agent()
+            }
+            state @ (State::Idle | State::Inquire(..) | State::Ask(_) | State::Over) => {
                 self.state = state;
             }
         }
@@ -280,18 +333,25 @@ impl Conversation {
                 self.tell(line::err_with(ErrorCode::NOT_SUPPORTED, &text));
             }
             Request::About(about) if !self.restricted => self.about(about),
-            Request::SelectOther | Request::Reset => {
+            Request::Bring(what) if !self.restricted => self.bring_in(what, line, keys),
+            Request::SelectOther => {
                 self.forget();
                 self.selected = None;
                 self.pass(line, Ending::Relay);
             }
+            Request::Reset => {
+                self.forget();
+                self.selected = None;
+                self.pass_and_answer(line);
+            }
+            Request::Surroundings if !self.restricted => self.pass_and_answer(line),
             Request::FarAway => {
                 self.restricted = true;
                 self.pass(line, Ending::Relay);
             }
+            Request::Describe(text) => self.note_description(text, line),
             // Without a key of ours, or from far away, it is as if there were none.
-            Request::Describe(_)
-            | Request::Hash(_)
+            Request::Hash(_)
             | Request::Sign
             | Request::Decrypt(_)
             | Request::Tell(..)
@@ -299,6 +359,8 @@ impl Conversation {
             | Request::Read(..)
             | Request::TakeOut(_)
             | Request::About(_)
+            | Request::Surroundings
+            | Request::Bring(_)
             | Request::Other => self.pass(line, Ending::Relay),
         }
     }
@@ -353,14 +415,32 @@ impl Conversation {
             &Inquiry::BYTES_MAX.to_string(),
         ));
         self.tell(line::inquire("CIPHERTEXT", ""));
-        self.state = State::Inquire(Inquiry::default());
-        while let Some(line) = self.next_waiting(|state| matches!(state, State::Inquire(_))) {
+        self.begin_inquiry(Inquired::Ciphertext);
+    }
+
+    fn begin_inquiry(&mut self, what: Inquired) {
+        let bytes_max = match what {
+            Inquired::Ciphertext => Inquiry::BYTES_MAX,
+            Inquired::KeyData(_) => Transferred::WRAPPED_BYTES_MAX,
+            Inquired::KeyParam(_) => Inquiry::PARAMETERS_BYTES_MAX,
+        };
+        self.state = State::Inquire(what, Inquiry::new(bytes_max));
+        while let Some(line) = self.next_waiting(|state| matches!(state, State::Inquire(..))) {
             self.of_client(Ok(&line));
         }
     }
 
-    fn inquired(&mut self, outcome: Result<Vec<u8>, ErrorCode>) {
+    fn inquired(&mut self, what: Inquired, outcome: Result<Vec<u8>, ErrorCode>) {
         self.state = State::Idle;
+        match (what, outcome) {
+            (Inquired::Ciphertext, outcome) => self.deciphered(outcome),
+            (Inquired::KeyData(created), Ok(wrapped)) => self.import(&wrapped, created),
+            (Inquired::KeyParam(created), Ok(parameters)) => self.generate(&parameters, created),
+            (Inquired::KeyData(_) | Inquired::KeyParam(_), Err(code)) => self.error(code),
+        }
+    }
+
+    fn deciphered(&mut self, outcome: Result<Vec<u8>, ErrorCode>) {
         let Some(key) = self.selected.clone() else {
             return self.error(ErrorCode::NO_SECKEY);
         };
@@ -394,130 +474,21 @@ impl Conversation {
             Answer::Failed(failure) => {
                 self.tell(line::err_with(failure.code, &failure.text));
             }
-            answer @ (Answer::Signed(_) | Answer::Agreed(_)) => match pending.finish(answer) {
-                Ok(bytes) => {
-                    let lines = line::secret_data(bytes.expose());
-                    self.tell(lines.expose().to_vec());
-                    self.ok();
+            answer @ (Answer::Signed(_) | Answer::Agreed(_) | Answer::Brought(_)) => {
+                match pending.finish(answer) {
+                    Ok(bytes) => {
+                        if bytes.len() > 0 {
+                            let lines = line::secret_data(bytes.expose());
+                            self.tell(lines.expose().to_vec());
+                        }
+                        self.ok();
+                    }
+                    Err(code) => self.error(code),
                 }
-                Err(code) => self.error(code),
-            },
-        }
-    }
-
-    fn about(&mut self, about: About) {
-        let path = |path: &Option<PathBuf>| path.as_ref().map(|it| it.display().to_string());
-        let text = match about {
-            About::Pid => Some(self.own.pid.to_string()),
-            About::Socket => path(&self.own.socket),
-            About::SshSocket => path(&self.own.ssh_socket),
-        };
-        self.answer(text.map(String::into_bytes).ok_or(ErrorCode::NO_DATA));
-    }
-
-    fn list_keygrips(&mut self, keys: &KeyMap) {
-        let grips = keys.keys().iter().flat_map(|it| it.keygrip.0);
-        self.answer(Ok(grips.collect()));
-    }
-
-    fn list_keys(&mut self, keys: &KeyMap, shape: Shape) {
-        for key in keys.keys() {
-            let bytes = deeds::key_line(key, shape);
-            self.tell(bytes);
-        }
-        self.ok();
-    }
-
-    /// The sockets go before the client hears that they do.
-    fn kill(&mut self, line: &[u8]) {
-        self.actions.push(Action::KillAgent);
-        self.tell_line(line);
-        self.client_left();
-    }
-
-    /// The ordinary agent answers; without it, what needs none is answered here.
-    fn pass(&mut self, line: &[u8], ending: Ending) {
-        if self.behind == Behind::Ready {
-            self.state = State::Pass(ending, false);
-            return self.hand_on(line);
-        }
-        match ending {
-            Ending::Kill => return self.kill(CLOSING),
-            Ending::Bye => {
-                self.tell_line(CLOSING);
-                return self.client_left();
             }
-            Ending::Relay | Ending::AddKeygrips | Ending::AddKeyLines(_) => {}
         }
-        match ClientLine::parse(line) {
-            Ok(ClientLine::Command { name, .. })
-                if ALONE.iter().any(|it| it.eq_ignore_ascii_case(name)) =>
-            {
-                self.ok();
-            }
-            _ => self.no_agent(),
-        }
-    }
-
-    fn forget(&mut self) {
-        self.digest = None;
-        self.description = None;
-    }
-
-    fn no_agent(&mut self) {
-        self.tell(line::err_with(
-            ErrorCode::NO_AGENT,
-            "the ordinary gpg-agent does not run",
-        ));
-    }
-
-    fn answer(&mut self, answer: Result<Vec<u8>, ErrorCode>) {
-        match answer {
-            Ok(bytes) => {
-                self.tell(line::data(&bytes));
-                self.ok();
-            }
-            Err(code) => self.error(code),
-        }
-    }
-
-    fn ok(&mut self) {
-        self.tell(line::ok(""));
-    }
-
-    fn error(&mut self, code: ErrorCode) {
-        self.tell(line::err(code));
-    }
-
-    fn tell_line(&mut self, line: &[u8]) {
-        self.tell([line, b"\n"].concat());
-    }
-
-    fn tell(&mut self, bytes: Vec<u8>) {
-        let bytes = Zeroizing::new(bytes);
-        if !bytes.is_empty() {
-            self.actions.push(Action::ToClient(bytes));
-        }
-    }
-
-    fn hand_on(&mut self, line: &[u8]) {
-        let bytes = Zeroizing::new([line, b"\n"].concat());
-        self.actions.push(Action::ToBehind(bytes));
     }
 }
 
 /// What a client may send before it is answered: libassuan's waits for each answer.
 const WAITING_LINES_MAX: usize = 64;
-
-/// What gpg-agent says when it closes.
-const CLOSING: &[u8] = b"OK closing connection";
-
-/// What can be answered where there is no ordinary agent: nothing that it would have to remember.
-const ALONE: [&str; 6] = [
-    "NOP",
-    "RESET",
-    "OPTION",
-    "RELOADAGENT",
-    "UPDATESTARTUPTTY",
-    "SETKEYDESC",
-];

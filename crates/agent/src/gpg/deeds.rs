@@ -14,16 +14,26 @@ use super::events::Answer;
 use super::keys::MappedKey;
 use super::requests::Shape;
 
-/// A ciphertext on its way here.
-#[derive(Default)]
+/// What was inquired, on its way here.
 pub(super) struct Inquiry {
     bytes: Vec<u8>,
+    bytes_max: usize,
     too_long: bool,
 }
 
 impl Inquiry {
     /// `MAXLEN_CIPHERTEXT` of gpg-agent.
     pub(super) const BYTES_MAX: usize = 4_096;
+    /// `MAXLEN_KEYPARAM`.
+    pub(super) const PARAMETERS_BYTES_MAX: usize = 1_024;
+
+    pub(super) const fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            bytes_max,
+            too_long: false,
+        }
+    }
 
     /// Takes a line; the whole, or why not, once it is there.
     pub(super) fn take(&mut self, line: &[u8]) -> Option<Result<Vec<u8>, ErrorCode>> {
@@ -33,7 +43,7 @@ impl Inquiry {
                 let Ok(part) = line::unescape(escaped) else {
                     return Some(Err(ErrorCode::ASS_SYNTAX));
                 };
-                self.too_long |= self.bytes.len() + part.len() > Self::BYTES_MAX;
+                self.too_long |= self.bytes.len() + part.len() > self.bytes_max;
                 if !self.too_long {
                     self.bytes.extend_from_slice(part.expose());
                 }
@@ -54,6 +64,10 @@ pub(super) enum Pending {
     Point(MappedKey),
     /// gpg from 2.5 on wants the session key.
     SessionKey(MappedKey, Wrapped),
+    /// gpg has it in its keyring already.
+    Taken,
+    /// gpg wants its public half.
+    Made,
 }
 
 pub(super) struct Wrapped {
@@ -91,6 +105,10 @@ impl Pending {
                     .unwrap(x, &param, &wrapped)
                     .map_err(|_| ErrorCode::DECRYPT_FAILED)?;
                 Ok(values::secret_value(opened.expose()))
+            }
+            (Self::Taken, Answer::Brought(_)) => Ok(SecretBytes::fill(0, |_| ())),
+            (Self::Made, Answer::Brought(key)) => {
+                Ok(SecretBytes::take(&mut public(&key)?.sexp().encode()))
             }
             _ => Err(ErrorCode::INV_RESPONSE),
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use keystead_core::SecretBytes;
+use keystead_core::{KeyType, SecretBytes};
 use keystead_formats::assuan::{ErrorCode, LineTooLong};
 use zeroize::Zeroizing;
 
@@ -30,6 +30,8 @@ pub enum Action {
     ToBehind(Zeroizing<Vec<u8>>),
     /// A keeper is asked. One at a time.
     Ask(Box<Ask>),
+    /// A key goes to a keeper. Like [`Action::Ask`], one at a time.
+    Bring(Box<Bring>),
     /// What was asked is wanted no more: no answer is expected.
     Withdraw,
     /// The program ends, once the rest of these actions are done: its sockets go at once, so that
@@ -67,12 +69,34 @@ pub enum Job {
     },
 }
 
+/// A key that gpg makes or imports, for a keeper that the person has chosen.
+pub enum Bring {
+    /// It was made elsewhere.
+    Take {
+        /// As it will be in the map.
+        key: MappedKey,
+        /// PKCS#8, PEM.
+        private: SecretBytes,
+    },
+    /// The keeper makes it.
+    Make {
+        /// Which keeper.
+        keeper: String,
+        /// Ed25519 signs, X25519 decrypts.
+        key_type: KeyType,
+        /// When, as gpg will have it.
+        created_unix_s: Option<u32>,
+    },
+}
+
 /// What a keeper answered.
 pub enum Answer {
     /// `r ‖ s`, 64 bytes.
     Signed(Vec<u8>),
     /// The shared point, coded as the one that was sent.
     Agreed(SecretBytes),
+    /// The keeper has it, and it is in the map.
+    Brought(Box<MappedKey>),
     /// Nothing.
     Failed(Failure),
 }

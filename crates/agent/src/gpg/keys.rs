@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyMap {
     keys: Vec<MappedKey>,
+    custody: Option<String>,
 }
 
 impl KeyMap {
@@ -27,6 +28,7 @@ impl KeyMap {
         for entry in file.keys {
             map.add(MappedKey::of_entry(entry)?)?;
         }
+        map.custody = file.custody;
         Ok(map)
     }
 
@@ -37,6 +39,7 @@ impl KeyMap {
     pub fn encode(&self) -> Result<Vec<u8>, KeyMapError> {
         let file = File {
             version: VERSION,
+            custody: self.custody.clone(),
             keys: self.keys.iter().map(MappedKey::to_entry).collect(),
         };
         let mut json = serde_json::to_vec_pretty(&file)?;
@@ -63,6 +66,32 @@ impl KeyMap {
     #[must_use]
     pub fn find(&self, keygrip: Keygrip) -> Option<&MappedKey> {
         self.keys.iter().find(|it| it.keygrip == keygrip)
+    }
+
+    /// Puts keys into the place of those with the same keygrip, and the others behind.
+    ///
+    /// # Errors
+    /// [`KeyMapError::TooMany`].
+    pub fn put(&mut self, keys: &[MappedKey]) -> Result<(), KeyMapError> {
+        let stays = |old: &MappedKey| keys.iter().all(|new| new.keygrip != old.keygrip);
+        self.keys.retain(stays);
+        keys.iter().try_for_each(|key| self.add(key.clone()))
+    }
+
+    /// Takes a key out, if it is there.
+    pub fn remove(&mut self, keygrip: Keygrip) {
+        self.keys.retain(|it| it.keygrip != keygrip);
+    }
+
+    /// The keeper to which goes what gpg makes or imports; none: it stays with the ordinary agent.
+    #[must_use]
+    pub fn custody(&self) -> Option<&str> {
+        self.custody.as_deref()
+    }
+
+    /// Chooses that keeper.
+    pub fn set_custody(&mut self, keeper: Option<String>) {
+        self.custody = keeper;
     }
 
     /// All of them, in the order of their making.
@@ -198,6 +227,8 @@ pub enum KeyMapError {
 #[serde(deny_unknown_fields)]
 struct File {
     version: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    custody: Option<String>,
     keys: Vec<Entry>,
 }
 

@@ -12,6 +12,6 @@ mod requests;
 mod text;
 
 pub use conversation::{Conversation, Own};
-pub use events::{Action, Answer, Ask, Event, Failure, Job};
+pub use events::{Action, Answer, Ask, Bring, Event, Failure, Job};
 pub use keys::{FILE_NAME, KeyMap, KeyMapError, MappedKey};
 pub use text::{Signer, preimage};

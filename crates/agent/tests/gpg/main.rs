@@ -2,8 +2,10 @@
 //! with keys in them that keepers hold; and what no gpg says.
 #![cfg(test)]
 
+mod bringing;
 mod map;
 mod ours;
 mod passing;
 mod scene;
+mod text;
 mod without;

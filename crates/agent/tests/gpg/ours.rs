@@ -56,8 +56,8 @@ fn a_signature() {
         ! ERR 67108940 Invalid response <GPG Agent>
         > RESET
         = RESET
-        < OK
         ! OK
+        < OK
         > PKSIGN
         = PKSIGN
         "
@@ -213,6 +213,12 @@ fn a_private_key_stays_where_it_is() {
         ! ERR 67108924 a keeper holds this key <GPG Agent>
         > PASSWD --preset $SIGN
         ! ERR 67108924 keeper phone holds this key <GPG Agent>
+        > PASSWD --verify $SIGN
+        ! OK
+        > PASSWD --verify $OTHER
+        = PASSWD --verify $OTHER
+        < OK
+        ! OK
         > KEYTOCARD $SIGN x y z
         ! ERR 67108924 keeper phone holds this key <GPG Agent>
         ",

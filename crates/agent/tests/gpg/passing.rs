@@ -1,8 +1,8 @@
 //! What is the ordinary agent's.
 
-use keystead_agent::gpg::{Conversation, Event, KeyMap};
+use keystead_agent::gpg::{Conversation, Event, KeyMap, Own};
 
-use crate::scene::{own, play, play_with};
+use crate::scene::{map, own, play, play_with};
 
 const GREETED: &str = "
     < OK Pleased to meet you, process 9
@@ -21,12 +21,12 @@ fn a_signature_of_another_key() {
         "
         > RESET
         = RESET
-        < OK
         ! OK
+        < OK
         > OPTION ttytype=xterm
         = OPTION ttytype=xterm
-        < OK
         ! OK
+        < OK
         > GETINFO version
         = GETINFO version
         < D 2.2.40
@@ -62,6 +62,74 @@ fn a_signature_of_another_key() {
         < OK
         ! OK
         ",
+    );
+}
+
+/// What the ordinary agent only notes is answered before it has; what it says of that is nobody's.
+#[test]
+fn what_cannot_be_refused_is_not_waited_for() {
+    greeted(
+        "
+        > RESET
+        = RESET
+        ! OK
+        > OPTION ttyname=/dev/pts/1
+        = OPTION ttyname=/dev/pts/1
+        ! OK
+        > option display :0
+        = option display :0
+        ! OK
+        > GETINFO version
+        = GETINFO version
+        < OK
+        < # a comment
+        < ERR 67109115 Forbidden <GPG Agent>
+        < OK
+        < D 2.2.40
+        ! D 2.2.40
+        < OK
+        ! OK
+        ",
+    );
+    greeted(
+        "
+        > OPTION lc-ctype=C
+        = OPTION lc-ctype=C
+        ! OK
+        > NOP
+        = NOP
+        < (dies)
+        ! ERR 67108941 the ordinary gpg-agent does not run <GPG Agent>
+        > RESET
+        ! OK
+        ",
+    );
+    // What it may refuse is waited for.
+    for option in ["pinentry-mode=loopback", "displays=:0", "putenv=A", ""] {
+        greeted(&format!(
+            "
+            > OPTION {option}
+            = OPTION {option}
+            < ERR 67109139 no
+            ! ERR 67109139 no
+            "
+        ));
+    }
+    let far_away = Own {
+        restricted: true,
+        ..own()
+    };
+    play_with(
+        far_away,
+        &map(),
+        &format!(
+            "{GREETED}
+            > OPTION display=:0
+            = OPTION display=:0
+            < ERR 67109115 Forbidden <GPG Agent>
+            ! ERR 67109115 Forbidden <GPG Agent>
+            "
+        ),
     );
 }
 
@@ -262,3 +330,58 @@ const COMMANDS: [&str; 33] = [
     "RELOADAGENT",
     "KEYTOCARD $OTHER x y z",
 ];
+
+#[test]
+fn input_that_ends_is_answered_first() {
+    let over_a_pipe = Own {
+        client_pid: None,
+        socket: None,
+        ssh_socket: None,
+        ..own()
+    };
+    play_with(
+        over_a_pipe.clone(),
+        &map(),
+        "
+        < OK Pleased to meet you
+        ! OK Pleased to meet you
+        > GETINFO version
+        = GETINFO version
+        > HAVEKEY $SIGN
+        > (leaves)
+        < D 2.2.40
+        ! D 2.2.40
+        < OK
+        ! OK
+        ! OK
+        - hang up
+        ",
+    );
+    // Nobody hears what a keeper would answer, or gives what is inquired.
+    play_with(
+        over_a_pipe,
+        &map(),
+        "
+        < OK Pleased to meet you
+        ! OK Pleased to meet you
+        > GENKEY
+        = GENKEY
+        > (leaves)
+        < INQUIRE KEYPARAM
+        ! INQUIRE KEYPARAM
+        - hang up
+        ",
+    );
+    // At a socket the client has gone; but who asked for the end of the agent gets it.
+    greeted(
+        "
+        > KILLAGENT
+        = KILLAGENT
+        > (leaves)
+        < OK closing connection
+        - kill
+        ! OK closing connection
+        - hang up
+        ",
+    );
+}

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use keystead_agent::gpg::{Action, Answer, Conversation, Event, Failure, Job, KeyMap, Own};
+use keystead_agent::gpg::{Action, Answer, Bring, Conversation, Event, Failure, Job, KeyMap, Own};
 use keystead_core::SecretBytes;
 use keystead_formats::assuan::{ErrorCode, LineTooLong};
 
@@ -98,6 +98,10 @@ fn answer(text: &str) -> Answer {
     match text.split_once(' ') {
         Some(("signature", hex)) => Answer::Signed(unhex(hex)),
         Some(("point", hex)) => Answer::Agreed(SecretBytes::take(&mut unhex(hex))),
+        Some(("brought", keygrip)) => {
+            let keygrip = keygrip.parse().unwrap();
+            Answer::Brought(Box::new(map().find(keygrip).unwrap().clone()))
+        }
         Some(("refused", text)) => Answer::Failed(Failure {
             code: ErrorCode::CANCELED,
             text: text.to_owned(),
@@ -129,6 +133,31 @@ fn shown(action: Action) -> Vec<String> {
                     .to_owned(),
             ]
         }
+        Action::Bring(bring) => vec![match *bring {
+            Bring::Take { key, private } => {
+                let fingerprint = key.fingerprint.map(|it| it.to_string());
+                assert!(
+                    private
+                        .expose()
+                        .starts_with(b"-----BEGIN PRIVATE KEY-----\n")
+                );
+                format!(
+                    "? take {} {} {} {}",
+                    key.algorithm,
+                    key.keygrip,
+                    fingerprint.unwrap_or_default(),
+                    key.user_id
+                )
+            }
+            Bring::Make {
+                keeper,
+                key_type,
+                created_unix_s,
+            } => format!(
+                "? make {} at {keeper} {created_unix_s:?}",
+                key_type.as_str()
+            ),
+        }],
         Action::Withdraw => vec!["- withdraw".to_owned()],
         Action::KillAgent => vec!["- kill".to_owned()],
         Action::HangUp => vec!["- hang up".to_owned()],
@@ -139,7 +168,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn unhex(text: &str) -> Vec<u8> {
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text
         .bytes()
         .filter(|it| !it.is_ascii_whitespace())

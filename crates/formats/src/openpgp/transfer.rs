@@ -64,8 +64,11 @@ impl Transferred {
         Self::read(content.expose())
     }
 
-    /// `(openpgp-private-key …)` in canonical form, with zeros behind it up to a whole block.
-    fn read(bytes: &[u8]) -> Result<Self, TransferError> {
+    /// Reads `(openpgp-private-key …)` in canonical form, with zeros behind it up to a whole block.
+    ///
+    /// # Errors
+    /// [`TransferError`].
+    pub fn read(bytes: &[u8]) -> Result<Self, TransferError> {
         let mut reader = Canonical(bytes);
         reader.open("openpgp-private-key")?;
         reader.pair("version")?;
