@@ -42,6 +42,7 @@ scripts! {
     gpg_broken_off
     gpg_compat
     gpg_curves
+    gpg_custody
     gpg_refused
     gpg_stored
     gpg_server
@@ -93,8 +94,12 @@ scripts! {
     ssh_setup
     trezor
     trezor_agent
+    trezor_gpg
+    trezor_passphrase
+    trezor_persons
     twenty_logins
     twenty_logins_one_act
+    two_accounts
     two_authenticators
     two_hellos
     unbound
@@ -103,6 +108,7 @@ scripts! {
     unpair_there
     wallet
     wallet_another
+    wallet_found
     wallet_ssh
     wallet_ssh_refused
     wrong_passphrase

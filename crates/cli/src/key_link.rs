@@ -51,6 +51,11 @@ impl KeyLink {
         Self { agent, talk }
     }
 
+    /// Whether it can be used again: the agent is there, and has said all.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.agent.is_quiet()
+    }
+
     /// The public key of an identity.
     pub(crate) async fn identity_key(
         &mut self,

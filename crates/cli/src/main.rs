@@ -120,6 +120,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Gpg(gpg) => match gpg {
             Gpg::Init(init) => commands::gpg::init(&init),
             Gpg::Subkey(subkey) => commands::gpg::subkey(&subkey),
+            Gpg::Custody(custody) => commands::gpg::custody(&custody),
         },
         Command::Age(age) => match age {
             Age::Recipient(wanted) => commands::age::recipient(&wanted),

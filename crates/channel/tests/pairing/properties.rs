@@ -198,7 +198,6 @@ fn body() -> impl Strategy<Value = Body> {
         evidence(),
         proptest::option::of(identity()),
     );
-    let purposes = prop::sample::subsequence(Purpose::ALL.to_vec(), 0..=8);
     prop_oneof![
         proptest::option::of(any::<[u8; 16]>()).prop_map(Body::Me),
         sign.prop_map(
@@ -230,30 +229,38 @@ fn body() -> impl Strategy<Value = Body> {
         Just(Body::Unpair),
         any::<[u8; 32]>().prop_map(Body::Confirm),
         any::<[u8; 16]>().prop_map(|id| Body::Cancel(RequestId(id))),
-        (name(), "[a-z0-9-]{1,64}", purposes.clone()).prop_map(|(name, algorithm, purposes)| {
+        (name(), "[a-z0-9-]{1,64}", purposes()).prop_map(|(name, algorithm, purposes)| {
             Body::MakeKey(MakeKeyRequest {
                 name,
                 algorithm,
                 purposes,
             })
         }),
-        (
-            0..KeyForm::ALL.len(),
-            vec(any::<u8>(), 0..3_000),
-            proptest::option::of(vec(any::<u8>(), 0..100)),
-            proptest::option::of(name()),
-            constraints(),
-            purposes,
-        )
-            .prop_map(|(form, key, passphrase, name, constraints, purposes)| {
-                Body::Import(form, key, passphrase, name, constraints, purposes)
-            }),
+        import(),
         vec(any::<[u8; 32]>(), 0..40).prop_map(Body::Remove),
         (any::<bool>(), vec(any::<u8>(), 0..100)).prop_map(|(lock, it)| Body::Lock(lock, it)),
         vec(any::<u8>(), 0..3_000).prop_map(Body::ApproveServer),
         (any::<[u8; 16]>(), name()).prop_map(|(id, name)| Body::MakeApprovalKey(id, name)),
         (any::<[u8; 32]>(), name()).prop_map(|(salt, what)| Body::OpenLocal(salt, what)),
     ]
+}
+
+fn import() -> impl Strategy<Value = Body> {
+    let import = (
+        0..KeyForm::ALL.len(),
+        vec(any::<u8>(), 0..3_000),
+        proptest::option::of(vec(any::<u8>(), 0..100)),
+        proptest::option::of(name()),
+        constraints(),
+        purposes(),
+    );
+    import.prop_map(|(form, key, passphrase, name, constraints, purposes)| {
+        Body::Import(form, key, passphrase, name, constraints, purposes)
+    })
+}
+
+fn purposes() -> impl Strategy<Value = Vec<Purpose>> {
+    prop::sample::subsequence(Purpose::ALL.to_vec(), 0..=8)
 }
 
 /// Messages of the vectors with bytes changed, put in and taken out: near to

@@ -9,6 +9,7 @@ use keystead_core::{Curve, Name};
 pub(crate) enum Gpg {
     Init(GpgInit),
     Subkey(GpgSubkey),
+    Custody(GpgCustody),
 }
 
 /// Make an OpenPGP key that a keeper holds, and let gpg use it.
@@ -56,6 +57,19 @@ pub(crate) struct GpgSubkey {
     /// Let it end after so many days.
     #[arg(long, value_name = "DAYS")]
     pub(crate) expire: Option<u32>,
+}
+
+/// Choose the keeper to which goes what gpg makes or imports; without a word, print it.
+///
+/// A private key then reaches that keeper and no other place: an authenticator's holder is asked for
+/// each, a key server takes those that sign. Keys on Ed25519, Curve25519 and P-256 are taken.
+#[derive(Args)]
+pub(crate) struct GpgCustody {
+    /// The keeper; `off`: the ordinary gpg-agent, as without this program.
+    pub(crate) keeper: Option<String>,
+    /// gpg's home folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) homedir: Option<PathBuf>,
 }
 
 /// Which keys a keeper derives or stores, and where gpg has its own.

@@ -30,7 +30,7 @@ pub(crate) use age::{Age, AgeKey};
 pub(crate) use agent::{Agent, DropIn, EnvShell};
 pub(crate) use audit::{Audit, AuditOf, Export, Show as ShowAudit, Verify};
 pub(crate) use git::{Git, GitSetup, GitTest, SignatureFormat, Signer};
-pub(crate) use gpg::{Compat, Gpg, GpgInit, GpgSubkey, SubkeyUse};
+pub(crate) use gpg::{Compat, Gpg, GpgCustody, GpgInit, GpgSubkey, SubkeyUse};
 pub(crate) use hardware::{Add, AddTrezor, Unlock};
 pub(crate) use key::{
     DeleteKey, Import, Key, ListKeys, NewKey, RenameKey, RotateKey, ServerKeyNew, ShowKey,

@@ -3,7 +3,7 @@
 //! **Invariant:** nothing secret passes this program: terminal, descriptors and words go on as they
 //! are, and the exit status is the other program's.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -30,11 +30,8 @@ pub(crate) fn become_custody(
 ) -> Result<(), Failure> {
     // It asks the agent, and cannot start it.
     agent_link::status()?;
-    let beside = beside();
-    let program = beside
-        .as_deref()
-        .map_or(OsStr::new(PROGRAM), |it| it.as_os_str());
-    let error = Command::new(program).arg0(called).args(words).exec();
+    let program = program();
+    let error = Command::new(&program).arg0(called).args(words).exec();
     if error.kind() == io::ErrorKind::NotFound {
         return Err(Failure::new(format!("{PROGRAM} is not installed"))
             .hint("put it beside keystead, or into the PATH")
@@ -43,7 +40,11 @@ pub(crate) fn become_custody(
     Err(Failure::new(format!("{}: {error}", program.display())).status(Status::NotRun))
 }
 
-/// The one of this installation, where it is beside this program.
+/// The one of this installation, where it is beside this program; else by its name.
+pub(crate) fn program() -> PathBuf {
+    beside().unwrap_or_else(|| PathBuf::from(PROGRAM))
+}
+
 fn beside() -> Option<PathBuf> {
     let own = std::env::current_exe().ok()?;
     let path = own.parent()?.join(PROGRAM);

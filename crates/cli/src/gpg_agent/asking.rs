@@ -1,15 +1,19 @@
 //! What keepers are asked, over the running agent.
 //!
 //! **Invariant:** an answer that is none is an error code of GnuPG's and a line that says why;
-//! dropping the future takes the question back.
+//! dropping the future takes the question back. A conversation with the agent serves one question
+//! at a time, and another one only after a whole answer.
 
-use keystead_agent::gpg::{Answer, Ask, Failure as GpgFailure, Job, MappedKey};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use keystead_agent::gpg::{Answer, Ask, Bring, Failure as GpgFailure, Job, MappedKey};
 use keystead_agent::key_control::{IdentitySpec, KeyChoice, Shown};
 use keystead_core::{DecryptForm, SignForm};
 use keystead_formats::assuan::ErrorCode;
 use keystead_formats::openpgp::digest::Digest;
 
-use super::object;
+use super::{bringing, object};
 use crate::failure::{Failure, Status};
 use crate::key_link::{KeyLink, Talk, Use};
 
@@ -17,6 +21,25 @@ use crate::key_link::{KeyLink, Talk, Use};
 pub(super) struct Asker {
     /// Its process: the agent looks at what it is, and speaks at its terminal.
     pub(super) client_pid: Option<i32>,
+    pub(super) links: Rc<Links>,
+}
+
+/// A conversation with the agent that nobody uses now: the next question needs no new one.
+#[derive(Default)]
+pub(super) struct Links(RefCell<Option<KeyLink>>);
+
+impl Links {
+    async fn open(&self) -> Result<KeyLink, Failure> {
+        let kept = self.0.take();
+        match kept.filter(KeyLink::is_quiet) {
+            Some(link) => Ok(link),
+            None => KeyLink::open(Talk::ByAgent).await,
+        }
+    }
+
+    fn keep(&self, link: KeyLink) {
+        self.0.replace(Some(link));
+    }
 }
 
 impl Asker {
@@ -27,10 +50,17 @@ impl Asker {
         }
     }
 
+    pub(super) async fn bring(&self, bring: Bring) -> Answer {
+        match bringing::bring(bring).await {
+            Ok(key) => Answer::Brought(Box::new(key)),
+            Err(failure) => Answer::Failed(of_failure(&failure)),
+        }
+    }
+
     async fn answer(&self, ask: Ask) -> Result<Answer, Failure> {
-        let mut link = KeyLink::open(Talk::ByAgent).await?;
+        let mut link = self.links.open().await?;
         let shown = Shown {
-            user_id: Some(ask.key.user_id.clone()),
+            user_id: Some(ask.key.user_id.clone()).filter(|it| !it.is_empty()),
             peer_pid: self.client_pid,
             ..Shown::default()
         };
@@ -46,7 +76,9 @@ impl Asker {
                     preimage: preimage.as_deref(),
                     shown,
                 };
-                Ok(Answer::Signed(link.sign(SignForm::OpenPgp, wanted).await?))
+                let signature = link.sign(SignForm::OpenPgp, wanted).await?;
+                self.links.keep(link);
+                Ok(Answer::Signed(signature))
             }
             Job::Agree { point } => {
                 let wanted = Use {
@@ -56,6 +88,7 @@ impl Asker {
                     shown,
                 };
                 let shared = link.decrypt(DecryptForm::Point, wanted).await?;
+                self.links.keep(link);
                 Ok(Answer::Agreed(shared))
             }
         }

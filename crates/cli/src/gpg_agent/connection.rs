@@ -6,8 +6,8 @@
 use std::future::pending;
 use std::pin::Pin;
 
-use keystead_agent::gpg::{Action, Answer, Conversation, Event};
-use keystead_formats::assuan::LineBuffer;
+use keystead_agent::gpg::{Action, Answer, Conversation, Event, Failure as GpgFailure};
+use keystead_formats::assuan::{ErrorCode, LineBuffer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -88,6 +88,7 @@ pub(super) async fn carry(
 ) -> Ended {
     let mut asked: Option<Pin<Box<dyn Future<Output = Answer> + '_>>> = None;
     let mut killed = false;
+    let mut is_heard = true;
     let mut came = Vec::new();
     if behind.is_none() {
         came = conversation.step(Event::BehindLeft, &keys.current());
@@ -102,6 +103,7 @@ pub(super) async fn carry(
                     }
                 }
                 Action::Ask(ask) => asked = Some(Box::pin(asker.ask(*ask))),
+                Action::Bring(bring) => asked = Some(Box::pin(asker.bring(*bring))),
                 Action::Withdraw => asked = None,
                 Action::KillAgent => {
                     killed = true;
@@ -119,10 +121,11 @@ pub(super) async fn carry(
             behind.send().await;
         }
         tokio::select! {
-            count = client.read() => {
+            count = client.read(), if is_heard => {
                 let keys = keys.current();
                 let mut arrived = client.bytes.get(..count).unwrap_or_default();
                 if arrived.is_empty() {
+                    is_heard = false;
                     came = conversation.step(Event::ClientLeft, &keys);
                 }
                 while let Some(line) = client.lines.next_line(&mut arrived) {
@@ -145,9 +148,24 @@ pub(super) async fn carry(
             }
             answer = answered(&mut asked) => {
                 asked = None;
+                let answer = kept(keys, answer);
                 came = conversation.step(Event::Answered(answer), &keys.current());
             }
         }
+    }
+}
+
+/// A key that was brought is in the map before gpg hears of it.
+fn kept(keys: &KeysFile, answer: Answer) -> Answer {
+    let Answer::Brought(key) = &answer else {
+        return answer;
+    };
+    match keys.put(key) {
+        Ok(()) => answer,
+        Err(failure) => Answer::Failed(GpgFailure {
+            code: ErrorCode::GENERAL,
+            text: failure.message,
+        }),
     }
 }
 

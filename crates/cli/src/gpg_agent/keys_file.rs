@@ -8,7 +8,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use keystead_agent::gpg::{FILE_NAME, KeyMap};
+use keystead_agent::gpg::{FILE_NAME, KeyMap, MappedKey};
+
+use crate::commands::file;
+use crate::failure::Failure;
 
 /// The file.
 pub(super) struct KeysFile {
@@ -41,6 +44,18 @@ impl KeysFile {
             held.seen = now;
         }
         held.map.clone()
+    }
+
+    /// Puts a key into the file; one that cannot be read stays as it is.
+    pub(super) fn put(&self, key: &MappedKey) -> Result<(), Failure> {
+        let mut map = match file::read(&self.path)? {
+            Some(json) => KeyMap::parse(&json).map_err(|error| Failure::of(&error))?,
+            None => KeyMap::default(),
+        };
+        let put = map.put(std::slice::from_ref(key));
+        put.map_err(|error| Failure::of(&error))?;
+        let json = map.encode().map_err(|error| Failure::of(&error))?;
+        file::replace(&self.path, &json)
     }
 
     fn read(&self) -> Option<KeyMap> {

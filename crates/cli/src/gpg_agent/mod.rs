@@ -6,6 +6,7 @@
 
 mod asking;
 mod behind;
+mod bringing;
 mod connection;
 mod keys_file;
 mod object;

@@ -8,6 +8,7 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, ExitCode};
+use std::rc::Rc;
 use std::thread::JoinHandle;
 
 use keystead_agent::gpg::{Conversation, Own};
@@ -47,6 +48,7 @@ fn converse(options: &[OsString], places: &Places) -> io::Result<()> {
         let parent = rustix::process::getppid();
         let asker = Asker {
             client_pid: parent.map(rustix::process::Pid::as_raw_pid),
+            links: Rc::default(),
         };
         let client = end(&client)?;
         carry(client, behind, conversation, &keys, &asker, || ()).await;

@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
-use super::asking::Asker;
+use super::asking::{Asker, Links};
 use super::behind::{Behind, Door};
 use super::connection::{End, Ended, carry};
 use super::keys_file::KeysFile;
@@ -46,6 +46,7 @@ struct Server {
     places: Places,
     behind: Behind,
     keys: KeysFile,
+    links: Rc<Links>,
     watch: Watch,
     connections: Cell<usize>,
     stopping: Cell<bool>,
@@ -80,6 +81,7 @@ pub(super) async fn serve(served: Served, ready: impl FnOnce()) -> io::Result<()
         own_places,
         watch,
         keys: KeysFile::of(&served.places.homedir),
+        links: Rc::default(),
         places: served.places,
         behind: served.behind,
         connections: Cell::new(0),
@@ -148,6 +150,7 @@ impl Server {
             });
             let asker = Asker {
                 client_pid: peer.pid,
+                links: self.links.clone(),
             };
             let end = |stream: UnixStream| {
                 let (reader, writer) = stream.into_split();

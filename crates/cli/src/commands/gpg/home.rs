@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use keystead_agent::gpg::{FILE_NAME, KeyMap, MappedKey};
+use keystead_formats::openpgp::Keygrip;
 use serde::{Deserialize, Serialize};
 
 use crate::agent_link::folders;
@@ -121,12 +122,26 @@ impl Home {
 
     /// Puts keys into the map, in the place of those with the same keygrip.
     pub(super) fn put(&self, keys: &[MappedKey]) -> Result<(), Failure> {
-        let mut map = KeyMap::default();
-        let known = self.map()?;
-        let stays = |old: &&MappedKey| keys.iter().all(|new| new.keygrip != old.keygrip);
-        for key in known.keys().iter().filter(stays).chain(keys) {
-            map.add(key.clone()).map_err(|error| Failure::of(&error))?;
-        }
+        let mut map = self.map()?;
+        map.put(keys).map_err(|error| Failure::of(&error))?;
+        self.write(&map)
+    }
+
+    /// Takes a key out of it that came to nothing.
+    pub(super) fn forget(&self, keygrip: Keygrip) -> Result<(), Failure> {
+        let mut map = self.map()?;
+        map.remove(keygrip);
+        self.write(&map)
+    }
+
+    /// Where goes what gpg makes or imports.
+    pub(super) fn set_custody(&self, keeper: Option<String>) -> Result<(), Failure> {
+        let mut map = self.map()?;
+        map.set_custody(keeper);
+        self.write(&map)
+    }
+
+    fn write(&self, map: &KeyMap) -> Result<(), Failure> {
         let json = map.encode().map_err(|error| Failure::of(&error))?;
         file::replace(&self.path.join(FILE_NAME), &json)
     }

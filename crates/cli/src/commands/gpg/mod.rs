@@ -1,5 +1,6 @@
-//! `gpg init` and `gpg subkey`: OpenPGP keys that keepers hold.
+//! `gpg init`, `gpg subkey`, `gpg custody`: OpenPGP keys that keepers hold.
 
+mod custody;
 mod home;
 mod init;
 mod make;
@@ -8,6 +9,7 @@ mod place;
 mod signing;
 mod subkey;
 
+pub(crate) use custody::custody;
 pub(crate) use home::SETUP_NAME;
 pub(crate) use init::init;
 pub(crate) use signing::signing_key;

@@ -245,9 +245,9 @@ mod tests {
 
     #[test]
     fn stored_parts_have_types_purposes_and_names() {
-        let phone = Place::Authenticator("phone".to_owned());
+        let authenticator = Place::Authenticator("spare".to_owned());
         let check = |role, curve, expected: (&str, KeyType, Option<Purpose>)| {
-            let part = phone.part(role, &naming("Alex <alex@example.org>", curve));
+            let part = authenticator.part(role, &naming("Alex <alex@example.org>", curve));
             let Ok(Part::Stored(stored)) = part else {
                 panic!("{role:?} on {curve}");
             };

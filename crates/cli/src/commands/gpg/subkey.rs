@@ -57,13 +57,37 @@ pub(crate) fn subkey(wanted: &GpgSubkey) -> Result<(), Failure> {
         let found = part.fetch(&mut link).await?;
         Ok(found.part_of(&primary.user_id, created_unix_s).mapped)
     })?;
+    let was_known = map.find(mapped.keygrip).is_some();
     home.put(std::slice::from_ref(&mapped))?;
     home.use_agent()?;
+    let fingerprint = match bind(&home, wanted, &primary, &mapped) {
+        Ok(fingerprint) => fingerprint,
+        Err(failure) => {
+            // gpg has no such key: neither has the map.
+            if !was_known {
+                home.forget(mapped.keygrip)?;
+            }
+            return Err(failure);
+        }
+    };
+    mapped.fingerprint = fingerprint.parse().ok().or(mapped.fingerprint);
+    home.put(std::slice::from_ref(&mapped))?;
+    say(format_args!("added to {}:", harmless(&primary.user_id)));
+    print(fingerprint)
+}
+
+/// Lets gpg bind it, and gives its fingerprint as gpg has it.
+fn bind(
+    home: &Home,
+    wanted: &GpgSubkey,
+    primary: &Primary,
+    mapped: &MappedKey,
+) -> Result<String, Failure> {
     let days = wanted
         .expire
         .map_or("0".to_owned(), |days| format!("{days}d"));
-    let words = dialogue(&mapped, wanted.usage, &days);
-    let time = format!("--faked-system-time={created_unix_s}!");
+    let words = dialogue(mapped, wanted.usage, &days);
+    let time = format!("--faked-system-time={}!", mapped.created_unix_s);
     let arguments = [
         "--expert",
         "--command-fd=0",
@@ -83,13 +107,9 @@ pub(crate) fn subkey(wanted: &GpgSubkey) -> Result<(), Failure> {
         ],
         &[],
     )?;
-    let fingerprint = fingerprint_of(&listed, &mapped.keygrip.to_string()).ok_or_else(|| {
+    fingerprint_of(&listed, &mapped.keygrip.to_string()).ok_or_else(|| {
         Failure::new("gpg has not added the subkey").hint("`gpg --edit-key` shows what it says")
-    })?;
-    mapped.fingerprint = fingerprint.parse().ok().or(mapped.fingerprint);
-    home.put(std::slice::from_ref(&mapped))?;
-    say(format_args!("added to {}:", harmless(&primary.user_id)));
-    print(fingerprint)
+    })
 }
 
 const fn role(usage: SubkeyUse) -> Role {
