@@ -1,5 +1,6 @@
 //! A conversation with the running agent, which is started if none runs.
 
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command as Program;
 use std::time::Duration;
@@ -84,6 +85,12 @@ impl AgentLink {
             reader: LineReader::new(reader, line::Limits::ANSWERS),
             writer,
         }
+    }
+
+    /// Whether nothing came that was not asked for, not even the end.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let read = self.writer.as_ref().try_read(&mut [0]);
+        matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Sends a command.

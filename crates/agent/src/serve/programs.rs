@@ -1,6 +1,7 @@
 //! The tasks of single connections: bytes in, events out; messages in, bytes out.
 
 use std::io;
+use std::net::SocketAddr;
 
 use keystead_core::SecretBytes;
 use keystead_daemon::frame::{self, FrameReader};
@@ -167,9 +168,17 @@ async fn event<R: AsyncRead + Unpin>(
     Ok(Event::Command {
         client,
         attached: attached(lines, &line).await?,
+        addresses: addresses_for(&line),
         line,
-        addresses: addresses::own(),
     })
+}
+
+/// This machine's addresses, which a pairing names; to list them takes longer than most commands.
+fn addresses_for(line: &[u8]) -> Vec<SocketAddr> {
+    match serde_json::from_slice(line) {
+        Ok(Command::Pair { .. }) => addresses::own(),
+        _ => Vec::new(),
+    }
 }
 
 /// The bytes that a line announces, and that come behind it.
