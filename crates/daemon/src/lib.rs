@@ -6,6 +6,7 @@
 //! [`clock::Now`] and an [`Io`] as arguments, so that a whole system runs in
 //! one seeded process; only the edge touches the machine.
 
+pub mod askpass;
 pub mod clock;
 pub mod disk;
 pub mod frame;

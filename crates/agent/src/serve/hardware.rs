@@ -5,12 +5,12 @@
 //! pipe into locked memory.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keystead_core::SecretBytes;
+use keystead_daemon::askpass::{self, Environment, LINE_BYTES_MAX, Prompt};
 use keystead_keeper::trezor::{
     LinkEvent, LinkFault, SecretReport, TrezorDown, TrezorEvent, TrezorLink,
 };
@@ -64,7 +64,7 @@ impl HardwareTasks {
     }
 
     fn ask(&mut self, question: u64, prompt: String) {
-        let Some(mut child) = Environment::read().start(&prompt) else {
+        let Some(mut child) = Environment::read().start(Prompt::Secret, &prompt) else {
             return;
         };
         let Some(said) = child.stdout.take() else {
@@ -118,102 +118,13 @@ async fn pass_on(
     }
 }
 
-/// The first line that a program says.
-fn read_line(mut said: impl Read) -> Option<SecretBytes> {
+/// The first line that a program says; none where it cannot be heard.
+fn read_line(said: impl Read) -> Option<SecretBytes> {
     let mut line = SecretBytes::fill(LINE_BYTES_MAX, |_| {});
-    let mut length = 0;
-    while let Some(rest) = line
-        .expose_mut()
-        .get_mut(length..)
-        .filter(|it| !it.is_empty())
-    {
-        match said.read(rest) {
-            Ok(0) => break,
-            Ok(read) => length += read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return None,
-        }
-    }
-    line.truncate(length);
-    let end = line.expose().iter().position(|it| b"\r\n".contains(it));
-    line.truncate(end.unwrap_or(length));
+    let len = askpass::read_line(said, line.expose_mut()).ok()?;
+    line.truncate(len);
     Some(line)
 }
 
-/// The environment as far as it decides which program asks (ssh-add(1), `SSH_ASKPASS`).
-struct Environment {
-    program: Option<OsString>,
-    require: Option<OsString>,
-    has_display: bool,
-}
-
-impl Environment {
-    fn read() -> Self {
-        let is_set = |name: &str| std::env::var_os(name).is_some_and(|it| !it.is_empty());
-        Self {
-            program: std::env::var_os("SSH_ASKPASS"),
-            require: std::env::var_os("SSH_ASKPASS_REQUIRE"),
-            has_display: is_set("DISPLAY") || is_set("WAYLAND_DISPLAY"),
-        }
-    }
-
-    /// The program, if one may be started.
-    fn program(&self) -> Option<OsString> {
-        let is = |word: &str| {
-            let require = self.require.as_deref();
-            require.is_some_and(|it| it.eq_ignore_ascii_case(word))
-        };
-        let may_ask = is("force") || (self.has_display && !is("never"));
-        let program = self.program.clone().unwrap_or(DEFAULT_PROGRAM.into());
-        (may_ask && !program.is_empty()).then_some(program)
-    }
-
-    fn start(&self, prompt: &str) -> Option<Child> {
-        let mut command = Command::new(self.program()?);
-        command
-            .arg(prompt)
-            .env_remove("SSH_ASKPASS_PROMPT")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped());
-        let started = command.spawn();
-        if let Err(error) = &started {
-            tracing::warn!(%error, "the program that asks cannot be started");
-        }
-        started.ok()
-    }
-}
-
-/// As Debian's OpenSSH has it.
-const DEFAULT_PROGRAM: &str = "/usr/bin/ssh-askpass";
-
-/// 1,023 bytes of an answer, as OpenSSH takes.
-const LINE_BYTES_MAX: usize = 1_023;
-
 /// 64 reports that nobody has read yet: a message of 4 KiB, more than a device has.
 const REPORTS_MAX: usize = 64;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_may_be_asked() {
-        let check = |program: Option<&str>, require: Option<&str>, has_display, expected| {
-            let environment = Environment {
-                program: program.map(OsString::from),
-                require: require.map(OsString::from),
-                has_display,
-            };
-            let found = environment.program();
-            let found = found.as_deref().and_then(|it| it.to_str());
-            assert_eq!(found, expected, "{program:?} {require:?} {has_display}");
-        };
-        let default = Some(DEFAULT_PROGRAM);
-        check(None, None, false, None);
-        check(None, None, true, default);
-        check(Some("ask"), None, true, Some("ask"));
-        check(Some(""), None, true, None);
-        check(Some("ask"), Some("force"), false, Some("ask"));
-        check(Some("ask"), Some("never"), true, None);
-    }
-}

@@ -170,7 +170,7 @@ fn answer(
     let mut child = programs.watch(environment.start(prompt, question)?)?;
     let line = askpass::read_line(child.stdout.take()?);
     let status = child.wait().ok()?;
-    status.success().then_some(line)
+    line.filter(|_| status.success())
 }
 
 fn stop(process: &OwnedFd) {

@@ -338,7 +338,8 @@ fn always_asks(session: &Session, private: ObjectHandle) -> bool {
 fn ask_pin(question: &str) -> Option<SecretBytes> {
     let mut child = Environment::read().start(Prompt::Secret, question)?;
     let pin = askpass::read_line(child.stdout.take()?);
-    child.wait().ok()?.success().then_some(pin)
+    let is_well = child.wait().ok()?.success();
+    pin.filter(|_| is_well)
 }
 
 /// The library's own type wipes it.
