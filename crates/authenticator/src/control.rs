@@ -291,6 +291,8 @@ pub struct IdentityLine {
     pub curve: String,
     /// Its index.
     pub index: u32,
+    /// 13 of one that signs, 17 of one that agrees on keys.
+    pub derivation: u8,
     /// The wallet's fingerprint.
     pub wallet: String,
     /// When it was asked for first, seconds since 1970.

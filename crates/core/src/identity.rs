@@ -50,6 +50,26 @@ impl Identity {
         })
     }
 
+    /// All identities of a text and an index: one for each curve of `curves`, and each use, that its
+    /// protocol has.
+    ///
+    /// # Errors
+    /// As [`Identity::new`], but for its curve; none where these curves are not the protocol's.
+    pub fn all_of(
+        uri: &str,
+        curves: impl IntoIterator<Item = Curve>,
+        index: u32,
+    ) -> Result<Vec<Self>, IdentityError> {
+        check_text(uri)?;
+        let protocol = Protocol::of_uri(uri)?;
+        let uses = curves.into_iter().flat_map(|curve| {
+            [Derivation::Sign, Derivation::Agree].map(|derivation| (curve, derivation))
+        });
+        uses.filter(|(curve, derivation)| protocol.has(*curve, *derivation))
+            .map(|(curve, derivation)| Self::new(uri, curve, index, derivation))
+            .collect()
+    }
+
     /// A wallet's own identity: the public key that its fingerprint is taken of.
     #[must_use]
     pub fn of_wallet() -> Self {

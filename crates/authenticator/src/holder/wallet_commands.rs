@@ -3,7 +3,7 @@
 //! **Invariant**: a wallet comes and goes by the holder's command alone, and that is in the log
 //! before it is done. The words pass through here once and are not kept.
 
-use keystead_core::{Curve, Derivation, Identity, KeyId, Outcome, SecretBytes, WalletFingerprint};
+use keystead_core::{Curve, Identity, KeyId, Outcome, SecretBytes, WalletFingerprint};
 use keystead_vault::wallet::{Wallet, Words};
 
 use super::commands::{DISK_HINT, key_line, log_failed};
@@ -274,6 +274,7 @@ impl Holder {
             identity: identity.uri().to_owned(),
             curve: identity.curve().to_string(),
             index: identity.index(),
+            derivation: identity.derivation().number(),
             wallet: wallet.to_string(),
             first_unix_s: Some(first_unix_s).filter(|it| *it > 0),
             key: key_line(&entry)?,
@@ -329,18 +330,15 @@ impl Search<'_> {
     fn identities(&self) -> Result<Vec<Identity>, Reply> {
         let mut all = Vec::new();
         for uri in self.uris {
-            for curve in [Curve::Nist256p1, Curve::Ed25519] {
-                for index in 0..=self.index_max {
-                    let identity = Identity::new(uri.as_str(), curve, index, Derivation::Sign);
-                    all.push(
-                        identity.map_err(|error| Reply::failed(error.to_string(), error.hint()))?,
-                    );
-                    if all.len() > SEARCHED_MAX {
-                        return Err(Reply::failed(
-                            format!("more than {SEARCHED_MAX} keys would be derived"),
-                            "name fewer hosts, users or indexes at once",
-                        ));
-                    }
+            for index in 0..=self.index_max {
+                let identities = Identity::all_of(uri, Curve::ALL, index)
+                    .map_err(|error| Reply::failed(error.to_string(), error.hint()))?;
+                all.extend(identities);
+                if all.len() > SEARCHED_MAX {
+                    return Err(Reply::failed(
+                        format!("more than {SEARCHED_MAX} keys would be derived"),
+                        "name fewer hosts, users or indexes at once",
+                    ));
                 }
             }
         }

@@ -188,17 +188,19 @@ pub(crate) enum WalletCommand {
         /// The file, or - for standard input.
         file: PathBuf,
     },
-    /// Find identities without a record: derive the ssh keys of these hosts, and print those that
-    /// stand in a file of public keys (without --keys, all of them).
+    /// Find identities without a record: derive the keys of these hosts, user ids and names, and
+    /// print those that stand in a file of public keys (without --keys, all of them).
     Find {
-        /// HOST, or USER@HOST, as it was typed then.
-        #[arg(required = true, value_name = "HOST")]
-        hosts: Vec<String>,
+        /// HOST or USER@HOST, as it was typed then; "Name <mail>" for GnuPG; age://NAME,
+        /// signify://NAME. May be left away where the file says it: what trezor-agent or gpg
+        /// exported, an identity file of age.
+        #[arg(required_unless_present = "keys", value_name = "NAME")]
+        names: Vec<String>,
         /// Try this account too; may be given several times.
         #[arg(long = "user", value_name = "NAME")]
         users: Vec<String>,
-        /// The keys to look for: an authorized_keys file or a .pub file. What is found goes into
-        /// the record.
+        /// The keys to look for: an authorized_keys or .pub file, what `gpg --export` wrote, age
+        /// recipients, or minisign's .pub. What is found goes into the record.
         #[arg(long, value_name = "FILE")]
         keys: Option<PathBuf>,
         /// Try the indexes from 0 to this one.
@@ -353,6 +355,8 @@ mod tests {
             "wallet export - --wallet 0a1b2c3d",
             "wallet import file",
             "wallet find db1 root@db2 --user git --keys authorized_keys --index 3",
+            "wallet find --keys exported.asc",
+            "wallet find age://backup",
             "key import id_ed25519 --name d --file-passphrase-fd 3",
             "key import -",
             "key remove b --yes",

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod find;
 mod grants;
 mod keys;
 mod pair;

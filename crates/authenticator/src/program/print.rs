@@ -31,19 +31,22 @@ pub(crate) fn talk(line: impl Display) {
 
 /// Prints rows in columns as wide as what is in them.
 pub(crate) fn table(rows: &[Vec<String>]) -> Result<(), Failure> {
+    columns(rows).iter().try_for_each(line)
+}
+
+/// Rows in columns as wide as what is in them.
+pub(crate) fn columns(rows: &[Vec<String>]) -> Vec<String> {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.width()).max().unwrap_or(0)
     };
-    for row in rows {
-        let cells = row.iter().enumerate();
-        let cells: Vec<String> = cells
-            .map(|(at, cell)| {
-                let missing = width(at).saturating_sub(cell.width());
-                format!("{cell}{}", " ".repeat(missing))
-            })
-            .collect();
-        line(cells.join("  ").trim_end())?;
-    }
-    Ok(())
+    let padded = |(at, cell): (usize, &String)| {
+        let missing = width(at).saturating_sub(cell.width());
+        format!("{cell}{}", " ".repeat(missing))
+    };
+    let row = |row: &Vec<String>| {
+        let cells: Vec<String> = row.iter().enumerate().map(padded).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(row).collect()
 }

@@ -1,20 +1,16 @@
-//! `wallet add`, `wallet show`, `wallet remove`, `wallet export`, `wallet import`, `wallet find`.
+//! `wallet add`, `wallet show`, `wallet remove`, `wallet export`, `wallet import`.
 
 use std::io::{Read, Write};
 use std::path::Path;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use keystead_core::{IdentityParts, Protocol, SecretBytes};
+use keystead_core::{Derivation, SecretBytes};
 use keystead_daemon::home::Folders;
 use keystead_daemon::{Disk, FolderDisk, utc};
-use keystead_formats::ssh::PublicKey;
 
 use super::keys::{confirm, joined, passphrase_where_locked};
 use super::words::Given;
-use super::{ask, converse, say_done, strange};
-use crate::control::{Command, IdentityLine, JSON_VERSION, Reply, WalletDeed, WalletLine};
-use crate::entry::to_hex;
+use super::{ask, converse, find, say_done, strange};
+use crate::control::{Command, IdentityLine, Reply, WalletDeed, WalletLine};
 use crate::identities::{RECORD_BYTES_MAX, file_name};
 use crate::keyring::Keyring;
 use crate::program::arguments::{WalletCommand, WordsOptions};
@@ -35,22 +31,20 @@ pub(crate) fn run(
         WalletCommand::Export { file, wallet } => export(folders, &file, wallet.as_deref()),
         WalletCommand::Import { file } => import(folders, &file, source),
         WalletCommand::Find {
-            hosts,
+            names,
             users,
             keys,
             index,
             json,
         } => {
-            let uris = uris_of(&hosts, &users)?;
-            let keys = keys.map(|file| key_ids(&file)).transpose()?;
-            let command = Command::Wallet {
-                deed: WalletDeed::Find {
-                    uris,
-                    index_max: index,
-                    keys: keys.unwrap_or_default(),
-                },
+            let wanted = find::Wanted {
+                names: &names,
+                users: &users,
+                keys: keys.as_deref(),
+                index_max: index,
+                json,
             };
-            find(folders, command, json, source)
+            find::find(folders, &wanted, source)
         }
     }
 }
@@ -128,21 +122,26 @@ fn show_wallet(wallet: &WalletLine) -> Result<(), Failure> {
     };
     print::line(format_args!("wallet {}: {count}", wallet.fingerprint))?;
     let identities = wallet.identities.as_deref().unwrap_or_default();
-    print::table(&identities.iter().map(row).collect::<Vec<_>>())
+    // A fingerprint beside them is too much for a terminal of 80 columns.
+    let rows = print::columns(&identities.iter().map(row).collect::<Vec<_>>());
+    for (row, identity) in rows.iter().zip(identities) {
+        print::line(row)?;
+        print::line(format_args!("    {}", identity.key.fingerprint))?;
+    }
+    Ok(())
 }
 
 fn row(line: &IdentityLine) -> Vec<String> {
-    let index = match line.index {
-        0 => String::new(),
-        index => format!(" index {index}"),
-    };
-    vec![
-        format!("  {}", line.identity),
-        format!("{}{index}", line.curve),
-        line.key.fingerprint.clone(),
-        line.first_unix_s
-            .map_or_else(String::new, |unix_s| format!("since {}", utc(unix_s))),
-    ]
+    let since = line
+        .first_unix_s
+        .map_or_else(String::new, |unix_s| format!("since {}", day(unix_s)));
+    vec![format!("  {}", line.identity), details(line), since]
+}
+
+fn day(unix_s: u64) -> String {
+    let mut time = utc(unix_s);
+    time.truncate(time.find(' ').unwrap_or(time.len()));
+    time
 }
 
 fn remove(folders: &Folders, fingerprint: String, yes: bool) -> Result<(), Failure> {
@@ -227,91 +226,20 @@ fn import(folders: &Folders, file: &Path, source: Source) -> Result<(), Failure>
     })?)
 }
 
-fn find(folders: &Folders, command: Command, json: bool, source: Source) -> Result<(), Failure> {
-    let reply = converse(folders, None, async |talk: &mut Conversation| {
-        let passphrase = passphrase_where_locked(talk, source).await?;
-        ask(talk, command, passphrase).await
-    })?;
-    let Reply::Identities { identities } = reply else {
-        return Err(strange());
-    };
-    if json {
-        return print::json(&serde_json::json!({
-            "version": JSON_VERSION,
-            "identities": identities,
-        }));
+/// Curve and index, and what its key does where that is not plain.
+pub(super) fn details(line: &IdentityLine) -> String {
+    let mut details = line.curve.clone();
+    if line.index != 0 {
+        details.push_str(&format!(", index {}", line.index));
     }
-    if identities.is_empty() {
-        print::talk("none of these keys is of an identity that was looked for");
+    let is_agreeing = line.derivation == Derivation::Agree.number();
+    if is_agreeing && line.identity.starts_with("gpg://") {
+        details.push_str(", decrypts");
     }
-    for it in identities {
-        print::line(format_args!("{} {}", it.key.public_key, details(&it)))?;
-    }
-    Ok(())
+    details
 }
 
-fn details(line: &IdentityLine) -> String {
-    match line.index {
-        0 => format!("({})", line.curve),
-        index => format!("({}, index {index})", line.curve),
-    }
-}
-
-/// `ssh://HOST` and `ssh://USER@HOST` of each host, as trezor-agent writes them, without and
-/// with the usual port.
-fn uris_of(hosts: &[String], users: &[String]) -> Result<Vec<String>, Failure> {
-    let mut uris = Vec::new();
-    for host in hosts {
-        let parts = IdentityParts::parse(host)
-            .map_err(|error| Failure::new(error.to_string(), error.hint()))?;
-        let named = parts.user.iter().chain(users).map(|it| Some(it.clone()));
-        let all = named.chain(std::iter::once(None));
-        for user in all {
-            for port in [parts.port.clone(), Some(SSH_PORT.to_owned())] {
-                let uri = IdentityParts {
-                    protocol: None,
-                    user: user.clone(),
-                    port,
-                    ..parts.clone()
-                }
-                .uri(Protocol::Ssh);
-                if !uris.contains(&uri) {
-                    uris.push(uri);
-                }
-            }
-        }
-    }
-    Ok(uris)
-}
-
-/// The key ids of all public keys in an `authorized_keys` or `.pub` file.
-fn key_ids(file: &Path) -> Result<Vec<String>, Failure> {
-    let text = read_bounded(file)?;
-    let text = String::from_utf8_lossy(&text);
-    let mut ids: Vec<String> = text.lines().filter_map(key_id_of).collect();
-    ids.truncate(KEYS_MAX);
-    match ids.is_empty() {
-        true => Err(Failure::new(
-            format!("{} holds no public key of ssh", file.display()),
-            "name an authorized_keys file, or one that ssh-keygen or trezor-agent wrote",
-        )),
-        false => Ok(ids),
-    }
-}
-
-/// The first word of a line behind which a key follows: options may stand before it.
-fn key_id_of(line: &str) -> Option<String> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    words.windows(2).find_map(|pair| {
-        let [type_name, encoded] = pair else {
-            return None;
-        };
-        let key = PublicKey::from_blob(&STANDARD.decode(encoded).ok()?).ok()?;
-        (key.type_name() == *type_name).then(|| to_hex(&key.id().0))
-    })
-}
-
-fn read_bounded(file: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn read_bounded(file: &Path) -> Result<Vec<u8>, Failure> {
     let unreadable = |error: std::io::Error| {
         Failure::new(
             format!("{} cannot be read: {error}", file.display()),
@@ -333,48 +261,4 @@ fn read_bounded(file: &Path) -> Result<Vec<u8>, Failure> {
             .map_err(unreadable)?;
     }
     Ok(bytes)
-}
-
-/// RFC 4253 section 4.1.
-const SSH_PORT: &str = "22";
-
-/// 500 keys of a file: their ids fit one line to the authenticator.
-const KEYS_MAX: usize = 500;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts_and_users_make_identities() {
-        let uris = uris_of(&["git@example.com".into()], &["root".into()]).unwrap();
-        assert_eq!(
-            uris,
-            [
-                "ssh://git@example.com",
-                "ssh://git@example.com:22",
-                "ssh://root@example.com",
-                "ssh://root@example.com:22",
-                "ssh://example.com",
-                "ssh://example.com:22",
-            ]
-        );
-        assert!(uris_of(&[String::new()], &[]).is_err());
-    }
-
-    #[test]
-    fn keys_stand_behind_options() {
-        let key =
-            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIRaXAhWs1yWIGZ1wHrcPsHvnVGYyXw1AnRgiJ5MqfeT";
-        let id = key_id_of(key).unwrap();
-        for line in [
-            format!("{key} me@here"),
-            format!("from=\"10.*\",command=\"echo hi\" {key} me@here"),
-        ] {
-            assert_eq!(key_id_of(&line), Some(id.clone()), "{line}");
-        }
-        for line in ["", "# comment", "ssh-ed25519", "ssh-ed25519 AAAA"] {
-            assert_eq!(key_id_of(line), None, "{line}");
-        }
-    }
 }

@@ -146,7 +146,9 @@ fn show(words: &Words, wallet: &Wallet, other_keys: &[String]) -> Result<(), Fai
                     "Word {position} is another one. The words are shown again: compare.\n"
                 ));
                 terminal.write("Press Enter. ");
-                wait_for_enter(&mut terminal)?;
+                let read = wait_for_enter(&mut terminal);
+                terminal.write("\n");
+                read?;
             }
             Check::Wrong { .. } => {
                 return Err(Failure::new(
