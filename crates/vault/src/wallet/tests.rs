@@ -1,5 +1,6 @@
 //! `spec/vectors/wallet.json`: every row of the public documents' vectors.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use keystead_core::{Identity, SecretBytes};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -61,18 +62,74 @@ fn index(row: &Value) -> u32 {
 #[test]
 fn words_and_seeds_of_bip_39() {
     let table = table();
+    let mut extended = 0;
     for row in rows(&table, "words", 97) {
         let seed = seed(row);
         assert_eq!(seed.expose(), bytes(row, "seed"), "{row}");
         let master = Node::master(Curve::Secp256k1, seed.expose());
         assert_eq!(master.key().as_slice(), bytes(row, "master"));
         assert_eq!(master.chain().as_slice(), bytes(row, "master_chain"));
+        // The table's rows from elsewhere have none.
+        if row.get("xprv").is_some() {
+            extended += 1;
+            let private = Extended::read(text(row, "xprv"));
+            assert_eq!((private.version, private.depth), (XPRV, 0));
+            assert_eq!(private.number, 0);
+            assert_eq!(private.chain, bytes(row, "master_chain"));
+            assert_eq!(private.key, [&[0], &bytes(row, "master")[..]].concat());
+        }
+    }
+    assert_eq!(extended, 96);
+}
+
+/// A key as BIP-32 writes it ("Serialization format"): Base58 with four bytes of SHA-256 twice.
+struct Extended {
+    version: [u8; 4],
+    depth: u8,
+    number: u32,
+    chain: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Extended {
+    fn read(text: &str) -> Self {
+        let mut bytes = vec![0_u8; 82];
+        for digit in text.bytes() {
+            let mut carry = BASE58.bytes().position(|it| it == digit).unwrap();
+            for byte in bytes.iter_mut().rev() {
+                carry += usize::from(*byte) * 58;
+                *byte = u8::try_from(carry % 256).unwrap();
+                carry /= 256;
+            }
+            assert_eq!(carry, 0, "longer than an extended key: {text}");
+        }
+        let (body, sum) = bytes.split_at(78);
+        let sha256 = |it: &[u8]| digest(&SHA256, it);
+        assert_eq!(&sha256(sha256(body).as_ref()).as_ref()[..4], sum, "{text}");
+        Self {
+            version: body[..4].try_into().unwrap(),
+            depth: body[4],
+            // Behind it four bytes of the parent's hash, which no derivation needs.
+            number: u32::from_be_bytes(body[9..13].try_into().unwrap()),
+            chain: body[13..45].to_vec(),
+            key: body[45..].to_vec(),
+        }
     }
 }
+
+fn compressed(point: &[u8]) -> Vec<u8> {
+    [&[2 + point[64] % 2], &point[1..33]].concat()
+}
+
+/// BIP-32, "Serialization format".
+const XPRV: [u8; 4] = [0x04, 0x88, 0xad, 0xe4];
+const XPUB: [u8; 4] = [0x04, 0x88, 0xb2, 0x1e];
+const BASE58: &str = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 
 #[test]
 fn nodes_of_slip_0010_and_bip_32() {
     let table = table();
+    let mut extended = 0;
     for row in rows(&table, "nodes", 69) {
         let master = Node::master(curve(row), &bytes(row, "seed"));
         let node = master.descendant(&path(row)).unwrap();
@@ -89,7 +146,21 @@ fn nodes_of_slip_0010_and_bip_32() {
             }
         };
         assert_eq!(bare(&public), bytes(row, "public"), "{row}");
+        if row.get("xprv").is_some() {
+            extended += 1;
+            for (name, version, key) in [
+                ("xprv", XPRV, [&[0], &bytes(row, "private")[..]].concat()),
+                ("xpub", XPUB, compressed(&bare(&public))),
+            ] {
+                let read = Extended::read(text(row, name));
+                assert_eq!((read.version, &read.key), (version, &key), "{row}");
+                assert_eq!(usize::from(read.depth), path(row).len());
+                assert_eq!(read.number, path(row).last().copied().unwrap_or(0));
+                assert_eq!(read.chain, bytes(row, "chain"));
+            }
+        }
     }
+    assert_eq!(extended, 17);
 }
 
 #[test]
