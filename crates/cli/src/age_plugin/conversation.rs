@@ -7,7 +7,8 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use keystead_core::SecretBytes;
-use keystead_formats::age::plugin::{Answer, Say};
+use keystead_formats::ParseError;
+use keystead_formats::age::plugin::{Answer, Phase, Say};
 use keystead_formats::age::{Stanza, StanzaReader};
 use rustix::io::{Errno, read, write};
 use tokio::net::unix::pipe::Receiver;
@@ -34,7 +35,7 @@ impl Conversation {
     }
 
     /// The next stanza.
-    pub(super) fn next(&mut self) -> Result<Stanza, Failure> {
+    fn next(&mut self) -> Result<Stanza, Failure> {
         loop {
             let arrived = self.arrived.expose().get(self.from..self.to);
             let mut rest = arrived.unwrap_or_default();
@@ -48,6 +49,21 @@ impl Conversation {
                 return Err(hung_up());
             }
             (self.from, self.to) = (0, read);
+        }
+    }
+
+    /// Hears what age tells, to the end of its turn.
+    pub(super) fn hear(
+        &mut self,
+        mut take: impl FnMut(&Stanza) -> Result<Phase, ParseError>,
+    ) -> Result<(), Failure> {
+        loop {
+            let command = self.next()?;
+            let malformed = |wrong| Failure::new(format!("age's command is malformed: {wrong}"));
+            match take(&command).map_err(malformed)? {
+                Phase::More => {}
+                Phase::Done => return Ok(()),
+            }
         }
     }
 
@@ -104,7 +120,7 @@ fn hung_up() -> Failure {
     Failure::new("age has ended").status(Status::NobodyReads)
 }
 
-fn of_protocol(wrong: &keystead_formats::ParseError) -> Failure {
+fn of_protocol(wrong: &ParseError) -> Failure {
     Failure::new(format!(
         "age says what is not in its plugin protocol: {wrong}"
     ))

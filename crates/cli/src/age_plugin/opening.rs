@@ -10,7 +10,7 @@ use std::sync::Arc;
 use keystead_agent::key_control::{IdentitySpec, KeyChoice, Shown};
 use keystead_core::{DecryptForm, Secret, SecretBytes};
 use keystead_formats::age::PluginIdentity;
-use keystead_formats::age::plugin::{Complaint, Phase, Say, ToOpen, Unwrap, UnwrapPlan};
+use keystead_formats::age::plugin::{Complaint, Say, ToOpen, Unwrap, UnwrapPlan};
 use keystead_formats::age::x25519::{FILE_KEY_BYTES, Wrapped};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, LocalSet};
@@ -24,14 +24,7 @@ type FileKey = Secret<FILE_KEY_BYTES>;
 /// Hears what is to be opened, has it opened, says so.
 pub(super) async fn run(age: &mut Conversation) -> Result<(), Failure> {
     let mut told = Unwrap::default();
-    loop {
-        let command = age.next()?;
-        let taken = told.take(&command);
-        match taken.map_err(|wrong| Failure::new(format!("age's command is malformed: {wrong}")))? {
-            Phase::More => {}
-            Phase::Done => break,
-        }
-    }
+    age.hear(|command| told.take(command))?;
     let UnwrapPlan {
         identities,
         files,

@@ -4,7 +4,7 @@
 use aws_lc_rs::rand::SystemRandom;
 use keystead_agent::key_control::IdentitySpec;
 use keystead_formats::age::PluginIdentity;
-use keystead_formats::age::plugin::{Complaint, Phase, Say, Wrap, WrapPlan};
+use keystead_formats::age::plugin::{Complaint, Say, Wrap, WrapPlan};
 use keystead_formats::age::x25519;
 
 use super::conversation::Conversation;
@@ -14,14 +14,7 @@ use crate::key_link::{KeyLink, Talk};
 /// Hears what is to be wrapped, and says the stanzas.
 pub(super) async fn run(age: &mut Conversation) -> Result<(), Failure> {
     let mut told = Wrap::default();
-    loop {
-        let command = age.next()?;
-        let taken = told.take(&command);
-        match taken.map_err(|wrong| Failure::new(format!("age's command is malformed: {wrong}")))? {
-            Phase::More => {}
-            Phase::Done => break,
-        }
-    }
+    age.hear(|command| told.take(command))?;
     let WrapPlan {
         identities,
         file_keys,

@@ -35,6 +35,32 @@ fn nor_in_those_of_packages() {
     }
 }
 
+#[test]
+fn age_finds_its_plugin_by_a_link() {
+    let home = Home::short("sl");
+    let link = home.0.join(".local/bin/age-plugin-keystead");
+    let printed = home.check(&["agent", "install", "--print"], 0, "");
+    let expected = format!("# {} -> {KEYSTEAD}\n", link.display());
+    assert!(printed.ends_with(&expected), "{printed}");
+    assert!(!link.is_symlink(), "--print writes nothing");
+    for _ in 0..2 {
+        home.check(&["agent", "install"], 0, "age finds its plugin");
+        assert_eq!(fs::read_link(&link).unwrap(), Path::new(KEYSTEAD));
+    }
+    home.check(&["agent", "uninstall"], 0, "age-plugin-keystead removed");
+    assert!(!link.is_symlink());
+    home.check(&["agent", "uninstall"], 0, "nothing is installed");
+    // What leads nowhere was ours; what leads elsewhere is somebody's.
+    std::os::unix::fs::symlink("/nowhere/keystead", &link).unwrap();
+    home.check(&["agent", "install"], 0, "age finds its plugin");
+    assert_eq!(fs::read_link(&link).unwrap(), Path::new(KEYSTEAD));
+    fs::remove_file(&link).unwrap();
+    fs::write(&link, "another").unwrap();
+    home.check(&["agent", "install"], 0, "is something else, and stays");
+    home.check(&["agent", "uninstall"], 0, "removed");
+    assert_eq!(fs::read_to_string(&link).unwrap(), "another");
+}
+
 #[track_caller]
 fn verify(home: &Home, folder: &Path) {
     for unit in UNITS {

@@ -1,8 +1,10 @@
 //! Does gpg, where `keystead gpg init` has set it up, ask the agent program that finds keys held
 //! elsewhere?
 
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Check;
 use crate::commands::gpg::SETUP_NAME;
@@ -72,10 +74,19 @@ fn agent_program(conf: &str) -> Option<PathBuf> {
 }
 
 /// Who answers at a socket: the process, and its program where that is still there.
+///
+/// The process is asked: the socket's own word names the one that made it, which gpg-agent ends
+/// once its child serves.
 fn answering(socket: &Path) -> Option<(i32, Option<PathBuf>)> {
-    let stream = UnixStream::connect(socket).ok()?;
-    let peer = rustix::net::sockopt::socket_peercred(&stream).ok()?;
-    let pid = peer.pid.as_raw_pid();
+    let mut stream = UnixStream::connect(socket).ok()?;
+    stream.set_read_timeout(Some(ANSWER_WAIT)).ok()?;
+    let mut lines = BufReader::new(stream.try_clone().ok()?);
+    let mut line = String::new();
+    lines.read_line(&mut line).ok()?;
+    stream.write_all(b"GETINFO pid\n").ok()?;
+    line.clear();
+    lines.read_line(&mut line).ok()?;
+    let pid: i32 = line.trim_end().strip_prefix("D ")?.parse().ok()?;
     let exe = std::fs::read_link(format!("/proc/{pid}/exe")).ok();
     // One that was replaced while it ran is still the one that was meant.
     let exe = exe.map(
@@ -86,6 +97,9 @@ fn answering(socket: &Path) -> Option<(i32, Option<PathBuf>)> {
     );
     Some((pid, exe))
 }
+
+/// An agent answers at once; one that hangs is for others to find.
+const ANSWER_WAIT: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
@@ -116,14 +130,26 @@ mod tests {
     }
 
     #[test]
-    fn who_listens_is_found_by_its_process() {
+    fn who_listens_is_asked() {
         let path = std::env::temp_dir().join(format!("keystead-gpg-{}", std::process::id()));
         let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        let (pid, exe) = answering(&path).unwrap();
-        assert_eq!(u32::try_from(pid).unwrap(), std::process::id());
+        let pid = std::process::id();
+        let agent = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"OK Pleased to meet you\n").unwrap();
+            let mut asked = String::new();
+            let mut lines = BufReader::new(stream.try_clone().unwrap());
+            lines.read_line(&mut asked).unwrap();
+            assert_eq!(asked, "GETINFO pid\n");
+            stream
+                .write_all(format!("D {pid}\nOK\n").as_bytes())
+                .unwrap();
+        });
+        let (found, exe) = answering(&path).unwrap();
+        assert_eq!(u32::try_from(found).unwrap(), pid);
         assert!(leads_to(&exe.unwrap(), &std::env::current_exe().unwrap()));
-        drop(listener);
-        assert_eq!(answering(&path), None);
+        agent.join().unwrap();
+        assert_eq!(answering(&path), None, "nobody listens any more");
         std::fs::remove_file(&path).unwrap();
     }
 }
