@@ -93,6 +93,10 @@ impl Before {
         for (reading, before) in readings.iter().zip(&self.readings) {
             errors.extend(third(reading, before)?);
         }
+        let is_unnamed = |it: &String| it.contains("list: Answered(Corrupt)");
+        if change.table == Table::Secret && errors.iter().any(is_unnamed) {
+            return Err("the list names no entry".to_owned());
+        }
         let is_in_log = matches!(
             change.table,
             Table::Head | Table::Chain | Table::LeafIndex | Table::Block | Table::Tile

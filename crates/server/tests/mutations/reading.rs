@@ -71,27 +71,37 @@ impl Reading {
         reading
     }
 
-    /// List by pages of two; the entries, and the last request's hash.
+    /// What is listed, and the last request's hash if that was all. A page ends where an entry
+    /// does not open, so entries are compared, not pages; behind one that is named it goes on.
     async fn list(&mut self, prefix: &str, session: &Session) -> (Vec<Entry>, Option<[u8; 32]>) {
         let (mut entries, mut after): (Vec<Entry>, _) = (Vec::new(), None);
+        let mut is_whole = true;
         loop {
             let request = Request::List(Page { after, limit: 100 });
             let id = RequestId::draw(&mut SystemRng);
-            let name = format!("{prefix}list after {after:?}");
             let came = ask_as(session, &request, id).await;
-            let hash = request_hash(
-                &session.user(),
-                request.method().number(),
-                &request.encode(id),
-            );
-            let Some(page) = self.heard(&name, came.map(|it| (it.clone(), it))) else {
+            if let Err(ServerError::Unread { key }) = came {
+                assert!(after.is_none_or(|it| it < key), "{key} again");
+                let said = Err(format!("{key} does not open"));
+                self.answers.insert(format!("{prefix}list: {key}"), said);
+                (after, is_whole) = (Some(key), false);
+                continue;
+            }
+            let page = came.map(|it| (vec![], it));
+            let Some(page) = self.heard(&format!("{prefix}list"), page) else {
                 return (entries, None);
             };
             let page = Entries::decode(&page).unwrap();
-            entries.extend(page.entries.0);
-            after = entries.last().map(|it| it.key);
+            for entry in page.entries.0 {
+                after = Some(entry.key);
+                let name = format!("{prefix}list: {}", entry.key);
+                self.answers.insert(name, Ok(entry.encode()));
+                entries.push(entry);
+            }
             if !page.more {
-                return (entries, Some(hash));
+                let body = request.encode(id);
+                let hash = request_hash(&session.user(), request.method().number(), &body);
+                return (entries, is_whole.then_some(hash));
             }
         }
     }
@@ -221,7 +231,7 @@ async fn ask_as(
 ) -> Result<Vec<u8>, ServerError> {
     let answer = session.begin(request, id).await?.next().await?;
     if answer.status != Status::Done {
-        return Err(ServerError::Answered(answer.status));
+        return Err(ServerError::of_answer(&answer));
     }
     let result = answer.result.map(|it| it.expose().to_vec());
     Ok(result.unwrap_or_default())
