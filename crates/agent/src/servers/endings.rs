@@ -61,7 +61,7 @@ fn keeper_error(keeper: Name, open: &Open, trouble: Trouble) -> KeeperError {
         TroubleKind::LoginRequired => KeeperError::LoginRequired { keeper },
         TroubleKind::Away => KeeperError::Unreachable {
             keeper,
-            reason: trouble.message,
+            reason: trouble.why_away(),
         },
         TroubleKind::Late => KeeperError::NoAnswer {
             keeper,

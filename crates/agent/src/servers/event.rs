@@ -183,15 +183,26 @@ impl From<&ServerError> for Trouble {
             ServerError::Late { .. } => TroubleKind::Late,
             ServerError::Trust(_) | ServerError::Secure(_) | _ => kind,
         };
-        // What is said of a server that is away begins with its being away.
         let cause = innermost(error).filter(|_| kind == TroubleKind::Away);
+        let unreached = cause.map(|cause| format!("{UNREACHED}{cause}"));
         Self {
             kind,
-            message: cause.unwrap_or_else(|| error.to_string()),
+            message: unreached.unwrap_or_else(|| error.to_string()),
             hint: error.hint(),
         }
     }
 }
+
+impl Trouble {
+    /// Why a server is away, behind words that say that it is.
+    pub(super) fn why_away(self) -> String {
+        let why = self.message.strip_prefix(UNREACHED).map(str::to_owned);
+        why.unwrap_or(self.message)
+    }
+}
+
+/// What is said before the cause, where there was no connection.
+const UNREACHED: &str = "the server cannot be reached: ";
 
 fn innermost(error: &ServerError) -> Option<String> {
     let mut source = std::error::Error::source(error)?;

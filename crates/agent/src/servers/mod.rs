@@ -139,7 +139,7 @@ impl Servers {
         let Some(held) = self.held.get_mut(server) else {
             return;
         };
-        held.trouble = Some(alone(trouble));
+        held.trouble = Some(trouble.message.clone());
         match trouble.kind {
             // The ticket is still good; whoever asks next tries it again.
             TroubleKind::Away | TroubleKind::Late => held.state = State::Open,
@@ -263,19 +263,8 @@ fn failure(trouble: &Trouble) -> keystead_keeper::server::control::Failure {
     };
     keystead_keeper::server::control::Failure {
         status,
-        message: alone(trouble),
+        message: trouble.message.clone(),
         hint: Some(trouble.hint.to_owned()),
-    }
-}
-
-/// What went wrong, where no words of ours stand before it.
-fn alone(trouble: &Trouble) -> String {
-    let message = &trouble.message;
-    match trouble.kind {
-        TroubleKind::Away => format!("the server cannot be reached: {message}"),
-        TroubleKind::LoginRequired | TroubleKind::Stop | TroubleKind::Late | TroubleKind::Other => {
-            message.clone()
-        }
     }
 }
 
