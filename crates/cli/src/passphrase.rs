@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use keystead_core::SecretBytes;
 use rustix::fd::AsFd;
-use rustix::termios::{self, LocalModes, OptionalActions, Termios};
+use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 
 use crate::failure::{Failure, Status};
 
@@ -71,6 +71,8 @@ impl<'a> Quiet<'a> {
         quiet
             .local_modes
             .remove(LocalModes::ECHO | LocalModes::ISIG);
+        // It ends the line as Enter does, and is not waited for until that comes.
+        quiet.special_codes[SpecialCodeIndex::VEOL] = CTRL_C;
         termios::tcsetattr(terminal, OptionalActions::Flush, &quiet)?;
         Ok(Self { terminal, before })
     }
