@@ -123,8 +123,11 @@ impl Job {
     ) -> Result<Option<Given>, Fault> {
         match &self.wanted {
             Wanted::PublicKey { wallet, .. } => {
-                let is_other = opened.is_some() && wallet.is_some() && *wallet != opened;
-                Ok(is_other.then_some(Given::UnknownKey))
+                if opened.is_some() && wallet.is_some() && *wallet != opened {
+                    return Ok(Some(Given::UnknownKey));
+                }
+                // The path is all that it needs for the key, but it would never do anything.
+                check_limits(features, &self.parts, 0).map(|()| None)
             }
             Wanted::Wallet => Ok(None),
             Wanted::Decrypt { .. } => check_limits(features, &self.parts, 0).map(|()| None),

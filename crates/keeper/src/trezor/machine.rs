@@ -541,3 +541,6 @@ const ENDING_MS: u64 = 1_000;
 
 /// 10 s to lock a device, which asks nobody.
 const LOCK_WAIT_S: u16 = 10;
+
+#[cfg(test)]
+mod tests;

@@ -69,6 +69,11 @@ impl Machine {
         let Some(running) = &mut self.running else {
             return;
         };
+        // It goes on without the person's answer: that is wanted no more.
+        if let Some(question) = running.question.take() {
+            running.asked_for = None;
+            step.act(Action::QuestionOver(question));
+        }
         match (&running.stage, said) {
             (Stage::Opening, _) => {}
             (Stage::Features, Said::Features(features)) => self.features(step, *features),
@@ -227,6 +232,8 @@ impl Machine {
             (_, Some(BUTTON_PASSPHRASE)) => Some("type the passphrase on it".to_owned()),
             (_, Some(BUTTON_PIN)) => Some("type the PIN on it".to_owned()),
             (Task::Job(job), _) if matches!(running.stage, Stage::Asked) => job.screen(),
+            // Newer models show what was typed here.
+            _ if running.took_passphrase => Some("confirm the passphrase on it".to_owned()),
             _ => Some("it asks something".to_owned()),
         };
         let ask = running.open.ask;
