@@ -16,6 +16,7 @@ mod client;
 mod files;
 mod formats;
 mod gpg;
+mod gpg_front;
 mod identity;
 mod keys;
 mod local;
@@ -50,7 +51,9 @@ pub const TARGETS: &[Target] = &[
     target("client_files", client::files),
     target("client_forms", client::forms),
     target("gpg_assuan", gpg::assuan),
+    target("gpg_conversation", gpg_front::conversation),
     target("gpg_key", gpg::key),
+    target("gpg_key_map", gpg_front::key_map),
     target("gpg_sexp", gpg::sexp),
     target("key_agent_form", keys::agent_form),
     target("key_approval", keys::approval),

@@ -193,6 +193,7 @@ const RULES: &[Rule] = &[
             "keystead-vault",
             "keystead-daemon",
             "keystead-keeper",
+            "keystead-agent",
             "keystead-authenticator",
             "keystead-server",
         ],
