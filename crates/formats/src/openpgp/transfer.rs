@@ -99,7 +99,8 @@ impl Transferred {
             return Err(TransferError::Malformed);
         }
         reader.close()?;
-        if reader.0.len() >= WRAP_BLOCK_BYTES || reader.0.iter().any(|it| *it != 0) {
+        // One zero ends it (`make_canon_sexp_pad`), the others fill the block.
+        if reader.0.len() > WRAP_BLOCK_BYTES || reader.0.iter().any(|it| *it != 0) {
             return Err(TransferError::Malformed);
         }
         Ok(Self {

@@ -133,6 +133,10 @@ fn whom_it_asks(plan: &Plan<'_>) -> String {
 
 /// What was made stays at its keeper, and is of use to nobody until it is gone on with.
 fn with_what_is_left(failure: Failure, place: &Place) -> Failure {
+    if failure.status == Status::Usage {
+        // Nobody was asked.
+        return failure;
+    }
     match place {
         Place::Wallet(_) => failure,
         Place::Authenticator(keeper) | Place::Server(keeper) => {
