@@ -25,7 +25,7 @@ impl<N: Nodes> View<N> {
             let next = size >> level;
             if next & 1 == 1 {
                 let left = nodes.node(level, next - 1)?;
-                edge = Some(edge.map_or(left, |right| node_hash(&left, &right)));
+                edge = Some(edge.map_or(left, |right| nodes.join(&left, &right)));
             }
             edges.push(edge);
         }

@@ -13,11 +13,20 @@ pub type Hash = [u8; 32];
 pub trait Nodes {
     /// The root of the 2^level leaves from index · 2^level on, if it is at hand.
     fn node(&self, level: u32, index: u64) -> Option<Hash>;
+
+    /// The root over two of them.
+    fn join(&self, left: &Hash, right: &Hash) -> Hash {
+        node_hash(left, right)
+    }
 }
 
 impl<N: Nodes> Nodes for &N {
     fn node(&self, level: u32, index: u64) -> Option<Hash> {
         (**self).node(level, index)
+    }
+
+    fn join(&self, left: &Hash, right: &Hash) -> Hash {
+        (**self).join(left, right)
     }
 }
 

@@ -35,7 +35,6 @@ pub(super) struct NumberedKey {
 }
 
 /// The edge of the tree in memory, of the epoch that it belongs to.
-#[derive(Clone)]
 pub(super) struct Held {
     pub(super) epoch: u32,
     pub(super) edge: Edge,
@@ -304,10 +303,11 @@ fn up_to_date(
     sealing: &Sealing,
 ) -> Result<Held, StoreError> {
     let corrupt = |table| StoreError::Corrupt(table);
-    let held = held.filter(|it| it.epoch == head.epoch);
-    if let Some(held) = held.as_ref().filter(|it| it.is_of(head)) {
-        return Ok(held.clone());
-    }
+    let held = match held.filter(|it| it.epoch == head.epoch) {
+        // Nearly always: it is some hundred leaves, so it is moved.
+        Some(held) if held.is_of(head) => return Ok(held),
+        held => held,
+    };
     let frontier = Frontier::new(head.size, head.frontier.clone());
     let frontier = frontier.ok_or(corrupt(Table::Head))?;
     let tail = head.size - head.size % tile::WIDTH;
