@@ -132,7 +132,7 @@ async fn run(options: &Options) -> Result<()> {
     say(&format!("the disk's fdatasync: {}", disk.spread()));
     let mut figures = Figures::new(options.database, disk);
     server.start()?;
-    let (registered, mut clients) = register(&server).await?;
+    let mut clients = register(&server).await?.1;
     client::prepare(&mut clients).await?;
     if !options.only.is_empty() {
         for asked in &options.only {
@@ -142,7 +142,7 @@ async fn run(options: &Options) -> Result<()> {
         return Ok(());
     }
     say("With nothing else in the database:");
-    let mut empty = registered;
+    let mut empty = Vec::new();
     for operation in [Operation::Login, Operation::Sign, Operation::Retrieve] {
         let measured = phase::run(&server, &mut clients, (operation, 64), options.seconds).await?;
         say(&measured.line());
