@@ -26,7 +26,8 @@ pub(crate) fn build(root: &Path, profile: Profile) -> Result<PathBuf> {
     let folder = match profile {
         Profile::Dev => "debug",
         Profile::Release => {
-            cargo = cargo.arg("--release");
+            // Tests compile no USB; who installs a release has a cable.
+            cargo = cargo.args(["--release", "--features", "keystead-cli/usb"]);
             "release"
         }
     };
