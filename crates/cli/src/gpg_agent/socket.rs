@@ -46,6 +46,14 @@ impl Socket {
         let place = Place::of(path)?;
         Ok(Self { listener, place })
     }
+
+    /// Makes it, in the place of whatever is there.
+    pub(super) fn replace(path: &Path) -> io::Result<Self> {
+        let path = redirected(path)?;
+        let listener = bind_anew(&path)?;
+        let place = Place::of(path)?;
+        Ok(Self { listener, place })
+    }
 }
 
 impl Place {
@@ -143,8 +151,11 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         let refused = Socket::open(&path).err().unwrap();
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+        // One that belongs to another is taken over even so.
+        let taken = Socket::replace(&path).unwrap();
+        assert!(!first.place.is_ours() && taken.place.is_ours());
         drop(first.listener);
-        assert!(first.place.is_ours());
+        drop(taken.listener);
         let second = Socket::open(&path).unwrap();
         assert!(!first.place.is_ours());
         first.place.remove();

@@ -218,7 +218,8 @@ fn behind(wanted: Serve, places: &Places) -> Behind {
 }
 
 fn open_sockets(wanted: &Sockets, places: &Places) -> io::Result<Vec<(Door, Open)>> {
-    // The first is refused when somebody listens; the others belong to it.
+    // The first is refused when somebody listens; the others belong to it, though one whose first
+    // was taken away may be listening there yet.
     let mut sockets = vec![(Door::Standard, Open::Own(Socket::open(&places.standard)?))];
     let others = [
         (Door::Extra, &wanted.extra, &places.extra),
@@ -231,7 +232,7 @@ fn open_sockets(wanted: &Sockets, places: &Places) -> io::Result<Vec<(Door, Open
             Some(value) => places.homedir.join(value),
             None => usual.clone(),
         };
-        sockets.push((door, Open::Own(Socket::open(&path)?)));
+        sockets.push((door, Open::Own(Socket::replace(&path)?)));
     }
     Ok(sockets)
 }
