@@ -293,6 +293,28 @@ async fn a_clock_that_is_off_when_a_server_on_sqlite_starts_revives_nothing() {
     }
 }
 
+/// Two hours are too long after a session's last frame and not after its login, so that no
+/// ordinary sweep takes it: what the clock's way back would revive goes by that alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_a_clock_put_forward_ended_stays_so_on_sqlite() {
+    let clock = Clock::new();
+    let mut server = clock.run(Folder::new());
+    let passing = Passing::new(&server).await;
+    for offset in ["+2h", "+0"] {
+        clock.set(offset);
+        server = clock.run(server.stop().0);
+        for ticket in &passing.tickets {
+            let refused = passing.resumed(&server, ticket).await.err();
+            assert!(
+                matches!(refused, Some(ServerError::LoginRequired)),
+                "{offset}"
+            );
+        }
+        // The database knows then when it was last written to.
+        server.folder.must(&["invite", "zoe"]);
+    }
+}
+
 /// The database's clock decides, for all its servers.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_jumps_under_postgres_revives_nothing() {
