@@ -183,20 +183,37 @@ fn write_words(terminal: &mut Terminal, words: &Words, wallet: &Wallet, other_ke
          write it down elsewhere.\n\n",
         wallet.fingerprint()
     ));
-    text.push_str(match other_keys {
-        [] => {
-            "The words bring back what is derived from them. Keys that you make or import\n\
-             here beside the wallet (key new, key import) do not come back with them.\n"
-        }
-        _ => "The words do not bring back these keys, which are not derived from them:\n",
-    });
-    for name in other_keys {
-        text.push_str(&format!("  {name}\n"));
-    }
+    text.push_str(&not_brought_back(other_keys));
     text.push_str(
         "\nThree of the words are asked for next. Press Enter when they are written down. ",
     );
     terminal.write(&text);
+}
+
+/// What the words are not for; never so much that words leave a screen of 24 lines, which has
+/// nothing to scroll back to.
+fn not_brought_back(other_keys: &[String]) -> String {
+    if other_keys.is_empty() {
+        return "The words bring back what is derived from them. Keys that you make or import\n\
+                here beside the wallet (key new, key import) do not come back with them.\n"
+            .to_owned();
+    }
+    let (shown, more) = match other_keys.split_at_checked(OTHER_KEYS_SHOWN_MAX) {
+        Some((shown, more)) => (shown, more),
+        None => (other_keys, [].as_slice()),
+    };
+    let mut text =
+        "The words do not bring back these keys, which are not derived from them:\n".to_owned();
+    for name in shown {
+        text.push_str(&format!("  {name}\n"));
+    }
+    if !more.is_empty() {
+        text.push_str(&format!(
+            "  and {} more, which keystead-authenticator key list names\n",
+            more.len()
+        ));
+    }
+    text
 }
 
 enum Check {
@@ -267,6 +284,9 @@ const COLUMNS: usize = 4;
 /// The longest English word has 8 letters.
 const WORD_COLUMNS: usize = 12;
 
+/// 6 names and a line for the others: with 24 words and all that is said of them 23 lines.
+const OTHER_KEYS_SHOWN_MAX: usize = 6;
+
 /// How often words may be mistyped, or missed.
 const TRIES: u32 = 3;
 
@@ -276,6 +296,22 @@ const CONFIRM_WAIT_S: u64 = 300;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_other_keys_do_not_push_the_words_away() {
+        let names =
+            |count: usize| -> Vec<String> { (0..count).map(|it| format!("k{it}")).collect() };
+        let check = |count, lines, last: &str| {
+            let text = not_brought_back(&names(count));
+            assert_eq!(text.lines().count(), lines, "{text}");
+            assert!(text.lines().last().unwrap().contains(last), "{text}");
+        };
+        check(0, 2, "do not come back");
+        check(1, 2, "k0");
+        check(6, 7, "k5");
+        check(7, 8, "and 1 more");
+        check(256, 8, "and 250 more");
+    }
 
     #[test]
     fn three_words_are_asked_for_one_of_each_third() {
