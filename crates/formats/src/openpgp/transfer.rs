@@ -135,7 +135,8 @@ impl Transferred {
         let head = match self.algorithm {
             Algorithm::Ed25519 => PKCS8_ED25519,
             Algorithm::X25519 => PKCS8_X25519,
-            _ => PKCS8_P256,
+            // What else is read lies on P-256.
+            Algorithm::EcdsaP256 | Algorithm::EcdhP256 | _ => PKCS8_P256,
         };
         let parts = [head, self.private.expose()];
         let mut der = SecretBytes::fill(head.len() + self.private.len(), |place| {
