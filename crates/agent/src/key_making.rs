@@ -144,12 +144,15 @@ pub(crate) fn brought_fault(
 }
 
 fn one_key(body: Option<&ResponseBody>) -> Option<&KeyEntry> {
-    match body? {
-        ResponseBody::Key(key) => Some(key),
-        ResponseBody::Keys(keys) => match keys.as_slice() {
-            [only] => Some(only),
-            _ => None,
-        },
+    let body = body?;
+    if let ResponseBody::Key(key) = body {
+        return Some(key);
+    }
+    let ResponseBody::Keys(keys) = body else {
+        return None;
+    };
+    match keys.as_slice() {
+        [only] => Some(only),
         _ => None,
     }
 }

@@ -151,6 +151,10 @@ fn rsa_by_pkcs_1() {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_types,
+    reason = "the test plays a holder, whose key it draws"
+)]
 fn rsa_whose_number_begins_with_zeros() {
     use aws_lc_rs::rsa::{KeyPair, KeySize};
     use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};

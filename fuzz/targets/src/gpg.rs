@@ -2,8 +2,9 @@
 
 use keystead_formats::assuan::{ClientLine, LineBuffer, ServerLine, line};
 use keystead_formats::openpgp::digest::Digest;
+use keystead_formats::openpgp::transfer::wanted_key;
 use keystead_formats::openpgp::values::{Ciphertext, sethash};
-use keystead_formats::openpgp::{Trailer, Transferable, armor};
+use keystead_formats::openpgp::{PublicKey, Trailer, Transferable, Transferred, armor};
 use keystead_formats::sexp::{BYTES_MAX, Sexp};
 
 /// Lines come out within their limit, and data comes back.
@@ -42,6 +43,13 @@ pub(crate) fn sexp(bytes: &[u8]) {
         }
     }
     let _ = Ciphertext::parse(bytes);
+    let _ = wanted_key(bytes);
+    if let Ok(key) = Transferred::read(bytes) {
+        let pem = key.pkcs8();
+        assert!(pem.expose().ends_with(b"-----END PRIVATE KEY-----\n"));
+        let again = PublicKey::of_keeper(key.algorithm(), key.public_key());
+        assert_eq!(again.as_ref(), Ok(key.public()));
+    }
 }
 
 /// A key keeps its bytes; a trailer is found again in what it is written into.

@@ -8,8 +8,9 @@ use keystead_formats::assuan::{ErrorCode, LineBuffer, ServerLine};
 ///
 /// Nobody gets more answers than there were lines, and whatever was said, the next command is
 /// answered once the ordinary agent is gone and no keeper is asked.
+#[expect(clippy::expect_used, reason = "a fuzzer's own preparation cannot fail")]
 pub(crate) fn conversation(bytes: &[u8]) {
-    let mut keys = KeyMap::parse(MAP.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+    let mut keys = KeyMap::parse(MAP.as_bytes()).expect("the map below is one");
     let (flags, mut rest) = bytes.split_first().unwrap_or((&0, &[]));
     if flags & 2 != 0 {
         keys.set_custody(Some("phone".to_owned()));
@@ -39,9 +40,10 @@ pub(crate) fn conversation(bytes: &[u8]) {
 }
 
 /// A map keeps what it says when it is written back.
+#[expect(clippy::expect_used, reason = "this is how a fuzzer tells of a bug")]
 pub(crate) fn key_map(bytes: &[u8]) {
     if let Ok(map) = KeyMap::parse(bytes) {
-        let written = map.encode().unwrap_or_else(|error| panic!("{error}"));
+        let written = map.encode().expect("what was read");
         assert_eq!(KeyMap::parse(&written).ok().as_ref(), Some(&map));
         for key in map.keys() {
             assert_eq!(map.find(key.keygrip), Some(key));

@@ -4,7 +4,7 @@
 use keystead_authenticator::local::{SecurityKey, SkReply};
 use keystead_core::SecretBytes;
 use keystead_vault::wallet::{SealedSeed, Words};
-use keystead_vault::{SealedApprovalKey, SealedKey, SignOptions, SigningKey};
+use keystead_vault::{AgreementKey, SealedApprovalKey, SealedKey, SignOptions, SigningKey};
 
 /// A key that comes in signs, and its signature is of the algorithm that its public half names.
 pub(crate) fn agent_form(bytes: &[u8]) {
@@ -17,6 +17,10 @@ pub(crate) fn agent_form(bytes: &[u8]) {
 pub(crate) fn file(bytes: &[u8]) {
     if let Ok(imported) = SigningKey::import_file(bytes, None) {
         sign(&imported.key);
+    }
+    if let Ok(key) = AgreementKey::import_file(bytes) {
+        assert!(key.algorithm().agrees());
+        assert!(key.agree(&key.public().to_blob()).is_ok());
     }
 }
 

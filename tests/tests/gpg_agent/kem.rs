@@ -62,17 +62,9 @@ gpg-connect-agent '/definqfile CIPHERTEXT ciphertext' 'SETKEY '$GRIP '/datafile 
 ",
     )?;
     let answer = std::fs::read(home.join("answer")).about("the answer")?;
-    let (cipher, key) = play.variable("SESSION")?.split_once(':').unwrap();
-    let key = unhex(key);
-    let sum: u16 = key.iter().map(|it| u16::from(*it)).sum();
-    // RFC 4880 section 5.1: the cipher, the key, its sum; RFC 6637 section 8 fills it up.
-    let plain = [&[cipher.parse().unwrap()], &key[..], &sum.to_be_bytes()].concat();
-    let padding = 8 - plain.len() % 8;
-    let plain = [plain, vec![u8::try_from(padding).unwrap(); padding]].concat();
-    let expected = [format!("(5:value{}:", plain.len()).as_bytes(), &plain, b")"].concat();
     assert_eq!(
         answer.strip_suffix(&[0]).unwrap_or(&answer),
-        expected,
+        value_of(play.variable("SESSION")?),
         "{curve}"
     );
 
@@ -90,6 +82,18 @@ gpg-connect-agent '/definqfile CIPHERTEXT ciphertext' 'SETKEY '$GRIP 'PKDECRYPT 
 stdout '(?s)ERR .*OK$'
 ",
     )
+}
+
+/// The agent's answer for a session key as gpg prints it.
+fn value_of(session: &str) -> Vec<u8> {
+    let (cipher, key) = session.split_once(':').unwrap();
+    let key = unhex(key);
+    let sum: u16 = key.iter().map(|it| u16::from(*it)).sum();
+    // RFC 4880 section 5.1: the cipher, the key, its sum; RFC 6637 section 8 fills it up.
+    let plain = [&[cipher.parse().unwrap()], &key[..], &sum.to_be_bytes()].concat();
+    let padding = 8 - plain.len() % 8;
+    let plain = [plain, vec![u8::try_from(padding).unwrap(); padding]].concat();
+    [format!("(5:value{}:", plain.len()).as_bytes(), &plain, b")"].concat()
 }
 
 #[test]

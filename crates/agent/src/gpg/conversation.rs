@@ -477,7 +477,7 @@ impl Conversation {
             answer @ (Answer::Signed(_) | Answer::Agreed(_) | Answer::Brought(_)) => {
                 match pending.finish(answer) {
                     Ok(bytes) => {
-                        if bytes.len() > 0 {
+                        if !bytes.is_empty() {
                             let lines = line::secret_data(bytes.expose());
                             self.tell(lines.expose().to_vec());
                         }

@@ -74,7 +74,7 @@ pub enum Bring {
     /// It was made elsewhere.
     Take {
         /// As it will be in the map.
-        key: MappedKey,
+        key: Box<MappedKey>,
         /// PKCS#8, PEM.
         private: SecretBytes,
     },

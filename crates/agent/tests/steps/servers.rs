@@ -2,6 +2,7 @@
 //! lent and that end.
 
 use keystead_agent::evidence::Seen;
+use keystead_agent::key_control;
 use keystead_agent::servers::{About, Came, Do, Errand, Trouble, TroubleKind};
 use keystead_agent::{Action, ClientId, Event};
 use keystead_channel::log::{Detail, Leaf, LogId};
@@ -763,4 +764,86 @@ fn an_authenticator_that_is_named_is_asked_alone() {
         (4, "no paired authenticator is called other-phone")
     );
     assert!(said(&approve("test-phone")).is_empty(), "it is asked");
+}
+
+/// `gpg://satoshi@bitcoin.org` on Ed25519 and its signature over a digest, of trezor-firmware's
+/// `test_msg_signidentity.py`.
+const GPG_KEY: &str = "d18cdf4dbdbb50ef1fdba1ae0539451f3354a366d6a35313712ab82f16d4cd9e";
+const GPG_DIGEST: &str = "cd8552569d6e4509266ef137584d1e62c7579b5b8ed69bbafa4b864c6521e7c2";
+const GPG_SIGNATURE: &str = "f47f1a09a2875b971811ebbece19c3004c3ecbe84e65666dc8c36cc2fc002544\
+    af8a3f545375ebe53d73b41c700df2f9020256c31bb774a7eb03ed9819226407";
+
+/// A front end for gpg wants a signature of the server's key.
+fn ask_openpgp(bench: &mut Bench) -> (Errand, SignFields) {
+    let key = keystead_formats::ssh::PublicKey::ed25519(&unhex(GPG_KEY).try_into().unwrap());
+    let content = [vec![8], unhex(GPG_DIGEST)].concat();
+    let actions = bench.step(Event::KeyCommand {
+        client: CLIENT,
+        command: key_control::Command::KeySign {
+            key: key_control::KeyChoice::of_id(keystead_core::KeyId(*key.id().as_bytes())),
+            form: 2,
+            content_bytes: content.len(),
+            flags: 0,
+            shown: key_control::Shown::default(),
+        },
+        behind: vec![SecretBytes::take(&mut content.clone())],
+    });
+    let (errand, request) = one_ask(&actions);
+    let Request::Sign(sign) = request else {
+        panic!("no signature asked");
+    };
+    (errand, sign.fields.clone())
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let pairs = text.as_bytes().chunks(2);
+    let digits = pairs.map(|it| u8::from_str_radix(std::str::from_utf8(it).unwrap(), 16));
+    digits.map(Result::unwrap).collect()
+}
+
+#[test]
+fn a_digest_of_openpgp_goes_by_purpose_3_and_its_signature_comes_back_as_it_is() {
+    let mut bench = bench();
+    let refresh = Command::ServerRefresh {
+        server: "lab".to_owned(),
+    };
+    let listing = errand_of(&command(&mut bench, CLIENT, refresh, &[]));
+    let key = Entry {
+        public_key: Some(Octets(unhex(GPG_KEY))),
+        purposes: List(vec![KeyPurpose::OpenPgp]),
+        ..entry()
+    };
+    came(&mut bench, listing, Ok(listed(vec![key])));
+    // It is no key of SSH's.
+    let answer = bench.ask(&keystead_formats::ssh::agent::Request::RequestIdentities);
+    assert_eq!(answer, Response::Identities(Vec::new()));
+    let answer = |signature: Vec<u8>| {
+        let signature = Octets(signature);
+        Answer::done(Signed { signature }.encode())
+    };
+    let last = |actions: Vec<Action>| {
+        let mut replies = actions.into_iter().filter_map(|action| match action {
+            Action::KeyReply { reply, behind, .. } => Some((reply, behind)),
+            _ => None,
+        });
+        replies.next_back().unwrap()
+    };
+    let (errand, fields) = ask_openpgp(&mut bench);
+    let SignFields::OpenPgp(fields) = fields else {
+        panic!("{fields:?}");
+    };
+    assert_eq!((fields.hash, fields.digest.0), (8, unhex(GPG_DIGEST)));
+    let told = last(came(&mut bench, errand, Ok(answer(unhex(GPG_SIGNATURE)))));
+    let signature = told.1.unwrap();
+    assert_eq!(signature.0.expose(), unhex(GPG_SIGNATURE));
+    // One that does not hold, and one of another length, go to nobody.
+    for wrong in [vec![7; 64], vec![7; 63]] {
+        let (errand, _) = ask_openpgp(&mut bench);
+        let told = last(came(&mut bench, errand, Ok(answer(wrong))));
+        let key_control::Reply::Failed(failure) = told.0 else {
+            panic!("{:?}", told.0);
+        };
+        assert!(failure.message.starts_with("lab: ") || failure.message.contains("signature"));
+        assert!(told.1.is_none());
+    }
 }

@@ -30,7 +30,9 @@ impl Holder {
             Err(error) => {
                 let outcome = match error {
                     CandidateError::Purposes => Outcome::Unsupported,
-                    _ => Outcome::Refuse,
+                    CandidateError::Key(_)
+                    | CandidateError::Token
+                    | CandidateError::Destinations => Outcome::Refuse,
                 };
                 return self.refuse(&ticket, outcome, &error.to_string(), step);
             }

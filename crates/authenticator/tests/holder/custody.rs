@@ -6,7 +6,7 @@ use keystead_authenticator::question::{Answer, Term};
 use keystead_authenticator::words;
 use keystead_core::{
     Constraints, Evidence, ImportRequest, KeyEntry, KeyForm, KeyId, LockRequest, Name, Outcome,
-    RequestBody, ResponseBody, SecretBytes, SignRequest,
+    Purpose, RequestBody, ResponseBody, SecretBytes, SignRequest,
 };
 use keystead_formats::ssh::PublicKey;
 use keystead_formats::ssh::userauth::UserAuth;
@@ -123,6 +123,88 @@ fn a_key_comes_in_by_a_persons_yes_and_signs() {
     let asked = laptop.ask(&mut world, login(&key, &Host::new(5), "db1"));
     world.decide(Answer::Approve);
     assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
+}
+
+/// Of `openssl genpkey -algorithm X25519`.
+const X25519: &[u8] = b"-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VuBCIEIHjmbY9Ryu87hR0xVTyB+pZAUCNZ58RnffOV60jLuhtR
+-----END PRIVATE KEY-----
+";
+
+fn import_for(form: KeyForm, key: &[u8], purposes: Vec<Purpose>) -> RequestBody {
+    RequestBody::Import(ImportRequest {
+        form,
+        key: SecretBytes::take(&mut key.to_vec()),
+        passphrase: None,
+        name: Some(Name::new("mail").unwrap()),
+        constraints: Constraints::default(),
+        purposes,
+    })
+}
+
+#[test]
+fn a_key_comes_in_for_a_purpose_and_does_nothing_else() {
+    let (mut world, mut laptop) = World::paired(Decide::Ask);
+    let decrypts = import_for(KeyForm::File, X25519, vec![Purpose::OpenPgpDecrypt]);
+    let asked = laptop.ask(&mut world, decrypts);
+    let words::Asked::Import(shown) = world.questions[0].asked().clone() else {
+        panic!("another question")
+    };
+    assert_eq!(shown.algorithm, "x25519");
+    assert_eq!(shown.purposes, [Purpose::OpenPgpDecrypt]);
+    world.decide(Answer::Approve);
+    assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
+    let Some(ResponseBody::Keys(keys)) = laptop.final_response(&asked).unwrap().body else {
+        panic!("no keys")
+    };
+    assert_eq!(keys[0].algorithm, "x25519");
+    assert_eq!(keys[0].purposes, [Purpose::OpenPgpDecrypt]);
+    assert_eq!(keys[0].public_key.len(), 32);
+    let signs = import_for(
+        KeyForm::Agent,
+        agent_form(1).expose(),
+        vec![Purpose::OpenPgp],
+    );
+    let asked = laptop.ask(&mut world, signs);
+    world.decide(Answer::Approve);
+    assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
+    let Some(ResponseBody::Keys(keys)) = laptop.final_response(&asked).unwrap().body else {
+        panic!("no keys")
+    };
+    // It is no key of SSH's.
+    let refused = outcome(
+        &mut world,
+        &mut laptop,
+        login(&keys[0], &Host::new(5), "db1"),
+    );
+    assert_eq!(refused, Some(Outcome::Refuse));
+}
+
+#[test]
+fn what_its_kind_of_key_does_not_is_no_purpose_of_it() {
+    let (mut world, mut laptop) = World::paired(Decide::Approve);
+    let ed25519 = agent_form(1);
+    for (form, key, purpose, expected) in [
+        (KeyForm::File, X25519, Purpose::OpenPgp, Outcome::Refuse),
+        (KeyForm::File, X25519, Purpose::SshLogin, Outcome::Refuse),
+        (
+            KeyForm::Agent,
+            ed25519.expose(),
+            Purpose::OpenPgpDecrypt,
+            Outcome::Unsupported,
+        ),
+        (
+            KeyForm::Agent,
+            ed25519.expose(),
+            Purpose::Opaque,
+            Outcome::Unsupported,
+        ),
+    ] {
+        let body = import_for(form, key, vec![purpose]);
+        let found = outcome(&mut world, &mut laptop, body);
+        assert_eq!(found, Some(expected), "{purpose:?}");
+    }
+    assert_eq!(world.holder.keys().entries().len(), 1);
 }
 
 #[test]

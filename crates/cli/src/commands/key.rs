@@ -73,16 +73,16 @@ fn new_for(wanted: &NewKey, purpose: Purpose, key_type: KeyType) -> Result<(), F
     })?;
     let (keeper, name) = (harmless(&key.keeper), harmless(&key.name));
     say(format_args!("{keeper} made {name}; its public half:"));
-    match purpose {
-        Purpose::AgeUnwrap => {
-            print(age::recipient_of(&key)?)?;
-            say(format_args!(
-                "`keystead age identity {name}` prints what age needs here"
-            ));
-            Ok(())
-        }
-        Purpose::Signify => print(signify::public_key(&key)?.line()),
-        _ => print(&key.public_key),
+    if purpose == Purpose::AgeUnwrap {
+        print(age::recipient_of(&key)?)?;
+        say(format_args!(
+            "`keystead age identity {name}` prints what age needs here"
+        ));
+        Ok(())
+    } else if purpose == Purpose::Signify {
+        print(signify::public_key(&key)?.line())
+    } else {
+        print(&key.public_key)
     }
 }
 

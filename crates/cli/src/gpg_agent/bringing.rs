@@ -21,7 +21,7 @@ use crate::server_link::{self, ServerLink};
 /// Brings it, and gives it as it will be in the map.
 pub(super) async fn bring(bring: Bring) -> Result<MappedKey, Failure> {
     match bring {
-        Bring::Take { key, private } => take(key, private).await,
+        Bring::Take { key, private } => take(*key, private).await,
         Bring::Make {
             keeper,
             key_type,
@@ -147,9 +147,10 @@ fn wanted(keeper: &str, name: String, purpose: Purpose) -> NewKey {
 
 /// What it is called there: what it is for, whose it is, else what tells it apart.
 fn name_of(user_id: &str, purpose: Purpose, otherwise: &str) -> String {
-    let what = match purpose {
-        Purpose::OpenPgpDecrypt => "gpg decrypt",
-        _ => "gpg",
+    let what = if purpose == Purpose::OpenPgpDecrypt {
+        "gpg decrypt"
+    } else {
+        "gpg"
     };
     let mail = user_id
         .rsplit_once('<')

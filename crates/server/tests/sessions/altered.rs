@@ -216,7 +216,7 @@ async fn a_login_that_is_not_bound_is_refused(place: Place) {
     wire.conversation = Conversation::new(Arc::clone(&server), link);
     let (greeting, hello) = Greeting::start(&mut SystemRng);
     let answer = wire.exchange(&hello).await;
-    drop(greeting.receive(&frame(&answer), Pin::Nothing).unwrap());
+    let _ = greeting.receive(&frame(&answer), Pin::Nothing).unwrap();
     let answer = wire.exchange(&bound).await;
     assert_eq!(error(&answer).code, Status::Binding);
     // And what is bound to this very connection opens.

@@ -93,7 +93,7 @@ struct Extended {
 
 impl Extended {
     fn read(text: &str) -> Self {
-        let mut bytes = vec![0_u8; 82];
+        let mut bytes = [0_u8; 82];
         for digit in text.bytes() {
             let mut carry = BASE58.bytes().position(|it| it == digit).unwrap();
             for byte in bytes.iter_mut().rev() {

@@ -97,7 +97,7 @@ impl Conversation {
         self.bring(
             Pending::Taken,
             Bring::Take {
-                key: mapped,
+                key: Box::new(mapped),
                 private,
             },
         );

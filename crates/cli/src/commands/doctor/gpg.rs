@@ -66,11 +66,11 @@ fn of_another(pid: i32, exe: Option<&Path>) -> Check {
 
 /// What `gpg.conf` says last, as gpg takes it.
 fn agent_program(conf: &str) -> Option<PathBuf> {
-    let named = conf.lines().filter_map(|line| {
+    let mut named = conf.lines().filter_map(|line| {
         let (option, value) = line.trim().split_once(char::is_whitespace)?;
         (option.trim_start_matches("--") == "agent-program").then(|| value.trim())
     });
-    named.last().map(PathBuf::from)
+    named.next_back().map(PathBuf::from)
 }
 
 /// Who answers at a socket: the process, and its program where that is still there.

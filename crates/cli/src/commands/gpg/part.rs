@@ -148,10 +148,12 @@ impl Stored {
     }
 
     fn generate(&self) -> Result<Request, Failure> {
-        let kind = match self.key_type {
-            KeyType::Ed25519 => ServerKeyType::Ed25519,
-            KeyType::EcdsaP256 => ServerKeyType::P256,
-            _ => return Err(self.taken()),
+        let kind = if self.key_type == KeyType::Ed25519 {
+            ServerKeyType::Ed25519
+        } else if self.key_type == KeyType::EcdsaP256 {
+            ServerKeyType::P256
+        } else {
+            return Err(self.taken());
         };
         let mut nonce = [0; 32];
         SystemRng.fill_bytes(&mut nonce);

@@ -369,7 +369,7 @@ fn the_first_model_takes_50_bytes_of_a_passphrase() {
 #[test]
 fn a_refused_passphrase_is_asked_for_again() {
     let mut bed = Bed::at(At::Passphrase);
-    let answer = Typed::Text(SecretBytes::take(&mut vec![b'a'; 60]));
+    let answer = Typed::Text(SecretBytes::take(&mut [b'a'; 60]));
     let question = QuestionId(1);
     bed.step(Event::Answer { question, answer });
     assert!(bed.says(Says::Busy).starts_with("error: "));

@@ -57,10 +57,12 @@ impl Link {
             Err(error) => no_tls::is_why(&config, error).await,
         };
         let connected = connected.doing("connecting");
-        let (client, connection) = connected.map_err(|error| match error {
-            StoreError::Unavailable(told) if is_without_tls => StoreError::NoTls(told),
-            error => error,
-        })?;
+        let (client, connection) = match connected {
+            Err(StoreError::Unavailable(told)) if is_without_tls => {
+                return Err(StoreError::NoTls(told));
+            }
+            connected => connected?,
+        };
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!("a connection to the database ended: {error}");
