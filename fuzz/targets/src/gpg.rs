@@ -4,7 +4,7 @@ use keystead_formats::assuan::{ClientLine, LineBuffer, ServerLine, line};
 use keystead_formats::openpgp::digest::Digest;
 use keystead_formats::openpgp::transfer::wanted_key;
 use keystead_formats::openpgp::values::{Ciphertext, sethash};
-use keystead_formats::openpgp::{PublicKey, Trailer, Transferable, Transferred, armor};
+use keystead_formats::openpgp::{Arrived, PublicKey, Trailer, Transferable, Transferred, armor};
 use keystead_formats::sexp::{BYTES_MAX, Sexp};
 
 /// Lines come out within their limit, and data comes back.
@@ -44,7 +44,7 @@ pub(crate) fn sexp(bytes: &[u8]) {
     }
     let _ = Ciphertext::parse(bytes);
     let _ = wanted_key(bytes);
-    if let Ok(key) = Transferred::read(bytes) {
+    if let Ok(Arrived::Open(key)) = Transferred::read(bytes) {
         let pem = key.pkcs8();
         assert!(pem.expose().ends_with(b"-----END PRIVATE KEY-----\n"));
         let again = PublicKey::of_keeper(key.algorithm(), key.public_key());

@@ -93,6 +93,8 @@ enum Ending {
     Relay,
     /// Its data is the key that wraps those that are imported.
     NoteWrappingKey,
+    /// Its data is the passphrase of the key that is imported.
+    Passphrase,
     /// The keygrips of our keys come before it.
     AddKeygrips,
     /// The lines of our keys come before it.
@@ -238,6 +240,9 @@ impl Conversation {
                 self.state = State::Idle;
                 self.end(ending, line, done, keys);
             }
+            Ok(ServerLine::Data(escaped)) if ending == Ending::Passphrase => {
+                self.note_passphrase(escaped);
+            }
             parsed => {
                 if let (Ok(ServerLine::Data(escaped)), Ending::NoteWrappingKey) = (parsed, ending) {
                     self.note_wrapping_key(escaped);
@@ -250,6 +255,8 @@ impl Conversation {
     /// The ordinary agent has answered.
     fn end(&mut self, ending: Ending, line: &[u8], done: bool, keys: &KeyMap) {
         match ending {
+            Ending::Passphrase if done => return self.unlock(),
+            Ending::Passphrase => self.coming.locked = None,
             Ending::Relay | Ending::NoteWrappingKey => {}
             Ending::AddKeygrips if !keys.keys().is_empty() => return self.list_keygrips(keys),
             Ending::AddKeyLines(shape) if !keys.keys().is_empty() => {
@@ -274,8 +281,12 @@ impl Conversation {
             State::Pass(Ending::AddKeygrips, _) => self.list_keygrips(keys),
             State::Pass(Ending::AddKeyLines(shape), _) => self.list_keys(keys, shape),
             State::Pass(Ending::Kill, _) => self.kill(CLOSING),
-            State::Pass(Ending::Relay | Ending::NoteWrappingKey | Ending::Bye, _) => {
-                self.no_agent()
+            State::Pass(
+                Ending::Relay | Ending::NoteWrappingKey | Ending::Passphrase | Ending::Bye,
+                _,
+            ) => {
+                self.coming.locked = None;
+                self.no_agent();
             }
             state @ (State::Idle | State::Inquire(..) | State::Ask(_) | State::Over) => {
                 self.state = state;

@@ -15,7 +15,7 @@ bf3c4be2e06f6e2decaa655193cea1ea87b88fba5f5042d08b6e680c0adfda0b63519ace1f0e1ea6
 84165e10e2f0ff8220c158d38ecd5fc4662e2524a803d1a59d5647cdaa6e1508893bc23024682b53960c9246\
 7a7fa6b51ff22bb76d806fbc96143c949290a89c0de28280fae65b3899c0af122134cba92ca5c53edc4fd041\
 376450a870284f520810e9ba48da55766553e88ed8271a7e792270cf54e766a9";
-/// Of a key with a passphrase.
+/// Of a key with the passphrase `abc`.
 const PROTECTED: &str = "44a63bcd03c105884263c71e92ce161ea1d80a3cafba1431b0b87e9761482510742997cd3261cb27076ada1d\
 23dd4af14530f260d638d88d161ee07ab69bbc3ae02ccdf931576fdbfe66a9f7ad58c4d56eb04a846191c3eb\
 28b3df8836746ea35bc7e3ebb043017dd5b4a1eae7a39dc04eade5ec028a5570ea7b4fdb0cc3bd1a3c3d8c63\
@@ -64,6 +64,55 @@ const WRAPPING: &str = "
     ! OK
 ";
 
+/// What the ordinary agent is asked.
+const PASSPHRASE: &str = "The+key+goes+to+phone.+The+passphrase+of+Eve+<eve@example.org>:";
+
+/// The keygrip is as Python computes it; the passphrase goes to nobody but the ordinary agent that asks.
+#[test]
+fn a_passphrase_is_asked_for_by_the_ordinary_agent() {
+    chosen(&format!(
+        "{WRAPPING}
+        > IMPORT_KEY
+        ! INQUIRE KEYDATA
+        > D $PROTECTED
+        > END
+        = GET_PASSPHRASE --data -- X X X {PASSPHRASE}
+        < INQUIRE PINENTRY_LAUNCHED 4712
+        ! INQUIRE PINENTRY_LAUNCHED 4712
+        > END
+        = END
+        < D abd
+        < OK
+        = GET_PASSPHRASE --data -- X Bad+passphrase X {PASSPHRASE}
+        < D abc
+        < OK
+        ? take ssh-ed25519 F360495FA5F24611E37C673391169C6A6CB7962D  Eve <eve@example.org>
+        @ brought {SIGN}
+        ! OK
+        "
+    ));
+    // Three times, as gpg-agent; then the next command is answered.
+    let wrong =
+        format!("= GET_PASSPHRASE --data -- X Bad+passphrase X {PASSPHRASE}\n< D x\n< OK\n");
+    chosen(&format!(
+        "{WRAPPING}
+        > IMPORT_KEY
+        ! INQUIRE KEYDATA
+        > D $PROTECTED
+        > END
+        = GET_PASSPHRASE --data -- X X X {PASSPHRASE}
+        < D x
+        < OK
+        {wrong}{wrong}
+        ! ERR 67108875 not into the custody of phone: the passphrase is wrong <GPG Agent>
+        > KEYINFO 0000000000000000000000000000000000000000
+        = KEYINFO 0000000000000000000000000000000000000000
+        < OK
+        ! OK
+        "
+    ));
+}
+
 /// The fingerprints are gpg's own.
 #[test]
 fn an_imported_key_goes_to_the_keeper() {
@@ -110,13 +159,14 @@ fn what_is_not_imported() {
         ! INQUIRE KEYDATA
         > D $PROTECTED
         > END
-        ! ERR 67108924 the key is protected by a passphrase into the custody of phone; take it off \
-          before (gpg --change-passphrase), or `keystead gpg custody off` <GPG Agent>
+        = GET_PASSPHRASE --data -- X X X {PASSPHRASE}
+        < ERR 83886179 Operation cancelled <Pinentry>
+        ! ERR 83886179 Operation cancelled <Pinentry>
         > IMPORT_KEY
         ! INQUIRE KEYDATA
         > D %00%01
         > END
-        ! ERR 67109016 the key does not unwrap into the custody of phone <GPG Agent>
+        ! ERR 67109016 not into the custody of phone: the key does not unwrap <GPG Agent>
         "
     ));
 }
@@ -142,7 +192,7 @@ fn a_key_that_gpg_makes_is_made_by_the_keeper() {
         ! INQUIRE KEYPARAM
         > D (genkey(rsa(nbits 4:3072)))
         > END
-        ! ERR 67108948 keys of type rsa are not taken into the custody of phone; keepers take \
+        ! ERR 67108948 not into the custody of phone: keys of type rsa are not taken; keepers take \
           Ed25519, Curve25519 and, of what is imported, P-256 <GPG Agent>
         ",
     );

@@ -43,5 +43,5 @@ pub use keygrip::Keygrip;
 pub use public::PublicKey;
 pub use signature::{Signature, Unsigned};
 pub use trailer::Trailer;
-pub use transfer::{TransferError, Transferred};
+pub use transfer::{Arrived, Protected, TransferError, Transferred};
 pub use transferable::Transferable;

@@ -5,16 +5,62 @@
 //! **Invariant:** what is unwrapped lies in locked memory, and so does what is made of it. A key is
 //! read whole or not at all; whether its two halves belong together, who keeps it finds out.
 
+mod protection;
+#[cfg(test)]
+mod tests;
+
 use aws_lc_rs::key_wrap::{AES_128, AesKek, KeyWrap};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use keystead_core::{Algorithm, KeyType, SecretBytes};
+
+use protection::Protection;
 
 use super::curve::Curve;
 use super::public::{PublicKey, strip};
 use crate::ParseError;
 use crate::sexp::Sexp;
 use crate::ssh;
+
+/// What came.
+pub enum Arrived {
+    /// A key with nothing around its private half.
+    Open(Transferred),
+    /// One that a passphrase of gpg's opens.
+    Protected(Protected),
+}
+
+/// A key whose private half a passphrase protects.
+pub struct Protected {
+    half: Half,
+    public: PublicKey,
+    public_key: Vec<u8>,
+    encrypted: Vec<u8>,
+    protection: Protection,
+}
+
+impl Protected {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// [`TransferError::Passphrase`]; [`TransferError::Malformed`] for what opens and is no number.
+    pub fn open(&self, passphrase: &[u8]) -> Result<Transferred, TransferError> {
+        let opened = self.protection.open(&self.encrypted, passphrase)?;
+        // RFC 4880 section 3.2: its length in bits, then the number.
+        let malformed = TransferError::Malformed;
+        let split = opened.expose().split_first_chunk();
+        let (bits, number) = split.ok_or(malformed.clone())?;
+        if usize::from(u16::from_be_bytes(*bits)).div_ceil(8) != number.len() {
+            return Err(malformed);
+        }
+        Ok(Transferred {
+            algorithm: self.half.algorithm(),
+            public: self.public.clone(),
+            public_key: self.public_key.clone(),
+            private: self.half.private(number)?,
+        })
+    }
+}
 
 /// A key that came, with nothing around its private half.
 pub struct Transferred {
@@ -35,10 +81,11 @@ pub enum TransferError {
     /// Not the expression that gpg sends.
     #[error("the key cannot be read")]
     Malformed,
-    /// A passphrase of gpg's is around it.
-    #[error("the key is protected by a passphrase")]
-    Protected,
-    /// Of an algorithm or on a curve that keepers take from nobody.
+    /// Another passphrase protects it.
+    #[error("the passphrase is wrong")]
+    Passphrase,
+    /// Of an algorithm or on a curve that keepers take from nobody, or protected by what nothing
+    /// here opens.
     #[error("keys of type {0} are not taken")]
     Algorithm(String),
 }
@@ -51,7 +98,7 @@ impl Transferred {
     ///
     /// # Errors
     /// [`TransferError`].
-    pub fn unwrap(key: &[u8; 16], wrapped: &[u8]) -> Result<Self, TransferError> {
+    pub fn unwrap(key: &[u8; 16], wrapped: &[u8]) -> Result<Arrived, TransferError> {
         if wrapped.len() > Self::WRAPPED_BYTES_MAX || wrapped.len() <= WRAP_BLOCK_BYTES {
             return Err(TransferError::Unwrap);
         }
@@ -68,7 +115,7 @@ impl Transferred {
     ///
     /// # Errors
     /// [`TransferError`].
-    pub fn read(bytes: &[u8]) -> Result<Self, TransferError> {
+    pub fn read(bytes: &[u8]) -> Result<Arrived, TransferError> {
         let mut reader = Canonical(bytes);
         reader.open("openpgp-private-key")?;
         reader.pair("version")?;
@@ -87,27 +134,40 @@ impl Transferred {
             return Err(TransferError::Malformed);
         }
         let (public, public_key) = half.public(reader.atom()?)?;
-        match reader.atom()? {
-            PLAIN => {}
-            ENCRYPTED => return Err(TransferError::Protected),
+        let is_protected = match reader.atom()? {
+            PLAIN => false,
+            ENCRYPTED => true,
             _ => return Err(TransferError::Malformed),
-        }
-        let private = half.private(reader.atom()?)?;
+        };
+        let number = reader.atom()?;
         reader.close()?;
         reader.pair("csum")?;
-        if reader.pair("protection")? != b"none" {
-            return Err(TransferError::Malformed);
-        }
+        reader.open("protection")?;
+        let protection = match is_protected {
+            true => Some(Protection::read(&mut reader)?),
+            false if reader.atom()? == b"none" => None,
+            false => return Err(TransferError::Malformed),
+        };
+        reader.close()?;
         reader.close()?;
         // One zero ends it (`make_canon_sexp_pad`), the others fill the block.
         if reader.0.len() > WRAP_BLOCK_BYTES || reader.0.iter().any(|it| *it != 0) {
             return Err(TransferError::Malformed);
         }
-        Ok(Self {
-            algorithm: half.algorithm(),
-            public,
-            public_key,
-            private,
+        Ok(match protection {
+            Some(protection) => Arrived::Protected(Protected {
+                half,
+                public,
+                public_key,
+                encrypted: number.to_vec(),
+                protection,
+            }),
+            None => Arrived::Open(Self {
+                algorithm: half.algorithm(),
+                public,
+                public_key,
+                private: half.private(number)?,
+            }),
         })
     }
 
@@ -380,6 +440,3 @@ const PKCS8_P256: &[u8] = &[
     0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x27, 0x30, 0x25, 0x02, 0x01,
     0x01, 0x04, 0x20,
 ];
-
-#[cfg(test)]
-mod tests;

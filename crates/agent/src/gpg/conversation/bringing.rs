@@ -1,11 +1,12 @@
 //! What gpg makes or imports, where the person has chosen a keeper for it.
 //!
 //! **Invariant:** a private key goes to the keeper that was chosen or nowhere: the ordinary agent
-//! sees none of it, and what the keeper does not take gpg is told as an error.
+//! sees none of it but a passphrase that it asks for, and what the keeper does not take gpg is told
+//! as an error.
 
 use keystead_formats::assuan::{self, ErrorCode, line};
 use keystead_formats::openpgp::transfer::wanted_key;
-use keystead_formats::openpgp::{KeyPacket, TransferError, Transferred};
+use keystead_formats::openpgp::{Arrived, KeyPacket, Protected, TransferError, Transferred};
 use keystead_formats::ssh::key::key_id;
 use zeroize::Zeroizing;
 
@@ -24,6 +25,17 @@ pub(super) struct Coming {
     pub(super) user_id: String,
     /// The keeper that was chosen.
     pub(super) keeper: String,
+    /// The key whose passphrase is asked for.
+    pub(super) locked: Option<Locked>,
+}
+
+/// A key that a passphrase opens.
+pub(super) struct Locked {
+    key: Protected,
+    created_unix_s: Option<u32>,
+    passphrase: Zeroizing<Vec<u8>>,
+    /// How often it was asked for.
+    asked: u8,
 }
 
 impl Conversation {
@@ -76,10 +88,71 @@ impl Conversation {
         let Ok(wrapping) = <&[u8; WRAPPING_KEY_BYTES]>::try_from(wrapping.as_slice()) else {
             return self.error(ErrorCode::MISSING_VALUE);
         };
-        let key = match Transferred::unwrap(wrapping, wrapped) {
-            Ok(key) => key,
-            Err(error) => return self.not_taken(&error),
+        match Transferred::unwrap(wrapping, wrapped) {
+            Ok(Arrived::Open(key)) => self.take(&key, created_unix_s),
+            Ok(Arrived::Protected(key)) => {
+                self.coming.locked = Some(Locked {
+                    key,
+                    created_unix_s,
+                    passphrase: Zeroizing::default(),
+                    asked: 0,
+                });
+                self.ask_for_passphrase();
+            }
+            Err(error) => self.not_taken(&error),
+        }
+    }
+
+    /// The ordinary agent asks, as it asks for its own: by the pinentry that the person has, or by
+    /// the client where that answers (`--pinentry-mode loopback`).
+    fn ask_for_passphrase(&mut self) {
+        let Some(locked) = &mut self.coming.locked else {
+            return;
         };
+        let again = match locked.asked {
+            0 => "X".to_owned(),
+            _ => line::escape_plus("Bad passphrase"),
+        };
+        locked.asked += 1;
+        locked.passphrase = Zeroizing::default();
+        let user_id = line::escape_plus(&self.coming.user_id);
+        let whose = match user_id.len() {
+            1..=USER_ID_BYTES_MAX => format!("of+{user_id}"),
+            _ => "of+it".to_owned(),
+        };
+        let keeper = line::escape_plus(&self.coming.keeper);
+        let about = format!("The+key+goes+to+{keeper}.+The+passphrase+{whose}:");
+        let command = format!("GET_PASSPHRASE --data -- X {again} X {about}");
+        self.pass(command.as_bytes(), Ending::Passphrase);
+    }
+
+    /// A part of it.
+    pub(super) fn note_passphrase(&mut self, escaped: &[u8]) {
+        if let Some(locked) = &mut self.coming.locked
+            && let Ok(part) = line::unescape(escaped)
+            && locked.passphrase.len() + part.len() <= PASSPHRASE_BYTES_MAX
+        {
+            locked.passphrase.extend_from_slice(part.expose());
+        }
+    }
+
+    /// The passphrase is there.
+    pub(super) fn unlock(&mut self) {
+        let Some(locked) = self.coming.locked.take() else {
+            return self.error(ErrorCode::MISSING_VALUE);
+        };
+        match locked.key.open(&locked.passphrase) {
+            Ok(key) => self.take(&key, locked.created_unix_s),
+            Err(TransferError::Passphrase) if locked.asked < PASSPHRASE_TRIES => {
+                self.coming.locked = Some(locked);
+                self.ask_for_passphrase();
+            }
+            Err(error) => self.not_taken(&error),
+        }
+    }
+
+    /// An open key is on its way to the keeper.
+    fn take(&mut self, key: &Transferred, created_unix_s: Option<u32>) {
         let public = key.public_key();
         let mapped = MappedKey {
             keygrip: key.public().keygrip(),
@@ -132,15 +205,12 @@ impl Conversation {
                 ErrorCode::UNSUPPORTED_ALGORITHM,
                 "; keepers take Ed25519, Curve25519 and, of what is imported, P-256",
             ),
-            TransferError::Protected => (
-                ErrorCode::NOT_SUPPORTED,
-                "; take it off before (gpg --change-passphrase), or `keystead gpg custody off`",
-            ),
+            TransferError::Passphrase => (ErrorCode::BAD_PASSPHRASE, ""),
             TransferError::Unwrap => (ErrorCode::DECRYPT_FAILED, ""),
             TransferError::Malformed => (ErrorCode::INV_SEXP, ""),
         };
         let keeper = &self.coming.keeper;
-        let text = format!("{error} into the custody of {keeper}{hint}");
+        let text = format!("not into the custody of {keeper}: {error}{hint}");
         self.tell(line::err_with(code, &text));
     }
 }
@@ -153,6 +223,15 @@ fn quoted(text: &str) -> &str {
         _ => "",
     }
 }
+
+/// As often as gpg-agent asks (GnuPG, `agent/call-pinentry.c`, `max_tries`).
+const PASSPHRASE_TRIES: u8 = 3;
+
+/// 500 bytes, escaped: the command is one line of Assuan's 1,000.
+const USER_ID_BYTES_MAX: usize = 500;
+
+/// `MAX_PASSPHRASE_LEN` of gpg-agent.
+const PASSPHRASE_BYTES_MAX: usize = 255;
 
 /// AES-128's (GnuPG, `agent/command.c`, `KEYWRAP_KEYSIZE`).
 const WRAPPING_KEY_BYTES: usize = 16;

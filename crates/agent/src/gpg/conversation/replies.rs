@@ -69,6 +69,7 @@ impl Conversation {
             }
             Ending::Relay
             | Ending::NoteWrappingKey
+            | Ending::Passphrase
             | Ending::AddKeygrips
             | Ending::AddKeyLines(_) => {}
         }

@@ -22,7 +22,8 @@ d1e08d1fdc3c54f221f3cc8de94230d02d0ac145d7917ea3bc8454eb30d248d46e1ceee5c9f08d69
 dbefdc1a6ad1e5d28382f86146d4b8043911ca9a29103ed0ec3ab49149da1d787d2b77068a98dd2d1bc5637c\
 a79b132921aa9b91da1da1e7136f1c3b81f0ecb0";
 
-/// Of a key with a passphrase.
+/// Of a key with the passphrase `abc`; its private half was computed by another implementation
+/// (Python's `hashlib` and `cryptography`).
 const PROTECTED: &str = "44a63bcd03c105884263c71e92ce161ea1d80a3cafba1431b0b87e9761482510742997cd3261cb27076ada1d\
 23dd4af14530f260d638d88d161ee07ab69bbc3ae02ccdf931576fdbfe66a9f7ad58c4d56eb04a846191c3eb\
 28b3df8836746ea35bc7e3ebb043017dd5b4a1eae7a39dc04eade5ec028a5570ea7b4fdb0cc3bd1a3c3d8c63\
@@ -46,10 +47,17 @@ fn error(wrapped: &[u8]) -> TransferError {
     }
 }
 
+fn open(arrived: Arrived) -> Transferred {
+    match arrived {
+        Arrived::Open(key) => key,
+        Arrived::Protected(key) => key.open(b"abc").unwrap(),
+    }
+}
+
 #[test]
 fn keys_of_gpg_become_pkcs8() {
     let check = |wrapped: &str, algorithm, pem: &str| {
-        let key = Transferred::unwrap(&WRAPPING, &unhex(wrapped)).unwrap();
+        let key = open(Transferred::unwrap(&WRAPPING, &unhex(wrapped)).unwrap());
         assert_eq!(key.algorithm(), algorithm);
         let again = PublicKey::of_keeper(algorithm, key.public_key()).unwrap();
         assert_eq!(&again, key.public());
@@ -65,6 +73,11 @@ fn keys_of_gpg_become_pkcs8() {
         "MC4CAQAwBQYDK2VwBCIEIHmdnVilCzb8svlkRdulTUeawkqSi6+NytWDDgXPzNcp",
     );
     check(
+        PROTECTED,
+        Algorithm::Ed25519,
+        "MC4CAQAwBQYDK2VwBCIEIND+I2RolxEUaJjSyhHjy5tS9qcLJM2DiSzZmmLXbuFW",
+    );
+    check(
         X25519,
         Algorithm::X25519,
         "MC4CAQAwBQYDK2VuBCIEICjf6uSWOVqQTC0IEqDARy+unCVJmQdU0pMczhd2RftC",
@@ -78,7 +91,6 @@ fn keys_of_gpg_become_pkcs8() {
 
 #[test]
 fn what_does_not_come() {
-    assert_eq!(error(&unhex(PROTECTED)), TransferError::Protected);
     assert_eq!(error(&[]), TransferError::Unwrap);
     assert_eq!(error(&vec![0; 8_200]), TransferError::Unwrap);
     let mut damaged = unhex(ED25519);
@@ -113,11 +125,58 @@ fn expressions_that_are_none() {
     check(&of("(5:curve7:Ed25519)", ""), other("EDDSA"));
     check(&of("7:Ed25519", "5:Ed448"), other("Ed448"));
     check(&of("5:EDDSA", "4:ECDH"), other("Ed25519"));
-    check(&of("1:_1:d", "1:e1:d"), Err(TransferError::Protected));
+    check(&of("1:_1:d", "1:e1:d"), malformed.clone());
     let long = format!("1:_33:{}", "d".repeat(33));
     check(&of("1:_1:d", &long), malformed.clone());
     check(&of("33:@", "33:A"), malformed.clone());
     check(&of("4:none", "3:sum"), malformed);
+}
+
+#[test]
+fn passphrases_of_gpg() {
+    let Arrived::Protected(key) = Transferred::unwrap(&WRAPPING, &unhex(PROTECTED)).unwrap() else {
+        panic!("it has a passphrase");
+    };
+    for wrong in [&b""[..], b"abd", b"abcabc", &[0; 4_200]] {
+        let error = key.open(wrong).map(|_| ()).unwrap_err();
+        assert_eq!(error, TransferError::Passphrase, "{}", wrong.len());
+    }
+    let iv = "i".repeat(16);
+    let protection = format!("4:sha13:AES16:{iv}1:34:SHA18:saltsalt2:96");
+    let text = |protection: &str| {
+        let q = "q".repeat(32);
+        format!(
+            "(19:openpgp-private-key(7:version1:4)(4:algo5:EDDSA)(5:curve7:Ed25519)\
+            (4:skey1:_33:@{q}1:e22:{})(4:csum1:0)(10:protection{protection}))",
+            "e".repeat(22)
+        )
+    };
+    let check = |from: &str, to: &str, expected: Result<(), TransferError>| {
+        let text = text(&protection.replace(from, to));
+        let found = Transferred::read(text.as_bytes()).map(|_| ());
+        assert_eq!(found, expected, "{text}");
+    };
+    let malformed = Err(TransferError::Malformed);
+    let other = |name: &str| Err(TransferError::Algorithm(name.to_owned()));
+    check("", "", Ok(()));
+    check("3:AES", "6:AES256", Ok(()));
+    check("1:3", "1:0", Ok(()));
+    check("4:SHA1", "6:SHA512", Ok(()));
+    check("4:sha1", "3:sum", other("sum"));
+    check("3:AES", "5:CAST5", other("CAST5"));
+    check("4:SHA1", "9:RIPEMD160", other("RIPEMD160"));
+    check("1:3", "4:1001", malformed.clone());
+    check("8:saltsalt", "7:saltsal", malformed.clone());
+    check("2:96", "3:256", malformed.clone());
+    check("2:96", "0:", malformed.clone());
+    check(&format!("16:{iv}"), "1:X", malformed);
+    let whole = text(&protection);
+    for len in 0..whole.len() {
+        assert!(
+            Transferred::read(&whole.as_bytes()[..len]).is_err(),
+            "{len}"
+        );
+    }
 }
 
 #[test]
