@@ -12,7 +12,7 @@ use crate::commands::file;
 use crate::failure::Failure;
 use crate::terminal::{print, say};
 
-/// Lays it, where age finds none that leads here; with `print_only` says alone what it would lay.
+/// Lays it, where age finds none that leads here, and prints it; with `print_only` it prints alone.
 pub(crate) fn lay(print_only: bool) -> Result<(), Failure> {
     let (link, program) = (place()?, std::env::current_exe()?);
     let is_ours = |found: &PathBuf| leads_to(found, &program);
@@ -20,12 +20,15 @@ pub(crate) fn lay(print_only: bool) -> Result<(), Failure> {
         say(format_args!("age finds its plugin at {}", found.display()));
         return Ok(());
     }
-    if print_only {
-        return print(format_args!(
+    let print_it = || {
+        print(format_args!(
             "# {} -> {}",
             link.display(),
             program.display()
-        ));
+        ))
+    };
+    if print_only {
+        return print_it();
     }
     match std::fs::symlink_metadata(&link) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -47,6 +50,7 @@ pub(crate) fn lay(print_only: bool) -> Result<(), Failure> {
         symlink(&program, &link).map_err(|error| file::failure(&link, &error))?;
     }
     say(format_args!("age finds its plugin: {}", link.display()));
+    print_it()?;
     if !on_path().contains(&link) {
         let folder = link.parent().unwrap_or(Path::new("/")).display();
         say(format_args!("note: {folder} is not on the PATH yet"));

@@ -204,9 +204,15 @@ fn install_prints_what_it_writes_and_uninstall_takes_it_away() {
     assert_eq!(home.check(&["agent", "install"], 0, "written to"), printed);
     let socket = fs::read_to_string(folder.join("keystead-agent.socket")).unwrap();
     let service = fs::read_to_string(folder.join("keystead-agent.service")).unwrap();
+    let link = home.0.join(".local/bin/age-plugin-keystead");
+    let program = fs::read_link(&link).unwrap();
+    let (link, program) = (link.display(), program.display());
     assert_eq!(
         printed,
-        format!("# keystead-agent.socket\n{socket}\n# keystead-agent.service\n{service}\n")
+        format!(
+            "# keystead-agent.socket\n{socket}\n# keystead-agent.service\n{service}\n\
+             # {link} -> {program}\n"
+        )
     );
     assert!(service.contains("agent run\n") && service.contains("KEYSTEAD_HOME="));
     home.check(&["agent", "uninstall"], 0, "removed");
