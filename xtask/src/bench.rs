@@ -23,7 +23,8 @@ mod server;
 
 use figure::{Bound, Figure};
 
-/// The command: `bench [agent|curve|programs|server [sqlite|postgres] [--full] [--keep FOLDER [--load]]]`.
+/// The command: `bench [agent|wallet|curve|programs|server [sqlite|postgres] [--full]
+/// [--keep FOLDER [--load]]]`.
 pub(crate) fn command(arguments: &[String]) -> Result<()> {
     let root = workspace::root()?;
     let mut figures = Vec::new();
@@ -43,8 +44,8 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
         ["programs"] => programs(&root, &mut figures)?,
         _ => {
             return Err(Failure::new(
-                "usage: cargo xtask bench [agent|curve|programs|server [sqlite|postgres] [--full] \
-                 [--keep FOLDER [--load]]]",
+                "usage: cargo xtask bench [agent|wallet|curve|programs|server [sqlite|postgres] \
+                 [--full] [--keep FOLDER [--load]]]",
             ));
         }
     }
