@@ -94,7 +94,8 @@ fn a_second_one_is_not_started() {
         said.contains("already running - not starting a new one"),
         "{said}"
     );
-    assert_eq!(house.agents().ours.pid, agents.ours.pid);
+    let again = house.agents();
+    assert_eq!(again.ours.pid, agents.ours.pid);
 }
 
 #[test]

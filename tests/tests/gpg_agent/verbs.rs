@@ -77,7 +77,8 @@ fn gpgconf_finds_it() {
     house.must(&["gpgconf", "--reload", "gpg-agent"]);
     // What runs is not started again.
     house.must(&["gpgconf", "--launch", "gpg-agent"]);
-    assert_eq!(house.agents().ours.pid, agents.ours.pid);
+    let again = house.agents();
+    assert_eq!(again.ours.pid, agents.ours.pid);
     assert!(agents.behind.is_running());
     assert!(
         house
