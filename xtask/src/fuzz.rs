@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use crate::console::{say, step};
 use crate::failure::{About, Failure, Result};
-use crate::json::Json;
 use crate::run::Program;
 use crate::tidy::graph::PLATFORM;
 use crate::workspace;
@@ -45,38 +44,14 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
     }
 }
 
-/// The programs of the thin package, one a decoder.
+/// The decoders, by name: each has a corpus (a test of `fuzz/targets` sees to it).
 pub(crate) fn names(root: &Path) -> Result<Vec<String>> {
-    let manifest = manifest(root);
-    if !manifest.exists() {
-        return Ok(Vec::new());
+    let corpora = root.join("fuzz/corpus");
+    let mut names = Vec::new();
+    for folder in std::fs::read_dir(&corpora).about(corpora.display())? {
+        let name = folder.about(corpora.display())?.file_name();
+        names.push(name.to_string_lossy().into_owned());
     }
-    let text = Program::cargo(root)
-        .args([
-            "metadata",
-            "--no-deps",
-            "--format-version",
-            "1",
-            "--offline",
-        ])
-        .arg("--manifest-path")
-        .arg(&manifest)
-        .output()?;
-    let metadata = Json::parse(&text)?;
-    let mut names: Vec<String> = metadata
-        .field("packages")
-        .list()
-        .iter()
-        .flat_map(|package| package.field("targets").list())
-        .filter(|target| {
-            target
-                .field("kind")
-                .list()
-                .iter()
-                .any(|kind| kind.text() == "bin")
-        })
-        .map(|target| target.field("name").text().to_owned())
-        .collect();
     names.sort();
     Ok(names)
 }
@@ -121,7 +96,7 @@ fn fuzzer(root: &Path, name: &str, seconds: u64) -> Result<Program> {
     let kept = kept(root, name);
     let found = kept.join("found");
     std::fs::create_dir_all(&found).about(found.display())?;
-    let mut fuzzer = Program::new("rustup")
+    let fuzzer = Program::new("rustup")
         .args([
             "run",
             "nightly",
@@ -134,7 +109,7 @@ fn fuzzer(root: &Path, name: &str, seconds: u64) -> Result<Program> {
         ])
         .arg("--manifest-path")
         .arg(manifest(root))
-        .args(["--bin", name, "--"])
+        .arg("--")
         .arg(format!("-artifact_prefix={}/", kept.display()))
         .arg(format!("-max_total_time={seconds}"))
         .args([
@@ -144,6 +119,7 @@ fn fuzzer(root: &Path, name: &str, seconds: u64) -> Result<Program> {
             "-verbosity=0",
         ])
         .arg(&found)
+        .variable("KEYSTEAD_FUZZ", name)
         .variable("RUSTFLAGS", FLAGS.join(" "))
         // C code takes over the sanitizer; GCC merges equal constants (SQLite
         // has such), which this check of AddressSanitizer takes for a fault.
@@ -151,11 +127,7 @@ fn fuzzer(root: &Path, name: &str, seconds: u64) -> Result<Program> {
         // Else the toolchain of this command is used again.
         .variable("RUSTUP_TOOLCHAIN", "nightly")
         .folder(root);
-    let stored = root.join("fuzz/corpus").join(name);
-    if stored.exists() {
-        fuzzer = fuzzer.arg(stored);
-    }
-    Ok(fuzzer)
+    Ok(fuzzer.arg(root.join("fuzz/corpus").join(name)))
 }
 
 fn manifest(root: &Path) -> PathBuf {

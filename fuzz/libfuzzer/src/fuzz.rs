@@ -1,8 +1,13 @@
-//! One program a target: cargo tells each which it is.
+//! One program for all targets, so that one is linked: the environment says
+//! which it is (`KEYSTEAD_FUZZ`, a name of `TARGETS`).
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let body = keystead_fuzz_targets::body(env!("CARGO_BIN_NAME"));
-    body.expect("Cargo.toml and TARGETS have the same names")(bytes);
+use std::sync::LazyLock;
+
+static BODY: LazyLock<fn(&[u8])> = LazyLock::new(|| {
+    let name = std::env::var("KEYSTEAD_FUZZ").expect("KEYSTEAD_FUZZ names the target");
+    keystead_fuzz_targets::body(&name).expect("KEYSTEAD_FUZZ is a name of TARGETS")
 });
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| BODY(bytes));

@@ -6,8 +6,8 @@
 //! replayed through the same bodies by a test of this package, on stable;
 //! `fuzz/libfuzzer` only wraps them.
 //!
-//! To add one: a function in its crate's module, a line in [`TARGETS`], a line
-//! in `fuzz/libfuzzer/Cargo.toml`, and a corpus of at least one file.
+//! To add one: a function in its crate's module, a line in [`TARGETS`], and a
+//! corpus of at least one file.
 
 mod answers;
 mod approval;
@@ -28,7 +28,7 @@ mod trezor;
 
 /// A decoder to be fuzzed.
 pub struct Target {
-    /// Names its corpus and its libFuzzer program.
+    /// Names its corpus.
     pub name: &'static str,
     /// What is run.
     pub body: fn(&[u8]),
