@@ -184,26 +184,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `length:bytes`, the length without a needless zero.
     fn counted(&mut self) -> Result<Vec<u8>, ParseError> {
-        let digits = self
-            .rest
-            .iter()
-            .take_while(|it| it.is_ascii_digit())
-            .count();
-        let (number, rest) = self.split(digits)?;
-        let number = match number {
-            [b'0', _, ..] => return Err(ParseError::Value),
-            number if number.len() > LENGTH_DIGITS_MAX => return Err(ParseError::TooLong),
-            number => std::str::from_utf8(number).map_err(|_| ParseError::Value)?,
-        };
-        let len: usize = number.parse().map_err(|_| ParseError::Value)?;
-        match rest {
-            [] => return Err(ParseError::Truncated),
-            [b':', rest @ ..] => self.rest = rest,
-            _ => return Err(ParseError::Value),
-        }
-        let (bytes, rest) = self.split(len)?;
+        let (bytes, rest) = counted(self.rest)?;
         self.rest = rest;
         Ok(bytes.to_vec())
     }
@@ -266,6 +248,25 @@ impl<'a> Reader<'a> {
         if self.form == Form::Any {
             self.rest = self.rest.trim_ascii_start();
         }
+    }
+}
+
+/// `length:bytes`, the length without a needless zero: the bytes, and what stands behind them.
+pub(crate) fn counted(bytes: &[u8]) -> Result<(&[u8], &[u8]), ParseError> {
+    let digits = bytes.iter().take_while(|it| it.is_ascii_digit()).count();
+    let (number, rest) = bytes
+        .split_at_checked(digits)
+        .ok_or(ParseError::Truncated)?;
+    let number = match number {
+        [b'0', _, ..] => return Err(ParseError::Value),
+        number if number.len() > LENGTH_DIGITS_MAX => return Err(ParseError::TooLong),
+        number => std::str::from_utf8(number).map_err(|_| ParseError::Value)?,
+    };
+    let len: usize = number.parse().map_err(|_| ParseError::Value)?;
+    match rest {
+        [] => Err(ParseError::Truncated),
+        [b':', rest @ ..] => rest.split_at_checked(len).ok_or(ParseError::Truncated),
+        _ => Err(ParseError::Value),
     }
 }
 

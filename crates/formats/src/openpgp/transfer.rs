@@ -19,7 +19,7 @@ use protection::Protection;
 use super::curve::Curve;
 use super::public::{PublicKey, strip};
 use crate::ParseError;
-use crate::sexp::Sexp;
+use crate::sexp::{Sexp, counted};
 use crate::ssh;
 
 /// What came.
@@ -189,17 +189,23 @@ impl Transferred {
         &self.public_key
     }
 
-    /// The private key as PKCS#8 (RFC 5958; RFC 8410, RFC 5915), PEM (RFC 7468).
+    /// The private key as PKCS#8 (RFC 5958; RFC 8410, RFC 5915), PEM (RFC 7468), with the public
+    /// half beside it: who keeps it finds out whether the two belong together, before it is kept.
     #[must_use]
     pub fn pkcs8(&self) -> SecretBytes {
-        let head = match self.algorithm {
-            Algorithm::Ed25519 => PKCS8_ED25519,
-            Algorithm::X25519 => PKCS8_X25519,
+        let (head, between, point_bytes) = match self.algorithm {
+            Algorithm::Ed25519 => (PKCS8_ED25519, PKCS8_COMPACT, COMPACT_BYTES),
+            Algorithm::X25519 => (PKCS8_X25519, PKCS8_COMPACT, COMPACT_BYTES),
             // What else is read lies on P-256.
-            Algorithm::EcdsaP256 | Algorithm::EcdhP256 | _ => PKCS8_P256,
+            Algorithm::EcdsaP256 | Algorithm::EcdhP256 | _ => {
+                (PKCS8_P256, PKCS8_POINT, POINT_BYTES)
+            }
         };
-        let parts = [head, self.private.expose()];
-        let mut der = SecretBytes::fill(head.len() + self.private.len(), |place| {
+        // Every form in which keepers name a key ends with its point.
+        let (_, point) = split_end(&self.public_key, point_bytes);
+        let parts = [head, self.private.expose(), between, point];
+        let len = parts.iter().map(|it| it.len()).sum();
+        let mut der = SecretBytes::fill(len, |place| {
             let bytes = parts.into_iter().flatten();
             for (place, byte) in place.iter_mut().zip(bytes) {
                 *place = *byte;
@@ -358,24 +364,10 @@ impl<'a> Canonical<'a> {
         Ok(value)
     }
 
-    /// A length in decimal digits, a colon, so many bytes.
     fn atom(&mut self) -> Result<&'a [u8], TransferError> {
-        let mut len = 0_usize;
-        for digits in 0..=LEN_DIGITS_MAX {
-            let (byte, rest) = self.0.split_first().ok_or(TransferError::Malformed)?;
-            self.0 = rest;
-            match byte {
-                b':' if digits > 0 => {
-                    let split = self.0.split_at_checked(len);
-                    let (atom, rest) = split.ok_or(TransferError::Malformed)?;
-                    self.0 = rest;
-                    return Ok(atom);
-                }
-                digit @ b'0'..=b'9' => len = len * 10 + usize::from(digit - b'0'),
-                _ => break,
-            }
-        }
-        Err(TransferError::Malformed)
+        let (atom, rest) = counted(self.0).map_err(|_| TransferError::Malformed)?;
+        self.0 = rest;
+        Ok(atom)
     }
 
     fn take(&mut self, byte: u8) -> Result<(), TransferError> {
@@ -387,6 +379,12 @@ impl<'a> Canonical<'a> {
             _ => Err(TransferError::Malformed),
         }
     }
+}
+
+fn split_end(bytes: &[u8], len: usize) -> (&[u8], &[u8]) {
+    bytes
+        .split_at_checked(bytes.len().saturating_sub(len))
+        .unwrap_or_default()
 }
 
 fn put(rest: &mut &mut [u8], bytes: &[u8]) {
@@ -415,9 +413,6 @@ const WRAP_BLOCK_BYTES: usize = 8;
 /// Private keys on all these curves.
 const SCALAR_BYTES: usize = 32;
 
-/// `MAXLEN_KEYDATA` has four digits.
-const LEN_DIGITS_MAX: usize = 4;
-
 /// 32 bytes of a foreign name are shown: no curve's is longer.
 const NAME_BYTES_MAX: usize = 32;
 
@@ -426,17 +421,25 @@ const PEM_LINE_BYTES: usize = 48;
 const PEM_BEGIN: &[u8] = b"-----BEGIN PRIVATE KEY-----\n";
 const PEM_END: &[u8] = b"-----END PRIVATE KEY-----\n";
 
-/// RFC 8410 section 7: version 0, 1.3.101.112, an octet string in an octet string.
+/// RFC 8410 section 7: version 1, 1.3.101.112, an octet string in an octet string.
 const PKCS8_ED25519: &[u8] = &[
-    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+    0x30, 0x51, 0x02, 0x01, 0x01, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
 /// The same with 1.3.101.110.
 const PKCS8_X25519: &[u8] = &[
-    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e, 0x04, 0x22, 0x04, 0x20,
+    0x30, 0x51, 0x02, 0x01, 0x01, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e, 0x04, 0x22, 0x04, 0x20,
 ];
-/// RFC 5480 section 2.1.1.1 and RFC 5915 section 3: id-ecPublicKey on secp256r1, a scalar alone.
+/// RFC 5958 section 2: `[1]`, a bit string without a tag of its own.
+const PKCS8_COMPACT: &[u8] = &[0x81, 0x21, 0x00];
+/// RFC 5480 section 2.1.1.1 and RFC 5915 section 3: id-ecPublicKey on secp256r1, a scalar.
 const PKCS8_P256: &[u8] = &[
-    0x30, 0x41, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01,
-    0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x27, 0x30, 0x25, 0x02, 0x01,
-    0x01, 0x04, 0x20,
+    0x30, 0x81, 0x87, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02,
+    0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x6d, 0x30, 0x6b, 0x02,
+    0x01, 0x01, 0x04, 0x20,
 ];
+/// RFC 5915 section 3: `[1]` around a bit string.
+const PKCS8_POINT: &[u8] = &[0xa1, 0x44, 0x03, 0x42, 0x00];
+
+/// Points of the Curve25519 family, and uncompressed ones of P-256 (SEC 1 section 2.3.3).
+const COMPACT_BYTES: usize = 32;
+const POINT_BYTES: usize = 65;

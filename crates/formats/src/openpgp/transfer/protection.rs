@@ -1,14 +1,15 @@
 //! A passphrase around a private key, as gpg hands it over: `(protection …)`, with the numbers of
 //! the key's own packet (RFC 4880 sections 3.7.1 and 5.5.3).
 //!
-//! **Invariant:** what comes out agrees with its SHA-1, or nothing does; the older sum of 16 bits,
-//! which an attacker can bend, is not taken.
+//! **Invariant:** what comes out agrees with the sum that is encrypted with it, or nothing does.
+//! An attacker can bend the older sum of 16 bits, and with it the key (Klíma and Rosa, 2001); what is bent
+//! is no more the other half of the public key beside it, which its keeper looks at.
 
 use aws_lc_rs::cipher::{
     AES_128, AES_192, AES_256, Algorithm, DecryptingKey, DecryptionContext, UnboundCipherKey,
 };
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA384, SHA512};
+use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA224, SHA256, SHA384, SHA512};
 use aws_lc_rs::iv::FixedLength;
 use keystead_core::SecretBytes;
 
@@ -16,6 +17,7 @@ use super::{Canonical, TransferError, other};
 
 /// How a passphrase opens a key.
 pub(super) struct Protection {
+    check: Check,
     cipher: &'static Algorithm,
     key_bytes: usize,
     iv: [u8; IV_BYTES],
@@ -25,14 +27,46 @@ pub(super) struct Protection {
     count: usize,
 }
 
+/// What stands behind the numbers.
+#[derive(Clone, Copy)]
+enum Check {
+    Sha1,
+    /// Of keys that were exported before 2003, or by programs that go on so: the bytes, added up.
+    Sum,
+}
+
+impl Check {
+    const fn len(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sum => 2,
+        }
+    }
+
+    fn fits(self, numbers: &[u8], found: &[u8]) -> bool {
+        match self {
+            Self::Sha1 => {
+                let expected = digest::digest(&SHA1_FOR_LEGACY_USE_ONLY, numbers);
+                verify_slices_are_equal(expected.as_ref(), found).is_ok()
+            }
+            Self::Sum => {
+                let sum = numbers
+                    .iter()
+                    .fold(0_u16, |sum, it| sum.wrapping_add(u16::from(*it)));
+                verify_slices_are_equal(&sum.to_be_bytes(), found).is_ok()
+            }
+        }
+    }
+}
+
 impl Protection {
     /// The list's values: check, cipher, IV, specifier, hash, salt, count.
     pub(super) fn read(reader: &mut Canonical<'_>) -> Result<Self, TransferError> {
-        match reader.atom()? {
-            b"sha1" => {}
-            b"sum" => return Err(other(b"sum")),
+        let check = match reader.atom()? {
+            b"sha1" => Check::Sha1,
+            b"sum" => Check::Sum,
             _ => return Err(TransferError::Malformed),
-        }
+        };
         let (cipher, key_bytes) = match reader.atom()? {
             b"AES" => (&AES_128, 16),
             b"AES192" => (&AES_192, 24),
@@ -44,6 +78,7 @@ impl Protection {
         let specifier = reader.atom()?;
         let hash = match reader.atom()? {
             b"SHA1" => &SHA1_FOR_LEGACY_USE_ONLY,
+            b"SHA224" => &SHA224,
             b"SHA256" => &SHA256,
             b"SHA384" => &SHA384,
             b"SHA512" => &SHA512,
@@ -62,6 +97,7 @@ impl Protection {
             _ => return Err(TransferError::Malformed),
         };
         Ok(Self {
+            check,
             cipher,
             key_bytes,
             iv,
@@ -83,11 +119,10 @@ impl Protection {
             place.copy_from_slice(encrypted);
             opened = self.decrypt(key.expose(), place).is_some();
         });
-        let len = encrypted.len().checked_sub(SHA1_BYTES);
+        let len = encrypted.len().checked_sub(self.check.len());
         let split = len.and_then(|len| content.expose().split_at_checked(len));
         let (numbers, sum) = split.ok_or(TransferError::Malformed)?;
-        let expected = digest::digest(&SHA1_FOR_LEGACY_USE_ONLY, numbers);
-        if !opened || verify_slices_are_equal(expected.as_ref(), sum).is_err() {
+        if !opened || !self.check.fits(numbers, sum) {
             return Err(TransferError::Passphrase);
         }
         let len = numbers.len();
@@ -143,7 +178,6 @@ fn decoded(digits: &[u8]) -> Result<usize, TransferError> {
 /// A block of AES.
 const IV_BYTES: usize = 16;
 const SALT_BYTES: usize = 8;
-const SHA1_BYTES: usize = 20;
 
 /// 4 KiB: a passphrase of few bytes is not hashed in as few bytes at a time.
 const HASHED_AT_ONCE_BYTES: usize = 4_096;
