@@ -18,6 +18,7 @@ use keystead_keeper::{Answer, AskId, KeeperError, Progress};
 use tokio::sync::mpsc;
 
 use crate::device::{Device, Out};
+use crate::numbers::{GET_PUBLIC_KEY, PASSPHRASE_REQUEST};
 use crate::setup::Setup;
 use crate::wire::{self, Assembler};
 
@@ -213,6 +214,20 @@ impl Bench {
             let event = self.came().await;
             self.step(event, AskId(0), &mut ended);
         }
+    }
+
+    /// Another program asks for a key, and goes when it is asked for the passphrase.
+    pub(crate) fn leave_open(&self) {
+        let TrezorPath::Udp(device) = self.path else {
+            panic!("no port");
+        };
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for report in wire::reports(GET_PUBLIC_KEY, &[]) {
+            socket.send_to(&report, device).unwrap();
+        }
+        let mut report = [0; 64];
+        socket.recv(&mut report).unwrap();
+        assert_eq!(report[3..5], PASSPHRASE_REQUEST.to_be_bytes());
     }
 
     fn next(&mut self) -> AskId {

@@ -1,9 +1,9 @@
 //! PIN and passphrase, and which wallet they open.
 
-use keystead_core::{Outcome, SignForm};
+use keystead_core::{Curve, Derivation, Outcome, SignForm};
 use keystead_keeper::trezor::{PASSPHRASE_LIFE_MS, Question};
 
-use crate::bench::{Bench, Reply, error, signature, ssh};
+use crate::bench::{Bench, Reply, error, identity, signature, ssh};
 use crate::setup::{Decide, Setup};
 
 fn first_model() -> Setup {
@@ -100,6 +100,59 @@ async fn a_passphrase_is_asked_for_once_and_kept_for_a_time() {
     bench.lock().await.unwrap();
     assert_eq!(bench.key(&ssh()).await, first);
     assert_eq!(bench.asked, [PASSPHRASE; 3]);
+}
+
+/// The first model shows it too, and what was taken back at its question ends without a word.
+#[tokio::test]
+async fn the_first_model_asks_for_a_passphrase() {
+    let setup = Setup {
+        pin: None,
+        ..first_model()
+    };
+    let replies = [Reply::Cancel, Reply::Text("one")];
+    let mut bench = Bench::new(Setup {
+        has_passphrase: true,
+        ..setup
+    })
+    .typing(replies);
+    assert_eq!(
+        bench.open().await.unwrap_err().to_string(),
+        "trezor: no passphrase was given"
+    );
+    let told = bench.open().await.unwrap();
+    assert!(told.has_passphrase);
+    let here = Question::Passphrase {
+        can_be_on_device: false,
+    };
+    assert_eq!(bench.asked, [here; 2]);
+    assert_eq!(bench.said, ["look at trezor: confirm the passphrase on it"]);
+    assert_eq!(bench.screens(), ["home", "passphrase", "passphrase"]);
+}
+
+/// What another program left asked, and went.
+#[tokio::test]
+async fn a_question_that_was_left_open_is_in_nobodys_way() {
+    for (model, version) in [("1", [1, 12, 1]), ("T", [2, 6, 0])] {
+        let mut bench = Bench::new(Setup {
+            model: model.to_owned(),
+            version,
+            ..with_passphrase()
+        })
+        .typing([Reply::Text("")]);
+        bench.leave_open();
+        bench.open().await.unwrap();
+    }
+}
+
+/// It asks for its button for each page.
+#[tokio::test]
+async fn a_long_identity_is_told_once() {
+    let uri = format!("ssh://alex@{}", "host".repeat(100));
+    let long = identity(&uri, Curve::Ed25519, 0, Derivation::Sign);
+    let mut bench = Bench::new(Setup::default());
+    signature(bench.sign(&long, SignForm::Ssh, b"blob").await);
+    assert_eq!(bench.said.len(), 1, "{:?}", bench.said);
+    assert_eq!(bench.screens().len(), 5);
 }
 
 #[tokio::test]

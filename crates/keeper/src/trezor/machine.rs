@@ -87,6 +87,10 @@ struct Running {
     question: Option<QuestionId>,
     asked_for: Option<Question>,
     is_asking: bool,
+    /// `Initialize` went out twice, and one answer may still come.
+    is_begun_again: bool,
+    /// What the person was told last.
+    told: Option<String>,
     wrong_pins: u8,
     /// It asked for a passphrase, here or on its own screen: a locked device does not say in its
     /// features that it will.
@@ -228,6 +232,8 @@ impl Machine {
             question: None,
             asked_for: None,
             is_asking: false,
+            is_begun_again: false,
+            told: None,
             wrong_pins: 0,
             took_passphrase: false,
         });
@@ -335,6 +341,9 @@ impl Machine {
                     finish(step, &open, Err(late.into_error(self.setup.name.clone())));
                 }
             }
+            // The first model ends a question for its passphrase by this message, and says
+            // nothing to it.
+            Some((_, true, _)) if self.may_begin_again() => self.initialize(step),
             Some((_, true, _)) => {
                 self.close(step);
                 if let Some(running) = self.running.take() {
@@ -347,6 +356,11 @@ impl Machine {
         if self.forget_at_ms().is_some_and(|at| at <= now_ms) {
             self.forget(step);
         }
+    }
+
+    fn may_begin_again(&self) -> bool {
+        let running = self.running.as_ref();
+        running.is_some_and(|it| matches!(it.stage, Stage::Features) && !it.is_begun_again)
     }
 
     fn tick_queue(&mut self, step: &mut Step) {
@@ -532,6 +546,9 @@ const QUEUE_MAX: usize = 32;
 
 /// 5 s for a cable to open, and for a device to say what it is.
 const OPEN_WAIT_MS: u64 = 5_000;
+
+/// 2 s of them for the first `Initialize`; then it is said again.
+const BEGIN_WAIT_MS: u64 = 2_000;
 
 /// 30 s: opening a wallet of a Shamir backup takes a device more than 10.
 const ANSWER_WAIT_MS: u64 = 30_000;

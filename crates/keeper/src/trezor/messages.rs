@@ -259,6 +259,7 @@ impl Said {
             }
             PASSPHRASE_STATE_REQUEST => whole(body, Self::PassphraseStateRequest),
             FAILURE => {
+                let body = unpadded(body);
                 let code = optional(body, 1)?.map(|it| it.u32()).transpose()?;
                 let text = optional(body, 2)?.map(|it| it.text()).transpose()?;
                 let message = shown(text.unwrap_or_default());
@@ -363,6 +364,14 @@ fn required(body: &[u8], number: u32) -> Result<Field<'_>, ProtobufError> {
 fn whole(body: &[u8], said: Said) -> Result<Said, ProtobufError> {
     fields(body).try_for_each(|field| field.map(drop))?;
     Ok(said)
+}
+
+/// A `Failure` without the zeros behind it: devices with the newer protocol alone announce 20
+/// bytes of one that has two (firmware 2.9.3, `core/src/trezor/wire/thp/interface_context.py`).
+fn unpadded(body: &[u8]) -> &[u8] {
+    let last = body.iter().rposition(|byte| *byte != 0);
+    let length = last.map_or(0, |last| last.saturating_add(1));
+    body.get(..length).unwrap_or_default()
 }
 
 fn bounded<'a>(field: &Field<'a>, bytes_max: usize) -> Result<&'a [u8], ProtobufError> {

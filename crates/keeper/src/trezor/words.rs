@@ -311,8 +311,7 @@ fn failure_words(code: Option<u32>, message: &str) -> String {
         Some(12) => "the PINs differ",
         Some(13) => "the wipe codes differ",
         Some(14 | 16) => "the Trezor has forgotten the session",
-        Some(15) => "the Trezor is in the middle of something of its own",
-        Some(19) => "the Trezor is still at the last request",
+        Some(15 | 19) => "the Trezor is in the middle of something of its own",
         Some(99) => "the Trezor's firmware failed",
         _ => "the Trezor says no, for a reason that is not known here",
     };

@@ -1,9 +1,10 @@
 //! What the device does with messages: asks for PIN, passphrase and button, then answers.
 //!
 //! Source: trezor-firmware, `common/protob/messages*.proto` for numbers and fields; for the order
-//! of questions `legacy/firmware/fsm_msg_crypto.h` and `protect.c` (model 1: button, PIN,
-//! passphrase), `core/src/apps/base.py`, `common/passphrase.py` and `misc` (the others: PIN and
-//! passphrase, then the button).
+//! of questions `legacy/firmware/fsm_msg_crypto.h`, `protect.c` and `config.c` (model 1: button,
+//! PIN, passphrase), `core/src/apps/base.py`, `common/passphrase.py` and `misc` (the others: PIN and
+//! passphrase, then the button); for what else comes while one is open `legacy/firmware/messages.c`
+//! (model 1 passes over it) and `core/src/trezor/wire` (the others end what is open).
 
 use super::answers::{answer, fits, screen};
 use super::derive::seed;
@@ -41,6 +42,8 @@ struct Pending {
     is_confirmed: bool,
     /// Screens about a passphrase that are still to be confirmed.
     passphrase_screens: u8,
+    /// Pages of a long text behind the first, each with a request for the button.
+    pages: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,7 +80,13 @@ impl Device {
             return out;
         };
         if self.setup.state == State::NewProtocol {
-            self.fail(&mut out, INVALID_PROTOCOL, "Invalid protocol");
+            // Firmware 2.9.3: a code and no text, and zeros in its place.
+            let mut body = Body::default().number(1, INVALID_PROTOCOL).finish();
+            body.resize(20, 0);
+            out.push(Out::Message(FAILURE, body));
+            return out;
+        }
+        if self.setup.is_first_model() && self.is_closed_to(&mut out, number) {
             return out;
         }
         match number {
@@ -121,6 +130,29 @@ impl Device {
         out
     }
 
+    /// The first model, while it asks the person: it takes what it waits for, or what ends it.
+    fn is_closed_to(&mut self, out: &mut Vec<Out>, number: u16) -> bool {
+        let Some(waits) = self.pending.as_ref().map(|it| it.waits) else {
+            return false;
+        };
+        match (number, waits) {
+            // It ends without a word.
+            (INITIALIZE | CANCEL, Waits::Passphrase) => self.give_up(out),
+            (INITIALIZE, _) => {
+                self.give_up(out);
+                self.begin_session();
+                self.features(out);
+            }
+            (CANCEL, _)
+            | (PIN_MATRIX_ACK, Waits::Pin)
+            | (PASSPHRASE_ACK, Waits::Passphrase)
+            | (PASSPHRASE_STATE_ACK, Waits::PassphraseState)
+            | (BUTTON_ACK, Waits::Button | Waits::PassphraseScreen) => return false,
+            _ => {}
+        }
+        true
+    }
+
     fn asked(&mut self, out: &mut Vec<Out>, number: u16, fields: Fields) {
         if self.setup.state == State::Loader {
             return self.fail(out, UNEXPECTED_MESSAGE, "Unexpected message");
@@ -131,12 +163,16 @@ impl Device {
         if !is_own(number) && !fits(&self.setup, number, &fields) {
             return self.fail(out, NOT_TAKEN, "bytes overflow");
         }
+        // Firmware 2.4.1 and later.
+        let has_pages = self.setup.version >= [2, 4, 1] && !is_own(number);
+        let pages = screen(number, &fields).len() / PAGE_BYTES;
         self.pending = Some(Pending {
             number,
             body: fields,
             waits: Waits::Nothing,
             is_confirmed: matches!(number, GET_PUBLIC_KEY | APPLY_FLAGS),
             passphrase_screens: 0,
+            pages: if has_pages { pages } else { 0 },
         });
         self.go_on(out);
     }
@@ -233,6 +269,7 @@ impl Device {
             }
             (Waits::PassphraseState, PASSPHRASE_STATE_ACK) => pending.waits = Waits::Nothing,
             (Waits::PassphraseScreen, BUTTON_ACK) => pending.passphrase_screens -= 1,
+            (Waits::Button, BUTTON_ACK) if pending.pages > 0 => pending.pages -= 1,
             (Waits::Button, BUTTON_ACK) => match self.setup.decide {
                 Decide::Yes | Decide::False | Decide::Other => pending.is_confirmed = true,
                 Decide::No => return self.fail(out, ACTION_CANCELLED, "Action cancelled"),
@@ -260,7 +297,7 @@ impl Device {
                 if passphrase.len() > 50 {
                     return Err("Maximum passphrase length is 50 bytes");
                 }
-                let is_shown = !passphrase.is_empty() && !self.setup.is_first_model() && !is_old;
+                let is_shown = !passphrase.is_empty() && self.setup.shows_passphrase();
                 pending.passphrase_screens = if is_shown { 2 } else { 0 };
                 pending.waits = Waits::Nothing;
                 if is_old {
@@ -385,6 +422,9 @@ impl Device {
         out.push(Out::Message(FAILURE, body.finish()));
     }
 }
+
+/// 100 characters, more or less.
+const PAGE_BYTES: usize = 100;
 
 /// Requests that need no seed.
 const fn is_own(number: u16) -> bool {

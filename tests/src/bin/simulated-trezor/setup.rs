@@ -51,12 +51,21 @@ impl Setup {
 
     /// Before sessions had ids (1.9.0 and 2.3.0; `docs/common/communication/passphrase.md`).
     pub(super) fn is_old(&self) -> bool {
-        self.version
-            < if self.is_first_model() {
-                [1, 9, 0]
-            } else {
-                [2, 3, 0]
-            }
+        self.is_before([1, 9, 0], [2, 3, 0])
+    }
+
+    /// A passphrase that came from the computer is shown, and confirmed (both changelogs).
+    pub(super) fn shows_passphrase(&self) -> bool {
+        !self.is_before([1, 9, 3], [2, 3, 3])
+    }
+
+    fn is_before(&self, of_first: [u64; 3], of_others: [u64; 3]) -> bool {
+        let since = if self.is_first_model() {
+            of_first
+        } else {
+            of_others
+        };
+        self.version < since
     }
 }
 

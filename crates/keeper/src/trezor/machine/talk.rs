@@ -1,8 +1,8 @@
 //! The conversation with the device, from the first message to what came of it.
 
 use super::{
-    ANSWER_WAIT_MS, Given, Link, Machine, OPEN_WAIT_MS, Running, Session, Stage, Step, Task,
-    answer, finish,
+    ANSWER_WAIT_MS, BEGIN_WAIT_MS, Given, Link, Machine, OPEN_WAIT_MS, Running, Session, Stage,
+    Step, Task, answer, finish,
 };
 use crate::Progress;
 use crate::trezor::event::Action;
@@ -18,8 +18,14 @@ impl Machine {
         let Some(running) = &mut self.running else {
             return;
         };
+        running.is_begun_again = matches!(running.stage, Stage::Features);
+        let wait_ms = if running.is_begun_again {
+            OPEN_WAIT_MS - BEGIN_WAIT_MS
+        } else {
+            BEGIN_WAIT_MS
+        };
         running.stage = Stage::Features;
-        running.answer_by_ms = Some(step.now_ms.saturating_add(OPEN_WAIT_MS));
+        running.answer_by_ms = Some(step.now_ms.saturating_add(wait_ms));
         let session = self.session.as_ref().and_then(|it| it.id.as_deref());
         step.act(Action::Send(messages::initialize(session).reports()));
     }
@@ -84,6 +90,12 @@ impl Machine {
                 }
             }
             (Stage::Features, _) => {}
+            // It was only slow: what it said last is how it is.
+            (Stage::Wallet(_) | Stage::Asked, Said::Features(features))
+                if std::mem::take(&mut running.is_begun_again) =>
+            {
+                running.features = *features;
+            }
             (_, Said::ButtonRequest { code }) => self.button(step, code),
             (_, Said::PinMatrixRequest { kind }) => self.pin_wanted(step, kind),
             (_, Said::PassphraseRequest { is_on_device }) => {
@@ -242,9 +254,13 @@ impl Machine {
             let progress = Progress::Asking { authenticator };
             step.act(Action::Progress { ask, progress });
         }
-        if let (Some(ask), Some(text)) = (ask, text) {
-            let text = format!("look at {}: {text}", self.setup.name);
-            step.act(Action::Say { ask, text });
+        // Each page of a long text asks anew.
+        let text = text.map(|text| format!("look at {}: {text}", self.setup.name));
+        if text.is_some() && text != running.told {
+            running.told.clone_from(&text);
+            if let (Some(ask), Some(text)) = (ask, text) {
+                step.act(Action::Say { ask, text });
+            }
         }
         self.say(step, &messages::button_ack());
         self.wait_for_person();
@@ -299,9 +315,9 @@ impl Machine {
     }
 }
 
-/// `Failure_NotInitialized`, `Failure_Busy`, `Failure_InvalidProtocol`, `Failure_FirmwareError`:
-/// what answers `Initialize` itself.
-const FINAL_FAILURES: [u32; 4] = [11, 15, 17, 99];
+/// `Failure_NotInitialized`, `Failure_Busy`, `Failure_InvalidProtocol`, `Failure_InProgress`,
+/// `Failure_FirmwareError`: what answers `Initialize` itself.
+const FINAL_FAILURES: [u32; 5] = [11, 15, 17, 19, 99];
 
 /// `ButtonRequest_PassphraseEntry`.
 const BUTTON_PASSPHRASE: u32 = 19;

@@ -61,6 +61,9 @@ enum Says {
     Cancelled,
     WrongPin,
     Busy,
+    /// `Failure_InProgress`, of a device that is shown its backup.
+    InProgress,
+    /// The bytes of a device that speaks the newer protocol alone.
     NewProtocol,
     Success,
     Unknown,
@@ -186,7 +189,12 @@ fn message(says: Says) -> Option<Message> {
         Says::Cancelled => (3, failure(4)),
         Says::WrongPin => (3, failure(7)),
         Says::Busy => (3, failure(15)),
-        Says::NewProtocol => (3, failure(17)),
+        Says::InProgress => (3, failure(19)),
+        Says::NewProtocol => {
+            let mut body = [[8, 17].as_slice(), &[0; 18]].concat();
+            let body = SecretBytes::take(&mut body);
+            return Some(Message { number: 3, body });
+        }
         Says::Success => (2, Writer::new()),
         Says::Unknown => (999, Writer::new()),
         Says::Garbled => (12, Writer::new().number(1, 1)),
@@ -243,7 +251,7 @@ const ALL_AT: [At; 11] = [
     At::Idle,
 ];
 
-const ALL_SAYS: [Says; 20] = [
+const ALL_SAYS: [Says; 21] = [
     Says::Features,
     Says::Key,
     Says::OtherKey,
@@ -259,6 +267,7 @@ const ALL_SAYS: [Says; 20] = [
     Says::Cancelled,
     Says::WrongPin,
     Says::Busy,
+    Says::InProgress,
     Says::NewProtocol,
     Says::Success,
     Says::Unknown,
@@ -381,6 +390,37 @@ fn a_refused_passphrase_is_asked_for_again() {
 }
 
 /// A locked device's features name no passphrase: that it was asked for counts.
+/// A device that is slow, or ends by the first what another program left behind, is asked who it
+/// is a second time, and both answers are good.
+#[test]
+fn a_silent_device_is_asked_twice() {
+    let mut bed = Bed::at(At::Features);
+    assert_eq!(bed.step_at(1_000 + BEGIN_WAIT_MS, Event::Tick), ["send 0"]);
+    let mut silent = Bed::at(At::Features);
+    silent.step_at(1_000 + BEGIN_WAIT_MS, Event::Tick);
+    assert_eq!(
+        silent.step_at(1_000 + OPEN_WAIT_MS, Event::Tick),
+        [
+            "close",
+            "error: keeper trezor cannot be reached: the Trezor does not answer; unlock it, or unplug it and plug it in again"
+        ]
+    );
+    assert_eq!(bed.says(Says::Features), "send 11");
+    assert_eq!(bed.says(Says::Features), "");
+    assert_eq!(bed.says(Says::Key), "send 11");
+    // A third one is none of its.
+    let told = bed.says(Says::Features);
+    assert!(told.contains("that was not asked"), "{told}");
+}
+
+#[test]
+fn a_text_of_several_pages_is_told_once() {
+    let mut bed = Bed::at(At::Signature);
+    assert_eq!(bed.says(Says::Button), "asking, say, send 27");
+    assert_eq!(bed.says(Says::Button), "send 27");
+    assert_eq!(bed.says(Says::Signature), "Approve, close");
+}
+
 #[test]
 fn a_wallet_behind_a_passphrase_is_known_by_the_question() {
     let open = |asked: &[Says]| {

@@ -181,6 +181,20 @@ fn what_a_device_asks() {
     }
 }
 
+/// As devices that speak the newer protocol alone answer, with firmware 2.9.3 and since.
+#[test]
+fn a_failure_may_have_zeros_behind_it() {
+    for zeros in [0, 18] {
+        let body = ["0811".to_owned(), "00".repeat(zeros)].concat();
+        match read(3, &body) {
+            Ok(Said::Failure { code, message }) => {
+                assert_eq!((code, message.as_str()), (Some(17), ""));
+            }
+            _ => panic!("no failure"),
+        }
+    }
+}
+
 #[test]
 fn a_devices_words_cannot_steer_a_terminal() {
     let text = "\u{1b}[2Jwiped\r\n".repeat(40);
