@@ -80,6 +80,7 @@ pub(super) fn ignored(root: &Path) -> Result<Vec<String>> {
             "list",
             "--workspace",
             "--locked",
+            "--tests",
             "--run-ignored",
             "only",
         ])
