@@ -2,7 +2,12 @@
 //!
 //! Invariants: it syncs as a real one does; it listens on this machine alone; it is ended
 //! by its id with the value, and dies with the thread that started it.
+//!
+//! A test's cluster is unpacked from one that an earlier test of this build packed, and lies
+//! in memory where there is room: no test turns the machine off, and what a sync costs a
+//! disk is the bench's subject alone.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -38,7 +43,23 @@ impl Postgres {
     /// # Errors
     /// As [`Postgres::start`].
     pub fn start_with(variables: &[(String, String)]) -> Result<Self> {
-        Self::make(folder()?, variables)
+        let memory = Path::new(MEMORY);
+        let has_room = rustix::fs::statvfs(memory)
+            .is_ok_and(|it| it.f_bavail.saturating_mul(it.f_frsize) >= MEMORY_BYTES_MIN);
+        let parent = if has_room {
+            memory.to_owned()
+        } else {
+            std::env::temp_dir()
+        };
+        Self::make(folder(&parent)?, variables)
+    }
+
+    /// The same, on the disk, whose price is to be measured.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub fn start_on_disk() -> Result<Self> {
+        Self::make(folder(&std::env::temp_dir())?, &[])
     }
 
     /// The cluster that is in `folder`, or a new one there; it stays there for another time.
@@ -69,7 +90,7 @@ impl Postgres {
     /// # Errors
     /// As [`Postgres::start`], and where no file system can be mounted.
     pub fn start_small(mib: u32) -> Result<Self> {
-        let folder = folder()?;
+        let folder = folder(&std::env::temp_dir())?;
         let mut command = Command::new("mount");
         command.args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"]);
         let status = command.arg(&folder).status().about("mount")?;
@@ -111,6 +132,11 @@ impl Postgres {
     }
 
     fn init(&mut self) -> Result<()> {
+        let packed = packed().filter(|_| self.variables.is_empty());
+        if let Some(packed) = packed.as_deref().filter(|packed| packed.exists()) {
+            self.unpack(packed)?;
+            return self.start_again();
+        }
         let words = ["--username=keystead", "--auth=trust", "--encoding=UTF8"];
         let output = self
             .command("initdb")?
@@ -124,7 +150,37 @@ impl Postgres {
             return Err(Failure::new(format!("initdb: {said}")));
         }
         self.start_again()?;
-        self.sql("postgres", "CREATE DATABASE keys").map(drop)
+        self.sql("postgres", "CREATE DATABASE keys")?;
+        match packed {
+            Some(packed) => {
+                self.stop()?;
+                self.pack(&packed)?;
+                self.start_again()
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Packs the cluster; of several that do so at once the last one's stays.
+    fn pack(&self, packed: &Path) -> Result<()> {
+        let partial = packed.with_extension(std::process::id().to_string());
+        let mut command = Command::new(find("tar")?);
+        command.arg("-cf").arg(&partial);
+        command.arg("-C").arg(&self.folder).arg(CLUSTER);
+        if !command.status().about("tar")?.success() {
+            return Err(Failure::new("tar packed no cluster"));
+        }
+        std::fs::rename(&partial, packed).about(packed.display())
+    }
+
+    fn unpack(&self, packed: &Path) -> Result<()> {
+        let mut command = self.command("tar")?;
+        let packed = File::open(packed).about(packed.display())?;
+        let status = command.args(["-xf", "-"]).stdin(packed).status();
+        if !status.about("tar")?.success() {
+            return Err(Failure::new("tar unpacked no cluster"));
+        }
+        Ok(())
     }
 
     /// Starts it after [`Postgres::stop`] or [`Postgres::kill`].
@@ -319,11 +375,25 @@ impl Drop for Postgres {
     }
 }
 
+/// Where this build keeps a cluster with an empty database `keys`, for each version that is here.
+fn packed() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let target = program
+        .ancestors()
+        .find(|it| it.join(CARGOS_TAG).exists())?;
+    let mut initdb = Command::new(find_here("initdb").ok()?);
+    let said = initdb.arg("--version").output().ok()?.stdout;
+    // "initdb (PostgreSQL) 15.14", and what a distribution adds.
+    let said = String::from_utf8(said).ok()?;
+    let version = said.split_whitespace().nth(2)?;
+    Some(target.join(format!("postgres-{version}.tar")))
+}
+
 /// A folder that PostgreSQL's own user may write to.
-fn folder() -> Result<PathBuf> {
+fn folder(parent: &Path) -> Result<PathBuf> {
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let name = format!("keystead-postgres-{}-{number}", std::process::id());
-    let folder = std::env::temp_dir().join(name);
+    let folder = parent.join(name);
     std::fs::create_dir(&folder).about(folder.display())?;
     belongs(&folder)?;
     Ok(folder)
@@ -371,6 +441,16 @@ impl<T> AboutSome<T> for Option<T> {
         self.ok_or_else(|| Failure::new(format!("{what}: nothing")))
     }
 }
+
+/// A file system in memory, where there is one.
+const MEMORY: &str = "/dev/shm";
+
+/// A test's cluster grows to some 80 MiB, and several run at once; a container often has
+/// 64 MiB there in all.
+const MEMORY_BYTES_MIN: u64 = 1 << 30;
+
+/// What cargo puts into its target folder.
+const CARGOS_TAG: &str = "CACHEDIR.TAG";
 
 /// In the folder.
 const CLUSTER: &str = "cluster";

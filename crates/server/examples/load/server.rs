@@ -58,7 +58,7 @@ impl Server {
         let folder = Folder::Passing(tempfile::tempdir().about("a folder")?);
         let postgres = match database {
             Database::Sqlite => None,
-            Database::Postgres => Some(Postgres::start()?),
+            Database::Postgres => Some(Postgres::start_on_disk()?),
         };
         Self::made(program, folder, postgres)
     }
