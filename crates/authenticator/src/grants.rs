@@ -302,9 +302,9 @@ impl Grants {
 
     /// Ends the grants of keys that are gone. Where the file cannot be written they are over
     /// until a restart all the same.
-    pub fn forget_keys(&mut self, keys: &[KeyId], disk: &mut dyn Disk) {
+    pub fn forget_keys(&mut self, is_gone: impl Fn(&KeyId) -> bool, disk: &mut dyn Disk) {
         let count = self.grants.len();
-        self.grants.retain(|it| !keys.contains(&it.key));
+        self.grants.retain(|it| !is_gone(&it.key));
         if self.grants.len() < count {
             let _ = file::save(self, disk);
         }

@@ -67,25 +67,23 @@ impl Record {
     }
 
     /// Takes an identity in; says whether it is new, and there was room.
-    pub fn note(&mut self, identity: &Identity, unix_s: u64) -> bool {
-        let is_known = self.used.iter().any(|it| it.identity == *identity);
-        if is_known || self.used.len() >= IDENTITIES_MAX {
+    pub fn note(&mut self, used: Used, why: Noted) -> bool {
+        let count_max = match why {
+            Noted::Asked => ASKED_MAX,
+            Noted::Used => IDENTITIES_MAX,
+        };
+        let is_known = self.used.iter().any(|it| it.identity == used.identity);
+        if is_known || self.used.len() >= count_max {
             return false;
         }
-        self.used.push(Used {
-            identity: identity.clone(),
-            first_unix_s: unix_s,
-        });
+        self.used.push(used);
         true
     }
 
     /// Takes in what another record has; says how many were new.
     pub fn merge(&mut self, other: &Self) -> usize {
-        let new = other
-            .used
-            .iter()
-            .filter(|it| self.note(&it.identity, it.first_unix_s));
-        new.count()
+        let all = other.used.iter().cloned();
+        all.filter(|it| self.note(it.clone(), Noted::Used)).count()
     }
 
     fn parse(text: &[u8]) -> Result<Self, IdentitiesError> {
@@ -105,6 +103,15 @@ impl Record {
         };
         serde_json::to_vec(&file).map_err(|error| std::io::Error::other(error).into())
     }
+}
+
+/// Why an identity comes into a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// A workstation asked for its public key, and nobody was asked.
+    Asked,
+    /// It was used by a person's yes, or looked for here.
+    Used,
 }
 
 /// Why a record cannot be read or written.
@@ -160,12 +167,12 @@ impl Records {
     pub fn note(
         &mut self,
         wallet: &Wallet,
-        identity: &Identity,
-        unix_s: u64,
+        used: Used,
+        why: Noted,
         io: &mut Io<'_>,
     ) -> Result<bool, IdentitiesError> {
         let record = self.of(wallet, io.disk)?;
-        let is_new = record.note(identity, unix_s);
+        let is_new = record.note(used, why);
         if is_new {
             record.save(wallet, io)?;
         }
@@ -226,6 +233,10 @@ pub fn file_name(fingerprint: WalletFingerprint) -> String {
 /// them in vain, and the keys are there all the same.
 pub const IDENTITIES_MAX: usize = 1_000;
 
+/// 500 identities that were only asked for: a workstation that asks for names without end leaves
+/// room for those that are used.
+pub const ASKED_MAX: usize = 500;
+
 /// 2 MiB: 1,000 identities of the longest text.
 pub const RECORD_BYTES_MAX: usize = 2 * 1024 * 1024;
 
@@ -248,8 +259,11 @@ mod tests {
         Wallet::new(words.seed(&passphrase).unwrap()).unwrap()
     }
 
-    fn identity(uri: &str) -> Identity {
-        Identity::new(uri, Curve::Ed25519, 0, Derivation::Sign).unwrap()
+    fn used(uri: &str) -> Used {
+        Used {
+            identity: Identity::new(uri, Curve::Ed25519, 0, Derivation::Sign).unwrap(),
+            first_unix_s: 7,
+        }
     }
 
     #[test]
@@ -263,8 +277,8 @@ mod tests {
         let mut records = Records::default();
         let own = wallet("");
         for (uri, is_new) in [("ssh://a", true), ("ssh://b", true), ("ssh://a", false)] {
-            let noted = records.note(&own, &identity(uri), 7, &mut io).unwrap();
-            assert_eq!(noted, is_new);
+            let noted = records.note(&own, used(uri), Noted::Asked, &mut io);
+            assert_eq!(noted.unwrap(), is_new);
         }
         let again = Record::load(&own, io.disk).unwrap();
         let uris: Vec<&str> = again.used().iter().map(|it| it.identity.uri()).collect();
@@ -276,7 +290,7 @@ mod tests {
             .unwrap();
         assert!(!sealed.windows(7).any(|it| it == b"ssh://a"));
         let mut other = Record::default();
-        other.note(&identity("ssh://b"), 1);
+        other.note(used("ssh://b"), Noted::Used);
         assert_eq!(other.merge(&Record::open(&own, &sealed).unwrap()), 1);
         let foreign = Record::open(&wallet("x"), &sealed);
         assert!(matches!(
@@ -297,7 +311,7 @@ mod tests {
             rng: &mut rng,
             disk: &mut disk,
         };
-        let noted = Records::default().note(&own, &identity("ssh://a"), 7, &mut io);
+        let noted = Records::default().note(&own, used("ssh://a"), Noted::Used, &mut io);
         assert!(noted.is_err());
         let kept = io.disk.read(&name).unwrap().unwrap();
         assert_eq!(kept, b"keystead-record-1 but damaged");
@@ -322,10 +336,15 @@ mod tests {
     #[test]
     fn a_record_has_an_end() {
         let mut record = Record::default();
-        for at in 0..IDENTITIES_MAX {
-            assert!(record.note(&identity(&format!("ssh://{at}")), 1));
+        let mut note = |at: usize, why| record.note(used(&format!("ssh://{at}")), why);
+        for at in 0..ASKED_MAX {
+            assert!(note(at, Noted::Asked));
         }
-        assert!(!record.note(&identity("ssh://more"), 1));
+        assert!(!note(ASKED_MAX, Noted::Asked), "what was used has room");
+        for at in ASKED_MAX..IDENTITIES_MAX {
+            assert!(note(at, Noted::Used));
+        }
+        assert!(!note(IDENTITIES_MAX, Noted::Used));
         let longest = Identity::new(
             format!("ssh://{}", "x".repeat(Identity::URI_BYTES_MAX - 6)),
             Curve::Nist256p1,

@@ -32,7 +32,8 @@ impl Holder {
                     CandidateError::Purposes => Outcome::Unsupported,
                     CandidateError::Key(_)
                     | CandidateError::Token
-                    | CandidateError::Destinations => Outcome::Refuse,
+                    | CandidateError::Destinations
+                    | CandidateError::NoLogin => Outcome::Refuse,
                 };
                 return self.refuse(&ticket, outcome, &error.to_string(), step);
             }
@@ -124,7 +125,8 @@ impl Holder {
             self.lifetimes.forget(&key.id);
         }
         let gone: Vec<KeyId> = removed.iter().map(|it| it.id).collect();
-        self.grants.forget_keys(&gone, step.io.disk);
+        self.grants
+            .forget_keys(|key| gone.contains(key), step.io.disk);
         Ok(removed)
     }
 

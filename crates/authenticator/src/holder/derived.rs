@@ -17,6 +17,8 @@ use super::requests::Ticket;
 use super::work::Work;
 use super::{Holder, Step};
 use crate::entry::{Entry, to_hex};
+use crate::grants::KeyUse;
+use crate::identities::{Noted, Used};
 use crate::judge::{No, Rules, judge_decrypt};
 use crate::keyring::{Chosen, SignError, derived_entry};
 use crate::words::KeyWords;
@@ -26,6 +28,7 @@ pub(super) struct Named {
     pub(super) chosen: Chosen,
     pub(super) entry: KeyEntry,
     pub(super) words: KeyWords,
+    pub(super) key_use: KeyUse,
 }
 
 impl Holder {
@@ -64,7 +67,7 @@ impl Holder {
         let body = Some(ResponseBody::Key(key));
         let outcome = self.finish(ticket, Outcome::Approve, body, entry, step);
         if outcome == Outcome::Approve {
-            self.note_identity(which, &asked.identity, step);
+            self.note_identity(which, &asked.identity, Noted::Asked, step);
         }
     }
 
@@ -106,7 +109,7 @@ impl Holder {
                 }
             }
         }
-        let wanted = wanted_of(&ticket, (&named, false), &asked, &request.evidence);
+        let wanted = wanted_of(&ticket, &named, &asked, &request.evidence);
         let work = Work::Decrypt {
             id: request.key,
             key: named.chosen,
@@ -162,10 +165,12 @@ impl Holder {
                 differs: Vec::new(),
             },
         };
+        let key_use = self.key_use(&chosen, &entry);
         Some(Named {
             chosen,
             entry,
             words,
+            key_use,
         })
     }
 
@@ -200,13 +205,17 @@ impl Holder {
         &mut self,
         wallet: WalletFingerprint,
         identity: &Identity,
+        why: Noted,
         step: &mut Step<'_, '_>,
     ) {
         let Some(wallet) = self.keys.wallet(Some(wallet)) else {
             return;
         };
-        let unix_s = step.now.unix_s;
-        if let Err(error) = self.records.note(wallet, identity, unix_s, step.io) {
+        let used = Used {
+            identity: identity.clone(),
+            first_unix_s: step.now.unix_s,
+        };
+        if let Err(error) = self.records.note(wallet, used, why, step.io) {
             step.say(format!("{identity} is not in the wallet's record: {error}"));
         }
     }

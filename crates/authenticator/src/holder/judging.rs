@@ -5,7 +5,6 @@ use keystead_core::{Evidence, Intent, KeyType, MakeKeyRequest, Outcome, SignRequ
 use super::derived::Named;
 use super::questions::Pending;
 use super::requests::Ticket;
-use super::standing::key_use;
 use super::work::Work;
 use super::{Holder, Step};
 use crate::grants::{Scope, Wanted};
@@ -22,7 +21,6 @@ impl Holder {
             return;
         };
         let constraints = self.keys.custody(&sign.key).map(|it| &it.constraints);
-        let confirm = constraints.is_some_and(|it| it.confirm);
         let rules = Rules {
             key: &named.entry,
             key_words: &named.words,
@@ -33,7 +31,7 @@ impl Holder {
         };
         match judge(&sign, rules) {
             Ok(asked) => {
-                let wanted = wanted_of(&ticket, (&named, confirm), &asked, &sign.evidence);
+                let wanted = wanted_of(&ticket, &named, &asked, &sign.evidence);
                 let work = Work::Sign {
                     id: sign.key,
                     key: named.chosen,
@@ -128,17 +126,16 @@ impl Holder {
 /// What of it may be granted.
 pub(super) fn wanted_of(
     ticket: &Ticket,
-    (named, confirm): (&Named, bool),
+    named: &Named,
     asked: &Asked,
     evidence: &Evidence,
 ) -> Wanted {
-    let key_use = key_use(&named.entry, confirm);
     let intent = evidence.intent.as_ref();
     Wanted {
         pairing: ticket.peer,
         key: named.entry.id,
         is_background: evidence.is_background,
-        scope: Scope::of(asked, key_use),
-        act: intent.and_then(|it| Scope::of_act(asked, key_use, it)),
+        scope: Scope::of(asked, named.key_use),
+        act: intent.and_then(|it| Scope::of_act(asked, named.key_use, it)),
     }
 }

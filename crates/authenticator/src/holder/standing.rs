@@ -12,6 +12,7 @@ use super::quiet::Verdict;
 use super::{Holder, Step};
 use crate::grants::{Blocked, KeyUse};
 use crate::judge::algorithm_of;
+use crate::keyring::Chosen;
 
 /// Who approved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +103,18 @@ impl Holder {
         true
     }
 
+    /// How a key may be used; one of a type that is not known here is asked for each time.
+    pub(super) fn key_use(&self, chosen: &Chosen, entry: &KeyEntry) -> KeyUse {
+        let limits = match chosen {
+            Chosen::Stored(id) => self.keys.custody(id).map(|it| &it.constraints),
+            Chosen::Derived { .. } => None,
+        };
+        match algorithm_of(entry) {
+            Some(it) if !it.has_presence() && limits.is_none_or(|it| !it.confirm) => KeyUse::Free,
+            Some(_) | None => KeyUse::AskEachTime,
+        }
+    }
+
     /// Says which grants are over, with how often they were used.
     pub(super) fn tick_grants(&mut self, step: &mut Step<'_, '_>) {
         for grant in self.grants.end(step.now, step.io.disk) {
@@ -110,13 +123,5 @@ impl Holder {
                 grant.id, grant.words.what, grant.used, grant.count_max
             ));
         }
-    }
-}
-
-/// How a key may be used; one of a type that is not known here is asked for each time.
-pub(super) fn key_use(key: &KeyEntry, confirm: bool) -> KeyUse {
-    match algorithm_of(key) {
-        Some(algorithm) if !algorithm.has_presence() && !confirm => KeyUse::Free,
-        Some(_) | None => KeyUse::AskEachTime,
     }
 }

@@ -10,7 +10,7 @@ use super::commands::{DISK_HINT, key_line, log_failed};
 use super::{Holder, Step};
 use crate::control::{IdentityLine, JSON_VERSION, Reply, WalletDeed, WalletLine, WalletLines};
 use crate::entry::{Entry, to_hex};
-use crate::identities::{IdentitiesError, Record, Used, file_name};
+use crate::identities::{IdentitiesError, Noted, Record, Used, file_name};
 use crate::keyring::derived_entry;
 
 /// What came behind the line of a wallet's command: one or two secrets, and the store's
@@ -118,6 +118,10 @@ impl Holder {
         }
         self.records.clear();
         let removed = self.keys.remove_wallet(fingerprint, step.io.disk);
+        // Whose of the derived keys a grant is for, nobody knows now: all of them are asked for.
+        let keys = &self.keys;
+        self.grants
+            .forget_keys(|key| keys.entry(key).is_none(), step.io.disk);
         // The record opens by the words alone: it may lie there, but helps nobody here.
         let removed = removed.and_then(|_| step.io.disk.remove(&file_name(fingerprint)));
         match removed {
@@ -212,7 +216,7 @@ impl Holder {
                         found.push(line);
                     }
                     if !search.keys.is_empty() {
-                        holder.note_identity(fingerprint, &identity, step);
+                        holder.note_identity(fingerprint, &identity, Noted::Used, step);
                     }
                 }
             }

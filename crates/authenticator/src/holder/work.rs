@@ -15,6 +15,7 @@ use super::questions::Pending;
 use super::standing::By;
 use super::{Holder, Step};
 use crate::entry::{Entry, to_hex};
+use crate::identities::Noted;
 use crate::judge::{No, changed};
 use crate::keyring::{Candidate, Chosen, How, SignError};
 use crate::pins::{Known, Pin};
@@ -127,7 +128,7 @@ impl Holder {
             && let Work::Sign { key, .. } | Work::Decrypt { key, .. } = &pending.work
             && let Chosen::Derived { wallet, identity } = key
         {
-            self.note_identity(*wallet, identity, step);
+            self.note_identity(*wallet, identity, Noted::Used, step);
         }
         outcome
     }

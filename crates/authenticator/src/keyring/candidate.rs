@@ -11,7 +11,7 @@ use keystead_formats::ssh::constraint::Destinations;
 use keystead_formats::ssh::key::{fingerprint, key_id};
 use keystead_vault::{AgreementKey, ImportError, Imported, SigningKey, StoredKey};
 
-use super::may_be_for;
+use super::{SSH_PURPOSES, may_be_for};
 
 /// A key, before anybody said that it may come in.
 pub struct Candidate {
@@ -68,6 +68,10 @@ impl Candidate {
     fn for_purposes(mut self, purposes: Vec<Purpose>) -> Result<Self, CandidateError> {
         if !may_be_for(self.algorithm(), &purposes) {
             return Err(CandidateError::Purposes);
+        }
+        let is_ssh = purposes.iter().all(|it| SSH_PURPOSES.contains(it));
+        if self.constraints.destinations.is_some() && !is_ssh {
+            return Err(CandidateError::NoLogin);
         }
         self.purposes = purposes;
         Ok(self)
@@ -180,6 +184,9 @@ pub enum CandidateError {
     /// A list of destinations that cannot be read could not be enforced.
     #[error("the destinations that the key is limited to cannot be read")]
     Destinations,
+    /// Limited to hosts, and for what goes to none: the limit could not be enforced.
+    #[error("a key that is limited to hosts is for SSH alone")]
+    NoLogin,
     /// [`may_be_for`] says so.
     #[error("no key of this type is for that")]
     Purposes,
@@ -193,6 +200,7 @@ impl CandidateError {
             Self::Key(error) => error.hint(),
             Self::Token => "use the token where it is",
             Self::Destinations => "add the key without -h, or with other hosts",
+            Self::NoLogin => "bring it without hosts",
             Self::Purposes => "bring it for what its kind of key does",
         }
     }

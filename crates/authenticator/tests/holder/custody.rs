@@ -5,14 +5,15 @@ use keystead_authenticator::holder::{Caller, Decide, Event};
 use keystead_authenticator::question::{Answer, Term};
 use keystead_authenticator::words;
 use keystead_core::{
-    Constraints, Evidence, ImportRequest, KeyEntry, KeyForm, KeyId, LockRequest, Name, Outcome,
-    Purpose, RequestBody, ResponseBody, SecretBytes, SignRequest,
+    Constraints, DecryptForm, Evidence, ImportRequest, KeyEntry, KeyForm, KeyId, LockRequest, Name,
+    Outcome, Purpose, RequestBody, ResponseBody, SecretBytes, SignRequest,
 };
 use keystead_formats::ssh::PublicKey;
 use keystead_formats::ssh::userauth::UserAuth;
 
 use crate::git::commit;
 use crate::login::{Host, SESSION, blob, login, sign};
+use crate::wallet::{decrypt, stanza};
 use crate::world::{Workstation, World};
 
 const HOUR: Answer = Answer::Grant(Term {
@@ -132,12 +133,21 @@ MC4CAQAwBQYDK2VuBCIEIHjmbY9Ryu87hR0xVTyB+pZAUCNZ58RnffOV60jLuhtR
 ";
 
 fn import_for(form: KeyForm, key: &[u8], purposes: Vec<Purpose>) -> RequestBody {
+    import_within(Constraints::default(), form, key, purposes)
+}
+
+fn import_within(
+    constraints: Constraints,
+    form: KeyForm,
+    key: &[u8],
+    purposes: Vec<Purpose>,
+) -> RequestBody {
     RequestBody::Import(ImportRequest {
         form,
         key: SecretBytes::take(&mut key.to_vec()),
         passphrase: None,
         name: Some(Name::new("mail").unwrap()),
-        constraints: Constraints::default(),
+        constraints,
         purposes,
     })
 }
@@ -304,6 +314,52 @@ fn confirm_is_asked_for_each_time_and_never_granted() {
             assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
         }
     }
+}
+
+#[test]
+fn confirm_is_asked_for_each_decryption_too() {
+    let (mut world, mut laptop) = World::paired(Decide::Ask);
+    let confirm = Constraints {
+        confirm: true,
+        ..Constraints::default()
+    };
+    let body = import_within(confirm, KeyForm::File, X25519, vec![Purpose::AgeUnwrap]);
+    let asked = laptop.ask(&mut world, body);
+    world.decide(Answer::Approve);
+    assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
+    let Some(ResponseBody::Keys(keys)) = laptop.final_response(&asked).unwrap().body else {
+        panic!("no keys")
+    };
+    for _ in 0..2 {
+        let body = decrypt(keys[0].id, None, DecryptForm::Age, stanza(&keys[0]));
+        let asked = laptop.ask(&mut world, body);
+        assert_eq!(world.questions[0].choices.grant, None);
+        world.decide(HOUR);
+        assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
+    }
+}
+
+/// Nothing but a login has a destination that could be looked at.
+#[test]
+fn a_key_that_is_limited_to_hosts_is_for_ssh_alone() {
+    let (mut world, mut laptop) = World::paired(Decide::Approve);
+    let ed25519 = agent_form(1);
+    let host = Host::new(5);
+    for (form, key, purpose) in [
+        (KeyForm::File, X25519, Purpose::AgeUnwrap),
+        (KeyForm::File, X25519, Purpose::OpenPgpDecrypt),
+        (KeyForm::Agent, ed25519.expose(), Purpose::OpenPgp),
+        (KeyForm::Agent, ed25519.expose(), Purpose::Signify),
+    ] {
+        let constraints = Constraints {
+            destinations: Some(destination("alex", "db1", host.public().blob())),
+            ..Constraints::default()
+        };
+        let body = import_within(constraints, form, key, vec![purpose]);
+        let found = outcome(&mut world, &mut laptop, body);
+        assert_eq!(found, Some(Outcome::Refuse), "{purpose:?}");
+    }
+    assert_eq!(world.holder.keys().entries().len(), 1);
 }
 
 #[test]

@@ -3,10 +3,13 @@
 
 use keystead_authenticator::control::{Command, IdentityLine, Reply, WalletDeed};
 use keystead_authenticator::holder::{Decide, Event};
-use keystead_core::{Curve, Derivation, Identity, SecretBytes};
+use keystead_authenticator::question::{Answer, Term};
+use keystead_core::{Curve, Derivation, Evidence, Identity, Outcome, SecretBytes, SignForm};
 use keystead_daemon::Disk;
 
-use crate::wallet::{FINGERPRINT, WORDS, add_wallet, key_of, own_wallet, ssh, with_wallet};
+use crate::wallet::{
+    FINGERPRINT, WORDS, add_wallet, key_of, own_wallet, sign, ssh, to_sign, with_wallet,
+};
 use crate::world::{CALLER, World};
 
 #[test]
@@ -103,6 +106,43 @@ fn without_a_record_identities_are_found_by_host() {
         world.command(find(9_999, Vec::new())),
         Some(Reply::Failed { .. })
     ));
+}
+
+/// As with a key that is removed: what comes again comes without what was granted before.
+#[test]
+fn a_wallet_that_comes_again_comes_without_grants() {
+    let (mut world, mut laptop) = with_wallet(Decide::Ask);
+    let release = Identity::new("signify://release", Curve::Ed25519, 0, Derivation::Sign).unwrap();
+    let key = key_of(&mut world, &mut laptop, &release);
+    let mut ask = |world: &mut World| {
+        let content = to_sign().encode();
+        let body = sign(
+            key.id,
+            Some(&release),
+            SignForm::Minisign,
+            content,
+            Evidence::default(),
+        );
+        let asked = laptop.ask(world, body);
+        world
+            .questions
+            .is_empty()
+            .then(|| laptop.outcome(world, &asked))
+    };
+    assert_eq!(ask(&mut world), None);
+    world.decide(Answer::Grant(Term {
+        lasts_s: 3_600,
+        count_max: 9,
+    }));
+    assert_eq!(ask(&mut world), Some(Some(Outcome::Approve)));
+    let gone = world.command(Command::Wallet {
+        deed: WalletDeed::Remove {
+            fingerprint: FINGERPRINT.into(),
+        },
+    });
+    assert!(matches!(gone, Some(Reply::Done { .. })));
+    add_wallet(&mut world, "");
+    assert_eq!(ask(&mut world), None);
 }
 
 /// Words that are wrong make nothing, and say which one.
