@@ -39,7 +39,6 @@ enum Class {
     OpenPgpGit(GitForm),
     /// A digest alone.
     OpenPgp,
-    Signify,
     /// Which kind of file.
     Decrypt(&'static str),
 }
@@ -77,8 +76,9 @@ impl Group {
                 [].as_slice(),
                 Some(programs(&decrypt.origin)),
             ),
-            Asked::Signify(_) => (Class::Signify, [].as_slice(), None),
-            Asked::Certify(_)
+            // Each has its own file and comment, which a list of several does not show.
+            Asked::Signify(_)
+            | Asked::Certify(_)
             | Asked::MakeKey(_)
             | Asked::Import(_)
             | Asked::Remove(_)

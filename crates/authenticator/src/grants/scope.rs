@@ -219,7 +219,8 @@ fn words_for(asked: &Asked, host: impl Fn(&Hop) -> String) -> String {
         }
         Asked::OpenPgp(sign) => match sign.git_form() {
             Some(form) => format!("{}, by OpenPGP, with {}", form.plural(), sign.key),
-            None => format!("OpenPGP signatures with {}", sign.key),
+            // What a digest is of nobody has seen: it may certify a user id or a subkey.
+            None => format!("all OpenPGP signatures, of keys too, with {}", sign.key),
         },
         Asked::Signify(sign) => format!("minisign signatures with {}", sign.key),
         Asked::Decrypt(decrypt) => {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::words::examples::{git, hop, login};
+use crate::words::examples::{git, hop, login, signify};
 use crate::words::{Content, NotProved};
 
 const LAPTOP: PairingId = PairingId([1; 8]);
@@ -115,4 +115,11 @@ fn two_pairings_or_keys_are_never_one_question() {
         Group::of(LAPTOP, KEY, &Asked::Hosts(1), intent(1).as_ref()),
         None
     );
+}
+
+/// Each has a file and a comment of its own, and a list in words shows neither whole.
+#[test]
+fn a_file_is_signed_by_a_look_of_its_own() {
+    let one = signify(|_| ());
+    check((&one, intent(1)), (&one, intent(1)), false);
 }

@@ -16,13 +16,13 @@ pub(super) fn judge(request: &SignRequest, rules: Rules<'_>, origin: Origin) -> 
         .map_err(|_| no(Outcome::Refuse, "no digest of a hash that OpenPGP has"))?;
     check_purpose(rules.key, Purpose::OpenPgp)?;
     check_strength(&digest, rules)?;
-    let (content, signed_at_unix_s) = content(&digest, request.evidence.preimage.as_deref());
+    let (content, trailer) = content(&digest, request.evidence.preimage.as_deref());
     Ok(Asked::OpenPgp(OpenPgp {
         user_id: request.evidence.user_id.clone(),
         hash_name: digest.algorithm().name().to_owned(),
         digest: to_hex(digest.bytes()),
         content,
-        signed_at_unix_s,
+        trailer,
         key: rules.key_words.clone(),
         origin,
     }))
@@ -54,7 +54,7 @@ fn check_strength(digest: &Digest, rules: Rules<'_>) -> Result<(), No> {
 
 /// What was hashed, where the bytes that came along have this very hash: a document, and the
 /// signature's own fields behind it.
-fn content(digest: &Digest, preimage: Option<&[u8]>) -> (Content, Option<u32>) {
+fn content(digest: &Digest, preimage: Option<&[u8]>) -> (Content, Option<Trailer>) {
     let Some(preimage) = preimage else {
         return (Content::NotProved, None);
     };
@@ -62,7 +62,7 @@ fn content(digest: &Digest, preimage: Option<&[u8]>) -> (Content, Option<u32>) {
         return (Content::Differs, None);
     }
     match Trailer::split(preimage) {
-        Ok((document, trailer)) => (object_content(document), Some(trailer.created_unix_s)),
+        Ok((document, trailer)) => (object_content(document), Some(trailer)),
         Err(_) => {
             let bytes = preimage.len();
             (Content::Unreadable { bytes }, None)

@@ -214,7 +214,7 @@ fn what_wallets_do_fits_one_screen() {
             hash_name: "sha512".into(),
             digest: "0f".repeat(64),
             content: Content::NotProved,
-            signed_at_unix_s: None,
+            trailer: None,
             key: key(&gpg, Curve::Nist256p1, Derivation::Sign),
             origin: origin(),
         }),

@@ -2,7 +2,10 @@
 
 use keystead_core::Name;
 
-use super::{Asked, Bound, Called, Content, Destination, GitForm, Hop, Login, Origin, Sign};
+use super::{
+    Asked, Bound, Called, Content, Destination, GitForm, Hop, Login, Origin, Sign, Signify,
+    SignifyContent,
+};
 
 /// A host that is pinned as `db1`.
 pub(crate) fn hop(host_key: &str) -> Hop {
@@ -44,4 +47,20 @@ pub(crate) fn git(form: GitForm, change: impl FnOnce(&mut Sign)) -> Asked {
     };
     change(&mut sign);
     Asked::Sign(sign)
+}
+
+/// A signature of a file, but for a change.
+pub(crate) fn signify(change: impl FnOnce(&mut Signify)) -> Asked {
+    let mut sign = Signify {
+        content: SignifyContent::Whole {
+            bytes: 10,
+            sha256: "00ff".into(),
+            text: None,
+        },
+        trusted_comment: "file:a".into(),
+        key: Name::new("release").unwrap().into(),
+        origin: Origin::default(),
+    };
+    change(&mut sign);
+    Asked::Signify(sign)
 }

@@ -1,11 +1,13 @@
 //! A signature as OpenPGP makes them: of a commit or tag, where that is proved, or of a digest.
 
 use keystead_daemon::utc;
+use keystead_formats::openpgp::trailer::Trailer;
 
 use super::origin::THEIR_WORD;
 use super::sign::{content_rows, message_rows, what_is_signed};
 use super::{Content, GitForm, KeyWords, Origin, Row, plain, shown, warn};
 use crate::entry::Entry;
+use crate::show::Safe;
 
 /// An OpenPGP signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +20,8 @@ pub struct OpenPgp {
     pub digest: String,
     /// What is known of what was hashed.
     pub content: Content,
-    /// When the signature says that it is made, where what was hashed is proved.
-    pub signed_at_unix_s: Option<u32>,
+    /// What the signature says of itself, where what was hashed is proved.
+    pub trailer: Option<Trailer>,
     /// The key that signs.
     pub key: KeyWords,
     /// The program that asks.
@@ -52,9 +54,7 @@ impl OpenPgp {
         rows.extend(self.content.warning());
         rows.extend(user_id_row(self.user_id.as_deref(), &self.key));
         rows.extend(self.key.rows(""));
-        if let Some(unix_s) = self.signed_at_unix_s {
-            rows.push(plain("Dated", utc(u64::from(unix_s))));
-        }
+        rows.extend(self.trailer.iter().flat_map(trailer_rows));
         rows.extend(self.origin.rows());
         rows.extend(message_rows(&self.content));
         rows
@@ -64,6 +64,20 @@ impl OpenPgp {
         entry.user_id.clone_from(&self.user_id);
         self.key.describe(entry);
     }
+}
+
+/// What the signature says of itself beside who made it, which verifiers find out.
+fn trailer_rows(trailer: &Trailer) -> Vec<Row> {
+    let made_unix_s = u64::from(trailer.created_unix_s);
+    let mut dated = utc(made_unix_s);
+    // 0 says: never (RFC 4880 section 5.2.3.10).
+    if let Some(after_s) = trailer.expires_after_s.filter(|it| *it > 0) {
+        dated = format!("{dated}, ends {}", utc(made_unix_s + u64::from(after_s)));
+    }
+    let mut rows = vec![plain("Dated", dated)];
+    let signed_as = trailer.signers_user_id.as_ref();
+    rows.extend(signed_as.map(|it| plain("Signed as", Safe(it).to_string())));
+    rows
 }
 
 /// The user id by the workstation's word, where the identity does not prove the same.

@@ -1,6 +1,6 @@
 //! A signature as minisign and signify make them: of a file, or of its hash, and of a comment.
 
-use super::{KeyWords, Origin, Row, plain, shown};
+use super::{KeyWords, Origin, Row, plain, warn};
 use crate::entry::Entry;
 use crate::show::{Safe, clip};
 
@@ -55,15 +55,18 @@ impl Signify {
                     format!("a file of {bytes} bytes, by minisign"),
                 ));
                 rows.push(plain("Hash", format!("sha256 {sha256}")));
+                if *bytes == PREHASH_BYTES {
+                    rows.push(warn("", MAY_BE_A_HASH));
+                }
             }
             SignifyContent::Prehashed(hash) => {
                 rows.push(plain("Sign", "a file by its hash (prehashed), by minisign"));
                 rows.push(plain("Hash", format!("blake2b-512 {hash}")));
             }
         }
-        rows.push(plain("Comment", format!("{} (signed too)", self.comment())));
         rows.extend(self.key.rows(""));
         rows.extend(self.origin.rows());
+        rows.push(plain("Comment", format!("{} (signed too)", self.comment())));
         if let SignifyContent::Whole {
             text: Some(text), ..
         } = &self.content
@@ -77,15 +80,20 @@ impl Signify {
         rows
     }
 
-    /// minisign's own comments part their words by tabs.
+    /// All of it; minisign's own comments part their words by tabs.
     fn comment(&self) -> String {
-        shown(&self.trusted_comment.replace('\t', " "))
+        Safe(&self.trusted_comment.replace('\t', " ")).to_string()
     }
 
     pub(super) fn describe(&self, entry: &mut Entry) {
         self.key.describe(entry);
     }
 }
+
+/// A prehashed signature is one over a hash of so many bytes (BLAKE2b-512), and says nowhere that
+/// it is.
+const PREHASH_BYTES: usize = 64;
+const MAY_BE_A_HASH: &str = "64 bytes may be the hash of another file: this would sign that file";
 
 /// 72 characters of the comment in a line of the log; the screen has all of it.
 const COMMENT_CHARS_MAX: usize = 72;

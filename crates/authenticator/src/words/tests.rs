@@ -1,4 +1,6 @@
 use keystead_core::{Curve, Derivation, Identity, Name, WalletFingerprint};
+use keystead_formats::openpgp::HashAlgorithm;
+use keystead_formats::openpgp::trailer::{DocumentKind, Trailer};
 
 use super::*;
 
@@ -180,7 +182,7 @@ fn an_openpgp_signature() {
             hash_name: "sha256".into(),
             digest: "00ff".into(),
             content: Content::NotProved,
-            signed_at_unix_s: None,
+            trailer: None,
             key,
             origin: Origin::default(),
         })
@@ -221,7 +223,15 @@ fn a_commit_that_gpg_signs() {
             rows: vec![("Tree", "4b82".into())],
             message: "Mend it\n".into(),
         },
-        signed_at_unix_s: Some(1_700_000_000),
+        trailer: Some(Trailer {
+            kind: DocumentKind::Binary,
+            key_algorithm: 22,
+            hash: HashAlgorithm::Sha512,
+            created_unix_s: 1_700_000_000,
+            expires_after_s: None,
+            issuer: None,
+            signers_user_id: None,
+        }),
         key: Name::new("work").unwrap().into(),
         origin: Origin::default(),
     });
@@ -252,17 +262,42 @@ fn a_minisign_signature() {
         &signify(whole),
         "minisign signature of 10 bytes \"timestamp:1 file:a\" with signify://release index 3 ed25519",
         "Sign|a file of 10 bytes, by minisign\nHash|sha256 00ff\n\
-         Comment|timestamp:1 file:a (signed too)\n\
          Identity|signify://release\n|ed25519, index 3, of wallet 1a2b3c4d\n\
+         Comment|timestamp:1 file:a (signed too)\n\
          Text|release 1\n",
     );
     check(
         &signify(SignifyContent::Prehashed("00ff".into())),
         "minisign signature of a file's hash \"timestamp:1 file:a\" with signify://release index 3 ed25519",
         "Sign|a file by its hash (prehashed), by minisign\nHash|blake2b-512 00ff\n\
-         Comment|timestamp:1 file:a (signed too)\n\
-         Identity|signify://release\n|ed25519, index 3, of wallet 1a2b3c4d\n",
+         Identity|signify://release\n|ed25519, index 3, of wallet 1a2b3c4d\n\
+         Comment|timestamp:1 file:a (signed too)\n",
     );
+}
+
+/// All of it is signed, so all of it is shown.
+#[test]
+fn a_long_comment_is_shown_to_its_end() {
+    let asked = examples::signify(|it| it.trusted_comment = format!("{}end", "x".repeat(1_021)));
+    let rows = asked.rows();
+    let comment = rows.iter().find(|it| it.label == "Comment").unwrap();
+    assert!(comment.value.contains("xend"), "{}", comment.value);
+}
+
+/// minisign's prehashed signatures are over 64 bytes that say nothing of it.
+#[test]
+fn sixty_four_bytes_may_be_another_files_hash() {
+    let warned = |bytes| {
+        let asked = examples::signify(|it| {
+            it.content = SignifyContent::Whole {
+                bytes,
+                sha256: "00ff".into(),
+                text: None,
+            };
+        });
+        asked.rows().iter().any(|it| it.tone == Tone::Warn)
+    };
+    assert_eq!([63, 64, 65].map(warned), [false, true, false]);
 }
 
 #[test]

@@ -490,19 +490,8 @@ fn a_commit_is_proved_by_its_digest() {
     let (mut world, mut laptop) = with_wallet(Decide::Ask);
     let identity = identity(ALL_USES[4]);
     let key = key_of(&mut world, &mut laptop, &identity);
-    let commit = "tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\n\
-        author Alex <alex@test> 1700000000 +0000\n\
-        committer Alex <alex@test> 1700000000 +0000\n\nFix the door\n";
-    let trailer = Trailer {
-        kind: DocumentKind::Binary,
-        key_algorithm: 22,
-        hash: HashAlgorithm::Sha512,
-        created_unix_s: 1_700_000_000,
-        expires_after_s: None,
-        issuer: None,
-        signers_user_id: None,
-    };
-    let hashed = [commit.as_bytes(), &trailer.encode()].concat();
+    let commit = COMMIT;
+    let hashed = [commit.as_bytes(), &TRAILER.encode()].concat();
     let content = Digest::of(HashAlgorithm::Sha512, &[&hashed]).encode();
     let mut line = |preimage: Option<Vec<u8>>| {
         let evidence = Evidence {
@@ -524,6 +513,51 @@ fn a_commit_is_proved_by_its_digest() {
     assert_eq!(line(None), digest);
     assert_eq!(line(Some(commit.as_bytes().to_vec())), digest);
     assert_eq!(line(Some(b"other".to_vec())), digest);
+}
+
+const COMMIT: &str = "tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\n\
+    author Alex <alex@test> 1700000000 +0000\n\
+    committer Alex <alex@test> 1700000000 +0000\n\nFix the door\n";
+
+const TRAILER: Trailer = Trailer {
+    kind: DocumentKind::Binary,
+    key_algorithm: 22,
+    hash: HashAlgorithm::Sha512,
+    created_unix_s: 1_700_000_000,
+    expires_after_s: None,
+    issuer: None,
+    signers_user_id: None,
+};
+
+/// They are signed with the commit: when it was made, until when, and as whom.
+#[test]
+fn what_a_proved_signature_says_of_itself_is_shown() {
+    let (mut world, mut laptop) = with_wallet(Decide::Ask);
+    let identity = identity(ALL_USES[4]);
+    let key = key_of(&mut world, &mut laptop, &identity);
+    let trailer = Trailer {
+        expires_after_s: Some(86_400),
+        signers_user_id: Some("Boss <boss@x>".into()),
+        ..TRAILER
+    };
+    let hashed = [COMMIT.as_bytes(), &trailer.encode()].concat();
+    let content = Digest::of(HashAlgorithm::Sha512, &[&hashed]).encode();
+    let evidence = Evidence {
+        preimage: Some(hashed),
+        user_id: Some("Me <me@x>".into()),
+        ..Evidence::default()
+    };
+    let form = SignForm::OpenPgp;
+    let body = sign(key.id, Some(&identity), form, content, evidence);
+    laptop.ask(&mut world, body);
+    let rows = world.questions[0].asked().rows();
+    let shown = |label: &str| {
+        let row = rows.iter().find(|it| it.label == label);
+        row.map(|it| it.value.clone())
+    };
+    let dated = "2023-11-14 22:13:20Z, ends 2023-11-15 22:13:20Z";
+    assert_eq!(shown("Dated").as_deref(), Some(dated));
+    assert_eq!(shown("Signed as").as_deref(), Some("Boss <boss@x>"));
 }
 
 /// A grant fires for its key and purpose, and for no other.
