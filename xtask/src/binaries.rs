@@ -1,5 +1,4 @@
-//! The programs of the project, built. `try` and `test` use one profile, so
-//! that what one has built the other need not build again.
+//! The programs of the project, built. `try` and `test` use one profile.
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +32,17 @@ pub(crate) fn build(root: &Path, profile: Profile) -> Result<PathBuf> {
     };
     cargo.must()?;
     Ok(workspace::target(root).join(folder))
+}
+
+/// Builds the programs with the tests. What cargo builds for several packages has
+/// the features that they want together, so every step of the tests names the
+/// whole workspace: a step with a selection of its own compiles the libraries anew.
+pub(crate) fn build_with_tests(root: &Path) -> Result<PathBuf> {
+    step("Building keystead, the programs beside it, and the tests.");
+    Program::cargo(root)
+        .args(["build", "--locked", "--workspace", "--bins", "--tests"])
+        .must()?;
+    Ok(workspace::target(root).join("debug"))
 }
 
 /// Packages with a program.

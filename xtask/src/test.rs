@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::binaries::{self, Profile};
+use crate::binaries;
 use crate::console::{say, step};
 use crate::failure::{Failure, Result};
 use crate::run::Program;
@@ -28,7 +28,7 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
     let tools = setup::run(For::Test, yes)?;
     let mut count = Count::default();
     checks(&root, &mut count)?;
-    match binaries::build(&root, Profile::Dev) {
+    match binaries::build_with_tests(&root) {
         Ok(folder) => {
             count.one("build", true);
             tests(&root, &tools, &folder, &mut count)?;
@@ -71,7 +71,7 @@ fn checks(root: &Path, count: &mut Count) -> Result<()> {
 
 /// Unit tests, vectors, stored corpora, acceptance scripts, the documents' commands.
 fn tests(root: &Path, tools: &Tools, binaries: &Path, count: &mut Count) -> Result<()> {
-    step("Running the tests. (Cargo compiles them first.)");
+    step("Running the tests.");
     let mut nextest = Program::cargo(root)
         // Without the examples: clippy has seen them, and no test starts one.
         .args(["nextest", "run", "--workspace", "--locked", "--tests"])
@@ -100,17 +100,19 @@ fn tests(root: &Path, tools: &Tools, binaries: &Path, count: &mut Count) -> Resu
 fn tokens(root: &Path, tools: &Tools, binaries: &Path, count: &mut Count) -> Result<()> {
     step("Keys of tokens, with the feature pkcs11. (Cargo compiles it first.)");
     let nextest = Program::cargo(root)
-        .args(["nextest", "run", "--locked", "--no-fail-fast"])
-        .args(["--package", "keystead-authenticator"])
-        .args(["--features", "pkcs11", "--filterset", "test(token)"]);
+        .args(["nextest", "run", "--workspace", "--locked"])
+        .args(["--lib", "--test", "local", "--no-fail-fast"])
+        .args(["--features", "keystead-authenticator/pkcs11"])
+        .args([
+            "--filterset",
+            "package(keystead-authenticator) & test(token)",
+        ]);
     counted(root, in_place(nextest, tools, binaries)?, count)?;
-    let build = Program::cargo(root)
-        .args(["build", "--locked", "--package", "keystead-authenticator"])
-        .args(["--features", "pkcs11"]);
-    let play = Program::cargo(root)
-        .args(["run", "--locked", "--package", "keystead-tests"])
-        .args(["--bin", "play", "--", "tokens"]);
-    let is_played = build.shown()? && in_place(play, tools, binaries)?.shown()?;
+    // Its program was built with the tests, the authenticator with these tests.
+    let play = Program::new(binaries.join("play"))
+        .args(["tokens"])
+        .folder(root);
+    let is_played = in_place(play, tools, binaries)?.shown()?;
     count.one("the play of tokens", is_played);
     Ok(())
 }
