@@ -8,9 +8,10 @@ use keystead_agent::hardware::control::{Answer, Command, Opened, Reply, What};
 use keystead_core::SecretBytes;
 
 use crate::agent_link::{AgentLink, of_agent, unexpected};
+use crate::commands::server::agrees;
 use crate::failure::{Failure, Status};
 use crate::passphrase;
-use crate::terminal::{harmless, say};
+use crate::terminal::{can_ask, harmless, say};
 
 /// Where answers come from; the terminal where nothing is named.
 #[derive(Clone, Copy, Default)]
@@ -19,6 +20,8 @@ pub(crate) struct Sources {
     pub(crate) pin_fd: Option<u32>,
     /// The passphrase, a line.
     pub(crate) passphrase_fd: Option<u32>,
+    /// A wallet that is found is the one that is meant.
+    pub(crate) yes: bool,
 }
 
 /// Says a command and answers what it asks, until it is over; none where there is nothing to
@@ -42,6 +45,14 @@ pub(crate) async fn converse(
                 let behind: Vec<&[u8]> = behind.iter().map(SecretBytes::expose).collect();
                 link.send_with(&answer, &behind).await?;
             }
+            Reply::Found { question, opened } => {
+                show(&opened);
+                // Hanging up is a no.
+                agree(opened, sources).await?;
+                let answer = Answer::Agree;
+                let answer = Command::DeviceAnswer { question, answer };
+                link.send_with(&answer, &[]).await?;
+            }
             Reply::Opened(opened) => return Ok(Some(opened)),
             Reply::Done {} => return Ok(None),
             Reply::Failed(failure) => return Err(of_agent(failure)),
@@ -60,6 +71,43 @@ async fn next(link: &mut AgentLink) -> Result<Reply, Failure> {
             _ => Err(unexpected()),
         },
     }
+}
+
+/// Asks whether this wallet is meant. Where nobody can be asked it is: who starts a program
+/// without a terminal has said what is wanted, and `keeper unpair` takes it back.
+async fn agree(opened: Opened, sources: Sources) -> Result<(), Failure> {
+    if sources.yes || !can_ask() {
+        return Ok(());
+    }
+    let question = format!("Add wallet {}?", harmless(&opened.wallet));
+    let asked = tokio::task::spawn_blocking(move || agrees(&question));
+    let agreed = asked.await.map_err(|_| not_asked())??;
+    if agreed {
+        return Ok(());
+    }
+    Err(Failure::new("nothing was added")
+        .hint("another passphrase opens another wallet: add it again, and type that one")
+        .status(Status::Refused))
+}
+
+/// What is open, so that another wallet is noticed.
+pub(crate) fn show(opened: &Opened) {
+    let label = match harmless(&opened.label) {
+        label if label.is_empty() => String::new(),
+        label => format!(" \"{label}\""),
+    };
+    let passphrase = if opened.has_passphrase {
+        ", behind a passphrase"
+    } else {
+        ""
+    };
+    say(format_args!(
+        "{}: Trezor {}{label}, firmware {}, wallet {}{passphrase}",
+        harmless(&opened.keeper),
+        harmless(&opened.model),
+        opened.version,
+        opened.wallet,
+    ));
 }
 
 /// Asks the person, in a thread of its own: typing waits.
@@ -90,10 +138,12 @@ async fn ask(
             passphrase::read_or_empty(sources.passphrase_fd, &question)
         }
     });
-    let text = asked
-        .await
-        .map_err(|_| Failure::new("the question was not asked").status(Status::Error))??;
+    let text = asked.await.map_err(|_| not_asked())??;
     Ok((Answer::Bytes(text.len()), Some(text)))
+}
+
+fn not_asked() -> Failure {
+    Failure::new("the question was not asked").status(Status::Error)
 }
 
 /// A keypad, as the device shows it.

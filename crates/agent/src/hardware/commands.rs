@@ -28,6 +28,13 @@ impl HardwareWallets {
             } => self.add(step, client, (&path, name, passphrase_on_device), is_taken),
             Command::DeviceUnlock { keeper } => self.unlock(step, client, keeper.as_deref()),
             Command::DeviceLock { keeper } => self.lock(step, client, keeper.as_deref()),
+            Command::DeviceAnswer {
+                question,
+                answer: control::Answer::Agree,
+            } if self.found.contains_key(&question) => {
+                self.agreed(step, question);
+                Ok(())
+            }
             Command::DeviceAnswer { question, answer } => {
                 match answer_of(answer, behind) {
                     Some(answer) => self.answered(step, question, answer),
@@ -49,6 +56,7 @@ impl HardwareWallets {
             let Some(waiting) = self.commands.remove(&ask) else {
                 continue;
             };
+            self.found.retain(|_, (its, _)| *its != ask);
             self.tell(step, waiting.wallet, Event::Withdraw { ask });
             if waiting.kind == Kind::Add {
                 self.remove_once_closed(step, waiting.wallet);
@@ -166,7 +174,8 @@ impl HardwareWallets {
         }
     }
 
-    /// A command has come to its end.
+    /// A command has come to its end, or to the question whether the wallet is the one that is
+    /// meant.
     pub(super) fn finished(
         &mut self,
         step: &mut Step,
@@ -176,65 +185,75 @@ impl HardwareWallets {
         let Some(waiting) = self.commands.remove(&ask) else {
             return;
         };
-        let Waiting {
-            client,
-            wallet,
-            kind,
-        } = waiting;
+        let wallet = waiting.wallet;
         let keeper = self.name(wallet);
         let end = end.map_err(|error| Failure {
             kind: kind_of_error(&error),
             message: error.to_string(),
             hint: Some(error.hint().to_owned()),
         });
-        let end = match (kind, end) {
-            (Kind::Add, Ok(Some(opened))) => self.added(step, wallet, &opened),
-            (Kind::Add, Err(failure)) => {
-                self.remove_once_closed(step, wallet);
-                Err(failure)
-            }
-            (Kind::Unlock, Ok(Some(opened))) => Ok(self.opened(wallet, &opened)),
+        let end = match (waiting.kind, end) {
+            (Kind::Add, Ok(Some(opened))) => match self.known(&opened) {
+                None => return self.ask_whether(step, (ask, waiting), opened),
+                Some(failure) => Err(failure),
+            },
+            (Kind::Unlock, Ok(Some(opened))) => Ok(Reply::Opened(self.shown(wallet, &opened))),
             (Kind::Add | Kind::Unlock | Kind::Lock, Ok(_)) => Ok(Reply::Done {}),
             (_, Err(failure)) => Err(failure),
         };
-        let kind = match kind {
-            Kind::Add => "add-wallet",
-            Kind::Unlock => "unlock-wallet",
-            Kind::Lock => "lock-wallet",
-        };
-        let noted = match &end {
-            Ok(Reply::Opened(opened)) => Ok(Some(format!("wallet {}", opened.wallet))),
-            Ok(_) => Ok(None),
-            Err(failure) => Err(failure.message.clone()),
-        };
-        step.told.push(Told::Log {
-            kind,
-            keeper,
-            end: noted,
-        });
-        step.reply(client, end.unwrap_or_else(Reply::Failed));
+        if waiting.kind == Kind::Add {
+            self.remove_once_closed(step, wallet);
+        }
+        end_of(step, &waiting, keeper, end);
     }
 
-    /// A hardware wallet is a keeper now, unless its seed is one already.
-    fn added(
-        &mut self,
-        step: &mut Step,
-        new: PairingId,
-        opened: &Opened,
-    ) -> Result<Reply, Failure> {
-        let known = self
-            .in_use()
-            .find(|(_, it)| it.record.wallet == Some(opened.wallet));
-        if let Some((_, wallet)) = known {
-            let name = wallet.record.name.clone();
-            self.remove_once_closed(step, new);
-            return Err(failure(
-                format!("wallet {} is there already, as {name}", opened.wallet),
-                "another passphrase opens another wallet",
-            ));
-        }
+    /// Why this wallet is not added: it is there.
+    fn known(&self, opened: &Opened) -> Option<Failure> {
+        let mut in_use = self.in_use();
+        let (_, known) = in_use.find(|(_, it)| it.record.wallet == Some(opened.wallet))?;
+        Some(failure(
+            format!(
+                "wallet {} is there already, as {}",
+                opened.wallet, known.record.name
+            ),
+            "another passphrase opens another wallet",
+        ))
+    }
+
+    /// The person is shown which wallet it is, before anything is written.
+    fn ask_whether(&mut self, step: &mut Step, (ask, waiting): (AskId, Waiting), opened: Opened) {
+        let question = self.next();
+        let found = Reply::Found {
+            question,
+            opened: self.shown(waiting.wallet, &opened),
+        };
+        step.reply(waiting.client, found);
+        self.found.insert(question, (ask, opened));
+        self.commands.insert(ask, waiting);
+    }
+
+    /// It is: the hardware wallet is a keeper now, unless another command was faster.
+    fn agreed(&mut self, step: &mut Step, question: u64) {
+        let Some((ask, opened)) = self.found.remove(&question) else {
+            return;
+        };
+        let Some(waiting) = self.commands.remove(&ask) else {
+            return;
+        };
+        let keeper = self.name(waiting.wallet);
+        let end = match self.known(&opened) {
+            None => Ok(self.added(step, waiting.wallet, &opened)),
+            Some(failure) => {
+                self.remove_once_closed(step, waiting.wallet);
+                Err(failure)
+            }
+        };
+        end_of(step, &waiting, keeper, end);
+    }
+
+    fn added(&mut self, step: &mut Step, new: PairingId, opened: &Opened) -> Reply {
         let Some(mut wallet) = self.held.remove(&new) else {
-            return Err(failure("it is gone".to_owned(), "add it again"));
+            return Reply::Done {};
         };
         wallet.is_new = false;
         wallet.record.wallet = Some(opened.wallet);
@@ -242,13 +261,13 @@ impl HardwareWallets {
         let pairing = wallet.record.id();
         self.held.insert(pairing, wallet);
         step.told.push(Told::Changed);
-        Ok(self.opened(pairing, opened))
+        Reply::Opened(self.shown(pairing, opened))
     }
 
-    fn opened(&self, wallet: PairingId, opened: &Opened) -> Reply {
+    fn shown(&self, wallet: PairingId, opened: &Opened) -> control::Opened {
         let (major, minor, patch) = opened.version;
         let path = self.held.get(&wallet).map(|it| it.record.path.to_string());
-        Reply::Opened(control::Opened {
+        control::Opened {
             keeper: self.name(wallet),
             path: path.unwrap_or_default(),
             wallet: opened.wallet.to_string(),
@@ -256,7 +275,7 @@ impl HardwareWallets {
             model: opened.model.clone(),
             version: format!("{major}.{minor}.{patch}"),
             has_passphrase: opened.has_passphrase,
-        })
+        }
     }
 
     /// One that was not added goes. Its machine says its last words first: they are sent before
@@ -270,6 +289,26 @@ impl HardwareWallets {
         }
         self.remove(step, wallet);
     }
+}
+
+/// A command's end, for the log and for who waits.
+fn end_of(step: &mut Step, waiting: &Waiting, keeper: String, end: Result<Reply, Failure>) {
+    let kind = match waiting.kind {
+        Kind::Add => "add-wallet",
+        Kind::Unlock => "unlock-wallet",
+        Kind::Lock => "lock-wallet",
+    };
+    let noted = match &end {
+        Ok(Reply::Opened(opened)) => Ok(Some(format!("wallet {}", opened.wallet))),
+        Ok(_) => Ok(None),
+        Err(failure) => Err(failure.message.clone()),
+    };
+    step.told.push(Told::Log {
+        kind,
+        keeper,
+        end: noted,
+    });
+    step.reply(waiting.client, end.unwrap_or_else(Reply::Failed));
 }
 
 fn usage(message: String, hint: &str) -> Failure {

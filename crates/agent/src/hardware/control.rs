@@ -18,8 +18,9 @@ use crate::control::Failure;
     deny_unknown_fields
 )]
 pub enum Command {
-    /// Takes a device as a keeper. Answered by [`Reply::Question`], [`Reply::Notice`] and at last
-    /// [`Reply::Opened`].
+    /// Takes a device as a keeper. Answered by [`Reply::Question`], [`Reply::Notice`], one
+    /// [`Reply::Found`] and at last [`Reply::Opened`]. Nothing is written before the person has
+    /// agreed to what was found.
     DeviceAdd {
         /// Where it is: `usb`, `usb:SERIAL`, `udp:127.0.0.1:21324`.
         path: String,
@@ -43,7 +44,7 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         keeper: Option<String>,
     },
-    /// Answers a [`Reply::Question`]; what follows is the old command's.
+    /// Answers a [`Reply::Question`] or [`Reply::Found`]; what follows is the old command's.
     DeviceAnswer {
         /// Which.
         question: u64,
@@ -60,6 +61,8 @@ pub enum Answer {
     Bytes(usize),
     /// It is typed on the device.
     OnDevice,
+    /// The wallet that was found is the one that is meant.
+    Agree,
     /// The request is given up.
     Cancel,
 }
@@ -111,6 +114,14 @@ pub enum Reply {
         /// What.
         what: What,
     },
+    /// This wallet would be added: to be agreed to by [`Command::DeviceAnswer`]. Hanging up
+    /// leaves everything as it was.
+    Found {
+        /// Names the question.
+        question: u64,
+        /// Which.
+        opened: Opened,
+    },
     /// Something is to be done on the device.
     Notice {
         /// One line.
@@ -128,7 +139,10 @@ impl Reply {
     /// Does this end the answer to a command?
     #[must_use]
     pub const fn is_last(&self) -> bool {
-        !matches!(self, Self::Question { .. } | Self::Notice { .. })
+        !matches!(
+            self,
+            Self::Question { .. } | Self::Found { .. } | Self::Notice { .. }
+        )
     }
 }
 
@@ -217,6 +231,8 @@ mod tests {
         check(line, answer(Answer::Bytes(4)), Some(4));
         let line = r#"{"command":"device-answer","question":7,"answer":"on-device"}"#;
         check(line, answer(Answer::OnDevice), None);
+        let line = r#"{"command":"device-answer","question":7,"answer":"agree"}"#;
+        check(line, answer(Answer::Agree), None);
         let line = r#"{"command":"device-answer","question":7,"answer":"cancel"}"#;
         check(line, answer(Answer::Cancel), None);
         check(r#"{"command":"device-lock","more":1}"#, None, None);

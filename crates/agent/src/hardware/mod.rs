@@ -14,7 +14,9 @@ use keystead_core::{Name, PairingId, RequestBody, SecretBytes, SignForm, WalletF
 use keystead_daemon::Now;
 use keystead_formats::ssh::ToBeSigned;
 use keystead_formats::ssh::key::key_id;
-use keystead_keeper::trezor::{Action, Answer, Event, Machine, Question, QuestionId, Setup};
+use keystead_keeper::trezor::{
+    Action, Answer, Event, Machine, Opened, Question, QuestionId, Setup,
+};
 use keystead_keeper::{AskId, KeeperError, PairingView, Progress};
 
 use crate::event::ClientId;
@@ -31,6 +33,8 @@ pub(crate) struct HardwareWallets {
     held: BTreeMap<PairingId, Held>,
     commands: BTreeMap<AskId, Waiting>,
     questions: BTreeMap<u64, Open>,
+    /// Wallets that would be added, by the question whether they are meant.
+    found: BTreeMap<u64, (AskId, Opened)>,
     /// Of asks, questions and cables.
     last: u64,
 }
@@ -430,6 +434,6 @@ fn answer_of(answer: control::Answer, behind: Option<SecretBytes>) -> Option<Ans
         }
         (control::Answer::Bytes(_), _) => None,
         (control::Answer::OnDevice, _) => Some(Answer::OnDevice),
-        (control::Answer::Cancel, _) => Some(Answer::Cancel),
+        (control::Answer::Agree | control::Answer::Cancel, _) => Some(Answer::Cancel),
     }
 }

@@ -13,9 +13,9 @@ pub(crate) enum Add {
 
 /// Take a Trezor as a keeper.
 ///
-/// It asks for its PIN and passphrase; the wallet that is open then is the one that is added, and
-/// its fingerprint is shown wherever it could be mistaken. Another passphrase is another wallet:
-/// add it under another name.
+/// It asks for its PIN and passphrase; the wallet that is open then is shown by its fingerprint,
+/// and added once you agree. Another passphrase is another wallet: add it under another name.
+/// Where there is no terminal it is shown and added.
 #[derive(Args)]
 pub(crate) struct AddTrezor {
     /// Where it is: usb, usb:SERIAL, or udp:127.0.0.1:21324 for the emulator.
@@ -33,6 +33,9 @@ pub(crate) struct AddTrezor {
     /// Read the device's passphrase from this descriptor, a line; without it it is asked for.
     #[arg(long, value_name = "N")]
     pub(crate) passphrase_fd: Option<u32>,
+    /// Add the wallet that is open without a question.
+    #[arg(long)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }

@@ -1,13 +1,13 @@
 //! `keeper add|unlock|lock`: hardware wallets.
 
-use keystead_agent::hardware::control::{Command, Opened};
+use keystead_agent::hardware::control::Command;
 use keystead_core::Name;
 use serde_json::json;
 
 use crate::agent_link::{block_on, unexpected};
 use crate::arguments::{AddTrezor, Unlock};
 use crate::failure::Failure;
-use crate::hardware_link::{Sources, converse};
+use crate::hardware_link::{Sources, converse, show};
 use crate::terminal::{harmless, print_json, say};
 
 /// `keeper add trezor [--path PATH] [--name NAME] …`
@@ -20,15 +20,16 @@ pub(crate) fn add(add: &AddTrezor) -> Result<(), Failure> {
     let sources = Sources {
         pin_fd: add.pin_fd,
         passphrase_fd: add.passphrase_fd,
+        yes: add.yes,
     };
     let opened = block_on(converse(&command, sources))?.ok_or_else(unexpected)?;
     if add.reading.json {
         return print_json(&json!({ "version": 1, "keepers": [opened] }));
     }
-    show(&opened);
+    let name = harmless(&opened.keeper);
+    say(format_args!("{name} is a keeper now"));
     say(format_args!(
-        "next: `keystead ssh key --keeper {} USER@HOST` prints a key, `keystead ssh connect` logs in",
-        harmless(&opened.keeper)
+        "next: `keystead ssh key --keeper {name} USER@HOST` prints a key, `keystead ssh connect` logs in"
     ));
     Ok(())
 }
@@ -41,6 +42,7 @@ pub(crate) fn unlock(unlock: &Unlock) -> Result<(), Failure> {
     let sources = Sources {
         pin_fd: unlock.pin_fd,
         passphrase_fd: unlock.passphrase_fd,
+        yes: false,
     };
     let opened = block_on(converse(&command, sources))?.ok_or_else(unexpected)?;
     if unlock.reading.json {
@@ -58,24 +60,4 @@ pub(crate) fn lock(name: Option<&Name>) -> Result<(), Failure> {
     block_on(converse(&command, Sources::default()))?;
     say("locked: PIN and passphrase are forgotten, here and on the device");
     Ok(())
-}
-
-/// What is open, so that another wallet is noticed.
-fn show(opened: &Opened) {
-    let label = match harmless(&opened.label) {
-        label if label.is_empty() => String::new(),
-        label => format!(" \"{label}\""),
-    };
-    let passphrase = if opened.has_passphrase {
-        ", behind a passphrase"
-    } else {
-        ""
-    };
-    say(format_args!(
-        "{}: Trezor {}{label}, firmware {}, wallet {}{passphrase}",
-        harmless(&opened.keeper),
-        harmless(&opened.model),
-        opened.version,
-        opened.wallet,
-    ));
 }
