@@ -118,8 +118,10 @@ impl std::str::FromStr for Name {
 /// Whether a character could move the cursor or turn the reading direction:
 /// control characters (C0, DEL, C1), line and paragraph separators, and the
 /// format characters of the Unicode Bidirectional Algorithm (UAX #9, table 4)
-/// with those that show nothing and so make two names look alike. The joiners
-/// U+200C and U+200D stay: Persian, Hindi and emoji are written with them.
+/// with those that show nothing and so make two names look alike
+/// (`Default_Ignorable_Code_Point` of UAX #44). The joiners U+200C and U+200D
+/// stay, and the variants U+FE0E and U+FE0F: Persian, Hindi and emoji are
+/// written with them.
 #[must_use]
 pub fn is_unsafe_to_show(character: char) -> bool {
     character.is_control()
@@ -129,17 +131,21 @@ pub fn is_unsafe_to_show(character: char) -> bool {
                 | '\u{034F}'
                 | '\u{061C}'
                 | '\u{115F}'..='\u{1160}'
-                | '\u{180E}'
+                | '\u{17B4}'..='\u{17B5}'
+                | '\u{180B}'..='\u{180F}'
                 | '\u{200B}'
                 | '\u{200E}'..='\u{200F}'
                 | '\u{2028}'..='\u{202E}'
                 | '\u{2060}'..='\u{206F}'
                 | '\u{2800}'
                 | '\u{3164}'
+                | '\u{FE00}'..='\u{FE0D}'
                 | '\u{FEFF}'
                 | '\u{FFA0}'
-                | '\u{FFF9}'..='\u{FFFB}'
-                | '\u{E0000}'..='\u{E007F}'
+                | '\u{FFF0}'..='\u{FFFB}'
+                | '\u{1BCA0}'..='\u{1BCA3}'
+                | '\u{1D173}'..='\u{1D17A}'
+                | '\u{E0000}'..='\u{E0FFF}'
         )
 }
 
@@ -184,6 +190,12 @@ mod tests {
         check("a\u{200b}b", Err(NameError::Unsafe(0x200b)));
         check("a\u{ad}b", Err(NameError::Unsafe(0xad)));
         check("a\u{3164}", Err(NameError::Unsafe(0x3164)));
+        check("a\u{180b}", Err(NameError::Unsafe(0x180b)));
+        check("a\u{fe00}", Err(NameError::Unsafe(0xfe00)));
+        check("a\u{fff8}", Err(NameError::Unsafe(0xfff8)));
+        check("a\u{1d173}", Err(NameError::Unsafe(0x1d173)));
+        check("a\u{e0100}", Err(NameError::Unsafe(0xe0100)));
+        check("♥\u{fe0f}", Ok(()));
         check("👩\u{200d}💻", Ok(()));
     }
 
