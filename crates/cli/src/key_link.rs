@@ -7,6 +7,7 @@
 use keystead_agent::key_control::{
     Command, HeldKey, IdentitySpec, KeyChoice, NewKey, Reply, Shown,
 };
+use keystead_agent::peer;
 use keystead_core::{DecryptForm, SecretBytes, SignForm};
 
 use crate::agent_link::{AgentLink, unexpected};
@@ -26,6 +27,8 @@ pub(crate) enum Talk {
     Here,
     /// The agent does, at the terminal of the process that is named to it.
     ByAgent,
+    /// At the terminal of this process.
+    At(i32),
 }
 
 /// What is asked for with a key.
@@ -159,28 +162,35 @@ impl KeyLink {
             if reply.is_last() {
                 return Ok((reply, behind));
             }
-            if self.talk == Talk::Here {
-                say_of(&reply);
+            if let Some(line) = said(&reply) {
+                match self.talk {
+                    Talk::Here => say(line),
+                    Talk::ByAgent => {}
+                    Talk::At(pid) => say_at(pid, &line),
+                }
             }
         }
     }
 }
 
-/// What is waited for, for the person here.
-fn say_of(reply: &Reply) {
+/// What is waited for, for a person.
+fn said(reply: &Reply) -> Option<String> {
     if let Reply::Reaching { keeper, left_s } = reply {
         let keeper = harmless(keeper);
-        say(format_args!(
-            "no answer from {keeper} yet ({left_s} s left)…"
-        ));
+        Some(format!("no answer from {keeper} yet ({left_s} s left)…"))
     } else if let Reply::Waiting { keeper, left_s } = reply {
         let keeper = harmless(keeper);
-        say(format_args!(
-            "waiting for approval on {keeper} ({left_s} s)…"
-        ));
+        Some(format!("waiting for approval on {keeper} ({left_s} s)…"))
     } else if let Reply::Notice { text } = reply {
-        say(harmless(text));
+        Some(harmless(text))
+    } else {
+        None
     }
+}
+
+/// Says something at the terminal of another process, if it has one.
+pub(crate) fn say_at(pid: i32, text: &str) {
+    let _ = peer::say(pid, &format!("keystead: {}", harmless(text)));
 }
 
 impl<'a> Use<'a> {

@@ -107,7 +107,7 @@ impl<'a> Talk<'a> {
                     assert!(self.is_asked, "nothing was asked");
                     self.is_asked = false;
                 }
-                Action::KillAgent => {}
+                Action::Say(_) | Action::KillAgent => {}
                 Action::HangUp => self.is_over = true,
             }
         }

@@ -352,6 +352,7 @@ impl Conversation {
             }
             Request::Reset => {
                 self.forget();
+                self.coming = Coming::default();
                 self.selected = None;
                 self.pass_and_answer(line);
             }
@@ -483,6 +484,10 @@ impl Conversation {
         };
         match answer {
             Answer::Failed(failure) => {
+                // Of what is asked with a key the agent tells the person itself.
+                if matches!(*pending, Pending::Taken | Pending::Made) {
+                    self.actions.push(Action::Say(failure.text.clone()));
+                }
                 self.tell(line::err_with(failure.code, &failure.text));
             }
             answer @ (Answer::Signed(_) | Answer::Agreed(_) | Answer::Brought(_)) => {

@@ -32,6 +32,8 @@ pub enum Action {
     Ask(Box<Ask>),
     /// A key goes to a keeper. Like [`Action::Ask`], one at a time.
     Bring(Box<Bring>),
+    /// A line for the person at the client's terminal: gpg shows the code of an error alone.
+    Say(String),
     /// What was asked is wanted no more: no answer is expected.
     Withdraw,
     /// The program ends, once the rest of these actions are done: its sockets go at once, so that

@@ -4,25 +4,9 @@ use keystead_agent::gpg::KeyMap;
 
 use crate::scene::{SIGN, map, own, play, play_with};
 
-/// `gpg --import` of an Ed25519 key and its subkey on Curve25519, wrapped by 00 … 0f.
-const ED25519: &str = "9cafc19bb8198de459b6aa91c6dc6e249fe511b2b24dd1ee6f7460c5d8e74a3b579f1c2a118a37b2e021bba9\
-6b69ff77a43c08085f168dc3f99e11f58204625af4893e5410679447771d3ef464409f61200441b8b514c560\
-f4eff4d371e0dbf8f167b5576434764e96998736e2eb3f535b1d7e9f8bd481998a1931cc92a25657795be18a\
-3a392550221ec6033cbe2ac7d020e57366cc031ee8c50201de3d21f5dc45f95aad95de168563b33612588290\
-b40d44c637d04e364799cd426e933e061a0d215c6f78685d";
-const X25519: &str = "e3835e3d55463a8c776b5f3f2ea47fff705331561d43ad93802eca3ef5e9195b742b020c8fba5fc8d758f99f\
-bf3c4be2e06f6e2decaa655193cea1ea87b88fba5f5042d08b6e680c0adfda0b63519ace1f0e1ea617f18586\
-84165e10e2f0ff8220c158d38ecd5fc4662e2524a803d1a59d5647cdaa6e1508893bc23024682b53960c9246\
-7a7fa6b51ff22bb76d806fbc96143c949290a89c0de28280fae65b3899c0af122134cba92ca5c53edc4fd041\
-376450a870284f520810e9ba48da55766553e88ed8271a7e792270cf54e766a9";
-/// Of a key with the passphrase `abc`.
-const PROTECTED: &str = "44a63bcd03c105884263c71e92ce161ea1d80a3cafba1431b0b87e9761482510742997cd3261cb27076ada1d\
-23dd4af14530f260d638d88d161ee07ab69bbc3ae02ccdf931576fdbfe66a9f7ad58c4d56eb04a846191c3eb\
-28b3df8836746ea35bc7e3ebb043017dd5b4a1eae7a39dc04eade5ec028a5570ea7b4fdb0cc3bd1a3c3d8c63\
-cbbc15a5025335568caefb0d1e553dad031bd2f84727296c81762f63cf8a2525a46e62e31600a8ce5fb3ce9a\
-36ee82374113a941741f4be0ff8348148e4da3362e72ba2c5e7c95643a4d0a79b4c857bed29f3cad1d3bfa39\
-f8176c7b3e8343ce64ba558911fa28acaea46d687ffc1fc1ca2460e2a208f6e83e9cbb16bdd9049eb990b54b\
-b5b28eda402614bf";
+/// What `gpg --import` hands over of an Ed25519 key and its subkey on Curve25519, and of a key with
+/// the passphrase `abc`, wrapped by 00 … 0f.
+const CAPTURED: &str = include_str!("../../../formats/tests/messages/gnupg-2.2.40.txt");
 
 fn with_custody() -> KeyMap {
     let mut map = map();
@@ -33,14 +17,17 @@ fn with_custody() -> KeyMap {
 #[track_caller]
 fn chosen(text: &str) {
     let text = text
-        .replace("$ED25519", &escaped(ED25519))
-        .replace("$X25519", &escaped(X25519))
-        .replace("$PROTECTED", &escaped(PROTECTED));
+        .replace("$ED25519", &imported("ed25519"))
+        .replace("$X25519", &imported("x25519"))
+        .replace("$PROTECTED", &imported("protected"));
     play_with(own(), &with_custody(), &format!("{GREETED}{text}"));
 }
 
-fn escaped(hex: &str) -> String {
-    let pairs = hex.as_bytes().chunks(2);
+/// All of it escaped.
+fn imported(name: &str) -> String {
+    let mut lines = CAPTURED.lines().filter_map(|it| it.strip_prefix("import "));
+    let hex = lines.find_map(|it| it.strip_prefix(name)?.strip_prefix(' '));
+    let pairs = hex.unwrap().as_bytes().chunks(2);
     pairs
         .map(|pair| format!("%{}", std::str::from_utf8(pair).unwrap()))
         .collect()
@@ -65,7 +52,8 @@ const WRAPPING: &str = "
 ";
 
 /// What the ordinary agent is asked.
-const PASSPHRASE: &str = "The+key+goes+to+phone.+The+passphrase+of+Eve+<eve@example.org>:";
+const PASSPHRASE: &str = "Please+enter:%0A%22Eve+<eve@example.org>%22%0A255-bit%0A%0A\
+    The+key+goes+into+the+custody+of+phone.";
 
 /// The keygrip is as Python computes it; the passphrase goes to nobody but the ordinary agent that asks.
 #[test]
@@ -83,7 +71,7 @@ fn a_passphrase_is_asked_for_by_the_ordinary_agent() {
         = END
         < D abd
         < OK
-        = GET_PASSPHRASE --data -- X Bad+passphrase X {PASSPHRASE}
+        = GET_PASSPHRASE --data -- X Bad+Passphrase+(try+2+of+3) X {PASSPHRASE}
         < D abc
         < OK
         ? take ssh-ed25519 F360495FA5F24611E37C673391169C6A6CB7962D  Eve <eve@example.org>
@@ -92,8 +80,13 @@ fn a_passphrase_is_asked_for_by_the_ordinary_agent() {
         "
     ));
     // Three times, as gpg-agent; then the next command is answered.
-    let wrong =
-        format!("= GET_PASSPHRASE --data -- X Bad+passphrase X {PASSPHRASE}\n< D x\n< OK\n");
+    let wrong = |nth| {
+        format!(
+            "= GET_PASSPHRASE --data -- X Bad+Passphrase+(try+{nth}+of+3) X {PASSPHRASE}\n\
+             < D x\n< OK\n"
+        )
+    };
+    let (second, third) = (wrong(2), wrong(3));
     chosen(&format!(
         "{WRAPPING}
         > IMPORT_KEY
@@ -103,7 +96,8 @@ fn a_passphrase_is_asked_for_by_the_ordinary_agent() {
         = GET_PASSPHRASE --data -- X X X {PASSPHRASE}
         < D x
         < OK
-        {wrong}{wrong}
+        {second}{third}
+        ~ not into the custody of phone: the passphrase is wrong
         ! ERR 67108875 not into the custody of phone: the passphrase is wrong <GPG Agent>
         > KEYINFO 0000000000000000000000000000000000000000
         = KEYINFO 0000000000000000000000000000000000000000
@@ -133,6 +127,7 @@ fn an_imported_key_goes_to_the_keeper() {
         ? take x25519 806AB2FDD2E80F9EAE8A7F5DEFABFE116A1B4453 \
           B5B8752EE4DEA2B3EB77716489533FB915E9264B Eve <eve@example.org>
         @ refused phone refused
+        ~ phone refused
         ! ERR 67108963 phone refused <GPG Agent>
         "
     ));
@@ -166,6 +161,7 @@ fn what_is_not_imported() {
         ! INQUIRE KEYDATA
         > D %00%01
         > END
+        ~ not into the custody of phone: the key does not unwrap
         ! ERR 67109016 not into the custody of phone: the key does not unwrap <GPG Agent>
         "
     ));
@@ -187,16 +183,73 @@ fn a_key_that_gpg_makes_is_made_by_the_keeper() {
         "
     ));
     chosen(
-        "
+        &"
         > GENKEY
         ! INQUIRE KEYPARAM
         > D (genkey(rsa(nbits 4:3072)))
         > END
-        ! ERR 67108948 not into the custody of phone: keys of type rsa are not taken; keepers take \
-          Ed25519, Curve25519 and, of what is imported, P-256 <GPG Agent>
-        ",
+        ~ phone makes no keys of type rsa; $FUTURE
+        ! ERR 67108948 phone makes no keys of type rsa; $FUTURE <GPG Agent>
+        > GENKEY
+        ! INQUIRE KEYPARAM
+        > D (genkey(ecc(curve 10:NIST P-256)(flags nocomp)))
+        > END
+        ~ gpg does not say what a key on NIST P-256 is for; $INIT
+        ! ERR 67108948 gpg does not say what a key on NIST P-256 is for; $INIT <GPG Agent>
+        "
+        .replace("$FUTURE", FUTURE)
+        .replace("$INIT", INIT),
     );
 }
+
+const FUTURE: &str =
+    "`gpg --quick-gen-key \"Name <mail>\" future-default` asks for such as it makes";
+const INIT: &str = "`keystead gpg init --keeper phone --curve nist256p1 \"Name <mail>\"` makes one";
+
+/// What opened a key is tried with those that come behind it, as gpg-agent does.
+#[test]
+fn a_subkey_has_the_passphrase_of_its_primary() {
+    let again = "> IMPORT_KEY\n! INQUIRE KEYDATA\n> D $PROTECTED\n> END\n";
+    let asked = format!("= GET_PASSPHRASE --data -- X X X {PASSPHRASE}\n");
+    let came = format!(
+        "? take ssh-ed25519 F360495FA5F24611E37C673391169C6A6CB7962D  Eve <eve@example.org>\n\
+         @ brought {SIGN}\n! OK\n"
+    );
+    chosen(&format!(
+        "{WRAPPING}{again}{asked}< D abc\n< OK\n{came}{again}{came}{WRAPPING}{again}{asked}"
+    ));
+    // A wrong one is not kept.
+    let refused = "< ERR 83886179 Operation cancelled <Pinentry>\n\
+        ! ERR 83886179 Operation cancelled <Pinentry>\n";
+    let second = asked.replace("-- X X", "-- X Bad+Passphrase+(try+2+of+3)");
+    chosen(&format!(
+        "{WRAPPING}{again}{asked}< D abd\n< OK\n{second}{refused}{again}{asked}"
+    ));
+    // Nor one that a client has left behind.
+    chosen(&format!(
+        "{WRAPPING}{again}{asked}< D abc\n< OK\n{came}> RESET\n= RESET\n! OK\n< OK\n{again}\
+         ! ERR 67108992 Missing value <GPG Agent>\n"
+    ));
+}
+
+/// What a stranger wrote into a user id moves no cursor, and a long one leaves room for where the
+/// key goes.
+#[test]
+fn what_the_passphrase_is_asked_with() {
+    let check = |described: &str, asked: &str| {
+        let wrapping = WRAPPING.replace(DESCRIBED, described);
+        chosen(&format!(
+            "{wrapping}> IMPORT_KEY\n! INQUIRE KEYDATA\n> D $PROTECTED\n> END\n\
+             = GET_PASSPHRASE --data -- X X X {asked}The+key+goes+into+the+custody+of+phone.\n"
+        ));
+    };
+    let none = "Please+enter+the+passphrase+of+the+OpenPGP+key.+";
+    check("%22a%1B[2Jb%0D%22%0A", "%22a?[2Jb?%22%0A%0A");
+    check("%22a+%22b%22+<c>%22", "%22a+%22b%22+<c>%22%0A%0A");
+    check(&"a".repeat(950), none);
+}
+
+const DESCRIBED: &str = "Please+enter:%0A%22Eve+<eve@example.org>%22%0A255-bit";
 
 #[test]
 fn without_a_choice_the_ordinary_agent_has_it() {

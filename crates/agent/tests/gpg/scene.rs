@@ -1,7 +1,8 @@
 //! A conversation written down, one line a turn: who says it, and what it is.
 //!
 //! `>` the client says, `=` the ordinary agent hears, `<` the ordinary agent says, `!` the client
-//! hears, `?` what is asked of a keeper, `@` what the keeper answers, `-` what else is done.
+//! hears, `?` what is asked of a keeper, `@` what the keeper answers, `~` what
+//! the person reads at gpg's terminal, `-` what else is done.
 
 use std::path::PathBuf;
 
@@ -113,7 +114,7 @@ fn answer(text: &str) -> Answer {
 fn shown(action: Action) -> Vec<String> {
     let lines = |who: &str, bytes: &[u8]| {
         assert_eq!(bytes.last(), Some(&b'\n'));
-        let text = bytes.escape_ascii().to_string();
+        let text = bytes.escape_ascii().to_string().replace("\\\"", "\"");
         text.split_terminator("\\n")
             .map(|it| format!("{who} {it}"))
             .collect()
@@ -158,6 +159,7 @@ fn shown(action: Action) -> Vec<String> {
                 key_type.as_str()
             ),
         }],
+        Action::Say(text) => vec![format!("~ {text}")],
         Action::Withdraw => vec!["- withdraw".to_owned()],
         Action::KillAgent => vec!["- kill".to_owned()],
         Action::HangUp => vec!["- hang up".to_owned()],

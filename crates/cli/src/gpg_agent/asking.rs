@@ -15,7 +15,7 @@ use keystead_formats::openpgp::digest::Digest;
 
 use super::{bringing, object};
 use crate::failure::{Failure, Status};
-use crate::key_link::{KeyLink, Talk, Use};
+use crate::key_link::{KeyLink, Talk, Use, say_at};
 
 /// Asks on behalf of one client.
 pub(super) struct Asker {
@@ -51,9 +51,17 @@ impl Asker {
     }
 
     pub(super) async fn bring(&self, bring: Bring) -> Answer {
-        match bringing::bring(bring).await {
+        let talk = self.client_pid.map_or(Talk::ByAgent, Talk::At);
+        match bringing::bring(bring, talk).await {
             Ok(key) => Answer::Brought(Box::new(key)),
             Err(failure) => Answer::Failed(of_failure(&failure)),
+        }
+    }
+
+    /// A line at the client's terminal, if it has one.
+    pub(super) fn say(&self, text: &str) {
+        if let Some(pid) = self.client_pid {
+            say_at(pid, text);
         }
     }
 

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use keystead_agent::gpg::{Bring, MappedKey};
 use keystead_agent::key_control::{HeldKey, NewKey};
-use keystead_core::{Algorithm, KeyType, Purpose, SecretBytes};
+use keystead_core::{Algorithm, KeyType, Name, Purpose, SecretBytes};
 use keystead_formats::openpgp::{KeyPacket, PublicKey};
 use keystead_keeper::server::control::Command as ServerCommand;
 
@@ -19,27 +19,35 @@ use crate::key_link::{KeyLink, Talk};
 use crate::server_link::{self, ServerLink};
 
 /// Brings it, and gives it as it will be in the map.
-pub(super) async fn bring(bring: Bring) -> Result<MappedKey, Failure> {
+pub(super) async fn bring(bring: Bring, talk: Talk) -> Result<MappedKey, Failure> {
     match bring {
-        Bring::Take { key, private } => take(*key, private).await,
+        Bring::Take { key, private } => take(*key, private, talk).await,
         Bring::Make {
             keeper,
             key_type,
             created_unix_s,
-        } => make(keeper, key_type, created_unix_s).await,
+        } => make(keeper, key_type, created_unix_s, talk).await,
     }
 }
 
-async fn take(key: MappedKey, private: SecretBytes) -> Result<MappedKey, Failure> {
+/// A key that is there already for gpg was brought by a run that came to nothing, or was made
+/// there: nobody is asked again.
+async fn take(key: MappedKey, private: SecretBytes, talk: Talk) -> Result<MappedKey, Failure> {
     let keeper = key.keeper.clone().unwrap_or_default();
     let purpose = purpose_of(key.algorithm);
     let name = name_of(&key.user_id, purpose, &key.keygrip.to_string());
-    let mut link = KeyLink::open(Talk::ByAgent).await?;
+    let mut link = KeyLink::open(talk).await?;
+    let is_it = |it: &HeldKey| {
+        it.keeper == keeper
+            && it.id == key.key_id.to_string()
+            && it.purposes.iter().any(|it| it == purpose.as_str())
+    };
+    if link.keys().await?.iter().any(is_it) {
+        return Ok(key);
+    }
     if server_link::is_server(&keeper)? {
         to_server(&keeper, name, (purpose, private)).await?;
-        let keys = link.keys().await?;
-        let is_it = |it: &HeldKey| it.keeper == keeper && it.id == key.key_id.to_string();
-        return match keys.iter().any(is_it) {
+        return match link.keys().await?.iter().any(is_it) {
             true => Ok(key),
             false => Err(unlike(&keeper)),
         };
@@ -56,19 +64,25 @@ async fn make(
     keeper: String,
     key_type: KeyType,
     created_unix_s: Option<u32>,
+    talk: Talk,
 ) -> Result<MappedKey, Failure> {
     if server_link::is_server(&keeper)? {
+        let hint = format!("`keystead gpg init --keeper {keeper} \"Name <mail>\"` does");
         return Err(
             Failure::new(format!("gpg has no key made at the key server {keeper}"))
-                .hint("`keystead gpg init --keeper` does, and `gpg --import` puts keys there")
+                .hint(hint)
                 .status(Status::Usage),
         );
     }
     let purpose = purpose_of(key_type.algorithm());
     // gpg tells its agent no user id; the second is what tells such keys apart.
     let when = created_unix_s.map(|it| it.to_string()).unwrap_or_default();
-    let name = name_of("", purpose, &when);
-    let mut link = KeyLink::open(Talk::ByAgent).await?;
+    let name = Name::of_text(name_of("", purpose, &when).as_bytes()).ok_or_else(unexpected)?;
+    let mut link = KeyLink::open(talk).await?;
+    let keys = link.keys().await?;
+    // A key and its subkey are made in one second.
+    let is_free = |name: &Name| !keys.iter().any(|it| it.name == name.as_str());
+    let name = name.numbered(is_free).to_string();
     let wanted = wanted(&keeper, name, purpose);
     let made = link.make_key(wanted, key_type.as_str()).await?;
     let algorithm: Algorithm = made.algorithm.parse().map_err(|_| unexpected())?;
@@ -157,7 +171,7 @@ fn name_of(user_id: &str, purpose: Purpose, otherwise: &str) -> String {
         .and_then(|(_, rest)| rest.strip_suffix('>'))
         .unwrap_or(user_id);
     let whose = if mail.is_empty() { otherwise } else { mail };
-    keystead_core::Name::of_text(format!("{what} {whose}").as_bytes())
+    Name::of_text(format!("{what} {whose}").as_bytes())
         .map_or_else(|| what.to_owned(), |it| it.to_string())
 }
 

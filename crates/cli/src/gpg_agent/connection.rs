@@ -104,6 +104,7 @@ pub(super) async fn carry(
                 }
                 Action::Ask(ask) => asked = Some(Box::pin(asker.ask(*ask))),
                 Action::Bring(bring) => asked = Some(Box::pin(asker.bring(*bring))),
+                Action::Say(text) => asker.say(&text),
                 Action::Withdraw => asked = None,
                 Action::KillAgent => {
                     killed = true;

@@ -84,10 +84,12 @@ pub enum TransferError {
     /// Another passphrase protects it.
     #[error("the passphrase is wrong")]
     Passphrase,
-    /// Of an algorithm or on a curve that keepers take from nobody, or protected by what nothing
-    /// here opens.
+    /// Of an algorithm or on a curve that keepers take from nobody.
     #[error("keys of type {0} are not taken")]
     Algorithm(String),
+    /// Protected by a cipher or hash that nothing here opens.
+    #[error("its protection by {0} is not opened here")]
+    Protection(String),
 }
 
 impl Transferred {
@@ -126,9 +128,10 @@ impl Transferred {
                 reader.close()?;
                 curve
             }
-            false => return Err(other(algorithm)),
+            false => return Err(TransferError::Algorithm(shown(algorithm))),
         };
-        let half = Half::of(algorithm, curve).ok_or_else(|| other(curve))?;
+        let half =
+            Half::of(algorithm, curve).ok_or_else(|| TransferError::Algorithm(shown(curve)))?;
         reader.open("skey")?;
         if reader.atom()? != PLAIN {
             return Err(TransferError::Malformed);
@@ -242,12 +245,12 @@ pub fn wanted_key(bytes: &[u8]) -> Result<KeyType, TransferError> {
     }
     let Some(ecc) = sexp.find("ecc") else {
         let name = sexp.items().get(1).and_then(Sexp::name);
-        return Err(other(name.unwrap_or_default()));
+        return Err(TransferError::Algorithm(shown(name.unwrap_or_default())));
     };
     match ecc.value("curve").ok_or(TransferError::Malformed)? {
         b"Ed25519" => Ok(KeyType::Ed25519),
         b"Curve25519" => Ok(KeyType::X25519),
-        curve => Err(other(curve)),
+        curve => Err(TransferError::Algorithm(shown(curve))),
     }
 }
 
@@ -395,12 +398,12 @@ fn put(rest: &mut &mut [u8], bytes: &[u8]) {
     *rest = later;
 }
 
-fn other(name: &[u8]) -> TransferError {
+fn shown(name: &[u8]) -> String {
     let shown = name.iter().take(NAME_BYTES_MAX).map(|byte| match byte {
         b' '..=b'~' => char::from(*byte),
         _ => '?',
     });
-    TransferError::Algorithm(shown.collect())
+    shown.collect()
 }
 
 const PLAIN: &[u8] = b"_";

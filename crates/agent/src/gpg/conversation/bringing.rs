@@ -20,13 +20,16 @@ use super::{Conversation, Ending, Inquired, State};
 #[derive(Default)]
 pub(super) struct Coming {
     /// The bytes of `KEYWRAP_KEY`, as the ordinary agent has drawn them.
-    pub(super) wrapping: Zeroizing<Vec<u8>>,
-    /// The user id of the last description: it is of the key that follows.
-    pub(super) user_id: String,
+    wrapping: Zeroizing<Vec<u8>>,
+    /// The last description, and the user id in it: it is of the key that follows.
+    description: String,
+    user_id: String,
     /// The keeper that was chosen.
-    pub(super) keeper: String,
+    keeper: String,
     /// The key whose passphrase is asked for.
     pub(super) locked: Option<Locked>,
+    /// What opened the key before: its subkeys mostly have the same.
+    passphrase: Option<Zeroizing<Vec<u8>>>,
 }
 
 /// A key that a passphrase opens.
@@ -55,6 +58,7 @@ impl Conversation {
         let said = word.and_then(|it| assuan::line::unescape_plus(it).ok());
         let said = said.map(|it| String::from_utf8_lossy(it.expose()).into_owned());
         self.coming.user_id = said.as_deref().map_or("", quoted).to_owned();
+        self.coming.description = said.unwrap_or_default();
         self.pass(line, Ending::Relay);
     }
 
@@ -62,7 +66,10 @@ impl Conversation {
     pub(super) fn bring_in(&mut self, what: Bringing, line: &[u8], keys: &KeyMap) {
         match what {
             Bringing::WrappingKey => {
-                self.coming = Coming::default();
+                self.coming = Coming {
+                    wrapping: Zeroizing::new(Vec::with_capacity(WRAPPING_KEY_BYTES)),
+                    ..Coming::default()
+                };
                 self.pass(line, Ending::NoteWrappingKey);
             }
             Bringing::Import(created) => self.inquire_key(Inquired::KeyData(created), keys),
@@ -91,6 +98,10 @@ impl Conversation {
         match Transferred::unwrap(wrapping, wrapped) {
             Ok(Arrived::Open(key)) => self.take(&key, created_unix_s),
             Ok(Arrived::Protected(key)) => {
+                let known = self.coming.passphrase.as_ref();
+                if let Some(Ok(key)) = known.map(|it| key.open(it)) {
+                    return self.take(&key, created_unix_s);
+                }
                 self.coming.locked = Some(Locked {
                     key,
                     created_unix_s,
@@ -109,20 +120,28 @@ impl Conversation {
         let Some(locked) = &mut self.coming.locked else {
             return;
         };
-        let again = match locked.asked {
-            0 => "X".to_owned(),
-            _ => line::escape_plus("Bad passphrase"),
-        };
         locked.asked += 1;
-        locked.passphrase = Zeroizing::default();
-        let user_id = line::escape_plus(&self.coming.user_id);
-        let whose = match user_id.len() {
-            1..=USER_ID_BYTES_MAX => format!("of+{user_id}"),
-            _ => "of+it".to_owned(),
+        let again = match locked.asked {
+            1 => "X".to_owned(),
+            nth => format!("Bad+Passphrase+(try+{nth}+of+{PASSPHRASE_TRIES})"),
         };
-        let keeper = line::escape_plus(&self.coming.keeper);
-        let about = format!("The+key+goes+to+{keeper}.+The+passphrase+{whose}:");
-        let command = format!("GET_PASSPHRASE --data -- X {again} X {about}");
+        // One that grew would leave a part behind.
+        locked.passphrase = Zeroizing::new(Vec::with_capacity(PASSPHRASE_BYTES_MAX));
+        let command = |about: &str| {
+            let about = line::escape_plus(&shown(about));
+            let keeper = line::escape_plus(&self.coming.keeper);
+            let where_to = format!("The+key+goes+into+the+custody+of+{keeper}.");
+            format!("GET_PASSPHRASE --data -- X {again} X {about}{where_to}")
+        };
+        // gpg's own words, which name the key.
+        let mut command_line = match self.coming.description.trim_end() {
+            "" => command(UNDESCRIBED),
+            described => command(&format!("{described}\n\n")),
+        };
+        if command_line.len() > line::LINE_BYTES_MAX {
+            command_line = command(UNDESCRIBED);
+        }
+        let command = command_line;
         self.pass(command.as_bytes(), Ending::Passphrase);
     }
 
@@ -142,7 +161,10 @@ impl Conversation {
             return self.error(ErrorCode::MISSING_VALUE);
         };
         match locked.key.open(&locked.passphrase) {
-            Ok(key) => self.take(&key, locked.created_unix_s),
+            Ok(key) => {
+                self.coming.passphrase = Some(locked.passphrase);
+                self.take(&key, locked.created_unix_s);
+            }
             Err(TransferError::Passphrase) if locked.asked < PASSPHRASE_TRIES => {
                 self.coming.locked = Some(locked);
                 self.ask_for_passphrase();
@@ -190,7 +212,24 @@ impl Conversation {
                     },
                 );
             }
-            Err(error) => self.not_taken(&error),
+            Err(error) => {
+                let keeper = &self.coming.keeper;
+                let what = match &error {
+                    TransferError::Algorithm(curve) if curve == "NIST P-256" => format!(
+                        "gpg does not say what a key on {curve} is for; `keystead gpg init \
+                         --keeper {keeper} --curve nist256p1 \"Name <mail>\"` makes one"
+                    ),
+                    TransferError::Algorithm(kind) => format!(
+                        "{keeper} makes no keys of type {kind}; `gpg --quick-gen-key \
+                         \"Name <mail>\" future-default` asks for such as it makes"
+                    ),
+                    TransferError::Unwrap
+                    | TransferError::Malformed
+                    | TransferError::Passphrase
+                    | TransferError::Protection(_) => error.to_string(),
+                };
+                self.fail(code_of(&error), &what);
+            }
         }
     }
 
@@ -200,35 +239,59 @@ impl Conversation {
     }
 
     fn not_taken(&mut self, error: &TransferError) {
-        let (code, hint) = match error {
-            TransferError::Algorithm(_) => (
-                ErrorCode::UNSUPPORTED_ALGORITHM,
-                "; keepers take Ed25519, Curve25519 and, of what is imported, P-256",
-            ),
-            TransferError::Passphrase => (ErrorCode::BAD_PASSPHRASE, ""),
-            TransferError::Unwrap => (ErrorCode::DECRYPT_FAILED, ""),
-            TransferError::Malformed => (ErrorCode::INV_SEXP, ""),
+        let hint = match error {
+            TransferError::Algorithm(_) => {
+                "; keepers take Ed25519, Curve25519 and P-256, `keystead gpg custody off` leaves \
+                 others to gpg"
+            }
+            TransferError::Protection(_) => {
+                "; imported under `keystead gpg custody off` and exported again it has AES's"
+            }
+            TransferError::Passphrase | TransferError::Unwrap | TransferError::Malformed => "",
         };
         let keeper = &self.coming.keeper;
         let text = format!("not into the custody of {keeper}: {error}{hint}");
-        self.tell(line::err_with(code, &text));
+        self.fail(code_of(error), &text);
+    }
+
+    /// gpg shows the code alone, so the person is told the rest.
+    fn fail(&mut self, code: ErrorCode, text: &str) {
+        self.actions.push(Action::Say(text.to_owned()));
+        self.tell(line::err_with(code, text));
     }
 }
 
-/// What stands in the first pair of quotes.
-fn quoted(text: &str) -> &str {
-    let mut parts = text.split('"');
-    match (parts.next(), parts.next(), parts.next()) {
-        (_, Some(inner), Some(_)) => inner,
-        _ => "",
+const fn code_of(error: &TransferError) -> ErrorCode {
+    match error {
+        TransferError::Algorithm(_) | TransferError::Protection(_) => {
+            ErrorCode::UNSUPPORTED_ALGORITHM
+        }
+        TransferError::Passphrase => ErrorCode::BAD_PASSPHRASE,
+        TransferError::Unwrap => ErrorCode::DECRYPT_FAILED,
+        TransferError::Malformed => ErrorCode::INV_SEXP,
     }
+}
+
+/// Foreign text moves no cursor of a pinentry at a terminal.
+fn shown(text: &str) -> String {
+    let is_shown = |it: char| it == '\n' || !keystead_core::is_unsafe_to_show(it);
+    let shown = text.chars().map(|it| if is_shown(it) { it } else { '?' });
+    shown.collect()
+}
+
+/// What stands in quotes; it may have some of its own.
+fn quoted(text: &str) -> &str {
+    let inner = text.split_once('"').map(|(_, rest)| rest);
+    inner
+        .and_then(|it| it.rsplit_once('"'))
+        .map_or("", |(inner, _)| inner)
 }
 
 /// As often as gpg-agent asks (GnuPG, `agent/call-pinentry.c`, `max_tries`).
 const PASSPHRASE_TRIES: u8 = 3;
 
-/// 500 bytes, escaped: the command is one line of Assuan's 1,000.
-const USER_ID_BYTES_MAX: usize = 500;
+/// Where the description is missing or too long for one line.
+const UNDESCRIBED: &str = "Please enter the passphrase of the OpenPGP key. ";
 
 /// `MAX_PASSPHRASE_LEN` of gpg-agent.
 const PASSPHRASE_BYTES_MAX: usize = 255;

@@ -13,7 +13,7 @@ use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA224, SHA256, SHA384, 
 use aws_lc_rs::iv::FixedLength;
 use keystead_core::SecretBytes;
 
-use super::{Canonical, TransferError, other};
+use super::{Canonical, TransferError, shown};
 
 /// How a passphrase opens a key.
 pub(super) struct Protection {
@@ -71,7 +71,7 @@ impl Protection {
             b"AES" => (&AES_128, 16),
             b"AES192" => (&AES_192, 24),
             b"AES256" => (&AES_256, 32),
-            cipher => return Err(other(cipher)),
+            cipher => return Err(TransferError::Protection(shown(cipher))),
         };
         let iv = reader.atom()?;
         let iv = iv.try_into().map_err(|_| TransferError::Malformed)?;
@@ -82,7 +82,7 @@ impl Protection {
             b"SHA256" => &SHA256,
             b"SHA384" => &SHA384,
             b"SHA512" => &SHA512,
-            hash => return Err(other(hash)),
+            hash => return Err(TransferError::Protection(shown(hash))),
         };
         let salt = reader.atom()?;
         if salt.len() != SALT_BYTES {

@@ -195,7 +195,7 @@ fn protections_that_are_none() {
         assert_eq!(found, expected, "{text}");
     };
     let malformed = Err(TransferError::Malformed);
-    let other = |name: &str| Err(TransferError::Algorithm(name.to_owned()));
+    let other = |name: &str| Err(TransferError::Protection(name.to_owned()));
     check("", "", Ok(()));
     check("3:AES", "6:AES256", Ok(()));
     check("1:3", "1:0", Ok(()));
