@@ -259,7 +259,7 @@ impl Signature {
     /// # Errors
     /// [`ParseError`] for a comment that is no line or cannot be shown.
     pub fn file(&self, untrusted_comment: &str) -> Result<String, ParseError> {
-        check_comment(untrusted_comment, UNTRUSTED_COMMENT_BYTES_MAX)?;
+        check_untrusted_comment(untrusted_comment)?;
         let parts = [&self.algorithm.bytes()[..], &self.number, &self.signature];
         let signature = STANDARD.encode(parts.concat());
         let global = STANDARD.encode(self.global);
@@ -284,7 +284,7 @@ impl Signature {
             Ok::<&str, ParseError>(line)
         };
         let untrusted = line()?.strip_prefix(UNTRUSTED).ok_or(ParseError::Text)?;
-        check_comment(untrusted, UNTRUSTED_COMMENT_BYTES_MAX)?;
+        check_untrusted_comment(untrusted)?;
         let bytes = decode_line::<SIGNATURE_BYTES>(line()?)?;
         let trusted = line()?.strip_prefix(TRUSTED).ok_or(ParseError::Text)?;
         check_comment(trusted, TRUSTED_COMMENT_BYTES_MAX)?;
@@ -333,6 +333,14 @@ impl Signature {
 fn decode_line<const N: usize>(line: &str) -> Result<[u8; N], ParseError> {
     let bytes = STANDARD.decode(line).map_err(|_| ParseError::Text)?;
     bytes.try_into().map_err(|_| ParseError::Value)
+}
+
+/// Whether a signature's file can have this comment, before there is a signature.
+///
+/// # Errors
+/// [`ParseError::TooLong`], or [`ParseError::Text`] for one that is no line or cannot be shown.
+pub fn check_untrusted_comment(comment: &str) -> Result<(), ParseError> {
+    check_comment(comment, UNTRUSTED_COMMENT_BYTES_MAX)
 }
 
 fn check_comment(comment: &str, bytes_max: usize) -> Result<(), ParseError> {

@@ -8,7 +8,10 @@ use keystead_agent::key_control::{HeldKey, KeyChoice, Shown};
 use keystead_core::{KeyId, SignForm};
 use keystead_daemon::{Clock, SystemClock};
 use keystead_formats::ParseError;
-use keystead_formats::minisign::{Message, Prehash, PublicKey, ToSign, WHOLE_BYTES_MAX};
+use keystead_formats::minisign::{
+    Message, Prehash, PublicKey, ToSign, UNTRUSTED_COMMENT_BYTES_MAX, WHOLE_BYTES_MAX,
+    check_untrusted_comment,
+};
 use keystead_formats::ssh::key::Material;
 
 use crate::agent_link::{block_on, unexpected};
@@ -17,7 +20,7 @@ use crate::commands::chosen_key::{Service, Wanted, choose, shown};
 use crate::commands::file;
 use crate::failure::{Failure, Status};
 use crate::key_link::{KeyLink, Talk, Use};
-use crate::terminal::{print_raw, say};
+use crate::terminal::{harmless, print_raw, say};
 
 /// `signify pubkey [--keeper NAME] [--index N] [NAME]`
 pub(crate) fn pubkey(wanted: &SignifyKey) -> Result<(), Failure> {
@@ -35,12 +38,20 @@ pub(crate) fn pubkey(wanted: &SignifyKey) -> Result<(), Failure> {
 
 /// `signify sign [--prehash] … FILE`
 pub(crate) fn sign(wanted: &Sign) -> Result<(), Failure> {
+    let output = wanted.output.clone();
+    let beside = || (!is_input(&wanted.file)).then(|| with_ending(&wanted.file));
+    let output = output.or_else(beside);
+    let comment = wanted.comment.as_deref().unwrap_or(USUAL_UNTRUSTED_COMMENT);
+    // What is wrong here would lose what a holder has answered.
+    check_untrusted_comment(comment).map_err(|wrong| of_comment("comment", wrong))?;
+    output.as_deref().map_or(Ok(()), file::check_place)?;
     let message = read(&wanted.file, wanted.prehash)?;
     let trusted_comment = match &wanted.trusted_comment {
         Some(comment) => comment.clone(),
         None => usual_comment(&wanted.file, wanted.prehash),
     };
-    let to_sign = ToSign::new(message, &trusted_comment).map_err(of_comment)?;
+    let to_sign = ToSign::new(message, &trusted_comment)
+        .map_err(|wrong| of_comment("trusted comment", wrong))?;
     let chosen = Wanted {
         name: wanted.key.as_deref(),
         keeper: wanted.keeper.as_ref().map(|keeper| keeper.as_str()),
@@ -69,15 +80,13 @@ pub(crate) fn sign(wanted: &Sign) -> Result<(), Failure> {
     let signature = to_sign
         .finish(&public_key(&key)?, &signatures)
         .map_err(|error| Failure::of(&error))?;
-    let comment = wanted.comment.as_deref().unwrap_or(USUAL_UNTRUSTED_COMMENT);
-    let text = signature.file(comment).map_err(of_comment)?;
-    let output = wanted.output.clone();
-    let beside = || (!is_input(&wanted.file)).then(|| with_ending(&wanted.file));
-    let Some(output) = output.or_else(beside) else {
+    let text = signature.file(comment);
+    let text = text.map_err(|wrong| of_comment("comment", wrong))?;
+    let Some(output) = output else {
         say(format_args!("signed by {}", shown(&key)));
         return print_raw(text.as_bytes());
     };
-    file::replace(&output, text.as_bytes())?;
+    file::publish(&output, text.as_bytes())?;
     say(format_args!(
         "signed by {}: {}",
         shown(&key),
@@ -139,7 +148,8 @@ fn read(path: &Path, prehash: bool) -> Result<Message, Failure> {
 fn usual_comment(path: &Path, prehash: bool) -> String {
     let time = SystemClock.now().unix_s;
     let name = path.file_name().filter(|_| !is_input(path));
-    let name = name.map_or_else(String::new, |it| format!("\tfile:{}", it.to_string_lossy()));
+    let name = name.map(|it| harmless(&it.to_string_lossy()));
+    let name = name.map_or_else(String::new, |it| format!("\tfile:{it}"));
     let hashed = if prehash { "\thashed" } else { "" };
     format!("timestamp:{time}{name}{hashed}")
 }
@@ -160,11 +170,11 @@ fn with_ending(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn of_comment(wrong: ParseError) -> Failure {
+fn of_comment(which: &str, wrong: ParseError) -> Failure {
     let message = if wrong == ParseError::TooLong {
-        "the comment is too long: 1,000 bytes at most"
+        format!("the {which} is too long: {UNTRUSTED_COMMENT_BYTES_MAX} bytes at most")
     } else {
-        "the comment is no line that can be shown"
+        format!("the {which} is no line that can be shown")
     };
     Failure::new(message).status(Status::Usage)
 }
