@@ -12,7 +12,7 @@ use keystead_channel::wire::{
 };
 use keystead_core::{
     AckResponse, MeResponse, Name, Outcome, PairingId, ReceiptChain, Request, RequestBody,
-    RequestHash, RequestId, Response, ResponseBody, SignedReceipt, TransportAddress,
+    RequestHash, RequestId, Response, ResponseBody, SecretBytes, SignedReceipt, TransportAddress,
 };
 use keystead_transport::Address;
 
@@ -71,9 +71,10 @@ impl Holder {
             channels: vec![channel],
         };
         match peer.answers.arrive(step.now.mono_ms, id, hash, wait_s) {
-            Verdict::Again(response) => {
+            Verdict::Again(mut response) => {
                 self.ack_again(&ticket, step);
-                self.send(channel, &response, step);
+                let response = SecretBytes::take(&mut response);
+                self.send(channel, response.expose(), step);
             }
             Verdict::Join => self.join(&ticket, step),
             Verdict::Expired => {
@@ -459,23 +460,26 @@ impl Holder {
         receipt: Option<SignedReceipt>,
         step: &mut Step<'_, '_>,
     ) {
-        let response = encode_response(&Response {
+        let response = Response {
             id: ticket.id,
             unix_s: step.now.unix_s,
             request_hash: ticket.hash,
             outcome,
             body,
             receipt,
-        });
+        };
+        // It may hold what was decrypted.
+        let response = SecretBytes::take(&mut encode_response(&response));
         let is_own = |it: &RequestHash| *it == ticket.hash;
         if outcome != Outcome::Ack
             && let Some(peer) = self.peers.get_mut(&ticket.peer)
             && peer.answers.hash(&ticket.id).as_ref().is_some_and(is_own)
         {
-            peer.answers.answer(step.now.mono_ms, ticket.id, &response);
+            peer.answers
+                .answer(step.now.mono_ms, ticket.id, response.expose());
         }
         for channel in &ticket.channels {
-            self.send(*channel, &response, step);
+            self.send(*channel, response.expose(), step);
         }
     }
 

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use keystead_core::{RequestHash, RequestId};
+use keystead_sodium::memory::wipe;
 
 /// The ids of one pairing, across its channels.
 #[derive(Default)]
@@ -29,7 +30,7 @@ pub enum Verdict {
     New,
     /// The question is being asked: ack anew, and send the answer there too.
     Join,
-    /// It was answered: send these bytes again.
+    /// It was answered: send these bytes again, and wipe them.
     Again(Vec<u8>),
     /// It was answered, and the answer is not kept any more: `expired`.
     Expired,
@@ -43,6 +44,15 @@ pub enum Verdict {
 struct Known {
     hash: RequestHash,
     state: State,
+}
+
+/// An answer may hold what was decrypted.
+impl Drop for Known {
+    fn drop(&mut self) {
+        if let State::Answered { response, .. } = &mut self.state {
+            wipe(response);
+        }
+    }
 }
 
 enum State {
@@ -176,10 +186,11 @@ impl Answers {
             response,
             forget_ms,
             ..
-        } = &known.state
+        } = &mut known.state
         {
             let forget_ms = *forget_ms;
             self.kept_bytes = self.kept_bytes.saturating_sub(response.len());
+            wipe(response);
             // The first to be answered is nearly always the first to go.
             if self.kept.front() == Some(&id) {
                 self.kept.pop_front();

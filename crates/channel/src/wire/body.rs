@@ -5,6 +5,7 @@ use keystead_core::{
     AckResponse, Host, KeyEntry, KeyId, Kind, MeResponse, Name, Purpose, ResponseBody,
     TransportAddress, WalletFingerprint, labelled_hash,
 };
+use keystead_sodium::memory::wipe;
 
 use super::identity::{read_plaintext, write_plaintext};
 use super::key_server::{read_approval, read_local_key, write_approval, write_local_key};
@@ -14,7 +15,7 @@ use super::{
     PURPOSES_MAX, Reader, TRANSPORTS_MAX, URL_BYTES_MAX, Writer,
 };
 
-/// The bytes of a response's body, which its receipt names by [`body_hash`].
+/// The bytes of a response's body, which its receipt names by [`body_hash`]; wipe them after use.
 #[must_use]
 pub fn encode_body(body: &ResponseBody) -> Vec<u8> {
     let mut writer = Writer::new();
@@ -57,8 +58,10 @@ pub fn encode_body(body: &ResponseBody) -> Vec<u8> {
 /// `H("keystead-body-1", body bytes, or nothing)`, for receipts.
 #[must_use]
 pub fn body_hash(body: Option<&ResponseBody>) -> [u8; 32] {
-    let bytes = body.map(encode_body).unwrap_or_default();
-    labelled_hash(BODY_LABEL, &bytes)
+    let mut bytes = body.map(encode_body).unwrap_or_default();
+    let hash = labelled_hash(BODY_LABEL, &bytes);
+    wipe(&mut bytes);
+    hash
 }
 
 pub(super) fn read_ack(reader: &mut Reader<'_>) -> Result<ResponseBody, Fault> {

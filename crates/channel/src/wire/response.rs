@@ -3,6 +3,7 @@
 use keystead_core::{
     Kind, Outcome, RequestHash, RequestId, Response, ResponseBody, SignedReceipt, labelled_hash,
 };
+use keystead_sodium::memory::wipe;
 
 use super::body::{BODY_LABEL, read_ack, read_body};
 use super::receipt::RECEIPT_BYTES_MAX;
@@ -27,21 +28,26 @@ impl Received {
     }
 }
 
-/// The response's bytes.
+/// The response's bytes, which may hold what was decrypted: wipe them after use.
 #[must_use]
 pub fn encode_response(response: &Response) -> Vec<u8> {
     let optional = [response.body.is_some(), response.receipt.is_some()];
-    let mut writer = Writer::new();
+    let mut body = response.body.as_ref().map(encode_body);
+    let receipt = response.receipt.as_ref();
+    let receipt_bytes = receipt.map_or(0, |it| it.bytes.len() + it.signature.len());
+    let body_bytes = body.as_ref().map_or(0, Vec::len);
+    let mut writer = Writer::with_room(body_bytes.saturating_add(receipt_bytes));
     writer.map(5 + optional.iter().filter(|there| **there).count());
     writer.key(0).unsigned(VERSION);
     writer.key(1).bytes(response.id.as_bytes());
     writer.key(2).unsigned(response.unix_s);
     writer.key(3).bytes(response.request_hash.as_bytes());
     writer.key(4).unsigned(u64::from(response.outcome.number()));
-    if let Some(body) = &response.body {
-        writer.key(5).encoded(&encode_body(body));
+    if let Some(body) = &mut body {
+        writer.key(5).encoded(body);
+        wipe(body);
     }
-    if let Some(receipt) = &response.receipt {
+    if let Some(receipt) = receipt {
         writer.key(6).list(2);
         writer.bytes(&receipt.bytes).bytes(&receipt.signature);
     }
@@ -201,5 +207,36 @@ fn read_receipt_of(
         (false, false) => Ok(None),
         (true, false) => Err(Fault::Misplaced(6)),
         (false, true) => Err(Fault::MissingKey(6)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keystead_core::{Plaintext, SecretBytes};
+
+    use super::*;
+
+    /// A buffer that grew leaves what it held where it was.
+    #[test]
+    fn no_buffer_grows_with_a_plaintext_in_it() {
+        let plaintext = Plaintext::new(SecretBytes::fill(65, |bytes| bytes.fill(0xa5)));
+        let body = ResponseBody::Plaintext(plaintext);
+        let body_bytes = encode_body(&body);
+        assert_eq!(body_bytes.capacity(), Writer::new().finish().capacity());
+        let receipt = SignedReceipt {
+            bytes: vec![1; RECEIPT_BYTES_MAX],
+            signature: [2; 64],
+        };
+        let room = body_bytes.len() + receipt.bytes.len() + receipt.signature.len();
+        let encoded = encode_response(&Response {
+            id: RequestId([1; 16]),
+            unix_s: u64::MAX,
+            request_hash: RequestHash([3; 32]),
+            outcome: Outcome::Approve,
+            body: Some(body),
+            receipt: Some(receipt),
+        });
+        let expected = Writer::with_room(room).finish().capacity();
+        assert_eq!(encoded.capacity(), expected);
     }
 }
