@@ -63,7 +63,7 @@ impl Act {
     pub const fn announced(&self) -> Option<u32> {
         match self.makes {
             Makes::Announced(count) => Some(count),
-            Makes::Unknown | Makes::Beyond => None,
+            Makes::Unknown | Makes::Told(_) | Makes::Beyond => None,
         }
     }
 }
@@ -73,6 +73,8 @@ impl Act {
 pub enum Makes {
     /// Nobody says: a yes covers what waits.
     Unknown,
+    /// So many in all; a yes covers those that wait.
+    Told(u32),
     /// A yes covers so many: those that wait and those that follow.
     Announced(u32),
     /// What it announced was approved and made: this is beyond.

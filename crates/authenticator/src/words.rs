@@ -28,6 +28,7 @@ pub use key_server::{Conditions, Deed, HeldKey, MakeApproval, OpenLocal, ServerA
 pub use login::{Bound, Called, Destination, Hop, Login, NotProved};
 pub use openpgp::OpenPgp;
 pub use origin::Origin;
+pub(crate) use origin::THEIR_WORD;
 pub use sign::{Content, GitForm, Sign};
 pub use signify::{Signify, SignifyContent};
 

@@ -63,7 +63,7 @@ impl Asking {
         let counted = u32::try_from(counted).unwrap_or(COUNT_MAX);
         let makes = match makes {
             Makes::Announced(count) => Makes::Announced(count.max(counted)),
-            Makes::Unknown | Makes::Beyond => makes,
+            Makes::Unknown | Makes::Told(_) | Makes::Beyond => makes,
         };
         Some(Act { what, makes })
     }
@@ -273,10 +273,10 @@ fn act_of(first: &Pending) -> Option<Act> {
     let wanted = first.wanted.as_ref()?;
     let makes = match intent.count {
         _ if first.is_beyond => Makes::Beyond,
-        Some(count) if wanted.act.is_some() && (2..=COUNT_MAX).contains(&count) => {
-            Makes::Announced(count)
-        }
-        Some(_) | None => Makes::Unknown,
+        Some(count) if !(2..=COUNT_MAX).contains(&count) => Makes::Unknown,
+        Some(count) if wanted.act.is_some() => Makes::Announced(count),
+        Some(count) => Makes::Told(count),
+        None => Makes::Unknown,
     };
     Some(Act {
         what: Safe(&intent.what).to_string(),

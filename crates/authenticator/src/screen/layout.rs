@@ -7,7 +7,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::{Colour, Look};
 use crate::question::{Makes, Question};
-use crate::words::{Row, Tone};
+use crate::words::{Row, THEIR_WORD, Tone};
 
 /// The title of a question, and its lines, each with its line break.
 pub(super) fn question_lines(question: &Question, look: Look) -> (String, Vec<String>) {
@@ -44,17 +44,18 @@ fn act_rows(question: &Question) -> Vec<Row> {
     let row = |label: &'static str, value: String, tone: Tone| Row { label, value, tone };
     let what = &act.what;
     match act.makes {
-        // One request alone is its own act.
-        Makes::Unknown if question.others.is_empty() => Vec::new(),
-        Makes::Unknown => vec![row(
+        // One request alone is its own act, which its program names.
+        Makes::Unknown if question.others.is_empty() && has_program(question) => Vec::new(),
+        Makes::Unknown => vec![row("Part of", format!("{what} {THEIR_WORD}"), Tone::Plain)],
+        Makes::Told(count) => vec![row(
             "Part of",
-            format!("{what} (the workstation's word)"),
+            format!("{what}, {count} in all {THEIR_WORD}"),
             Tone::Plain,
         )],
         Makes::Announced(count) => vec![
             row(
                 "Part of",
-                format!("{what}, {count} in all (the workstation's word)"),
+                format!("{what}, {count} in all {THEIR_WORD}"),
                 Tone::Plain,
             ),
             row(
@@ -64,11 +65,7 @@ fn act_rows(question: &Question) -> Vec<Row> {
             ),
         ],
         Makes::Beyond => vec![
-            row(
-                "Part of",
-                format!("{what} (the workstation's word)"),
-                Tone::Plain,
-            ),
+            row("Part of", format!("{what} {THEIR_WORD}"), Tone::Plain),
             row(
                 "",
                 "all that it announced is signed: this is one more".to_owned(),
@@ -76,6 +73,11 @@ fn act_rows(question: &Question) -> Vec<Row> {
             ),
         ],
     }
+}
+
+fn has_program(question: &Question) -> bool {
+    let origin = question.asked().origin();
+    origin.is_some_and(|it| it.program.is_some())
 }
 
 /// The others of several requests, where they are not the same in words.
@@ -160,7 +162,8 @@ pub(super) fn said(first_column: usize, line: &str, columns: usize) -> String {
     text
 }
 
-/// Breaks text into lines of at most `columns`, at spaces where there are any.
+/// Breaks text into lines of at most `columns`, at spaces where there are any; one that breaks no
+/// line (U+00A0) is a space like others on the screen.
 pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -179,7 +182,7 @@ pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines.push(line);
     lines
         .iter()
-        .map(|line| line.trim_end().to_owned())
+        .map(|line| line.trim_end().replace('\u{a0}', " "))
         .collect()
 }
 
@@ -256,6 +259,12 @@ mod tests {
                 assert_eq!(squeezed(&lines.concat()), squeezed(text));
             }
         }
+    }
+
+    #[test]
+    fn what_belongs_together_stays_on_one_line() {
+        let lines = wrap("one two (their\u{a0}word)", 14);
+        assert_eq!(lines, ["one two", "(their word)"]);
     }
 
     #[test]

@@ -95,7 +95,7 @@ laptop asks
   Host key     SHA256:uNiVztksCsDhcc0u9e8BrCJFuHmXe1EGtEUCFGqvR0I
   With key     main
   Program      /usr/bin/ssh, started by bash < tmux (the workstation's word)
-  Command      ssh alex@db1.internal.example
+  Command      ssh alex@db1.internal.example (the workstation's word)
 <Approve? y/n  60 s left "
     );
     assert!(text(&draws).lines().all(|line| line.chars().count() <= 80));
@@ -569,9 +569,9 @@ laptop asks for 14 signatures
   Part of      git rebase, 14 in all (the workstation's word)
                this is the first; each is read, proved and logged
   Sign         a git commit
+  Subject      Mend it
   Tree         4b82
   With key     main
-  Message      Mend it
 <Approve all 14? y/n, o only this, k kind  60 s left "
     );
     assert_eq!(
@@ -599,6 +599,36 @@ laptop asks for 14 signatures
         beyond.ends_with("<Approve? y/n, k kind  60 s left "),
         "{beyond}"
     );
+}
+
+/// What a program of ours has signed comes without a program: then the act says what it is for.
+#[test]
+fn an_act_is_named_where_nothing_else_says_what_asks() {
+    let shown = |makes, program: Option<&str>| {
+        let mut asked = login_at("db1");
+        if let Asked::Login(login) = &mut asked {
+            login.origin.program = program.map(str::to_owned);
+        }
+        let act = Some(Act {
+            what: "gpg init".into(),
+            makes,
+        });
+        text(&Screen::new(LOOK).ask(
+            Question {
+                act,
+                ..question(1, asked)
+            },
+            0,
+        ))
+    };
+    let all = "\n  Part of      gpg init, 3 in all (the workstation's word)\n";
+    assert!(shown(Makes::Told(3), None).contains(all));
+    assert!(shown(Makes::Told(3), Some("gpg")).contains(all));
+    let alone = "\n  Part of      gpg init (the workstation's word)\n";
+    assert!(shown(Makes::Unknown, None).contains(alone));
+    assert!(!shown(Makes::Unknown, Some("gpg")).contains("Part of"));
+    // A yes covers what waits, and nothing that follows.
+    assert!(shown(Makes::Told(3), None).contains("Approve? y/n"));
 }
 
 #[test]

@@ -218,7 +218,7 @@ impl Deed {
                     format!("a hash in the namespace {}", shown(namespace)),
                 ),
                 plain("Hash", format!("{} {hash}", shown(hash_name))),
-                warn("Content", "content not proved: only its hash came"),
+                warn("Content", "not proved: only its hash came"),
             ],
             Self::OpenPgp { hash, digest } => vec![
                 plain("Sign", "an OpenPGP digest"),

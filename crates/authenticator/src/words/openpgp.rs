@@ -8,6 +8,7 @@ use super::sign::{content_rows, message_rows, what_is_signed};
 use super::{Content, GitForm, KeyWords, Origin, Row, plain, shown, warn};
 use crate::entry::Entry;
 use crate::show::Safe;
+use crate::show::clip;
 
 /// An OpenPGP signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl OpenPgp {
     pub(super) fn line(&self) -> String {
         let what = match self.git_form() {
             Some(_) => what_is_signed(&self.content),
-            None => "a digest".to_owned(),
+            None => format!("digest {}", clip(&self.digest, DIGEST_CHARS_MAX)),
         };
         format!("OpenPGP signature of {what} with {}", self.key)
     }
@@ -47,8 +48,8 @@ impl OpenPgp {
         let mut rows = match self.git_form() {
             Some(form) => content_rows(&self.content, &format!("{}, by OpenPGP", form.one())),
             None => vec![
-                plain("Sign", "a digest, by OpenPGP"),
-                plain("Digest", format!("{} {}", self.hash_name, self.digest)),
+                plain("Sign", format!("a {} digest, by OpenPGP", self.hash_name)),
+                plain("Digest", &*self.digest),
             ],
         };
         rows.extend(self.content.warning());
@@ -90,3 +91,6 @@ pub(super) fn user_id_row(user_id: Option<&str>, key: &KeyWords) -> Option<Row> 
         None => Some(plain("User id", words)),
     }
 }
+
+/// 16 digits and the mark of a cut: enough to tell one digest from the next.
+const DIGEST_CHARS_MAX: usize = 17;

@@ -51,7 +51,10 @@ impl Origin {
         // One word is the program's own name again.
         if self.arguments.len() > 1 {
             let words: Vec<String> = self.arguments.iter().map(|it| shown(it)).collect();
-            rows.push(plain("Command", both_ends(&words.join(" "))));
+            rows.push(plain(
+                "Command",
+                format!("{} {THEIR_WORD}", both_ends(&words.join(" "))),
+            ));
         }
         if self.is_background {
             rows.push(warn("", "it runs in the background: nobody sits at it"));
@@ -92,7 +95,8 @@ fn last_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-pub(super) const THEIR_WORD: &str = "(the workstation's word)";
+/// Its spaces break no line (U+00A0).
+pub(crate) const THEIR_WORD: &str = "(the\u{a0}workstation's\u{a0}word)";
 
 /// Two lines of a terminal: what follows stays on the screen.
 const COMMAND_CHARS_MAX: usize = 130;

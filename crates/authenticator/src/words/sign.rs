@@ -131,27 +131,46 @@ pub(super) fn what_is_signed(content: &Content) -> String {
     }
 }
 
-/// The rows of a commit or tag, all but its message, behind what is signed.
+/// The rows of a commit or tag, all but the rest of its message, behind what is signed.
 pub(super) fn content_rows(content: &Content, what: &str) -> Vec<Row> {
     let mut all = vec![plain("Sign", what)];
-    if let Content::Git { rows, .. } = content {
+    if let Content::Git { rows, message, .. } = content {
+        let (subject, _) = parted(message);
+        all.extend(subject.map(|it| plain("Subject", Safe(it).to_string())));
         all.extend(rows.iter().map(|(label, value)| plain(label, &**value)));
     }
     all
 }
 
-/// The message of a commit or tag, which may be long.
+/// What the subject leaves of the message of a commit or tag, which may be long.
 pub(super) fn message_rows(content: &Content) -> Vec<Row> {
     let Content::Git { message, .. } = content else {
         return Vec::new();
     };
+    let (_, Some(rest)) = parted(message) else {
+        return Vec::new();
+    };
     let mut label = "Message";
     let mut rows = Vec::new();
-    for line in message.trim_end_matches('\n').split('\n') {
+    for line in rest.split('\n') {
         rows.push(plain(label, Safe(line).to_string()));
         label = "";
     }
     rows
+}
+
+/// A message's first line, where it is short enough to stand before all else, and what follows
+/// it: git parts them by an empty line.
+fn parted(message: &str) -> (Option<&str>, Option<&str>) {
+    let message = message.trim_end_matches('\n');
+    let (first, rest) = match message.split_once('\n') {
+        Some((first, rest)) => (first, Some(rest.strip_prefix('\n').unwrap_or(rest))),
+        None => (message, None),
+    };
+    if (1..=SUBJECT_CHARS_MAX).contains(&first.chars().count()) {
+        return (Some(first), rest);
+    }
+    (None, Some(message))
 }
 
 /// What tells one commit or tag from the next: the first line of its message, or its name.
@@ -186,8 +205,8 @@ impl Content {
             Self::Unreadable { bytes } => {
                 format!("{bytes} bytes, proved by the hash, not shown: no commit and no tag")
             }
-            Self::NotProved => "content not proved: only its hash came".to_owned(),
-            Self::Differs => "content not proved: what came has another hash".to_owned(),
+            Self::NotProved => "not proved: only its hash came".to_owned(),
+            Self::Differs => "not proved: what came has another hash".to_owned(),
         };
         Some(warn("Content", words))
     }

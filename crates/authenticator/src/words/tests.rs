@@ -64,7 +64,7 @@ fn a_login_at_a_pinned_host() {
          Host|db1 (this key is pinned to it)\n\
          Host key|SHA256:uNiVztksCsDhcc0u9e8BrCJFuHmXe1EGtEUCFGqvR0I\n\
          With key|main\n\
-         Program|/usr/bin/ssh (the workstation's word)\n",
+         Program|/usr/bin/ssh (the\u{a0}workstation's\u{a0}word)\n",
     );
 }
 
@@ -81,7 +81,7 @@ fn a_login_at_a_new_host_behind_another() {
          Host key|SHA256:uNiVztksCsDhcc0u9e8BrCJFuHmXe1EGtEUCFGqvR0I\n\
          By way of|bastion (SHA256:uNiVztksCsDhcc0u9e8BrCJFuHmXe1EGtEUCFGqvR0I)\n\
          With key|main\n\
-         Program|/usr/bin/ssh (the workstation's word)\n",
+         Program|/usr/bin/ssh (the\u{a0}workstation's\u{a0}word)\n",
     );
 }
 
@@ -94,7 +94,7 @@ fn a_login_without_proof() {
          !Host|destination not proved\n\
          !|the client sent no host's signature: any host may get this login\n\
          With key|main\n\
-         Program|/usr/bin/ssh (the workstation's word)\n",
+         Program|/usr/bin/ssh (the\u{a0}workstation's\u{a0}word)\n",
     );
     check(
         &login(
@@ -107,7 +107,7 @@ fn a_login_without_proof() {
          !|a forwarded agent asks: the hop below may use it anywhere\n\
          By way of|SHA256:uNiVztksCsDhcc0u9e8BrCJFuHmXe1EGtEUCFGqvR0I\n\
          With key|main\n\
-         Program|/usr/bin/ssh (the workstation's word)\n",
+         Program|/usr/bin/ssh (the\u{a0}workstation's\u{a0}word)\n",
     );
 }
 
@@ -117,13 +117,13 @@ fn signatures_in_a_namespace() {
         &sign("file", Content::NotProved),
         "signature in the namespace file with main",
         "Sign|a hash in the namespace file\nHash|sha256 00ff\n\
-         !Content|content not proved: only its hash came\nWith key|main\n",
+         !Content|not proved: only its hash came\nWith key|main\n",
     );
     check(
         &sign("git", Content::Differs),
         "signature in the namespace git with main",
         "Sign|a hash in the namespace git\nHash|sha256 00ff\n\
-         !Content|content not proved: what came has another hash\nWith key|main\n",
+         !Content|not proved: what came has another hash\nWith key|main\n",
     );
     check(
         &sign(
@@ -135,7 +135,7 @@ fn signatures_in_a_namespace() {
             },
         ),
         "signature of a git commit \"Mend it\" with main",
-        "Sign|a git commit\nTree|4b82\nWith key|main\nMessage|Mend it\n|\n|Because \\u{1b}[2J\n",
+        "Sign|a git commit\nSubject|Mend it\nTree|4b82\nWith key|main\nMessage|Because \\u{1b}[2J\n",
     );
 }
 
@@ -190,25 +190,25 @@ fn an_openpgp_signature() {
     let gpg = derived("gpg://Me <me@x>", Curve::Nist256p1, Derivation::Sign, 0);
     check(
         &openpgp("Me <me@x>", gpg.clone()),
-        "OpenPGP signature of a digest with gpg://Me <me@x> nist256p1",
-        "Sign|a digest, by OpenPGP\nDigest|sha256 00ff\n\
-         !Content|content not proved: only its hash came\n\
+        "OpenPGP signature of digest 00ff with gpg://Me <me@x> nist256p1",
+        "Sign|a sha256 digest, by OpenPGP\nDigest|00ff\n\
+         !Content|not proved: only its hash came\n\
          Identity|gpg://Me <me@x>\n|nist256p1, of wallet 1a2b3c4d\n",
     );
     check(
         &openpgp("You \x1b[2J", gpg),
-        "OpenPGP signature of a digest with gpg://Me <me@x> nist256p1",
-        "Sign|a digest, by OpenPGP\nDigest|sha256 00ff\n\
-         !Content|content not proved: only its hash came\n\
-         !User id|You \\u{1b}[2J (the workstation's word); the identity is another\n\
+        "OpenPGP signature of digest 00ff with gpg://Me <me@x> nist256p1",
+        "Sign|a sha256 digest, by OpenPGP\nDigest|00ff\n\
+         !Content|not proved: only its hash came\n\
+         !User id|You \\u{1b}[2J (the\u{a0}workstation's\u{a0}word); the identity is another\n\
          Identity|gpg://Me <me@x>\n|nist256p1, of wallet 1a2b3c4d\n",
     );
     check(
         &openpgp("Me <me@x>", Name::new("work").unwrap().into()),
-        "OpenPGP signature of a digest with work",
-        "Sign|a digest, by OpenPGP\nDigest|sha256 00ff\n\
-         !Content|content not proved: only its hash came\n\
-         User id|Me <me@x> (the workstation's word)\nWith key|work\n",
+        "OpenPGP signature of digest 00ff with work",
+        "Sign|a sha256 digest, by OpenPGP\nDigest|00ff\n\
+         !Content|not proved: only its hash came\n\
+         User id|Me <me@x> (the\u{a0}workstation's\u{a0}word)\nWith key|work\n",
     );
 }
 
@@ -238,8 +238,8 @@ fn a_commit_that_gpg_signs() {
     check(
         &commit,
         "OpenPGP signature of a git commit \"Mend it\" with work",
-        "Sign|a git commit, by OpenPGP\nTree|4b82\nWith key|work\n\
-         Dated|2023-11-14 22:13:20Z\nMessage|Mend it\n",
+        "Sign|a git commit, by OpenPGP\nSubject|Mend it\nTree|4b82\nWith key|work\n\
+         Dated|2023-11-14 22:13:20Z\n",
     );
 }
 
@@ -318,7 +318,7 @@ fn what_is_opened() {
         "opening of an age file a.age and 1 more with age://backup curve25519",
         "Open|an age file\n|tried: it is for this key; the workstation gets its file key\n\
          Identity|age://backup\n|curve25519, of wallet 1a2b3c4d\n\
-         File|a.age, b.age (the workstation's word)\n",
+         File|a.age, b.age (the\u{a0}workstation's\u{a0}word)\n",
     );
     check(
         &open(DecryptWords::OpenPgp, &[]),

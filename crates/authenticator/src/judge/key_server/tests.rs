@@ -154,7 +154,7 @@ fn other_signatures() {
         "key server work: signature in the namespace git with deploy",
         &format!(
             "Key server|work\nSign|a hash in the namespace git\nHash|sha512 abab\n\
-             !Content|content not proved: only its hash came\n{key}"
+             !Content|not proved: only its hash came\n{key}"
         ),
     );
     let openpgp = OpenPgp {
