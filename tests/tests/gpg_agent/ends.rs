@@ -105,19 +105,19 @@ fn a_client_that_stays_holds_neither() {
 fn the_ordinary_agent_is_started_anew_when_it_was_killed() {
     let house = House::new();
     let first = house.start();
-    first.behind.signal(Signal::KILL);
-    first.behind.ends("killed");
-    assert!(first.ours.is_running());
-    let mut second = None;
-    keystead_tests::wait_until("the ordinary agent again", || {
-        let said = house.talk(&["GETINFO version"]);
-        let is_there = said.starts_with("D ");
-        second = is_there.then(|| house.agents());
-        is_there
-    })
-    .unwrap();
-    let second = second.unwrap();
-    assert_eq!(second.ours.pid, first.ours.pid);
+    let mut killed = house.agents();
+    for _ in 0..3 {
+        killed.behind.signal(Signal::KILL);
+        killed.behind.ends("killed");
+        // The very next client has it: only the one that is there as it dies has an error.
+        keystead_tests::wait_until("the ordinary agent again", || {
+            house.talk(&["GETINFO version"]).starts_with("D ")
+        })
+        .unwrap();
+        killed = house.agents();
+        assert_eq!(killed.ours.pid, first.ours.pid);
+    }
+    let second = killed;
     house.must(&["gpgconf", "--kill", "gpg-agent"]);
     second.ours.ends("KILLAGENT");
     second.behind.ends("KILLAGENT");

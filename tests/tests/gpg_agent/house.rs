@@ -125,13 +125,16 @@ impl House {
 
     /// Those that run.
     pub(crate) fn agents(&self) -> Agents {
+        let ours = self.process();
+        let behind = behind(ours.pid);
+        Agents { ours, behind }
+    }
+
+    /// What answers gpg.
+    pub(crate) fn process(&self) -> Process {
         let said = self.talk(&["GETINFO pid"]);
         let pid = said.lines().find_map(|it| it.strip_prefix("D "));
-        let pid: i32 = pid.and_then(|it| it.parse().ok()).expect(&said);
-        Agents {
-            ours: Process::of(pid),
-            behind: behind(pid),
-        }
+        Process::of(pid.and_then(|it| it.parse().ok()).expect(&said))
     }
 }
 

@@ -193,9 +193,10 @@ fn a_home_folder_that_cannot_be_written() {
     assert!(house.talk(&["GETINFO version"]).starts_with("D "));
     // It cannot be kept: an error, and both go on.
     let made = house.talk(&[
-        "/definq KEYPARAM (6:genkey(3:ecc(5:curve7:Ed25519)(5:flags5:eddsa)))",
+        "/let key (6:genkey(3:ecc(5:curve7:Ed25519)(5:flags5:eddsa)))",
+        "/definq KEYPARAM key",
         "GENKEY --no-protection",
     ]);
-    assert!(made.contains("ERR "), "{made}");
+    assert!(made.contains("ERR 67141713 Permission denied"), "{made}");
     assert!(agents.behind.is_running());
 }

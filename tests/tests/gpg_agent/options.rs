@@ -13,12 +13,29 @@ fn check(ours: &House, ordinary: &House, words: &[&str]) {
     };
     let printed = text(ours, &mine.stdout);
     assert_eq!(printed, text(ordinary, &theirs.stdout), "{words:?}");
+    let said = text(ours, &mine.stderr);
     assert_eq!(
         mine.status.code(),
         theirs.status.code(),
-        "{words:?}: {}",
-        String::from_utf8_lossy(&mine.stderr)
+        "{words:?}: {said}"
     );
+    if !mine.status.success() {
+        let said = without_pid(&said);
+        assert_eq!(
+            said,
+            without_pid(&text(ordinary, &theirs.stderr)),
+            "{words:?}"
+        );
+    }
+}
+
+/// `gpg-agent[123]: why` without the number.
+fn without_pid(said: &str) -> String {
+    let lines = said.lines().map(|line| match line.split_once("]: ") {
+        Some((_, why)) => format!("{why}\n"),
+        None => format!("{line}\n"),
+    });
+    lines.collect()
 }
 
 #[test]
@@ -34,19 +51,40 @@ fn what_is_asked_of_it_is_what_the_ordinary_agent_answers() {
         &["--gpgconf-list"],
         &["--gpgconf-test"],
         &["--use-standard-socket-p"],
+        &["--version=1"],
+        &["--nonsense", "--help"],
+        &["-v?"],
         &["--nonsense"],
+        &["--nonsense", "--version"],
         &["--daemon", "--nonsense"],
+        &["--daemon", "--no"],
+        &["--daemon", "--gpgconf"],
+        &["--daemon", "--=1"],
+        &["--daemon", "--no-options=1"],
+        &["--daemon", "--homedir="],
+        &["--daemon", "--default-cache-ttl=-1"],
+        &["--daemon", "--options", "/nowhere/gpg-agent.conf"],
         &["--default-cache-ttl"],
         &["-x"],
+        &["-vx", "--daemon"],
         // Is one running?
         &[],
+        &["-vq", "--", "--daemon"],
     ] {
         check(&ours, &ordinary, words);
     }
     let _agents = ours.start();
     ordinary.start_ordinary();
-    check(&ours, &ordinary, &[]);
-    check(&ours, &ordinary, &["--daemon"]);
+    for words in [
+        &[][..],
+        &["--daemon"],
+        // A value too many is passed over.
+        &["--daemon=1"],
+        &["--daem="],
+        &["-sq", "--daemon", "--", "--server"],
+    ] {
+        check(&ours, &ordinary, words);
+    }
     ordinary.must(&["gpgconf", "--kill", "gpg-agent"]);
 }
 
@@ -64,11 +102,71 @@ fn each_option_is_taken_as_the_ordinary_agent_takes_it() {
         }
         options += 1;
         match VALUES.iter().find(|(it, _)| *it == name) {
-            Some((_, value)) => check(&ours, &ordinary, &[name, value, "--server"]),
-            None => check(&ours, &ordinary, &[name, "--server"]),
+            Some((_, value)) => {
+                check(&ours, &ordinary, &[name, value, "--server"]);
+                check(&ours, &ordinary, &[&format!("{name}={value}"), "--server"]);
+                check(&ours, &ordinary, &[&format!("{name}="), "--server"]);
+            }
+            None => {
+                check(&ours, &ordinary, &[name, "--server"]);
+                check(&ours, &ordinary, &[&format!("{name}=1"), "--server"]);
+            }
         }
     }
     assert!(options > 55, "{listed}");
+    for words in [
+        &["--serv", "--pinentry-prog=/bin/false"][..],
+        &["--server=1", "-vqsc"],
+        &["--auto-expand-secmem", "5", "--server"],
+        &["--auto-expand-secmem", "--server"],
+        &["--write-env-file", "--server"],
+        &["--server", "--log-file", "--nonsense"],
+        &["--server", "--", "--nonsense"],
+    ] {
+        check(&ours, &ordinary, words);
+    }
+}
+
+#[test]
+fn whatever_starts_an_agent_starts_ours() {
+    let house = House::new();
+    let started = |words: &[&str]| {
+        house.must(&[&["gpg-agent"], words].concat());
+        // With the ordinary one behind it, which one that was started in our place has not.
+        let agents = house.agents();
+        house.must(&["gpgconf", "--kill", "gpg-agent"]);
+        agents.ours.ends("KILLAGENT");
+    };
+    started(&["--daemon=1"]);
+    started(&["--daem"]);
+    started(&["-q", "--steal-socket", "--daemon", "--"]);
+    let conf = house.home().join("gpg-agent.conf");
+    std::fs::write(&conf, "pinentry-program /bin/false\ndaemon\n").unwrap();
+    started(&[]);
+    started(&["-q"]);
+    let file = house.path("file").display().to_string();
+    std::fs::rename(&conf, &file).unwrap();
+    started(&["--options", &file, "--options=/dev/null"]);
+}
+
+#[test]
+fn a_socket_is_stolen_where_that_is_wanted() {
+    let house = House::new();
+    let first = house.start();
+    house.must(&["gpg-agent", "--daemon", "--steal-socket"]);
+    first.ours.ends("its socket was stolen");
+    first.behind.ends("its socket was stolen");
+    let second = house.agents();
+    assert!(second.ours.pid != first.ours.pid && second.behind.is_running());
+    // From gpg's own, too, which `gpgconf` starts where none runs: it is ended first.
+    house.must(&["gpgconf", "--kill", "gpg-agent"]);
+    second.ours.ends("KILLAGENT");
+    house.must(&["gpgconf", "--launch", "gpg-agent"]);
+    let ordinary = house.process();
+    house.must(&["gpg-agent", "--daemon", "--steal-socket"]);
+    ordinary.ends("its socket was stolen");
+    let third = house.agents();
+    assert!(third.behind.is_running());
 }
 
 /// They choose the mode, or print something.

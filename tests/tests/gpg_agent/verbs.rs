@@ -109,8 +109,12 @@ const SEQUENCES: &[&[&str]] = &[
         "SETHASH 99 00",
     ],
     &["SIGKEY 01234567", "SIGKEY x", "RESET", "PKSIGN"],
-    &["/definq CIPHERTEXT (7:enc-val", "PKDECRYPT"],
-    &["/definq KEYPARAM (6:genkey(3:rsa(5:nbits1:1)))", "GENKEY"],
+    &["/let x (7:enc-val", "/definq CIPHERTEXT x", "PKDECRYPT"],
+    &[
+        "/let x (6:genkey(3:rsa(5:nbits1:1)))",
+        "/definq KEYPARAM x",
+        "GENKEY",
+    ],
     &[
         "OPTION ttyname=/dev/tty",
         "OPTION lc-ctype=C",

@@ -88,6 +88,8 @@ pub(super) enum Shape {
 /// What is asked of `GETINFO`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum About {
+    /// Which version of this program: the ordinary agent knows no such question.
+    Program,
     Pid,
     Socket,
     SshSocket,
@@ -135,6 +137,7 @@ impl<'a> Request<'a> {
                 Bringing::of(name, &options).map_or(Self::Other, Self::Bring)
             }
             "GETINFO" => match arguments {
+                b"keystead" => Self::About(About::Program),
                 b"pid" => Self::About(About::Pid),
                 b"socket_name" => Self::About(About::Socket),
                 b"ssh_socket_name" => Self::About(About::SshSocket),

@@ -46,7 +46,8 @@ struct Process {
     handle: Option<Rc<Receiver>>,
     /// Its sockets, once they are there.
     places: Vec<Place>,
-    started: Option<Instant>,
+    /// When it was started, and has not listened since.
+    unready: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +92,7 @@ impl Behind {
     /// Starts it, and returns when it has ended again.
     pub(super) async fn run(&self) {
         self.state.send_replace(State::Starting);
-        self.process.borrow_mut().started = Some(Instant::now());
+        self.process.borrow_mut().unready = Some(Instant::now());
         let outcome = self.run_once().await;
         if let Err(error) = outcome {
             tracing::warn!(%error, "the ordinary gpg-agent cannot be started");
@@ -116,7 +117,10 @@ impl Behind {
         let mut ready = ours;
         if ready.read(&mut [0; READY.len()]).await.unwrap_or(0) > 0 {
             let places = self.sockets.iter().cloned().flat_map(Place::of);
-            self.process.borrow_mut().places = places.collect();
+            let mut process = self.process.borrow_mut();
+            process.places = places.collect();
+            process.unready = None;
+            drop(process);
             self.state.send_replace(State::Listening);
         }
         // Readable once it has ended (pidfd_open(2)).
@@ -176,9 +180,9 @@ impl Behind {
 
     /// Somebody wants it. True: it has died, and is to be started anew.
     pub(super) fn is_to_start(&self) -> bool {
-        let started = self.process.borrow().started;
+        let unready = self.process.borrow().unready;
         let is_to = *self.state.borrow() == State::Gone
-            && started.is_none_or(|it| it.elapsed() >= START_PAUSE);
+            && unready.is_none_or(|it| it.elapsed() >= START_PAUSE);
         if is_to {
             self.state.send_replace(State::Starting);
         }
@@ -276,5 +280,5 @@ const IGNORE_AND_RUN: &str = "trap '' PIPE; exec \"$@\"";
 /// More than it needs to say goodbye: whoever ends us waits for so long.
 const END_WAIT: Duration = Duration::from_secs(1);
 
-/// One that ends at once, again and again, must not keep the machine busy.
+/// One that cannot be started is not tried for every client. One that was killed is, at once.
 const START_PAUSE: Duration = Duration::from_secs(1);

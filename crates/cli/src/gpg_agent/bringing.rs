@@ -9,8 +9,10 @@ use std::process::{Command, Output, Stdio};
 use keystead_agent::gpg::{Bring, MappedKey};
 use keystead_agent::key_control::{HeldKey, NewKey};
 use keystead_core::{Algorithm, KeyType, Name, Purpose, SecretBytes};
+use keystead_daemon::SystemRng;
 use keystead_formats::openpgp::{KeyPacket, PublicKey};
 use keystead_keeper::server::control::Command as ServerCommand;
+use rand_core::RngCore;
 
 use crate::agent_link::unexpected;
 use crate::commands::custody;
@@ -75,14 +77,13 @@ async fn make(
         );
     }
     let purpose = purpose_of(key_type.algorithm());
-    // gpg tells its agent no user id; the second is what tells such keys apart.
+    // gpg tells its agent no user id; keys of one second, or of two runs, have names of their own.
     let when = created_unix_s.map(|it| it.to_string()).unwrap_or_default();
-    let name = Name::of_text(name_of("", purpose, &when).as_bytes()).ok_or_else(unexpected)?;
+    let mut drawn = [0; 2];
+    SystemRng.fill_bytes(&mut drawn);
+    let [high, low] = drawn;
+    let name = name_of("", purpose, &format!("{when} {high:02x}{low:02x}"));
     let mut link = KeyLink::open(talk).await?;
-    let keys = link.keys().await?;
-    // A key and its subkey are made in one second.
-    let is_free = |name: &Name| !keys.iter().any(|it| it.name == name.as_str());
-    let name = name.numbered(is_free).to_string();
     let wanted = wanted(&keeper, name, purpose);
     let made = link.make_key(wanted, key_type.as_str()).await?;
     let algorithm: Algorithm = made.algorithm.parse().map_err(|_| unexpected())?;

@@ -4,18 +4,21 @@
 //! agent's keys stay usable.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use keystead_agent::gpg::{FILE_NAME, KeyMap, MappedKey};
+use keystead_agent::gpg::{FILE_NAME, KeyMap, KeyMapError, MappedKey};
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::commands::file;
 use crate::failure::Failure;
 
 /// The file.
 pub(super) struct KeysFile {
-    path: PathBuf,
+    homedir: PathBuf,
     held: RefCell<Held>,
 }
 
@@ -29,14 +32,14 @@ struct Held {
 impl KeysFile {
     pub(super) fn of(homedir: &Path) -> Self {
         Self {
-            path: homedir.join(FILE_NAME),
+            homedir: homedir.to_owned(),
             held: RefCell::default(),
         }
     }
 
     /// The map as it is now.
     pub(super) fn current(&self) -> Rc<KeyMap> {
-        let file = std::fs::metadata(&self.path).ok();
+        let file = std::fs::metadata(self.path()).ok();
         let now = file.map(|it| (it.ino(), it.size(), it.mtime(), it.mtime_nsec()));
         let mut held = self.held.borrow_mut();
         if held.seen != now {
@@ -46,24 +49,60 @@ impl KeysFile {
         held.map.clone()
     }
 
-    /// Puts a key into the file; one that cannot be read stays as it is.
-    pub(super) fn put(&self, key: &MappedKey) -> Result<(), Failure> {
-        let mut map = match file::read(&self.path)? {
-            Some(json) => KeyMap::parse(&json).map_err(|error| Failure::of(&error))?,
-            None => KeyMap::default(),
-        };
-        let put = map.put(std::slice::from_ref(key));
-        put.map_err(|error| Failure::of(&error))?;
-        let json = map.encode().map_err(|error| Failure::of(&error))?;
-        file::replace(&self.path, &json)
-    }
-
     fn read(&self) -> Option<KeyMap> {
-        let read = std::fs::read(&self.path).ok()?;
+        let path = self.path();
+        let read = std::fs::read(&path).ok()?;
         KeyMap::parse(&read)
             .inspect_err(|error| {
-                tracing::warn!(%error, "{} cannot be used", self.path.display());
+                tracing::warn!(%error, "{} cannot be used", path.display());
             })
             .ok()
     }
+
+    /// Puts a key into the file; one that cannot be read stays as it is.
+    pub(super) fn put(&self, key: &MappedKey) -> Result<(), Failure> {
+        change(&self.homedir, |map| map.put(std::slice::from_ref(key)))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.homedir.join(FILE_NAME)
+    }
 }
+
+/// The map in its file, for who changes what is in it; empty where there is none.
+pub(crate) fn read(homedir: &Path) -> Result<KeyMap, Failure> {
+    let path = homedir.join(FILE_NAME);
+    match file::read(&path)? {
+        None => Ok(KeyMap::default()),
+        Some(json) => KeyMap::parse(&json).map_err(|error| {
+            Failure::new(format!("{}: {error}", path.display()))
+                .hint("it is written by `keystead gpg init`; move it away to begin anew")
+        }),
+    }
+}
+
+/// Changes the map in its file. Commands and agents that do so at the same time wait for each
+/// other, for the time of one write: none writes over what another one has put there.
+pub(crate) fn change(
+    homedir: &Path,
+    change: impl FnOnce(&mut KeyMap) -> Result<(), KeyMapError>,
+) -> Result<(), Failure> {
+    let _held = lock(homedir)?;
+    let mut map = read(homedir)?;
+    change(&mut map).map_err(|error| Failure::of(&error))?;
+    let json = map.encode().map_err(|error| Failure::of(&error))?;
+    file::replace(&homedir.join(FILE_NAME), &json)
+}
+
+/// Held until it is dropped. A file of its own, since the map's is another one after each change.
+fn lock(homedir: &Path) -> Result<File, Failure> {
+    let path = homedir.join(LOCK_NAME);
+    let failed = |errno: Errno| file::failure(&path, &errno.into());
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+    rustix::fs::flock(&file, FlockOperation::LockExclusive).map_err(failed)?;
+    Ok(File::from(file))
+}
+
+/// The lock's name in `GNUPGHOME`.
+const LOCK_NAME: &str = "keystead-keys.lock";

@@ -1,38 +1,32 @@
-//! The command line of `gpg-agent`, as GnuPG takes it (gpg-agent(1)).
+//! The command line of `gpg-agent` and its configuration, as GnuPG takes them (gpg-agent(1)).
 //!
-//! **Invariant:** what does not start an agent, and what cannot be read, is handed to the ordinary
-//! gpg-agent word for word, so that it prints what it always printed.
+//! **Invariant:** this reads as GnuPG's own parser does, so that it knows what would start an agent.
+//! What starts none is the ordinary gpg-agent's to print, and so is every complaint.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-/// What is to be done.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    /// The ordinary gpg-agent answers: `--version`, `--gpgconf-list` and the like, nothing at all,
-    /// and what is wrong.
-    HandOver,
-    /// Be an agent.
-    Serve(Serve),
-}
-
-/// How to be an agent.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Serve {
-    pub(crate) mode: Mode,
+/// What the words and files say.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    modes: Modes,
+    /// `--version`, `--gpgconf-list` and the like: it prints something, and no agent starts.
+    pub(crate) prints: bool,
+    /// A word that cannot be understood here.
+    pub(crate) is_wrong: bool,
     /// `--homedir`; else what the environment says.
     pub(crate) homedir: Option<PathBuf>,
     /// The language of what is printed; else as `SHELL` has it.
     pub(crate) shell: Option<Shell>,
     /// `--no-detach`.
     pub(crate) stays: bool,
-    /// What the configuration file may say, too.
     pub(crate) sockets: Sockets,
-    /// `--options FILE`; `Some(None)` is `--no-options`.
-    pub(crate) configuration: Option<Option<PathBuf>>,
+    pub(crate) configuration: Configuration,
     /// What the ordinary agent behind is told.
     pub(crate) passed: Vec<OsString>,
+    /// What stands behind the options.
+    pub(crate) command: Vec<OsString>,
 }
 
 /// Options of sockets.
@@ -46,13 +40,27 @@ pub(crate) struct Sockets {
     pub(crate) tells_ssh: bool,
     /// `disable-check-own-socket`: it outlives socket and home folder.
     pub(crate) is_unchecked: bool,
+    /// `steal-socket`: from whoever listens there.
+    pub(crate) steals: bool,
+}
+
+/// Which file a person's own configuration is.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) enum Configuration {
+    /// `gpg-agent.conf` of the home folder.
+    #[default]
+    Usual,
+    /// The first `--options FILE`.
+    File(PathBuf),
+    /// `--no-options`, wherever it stands.
+    None,
 }
 
 /// Where the agent speaks.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// `--daemon`, perhaps beside a command.
-    Daemon(Vec<OsString>),
+    Daemon,
     /// `--server`: over standard input and output.
     Pipe,
     /// `--supervised`: at sockets that were passed.
@@ -66,126 +74,149 @@ pub(crate) enum Shell {
     C,
 }
 
-/// Reads the arguments behind the program's name.
-pub(crate) fn parse(arguments: &[OsString]) -> Wanted {
-    let mut read = Read::default();
-    if read.all(arguments).is_none() || read.hands_over {
-        return Wanted::HandOver;
-    }
-    // In this order, as gpg-agent's main has it.
-    let mode = if read.pipe {
-        Mode::Pipe
-    } else if read.supervised {
-        Mode::Supervised
-    } else if read.daemon {
-        Mode::Daemon(read.command)
-    } else {
-        return Wanted::HandOver;
-    };
-    Wanted::Serve(Serve {
-        mode,
-        homedir: read.homedir,
-        shell: read.shell,
-        stays: read.stays,
-        sockets: read.sockets,
-        configuration: read.configuration,
-        passed: read.passed,
-    })
-}
-
-/// Takes what a configuration file says of sockets; the command line wins.
-///
-/// A line is an option's name without hyphens, blanks, its value (gpg(1), "CONFIGURATION").
-pub(crate) fn configured(file: &[u8], sockets: &mut Sockets) {
-    for line in file.split(|byte| *byte == b'\n') {
-        let line = line.trim_ascii();
-        let end = line.iter().position(u8::is_ascii_whitespace);
-        let Some((name, value)) = line.split_at_checked(end.unwrap_or(line.len())) else {
-            continue;
-        };
-        let value = value.trim_ascii();
-        let unquoted = value
-            .strip_prefix(b"\"")
-            .and_then(|it| it.strip_suffix(b"\""));
-        let value = || Some(OsString::from_vec(unquoted.unwrap_or(value).to_vec()));
-        match name.strip_prefix(b"--").unwrap_or(name) {
-            b"extra-socket" if sockets.extra.is_none() => sockets.extra = value(),
-            b"browser-socket" if sockets.browser.is_none() => sockets.browser = value(),
-            b"enable-ssh-support" => sockets.tells_ssh = true,
-            b"disable-check-own-socket" => sockets.is_unchecked = true,
-            _ => {}
-        }
-    }
-}
-
-#[derive(Default)]
-struct Read {
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Modes {
     daemon: bool,
     pipe: bool,
     supervised: bool,
-    hands_over: bool,
-    homedir: Option<PathBuf>,
-    shell: Option<Shell>,
-    stays: bool,
-    sockets: Sockets,
-    configuration: Option<Option<PathBuf>>,
-    passed: Vec<OsString>,
-    command: Vec<OsString>,
 }
 
-impl Read {
-    /// As GnuPG's own parser: options end at `--` or at the first word that is none. None: a word
-    /// that it would complain of.
-    fn all(&mut self, arguments: &[OsString]) -> Option<()> {
-        let mut words = arguments.iter();
-        while let Some(word) = words.next() {
+impl Options {
+    /// Reads the words behind the program's name, after the files: words win.
+    pub(crate) fn of(words: &[OsString], files: &[Vec<u8>]) -> Self {
+        let mut read = Self::default();
+        for file in files {
+            read.file(file);
+        }
+        // The ordinary agent reads the same files.
+        read.passed.clear();
+        read.words(words);
+        read
+    }
+
+    /// None: the ordinary agent looks whether one is running.
+    pub(crate) const fn mode(&self) -> Option<Mode> {
+        // In this order, as gpg-agent's main has it.
+        if self.modes.pipe {
+            Some(Mode::Pipe)
+        } else if self.modes.supervised {
+            Some(Mode::Supervised)
+        } else if self.modes.daemon {
+            Some(Mode::Daemon)
+        } else {
+            None
+        }
+    }
+
+    /// A line is an option's whole name without hyphens, blanks, its value (gpg(1),
+    /// "CONFIGURATION"). What is wrong there is passed over.
+    fn file(&mut self, file: &[u8]) {
+        for line in file.split(|byte| *byte == b'\n') {
+            let line = line.trim_ascii();
+            let end = line.iter().position(u8::is_ascii_whitespace);
+            let Some((name, value)) = line.split_at_checked(end.unwrap_or(line.len())) else {
+                continue;
+            };
+            let Some(known) = Known::called(name) else {
+                continue;
+            };
+            if OF_WORDS_ALONE.contains(&known.name) {
+                continue;
+            }
+            let value = value.trim_ascii();
+            let value = match value.strip_prefix(b"\"") {
+                Some(quoted) => quoted.strip_suffix(b"\"").unwrap_or(quoted),
+                None => value,
+            };
+            let value = (!value.is_empty()).then(|| OsString::from_vec(value.to_vec()));
+            match (known.value, &value) {
+                (Value::None, Some(_)) | (Value::Needed, None) => {}
+                (Value::None | Value::Needed | Value::Possible, _) => self.take(known.name, value),
+            }
+        }
+    }
+
+    /// As `arg_parse` of GnuPG: options end at `--` or at the first word that is none.
+    fn words(&mut self, words: &[OsString]) {
+        let mut rest = words.iter().peekable();
+        while let Some(word) = rest.next() {
             match word.as_bytes() {
                 b"--" => {
-                    self.command = words.cloned().collect();
-                    return Some(());
+                    self.command = rest.cloned().collect();
+                    return;
                 }
                 [b'-', b'-', long @ ..] => {
-                    let (name, value) = match long.iter().position(|byte| *byte == b'=') {
-                        Some(at) => (long.get(..at)?, Some(long.get(at + 1..)?)),
-                        None => (long, None),
-                    };
-                    let option = Known::named(name)?;
-                    let value = match (option.value, value) {
-                        (Value::None, Some(_)) => return None,
-                        (Value::Needed, None) => Some(words.next()?.clone()),
-                        (_, value) => value.map(|it| OsString::from_vec(it.to_vec())),
-                    };
-                    self.take(option.name, value)?;
+                    let next = rest.peek().copied();
+                    if self.long(long, next) == Next::IsValue {
+                        rest.next();
+                    }
                 }
                 [b'-', letters @ ..] if !letters.is_empty() => {
-                    letters.iter().try_for_each(|letter| self.letter(*letter))?;
+                    letters.iter().for_each(|letter| self.letter(*letter));
                 }
                 _ => {
-                    self.command = std::iter::once(word).chain(words).cloned().collect();
-                    return Some(());
+                    self.command = std::iter::once(word).chain(rest).cloned().collect();
+                    return;
                 }
             }
         }
-        Some(())
     }
 
-    fn letter(&mut self, letter: u8) -> Option<()> {
-        let name = match letter {
-            b'c' => "csh",
-            b's' => "sh",
-            b'v' => "verbose",
-            b'q' => "quiet",
-            b'h' => "help",
-            _ => return None,
+    fn long(&mut self, long: &[u8], next: Option<&OsString>) -> Next {
+        let mut parts = long.splitn(2, |byte| *byte == b'=');
+        let known = parts.next().and_then(Known::meant);
+        let within = parts.next();
+        let Some(Known { name, value }) = known else {
+            self.is_wrong = true;
+            return Next::IsWord;
         };
-        self.take(name, None)
+        let inside = within.filter(|it| !it.is_empty());
+        let inside = inside.map(|it| OsString::from_vec(it.to_vec()));
+        let may_follow = match value {
+            Value::None => {
+                // GnuPG takes any other option that has a value too many, without the value.
+                if within.is_some() && name == "no-options" {
+                    self.is_wrong = true;
+                } else {
+                    self.take(name, None);
+                }
+                return Next::IsWord;
+            }
+            Value::Needed => true,
+            Value::Possible => next.is_some_and(|it| !it.as_bytes().starts_with(b"-")),
+        };
+        let is_within = within.is_some();
+        let behind = next.filter(|_| may_follow && !is_within).cloned();
+        let is_behind = behind.is_some();
+        let found = inside.or(behind);
+        if found.is_none() && matches!(value, Value::Needed) {
+            self.is_wrong = true;
+        } else {
+            self.take(name, found);
+        }
+        if is_behind {
+            Next::IsValue
+        } else {
+            Next::IsWord
+        }
     }
 
-    fn take(&mut self, name: &'static str, value: Option<OsString>) -> Option<()> {
+    fn letter(&mut self, letter: u8) {
+        match letter {
+            b'c' => self.take("csh", None),
+            b's' => self.take("sh", None),
+            b'v' => self.take("verbose", None),
+            b'q' => self.take("quiet", None),
+            b'h' | b'?' => self.take("help", None),
+            _ => self.is_wrong = true,
+        }
+    }
+
+    fn take(&mut self, name: &'static str, value: Option<OsString>) {
         match name {
-            "daemon" => self.daemon = true,
-            "server" => self.pipe = true,
-            "supervised" => self.supervised = true,
+            "daemon" => self.modes.daemon = true,
+            "server" => self.modes.pipe = true,
+            "supervised" => self.modes.supervised = true,
             "no-detach" => self.stays = true,
             "sh" => self.shell = Some(Shell::Bourne),
             "csh" => self.shell = Some(Shell::C),
@@ -194,11 +225,9 @@ impl Read {
             "browser-socket" => self.sockets.browser = value,
             "enable-ssh-support" => self.sockets.tells_ssh = true,
             "disable-check-own-socket" => self.sockets.is_unchecked = true,
-            // They say of sockets what has long been so.
-            "steal-socket"
-            | "use-standard-socket"
-            | "no-use-standard-socket"
-            | "write-env-file" => {}
+            "steal-socket" => self.sockets.steals = true,
+            // They say what has long been so.
+            "use-standard-socket" | "no-use-standard-socket" | "write-env-file" => {}
             "gpgconf-list"
             | "gpgconf-test"
             | "use-standard-socket-p"
@@ -206,18 +235,19 @@ impl Read {
             | "version"
             | "warranty"
             | "dump-options"
-            | "dump-option-table" => self.hands_over = true,
+            | "dump-option-table" => self.prints = true,
             "options" => {
-                self.configuration = Some(value.clone().map(PathBuf::from));
+                if let (Configuration::Usual, Some(file)) = (&self.configuration, &value) {
+                    self.configuration = Configuration::File(file.into());
+                }
                 self.pass(name, value);
             }
             "no-options" => {
-                self.configuration = Some(None);
+                self.configuration = Configuration::None;
                 self.pass(name, None);
             }
             _ => self.pass(name, value),
         }
-        Some(())
     }
 
     fn pass(&mut self, name: &str, value: Option<OsString>) {
@@ -231,6 +261,13 @@ impl Read {
     }
 }
 
+/// What the word behind an option is.
+#[derive(PartialEq, Eq)]
+enum Next {
+    IsValue,
+    IsWord,
+}
+
 /// An option that gpg-agent has.
 struct Known {
     name: &'static str,
@@ -241,31 +278,35 @@ struct Known {
 enum Value {
     None,
     Needed,
-    /// Only behind `=`.
     Possible,
 }
 
 impl Known {
     /// By its name, or by as much of it as no other name begins with.
-    fn named(name: &[u8]) -> Option<Self> {
-        let name = str::from_utf8(name).ok()?;
+    fn meant(name: &[u8]) -> Option<Self> {
+        if let Some(exact) = Self::called(name) {
+            return Some(exact);
+        }
+        let begins = |it: &Self| !name.is_empty() && it.name.as_bytes().starts_with(name);
+        let mut begun = Self::all().filter(begins);
+        let first = begun.next()?;
+        begun.next().is_none().then_some(first)
+    }
+
+    fn called(name: &[u8]) -> Option<Self> {
+        Self::all().find(|it| it.name.as_bytes() == name)
+    }
+
+    fn all() -> impl Iterator<Item = Self> {
         let groups = [
             (Value::None, FLAGS),
             (Value::Needed, WITH_VALUE),
             (Value::Possible, WITH_POSSIBLE_VALUE),
         ];
-        let all = || {
-            let each = |(value, names): (Value, &'static [&'static str])| {
-                names.iter().map(move |name| Self { name, value })
-            };
-            groups.into_iter().flat_map(each)
+        let each = |(value, names): (Value, &'static [&'static str])| {
+            names.iter().map(move |name| Self { name, value })
         };
-        if let Some(exact) = all().find(|it| it.name == name) {
-            return Some(exact);
-        }
-        let mut begun = all().filter(|it| !name.is_empty() && it.name.starts_with(name));
-        let first = begun.next()?;
-        begun.next().is_none().then_some(first)
+        groups.into_iter().flat_map(each)
     }
 }
 
@@ -273,6 +314,9 @@ impl Known {
 pub(crate) fn is_none(value: &OsStr) -> bool {
     value == "none" || value == "/dev/null"
 }
+
+/// Which home folder and which file: what a file says of them comes too late.
+const OF_WORDS_ALONE: &[&str] = &["homedir", "options", "no-options"];
 
 /// Options without a value: GnuPG 2.2 and those of 2.4.
 const FLAGS: &[&str] = &[
@@ -299,7 +343,6 @@ const FLAGS: &[&str] = &[
     "enforce-passphrase-constraints",
     "gpgconf-list",
     "gpgconf-test",
-    "gpgconf-versions",
     "grab",
     "help",
     "ignore-cache-for-signing",
@@ -313,7 +356,6 @@ const FLAGS: &[&str] = &[
     "no-options",
     "no-use-standard-socket",
     "no-user-trustlist",
-    "no-verbose",
     "pinentry-formatted-passphrase",
     "quiet",
     "server",
@@ -341,6 +383,7 @@ const WITH_VALUE: &[&str] = &[
     "extra-socket",
     "faked-system-time",
     "homedir",
+    "inactivity-timeout",
     "lc-ctype",
     "lc-messages",
     "listen-backlog",
@@ -360,6 +403,7 @@ const WITH_VALUE: &[&str] = &[
     "scdaemon-program",
     "ssh-fingerprint-digest",
     "sys-trustlist-name",
+    "tpm2daemon-program",
     "ttyname",
     "ttytype",
     "xauthority",
@@ -372,59 +416,59 @@ const WITH_POSSIBLE_VALUE: &[&str] = &["auto-expand-secmem", "write-env-file"];
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Wanted {
+    fn read(line: &str, file: &str) -> Options {
         let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-        parse(&words)
+        Options::of(&words, &[file.as_bytes().to_vec()])
     }
 
-    fn plain(mode: Mode) -> Serve {
-        Serve {
-            mode,
-            homedir: None,
-            shell: None,
-            stays: false,
-            sockets: Sockets::default(),
-            configuration: None,
-            passed: Vec::new(),
+    fn plain(mode: Mode) -> Options {
+        let mut modes = Modes::default();
+        match mode {
+            Mode::Daemon => modes.daemon = true,
+            Mode::Pipe => modes.pipe = true,
+            Mode::Supervised => modes.supervised = true,
+        }
+        Options {
+            modes,
+            ..Options::default()
         }
     }
 
     #[track_caller]
-    fn check(line: &str, expected: Serve) {
-        assert_eq!(parsed(line), Wanted::Serve(expected), "{line}");
+    fn check(line: &str, expected: Options) {
+        assert_eq!(read(line, ""), expected, "{line}");
     }
 
-    fn passed(words: &[&str]) -> Vec<OsString> {
+    fn words(words: &[&str]) -> Vec<OsString> {
         words.iter().map(OsString::from).collect()
     }
 
     #[test]
     fn as_gpg_and_its_tools_start_it() {
-        check(
-            "--homedir /h --use-standard-socket --daemon",
-            Serve {
-                homedir: Some("/h".into()),
-                ..plain(Mode::Daemon(Vec::new()))
-            },
-        );
+        let in_home = |passed: &[&str]| Options {
+            homedir: Some("/h".into()),
+            passed: words(passed),
+            ..plain(Mode::Daemon)
+        };
+        check("--homedir /h --use-standard-socket --daemon", in_home(&[]));
         check(
             "--homedir /h --use-standard-socket --debug-quick-random --daemon",
-            Serve {
-                homedir: Some("/h".into()),
-                passed: passed(&["--debug-quick-random"]),
-                ..plain(Mode::Daemon(Vec::new()))
-            },
+            in_home(&["--debug-quick-random"]),
         );
         check("--server", plain(Mode::Pipe));
         check("--supervised", plain(Mode::Supervised));
-        check("--supervised --server --daemon", plain(Mode::Pipe));
+        assert_eq!(
+            read("--supervised --server --daemon", "").mode(),
+            Some(Mode::Pipe)
+        );
+        assert_eq!(read("-v --homedir /h", "").mode(), None);
     }
 
     #[test]
     fn options_and_what_stands_behind_them() {
         check(
             "-vc --no-detach --extra-socket none --browser-socket=/b --daemon --log-file=-x sh -c true",
-            Serve {
+            Options {
                 shell: Some(Shell::C),
                 stays: true,
                 sockets: Sockets {
@@ -432,68 +476,119 @@ mod tests {
                     browser: Some("/b".into()),
                     ..Sockets::default()
                 },
-                passed: passed(&["--verbose", "--log-file=-x"]),
-                ..plain(Mode::Daemon(passed(&["sh", "-c", "true"])))
+                passed: words(&["--verbose", "--log-file=-x"]),
+                command: words(&["sh", "-c", "true"]),
+                ..plain(Mode::Daemon)
             },
         );
         check(
-            "--daemon --enable-ssh --sh -- --daemon",
-            Serve {
+            "--daem --enable-ssh --steal --sh -- --daemon",
+            Options {
                 shell: Some(Shell::Bourne),
                 sockets: Sockets {
                     tells_ssh: true,
+                    steals: true,
                     ..Sockets::default()
                 },
-                ..plain(Mode::Daemon(passed(&["--daemon"])))
+                command: words(&["--daemon"]),
+                ..plain(Mode::Daemon)
             },
         );
         check(
-            "--daemon --disable-check-own-socket",
-            Serve {
+            "--daemon --disable-check-own-socket - --server",
+            Options {
                 sockets: Sockets {
                     is_unchecked: true,
                     ..Sockets::default()
                 },
-                ..plain(Mode::Daemon(Vec::new()))
-            },
-        );
-        check(
-            "--daemon --options /o --auto-expand-secmem=5",
-            Serve {
-                configuration: Some(Some("/o".into())),
-                passed: passed(&["--options=/o", "--auto-expand-secmem=5"]),
-                ..plain(Mode::Daemon(Vec::new()))
+                command: words(&["-", "--server"]),
+                ..plain(Mode::Daemon)
             },
         );
     }
 
     #[test]
-    fn what_the_ordinary_agent_answers() {
+    fn values_as_gnupg_finds_them() {
+        let with = |passed: &[&str]| Options {
+            passed: words(passed),
+            ..plain(Mode::Pipe)
+        };
+        // A value too many is nobody's.
+        check("--server=1", plain(Mode::Pipe));
+        check("--serv= --verbose=no", with(&["--verbose"]));
+        // One that may be left out is the next word, unless that looks like an option.
+        check(
+            "--auto-expand-secmem 5 --server",
+            with(&["--auto-expand-secmem=5"]),
+        );
+        check(
+            "--auto-expand-secmem --server",
+            with(&["--auto-expand-secmem"]),
+        );
+        check(
+            "--auto-expand-secmem= --server",
+            with(&["--auto-expand-secmem"]),
+        );
+        check("--write-env-file /f --server", with(&[]));
+        // One that is needed is the next word, whatever it is.
+        check(
+            "--log-file --server --server",
+            with(&["--log-file=--server"]),
+        );
+    }
+
+    #[test]
+    fn what_the_ordinary_agent_prints() {
         for line in [
-            "",
-            "-v",
             "--version",
+            "--version=1",
             "--daemon --version",
             "--gpgconf-list",
             "--gpgconf-test --homedir /h",
             "--use-standard-socket-p",
             "--dump-options",
+            "--nonsense --help",
             "-h",
+            "-v?",
+        ] {
+            assert!(read(line, "").prints, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_understood() {
+        for line in [
             "--nonsense --daemon",
             "--no --daemon",
-            "--daemon=1",
+            "--=x",
+            "--no-options=1",
             "--daemon --homedir",
+            "--homedir= --daemon",
             "-x --daemon",
+            "-vx",
         ] {
-            assert_eq!(parsed(line), Wanted::HandOver, "{line}");
+            let read = read(line, "");
+            assert!(read.is_wrong && !read.prints, "{line}");
         }
+    }
+
+    #[test]
+    fn which_file_is_read() {
+        let check = |line: &str, expected: Configuration| {
+            assert_eq!(read(line, "").configuration, expected, "{line}");
+        };
+        let file = || Configuration::File("/a".into());
+        check("--daemon", Configuration::Usual);
+        check("--options /a --options /b", file());
+        check("--options=/a --no-options", Configuration::None);
+        check("--no-options --options=/a", Configuration::None);
+        check("-- --no-options", Configuration::Usual);
     }
 
     #[test]
     fn a_configuration_file() {
         let check = |file: &str, expected: (Option<&str>, Option<&str>, bool)| {
-            let mut sockets = Sockets::default();
-            configured(file.as_bytes(), &mut sockets);
+            let sockets = read("", file).sockets;
             let text =
                 |it: &Option<OsString>| it.as_ref().map(|it| it.to_string_lossy().into_owned());
             let read = (
@@ -513,15 +608,15 @@ mod tests {
             "# extra-socket /x\nenable-ssh-support\n",
             (None, None, true),
         );
+        check("enable-ssh-support yes\nenable-ssh", (None, None, false));
         check(
-            "extra-socket  /x\n browser-socket \"none\"\r\nextra-socket /y",
-            (Some("/x"), Some("none"), false),
+            "extra-socket  /x\n browser-socket \"none\"\r\nextra-socket \"/y",
+            (Some("/y"), Some("none"), false),
         );
-        let mut typed = Sockets {
-            extra: Some("/typed".into()),
-            ..Sockets::default()
-        };
-        configured(b"extra-socket /filed", &mut typed);
-        assert_eq!(typed.extra, Some("/typed".into()));
+        let typed = read("--extra-socket /typed", "extra-socket /filed");
+        assert_eq!(typed.sockets.extra, Some("/typed".into()));
+        // What starts an agent may stand there, too; the ordinary one reads the rest itself.
+        let filed = read("", "daemon\nlog-file /l\nhomedir /other\nno-options");
+        assert_eq!(filed, plain(Mode::Daemon));
     }
 }

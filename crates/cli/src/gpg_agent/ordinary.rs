@@ -3,12 +3,12 @@
 //! **Invariant:** this program never starts itself in its place.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
 use super::socket;
 
@@ -48,7 +48,20 @@ impl Ordinary {
         command
     }
 
-    /// Takes this process over.
+    /// Whether it can do nothing with these words and its files: then it has said why, and this is
+    /// how to end. Nothing is started. With `speaks` it says what it finds odd, too.
+    pub(crate) fn refuses(&self, arguments: &[OsString], speaks: bool) -> Option<ExitCode> {
+        let mut test = self.command();
+        test.arg("--gpgconf-test").args(arguments);
+        let output = test.stdin(Stdio::null()).output().ok()?;
+        if speaks || !output.status.success() {
+            let _ = io::stderr().write_all(&output.stderr);
+        }
+        let code = output.status.code().and_then(|it| u8::try_from(it).ok());
+        (!output.status.success()).then(|| ExitCode::from(code.unwrap_or(super::FAILED)))
+    }
+
+    /// Takes this process over: only with words that start no agent.
     pub(crate) fn take_over(&self, arguments: &[OsString]) -> io::Error {
         self.command().args(arguments).exec()
     }
@@ -65,6 +78,8 @@ pub(crate) fn guarded(program: &Path) -> Command {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Places {
     pub(crate) homedir: PathBuf,
+    /// Where the system's configuration is.
+    pub(crate) system: PathBuf,
     pub(crate) standard: PathBuf,
     pub(crate) extra: PathBuf,
     pub(crate) browser: PathBuf,
@@ -76,6 +91,7 @@ impl Places {
     pub(crate) fn of(homedir: Option<&Path>) -> io::Result<Self> {
         let whole = homedir.map(std::path::absolute).transpose()?;
         let listed = gpgconf(whole.as_deref());
+        let system = dir(&listed, "sysconfdir").unwrap_or_else(|| PathBuf::from(SYSTEM));
         if let (Some(homedir), Some(standard), Some(extra), Some(browser), Some(ssh)) = (
             dir(&listed, "homedir"),
             dir(&listed, "agent-socket"),
@@ -85,6 +101,7 @@ impl Places {
         ) {
             return Ok(Self {
                 homedir,
+                system,
                 standard,
                 extra,
                 browser,
@@ -99,6 +116,7 @@ impl Places {
             }
         };
         Ok(Self {
+            system,
             standard: homedir.join(SOCKET_NAME),
             extra: homedir.join("S.gpg-agent.extra"),
             browser: homedir.join("S.gpg-agent.browser"),
@@ -175,6 +193,9 @@ const SOCKET_NAME: &str = "S.gpg-agent";
 /// Set for what this program starts as the ordinary agent. It stands in no person's way.
 const GUARD: &str = "KEYSTEAD_BEHIND_GPG_AGENT";
 
+/// GnuPG's usual place.
+const SYSTEM: &str = "/etc/gnupg";
+
 /// Where to look when nothing else says.
 const FOLDERS: [&str; 2] = ["/usr/bin", "/usr/local/bin"];
 
@@ -237,6 +258,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let places = Places {
             homedir: folder.path().to_owned(),
+            system: PathBuf::new(),
             standard: folder.path().join(SOCKET_NAME),
             extra: PathBuf::new(),
             browser: PathBuf::new(),

@@ -14,41 +14,40 @@ use keystead_daemon::socket::Listener;
 use rustix::process::Pid;
 use tokio::runtime::Builder;
 
+use super::answering::Answering;
 use super::behind::{Behind, Door};
-use super::options::{self, Mode, Serve, Shell, Sockets, Wanted, is_none};
+use super::options::{Configuration, Mode, Options, Shell, Sockets, is_none};
 use super::ordinary::{self, Ordinary, Places};
 use super::serve::{Open, Served, serve};
 use super::socket::Socket;
-use super::{failed, pipe};
+use super::{FAILED, NAME, failed, pipe};
 use crate::commands::agent::trace;
-use crate::terminal::print_raw;
+use crate::terminal::{print_raw, say};
 
 /// Becomes an agent, or starts one.
-pub(super) fn start(mut wanted: Serve, arguments: &[OsString]) -> ExitCode {
-    let places = match Places::of(wanted.homedir.as_deref()) {
-        Ok(places) => places,
-        Err(error) => return failed(format_args!("no home folder: {error}")),
-    };
-    read_configuration(&mut wanted, &places.homedir);
-    match std::mem::replace(&mut wanted.mode, Mode::Pipe) {
+pub(super) fn start(
+    wanted: Options,
+    mode: Mode,
+    places: Places,
+    arguments: &[OsString],
+) -> ExitCode {
+    match mode {
         Mode::Pipe => pipe::serve(&wanted.passed, &places),
         Mode::Supervised => supervised(wanted, places),
-        Mode::Daemon(command) => in_background(&wanted, &places, command, arguments),
+        Mode::Daemon => in_background(wanted, &places, arguments),
     }
 }
 
 /// `keystead agent gpg …`: what [`in_background`] starts.
 pub(crate) fn daemon(arguments: &[OsString], parent: Option<i32>) -> ExitCode {
-    let Wanted::Serve(mut wanted) = options::parse(arguments) else {
-        return failed(format_args!("not the words of a gpg-agent"));
-    };
     let _ = rustix::thread::set_name(c"gpg-agent");
     trace("warn");
-    let places = match Places::of(wanted.homedir.as_deref()) {
+    let words = Options::of(arguments, &[]);
+    let places = match Places::of(words.homedir.as_deref()) {
         Ok(places) => places,
         Err(error) => return failed(format_args!("no home folder: {error}")),
     };
-    read_configuration(&mut wanted, &places.homedir);
+    let wanted = Options::of(arguments, &files(&words.configuration, &places));
     if let Err(error) = process::harden() {
         return failed(format_args!("cannot be protected: {error}"));
     }
@@ -62,11 +61,16 @@ pub(crate) fn daemon(arguments: &[OsString], parent: Option<i32>) -> ExitCode {
     let sockets = match open_sockets(&wanted.sockets, &places) {
         Ok(sockets) => sockets,
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            return failed(format_args!(
-                "a gpg-agent is already running - not starting a new one"
+            // Without its number, as gpg-agent says it.
+            say(format_args!(
+                "{NAME}: a gpg-agent is already running - not starting a new one"
             ));
+            return ExitCode::from(FAILED);
         }
-        Err(error) => return failed(format_args!("error binding socket: {error}")),
+        Err(error) => {
+            let place = places.standard.display();
+            return failed(format_args!("error binding socket to '{place}': {error}"));
+        }
     };
     if !wanted.stays {
         process::detach();
@@ -85,22 +89,17 @@ pub(crate) fn daemon(arguments: &[OsString], parent: Option<i32>) -> ExitCode {
 
 /// Starts the agent's process, and tells who asked where ssh finds it; or runs the command beside
 /// which it is wanted.
-fn in_background(
-    wanted: &Serve,
-    places: &Places,
-    command: Vec<OsString>,
-    arguments: &[OsString],
-) -> ExitCode {
+fn in_background(wanted: Options, places: &Places, arguments: &[OsString]) -> ExitCode {
     let own_pid = std::process::id();
-    let parent = (!command.is_empty()).then_some(own_pid);
+    let parent = (!wanted.command.is_empty()).then_some(own_pid);
     if let Err(error) = spawn(arguments, parent) {
         // It has said why.
-        return error.map_or(ExitCode::from(super::FAILED), |error| {
+        return error.map_or(ExitCode::from(FAILED), |error| {
             failed(format_args!("fork failed: {error}"))
         });
     }
     let ssh_socket = places.ssh.display();
-    let mut words = command.into_iter();
+    let mut words = wanted.command.into_iter();
     if let Some(program) = words.next() {
         let mut command = Command::new(&program);
         command.args(words);
@@ -153,7 +152,7 @@ fn start_daemon(arguments: &[OsString], parent: Option<u32>) -> io::Result<Child
 }
 
 /// Sockets of a service manager, by their names (sd_listen_fds(3)); it looks after the process.
-fn supervised(wanted: Serve, places: Places) -> ExitCode {
+fn supervised(wanted: Options, places: Places) -> ExitCode {
     trace("warn");
     let runtime = match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -207,7 +206,7 @@ fn ended(outcome: io::Result<()>) -> ExitCode {
     }
 }
 
-fn behind(wanted: Serve, places: &Places) -> Behind {
+fn behind(wanted: Options, places: &Places) -> Behind {
     Behind::new(
         Ordinary::find(),
         places.homedir.clone(),
@@ -220,7 +219,11 @@ fn behind(wanted: Serve, places: &Places) -> Behind {
 fn open_sockets(wanted: &Sockets, places: &Places) -> io::Result<Vec<(Door, Open)>> {
     // The first is refused when somebody listens; the others belong to it, though one whose first
     // was taken away may be listening there yet.
-    let mut sockets = vec![(Door::Standard, Open::Own(Socket::open(&places.standard)?))];
+    let standard = match wanted.steals {
+        true => steal(&places.standard)?,
+        false => Socket::open(&places.standard)?,
+    };
+    let mut sockets = vec![(Door::Standard, Open::Own(standard))];
     let others = [
         (Door::Extra, &wanted.extra, &places.extra),
         (Door::Browser, &wanted.browser, &places.browser),
@@ -237,15 +240,23 @@ fn open_sockets(wanted: &Sockets, places: &Places) -> io::Result<Vec<(Door, Open
     Ok(sockets)
 }
 
-fn read_configuration(wanted: &mut Serve, homedir: &Path) {
-    let file = match &wanted.configuration {
-        Some(None) => return,
-        Some(Some(file)) => file.clone(),
-        None => homedir.join("gpg-agent.conf"),
-    };
-    if let Ok(text) = std::fs::read(file) {
-        options::configured(&text, &mut wanted.sockets);
+/// From whoever listens there; gpg's own agent ends first, since it would take ours away with it.
+fn steal(path: &Path) -> io::Result<Socket> {
+    if let Some(Answering::Ordinary(process)) = Answering::at(path) {
+        process.end(path)?;
     }
+    Socket::replace(path)
+}
+
+/// What is to be read, of those files that are there.
+pub(super) fn files(configuration: &Configuration, places: &Places) -> Vec<Vec<u8>> {
+    let own = match configuration {
+        Configuration::Usual => Some(places.homedir.join(CONFIGURATION)),
+        Configuration::File(file) => Some(file.clone()),
+        Configuration::None => None,
+    };
+    let all = std::iter::once(places.system.join(CONFIGURATION)).chain(own);
+    all.flat_map(std::fs::read).collect()
 }
 
 fn login_shell() -> Shell {
@@ -268,3 +279,6 @@ fn ready(stays: bool) {
         let _ = rustix::stdio::dup2_stderr(&nothing);
     }
 }
+
+/// The name of a configuration file, in the system's folder and in a home folder.
+const CONFIGURATION: &str = "gpg-agent.conf";

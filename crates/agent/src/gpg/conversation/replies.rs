@@ -19,6 +19,7 @@ impl Conversation {
     pub(super) fn about(&mut self, about: About) {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|it| it.display().to_string());
         let text = match about {
+            About::Program => Some(env!("CARGO_PKG_VERSION").to_owned()),
             About::Pid => Some(self.own.pid.to_string()),
             About::Socket => path(&self.own.socket),
             About::SshSocket => path(&self.own.ssh_socket),

@@ -1,15 +1,12 @@
 //! Does gpg, where `keystead gpg init` has set it up, ask the agent program that finds keys held
 //! elsewhere?
 
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::Check;
 use crate::commands::gpg::SETUP_NAME;
 use crate::commands::plugin_link::leads_to;
-use crate::gpg_agent::Places;
+use crate::gpg_agent::{Answering, Places};
 
 /// Nothing where gpg was not set up.
 pub(super) fn checks() -> Vec<Check> {
@@ -32,10 +29,7 @@ pub(super) fn checks() -> Vec<Check> {
     };
     let mut checks = vec![of_program(&named, &program)];
     if leads_to(&named, &program) {
-        checks.extend(answering(&places.standard).and_then(|(pid, exe)| {
-            let is_ours = exe.as_deref().is_some_and(|it| leads_to(it, &program));
-            (!is_ours).then(|| of_another(pid, exe.as_deref()))
-        }));
+        checks.extend(Answering::at(&places.standard).and_then(of_answering));
     }
     checks
 }
@@ -54,14 +48,22 @@ fn of_program(named: &Path, program: &Path) -> Check {
     Check::bad("gpg", message, again)
 }
 
-fn of_another(pid: i32, exe: Option<&Path>) -> Check {
-    let exe = exe.map_or_else(String::new, |it| format!(" ({})", it.display()));
-    Check::bad(
-        "gpg-agent",
-        format!("process {pid}{exe} answers gpg, and knows no key held elsewhere"),
-        "`gpgconf --kill gpg-agent` ends it; where systemd starts it, \
-         `systemctl --user mask --now gpg-agent.socket` first",
-    )
+fn of_answering(answering: Answering) -> Option<Check> {
+    let (who, mend) = match answering {
+        Answering::Ours => return None,
+        Answering::Ordinary(process) => (
+            process.to_string(),
+            "`gpgconf --kill gpg-agent` ends it, and gpg starts the right one; leave `gpgconf \
+             --launch gpg-agent` out of what a login runs, and where systemd starts it, \
+             `systemctl --user mask --now gpg-agent.socket` first",
+        ),
+        Answering::Other => (
+            "another agent".to_owned(),
+            "its socket may lead to another machine: `gpgconf --list-dirs agent-socket` names it",
+        ),
+    };
+    let message = format!("{who} answers gpg, and knows no key held elsewhere");
+    Some(Check::bad("gpg-agent", message, mend))
 }
 
 /// What `gpg.conf` says last, as gpg takes it.
@@ -72,34 +74,6 @@ fn agent_program(conf: &str) -> Option<PathBuf> {
     });
     named.next_back().map(PathBuf::from)
 }
-
-/// Who answers at a socket: the process, and its program where that is still there.
-///
-/// The process is asked: the socket's own word names the one that made it, which gpg-agent ends
-/// once its child serves.
-fn answering(socket: &Path) -> Option<(i32, Option<PathBuf>)> {
-    let mut stream = UnixStream::connect(socket).ok()?;
-    stream.set_read_timeout(Some(ANSWER_WAIT)).ok()?;
-    let mut lines = BufReader::new(stream.try_clone().ok()?);
-    let mut line = String::new();
-    lines.read_line(&mut line).ok()?;
-    stream.write_all(b"GETINFO pid\n").ok()?;
-    line.clear();
-    lines.read_line(&mut line).ok()?;
-    let pid: i32 = line.trim_end().strip_prefix("D ")?.parse().ok()?;
-    let exe = std::fs::read_link(format!("/proc/{pid}/exe")).ok();
-    // One that was replaced while it ran is still the one that was meant.
-    let exe = exe.map(
-        |it| match it.to_str().and_then(|it| it.strip_suffix(" (deleted)")) {
-            Some(path) => PathBuf::from(path),
-            None => it,
-        },
-    );
-    Some((pid, exe))
-}
-
-/// An agent answers at once; one that hangs is for others to find.
-const ANSWER_WAIT: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
@@ -127,29 +101,5 @@ mod tests {
         check(&own, State::Good);
         check(Path::new("/bin/sh"), State::Doubtful);
         check(Path::new("/nowhere/gpg-agent"), State::Bad);
-    }
-
-    #[test]
-    fn who_listens_is_asked() {
-        let path = std::env::temp_dir().join(format!("keystead-gpg-{}", std::process::id()));
-        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        let pid = std::process::id();
-        let agent = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            stream.write_all(b"OK Pleased to meet you\n").unwrap();
-            let mut asked = String::new();
-            let mut lines = BufReader::new(stream.try_clone().unwrap());
-            lines.read_line(&mut asked).unwrap();
-            assert_eq!(asked, "GETINFO pid\n");
-            stream
-                .write_all(format!("D {pid}\nOK\n").as_bytes())
-                .unwrap();
-        });
-        let (found, exe) = answering(&path).unwrap();
-        assert_eq!(u32::try_from(found).unwrap(), pid);
-        assert!(leads_to(&exe.unwrap(), &std::env::current_exe().unwrap()));
-        agent.join().unwrap();
-        assert_eq!(answering(&path), None, "nobody listens any more");
-        std::fs::remove_file(&path).unwrap();
     }
 }

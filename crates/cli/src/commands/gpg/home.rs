@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use keystead_agent::gpg::{FILE_NAME, KeyMap, MappedKey};
+use keystead_agent::gpg::{KeyMap, MappedKey};
 use keystead_formats::openpgp::Keygrip;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ use crate::agent_link::folders;
 use crate::commands::file;
 use crate::commands::git::Hunk;
 use crate::failure::{Failure, Status};
-use crate::gpg_agent;
+use crate::gpg_agent::{self, Answering};
 use crate::terminal::say;
 
 /// One `GNUPGHOME`.
@@ -98,6 +98,19 @@ impl Home {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Gives gpg a key. One that writes its list of keys at the same moment makes that fail, which
+    /// another try does not.
+    pub(super) fn import(&self, key: &[u8]) -> Result<(), Failure> {
+        let mut tried = self.gpg_done(&["--import"], key);
+        for _ in 1..IMPORT_TRIES {
+            if tried.is_ok() {
+                break;
+            }
+            tried = self.gpg_done(&["--import"], key);
+        }
+        tried.map(drop)
+    }
+
     /// Runs gpg as if a person answered what it asks.
     pub(super) fn gpg_talk(&self, arguments: &[&str], words: &[u8]) -> Result<(), Failure> {
         let output = self.run(arguments, &["--no-tty", "--no-batch"], words)?;
@@ -110,40 +123,28 @@ impl Home {
     }
 
     pub(super) fn map(&self) -> Result<KeyMap, Failure> {
-        let path = self.path.join(FILE_NAME);
-        match file::read(&path)? {
-            None => Ok(KeyMap::default()),
-            Some(json) => KeyMap::parse(&json).map_err(|error| {
-                Failure::new(format!("{}: {error}", path.display()))
-                    .hint("it is written by `keystead gpg init`; move it away to begin anew")
-            }),
-        }
+        gpg_agent::read_keys(&self.path)
     }
 
     /// Puts keys into the map, in the place of those with the same keygrip.
     pub(super) fn put(&self, keys: &[MappedKey]) -> Result<(), Failure> {
-        let mut map = self.map()?;
-        map.put(keys).map_err(|error| Failure::of(&error))?;
-        self.write(&map)
+        gpg_agent::change_keys(&self.path, |map| map.put(keys))
     }
 
     /// Takes a key out of it that came to nothing.
     pub(super) fn forget(&self, keygrip: Keygrip) -> Result<(), Failure> {
-        let mut map = self.map()?;
-        map.remove(keygrip);
-        self.write(&map)
+        gpg_agent::change_keys(&self.path, |map| {
+            map.remove(keygrip);
+            Ok(())
+        })
     }
 
     /// Where goes what gpg makes or imports.
     pub(super) fn set_custody(&self, keeper: Option<String>) -> Result<(), Failure> {
-        let mut map = self.map()?;
-        map.set_custody(keeper);
-        self.write(&map)
-    }
-
-    fn write(&self, map: &KeyMap) -> Result<(), Failure> {
-        let json = map.encode().map_err(|error| Failure::of(&error))?;
-        file::replace(&self.path.join(FILE_NAME), &json)
+        gpg_agent::change_keys(&self.path, |map| {
+            map.set_custody(keeper);
+            Ok(())
+        })
     }
 
     /// Lets gpg start this program as its agent. False: it does already.
@@ -156,6 +157,7 @@ impl Home {
         let line = format!("agent-program {}", program.display());
         let after = with_line(&text, &line);
         let Some(hunk) = Hunk::between(&text, &after) else {
+            self.end_ordinary()?;
             return Ok(false);
         };
         if self.setup()?.is_none() {
@@ -178,6 +180,23 @@ impl Home {
             );
         }
         Ok(true)
+    }
+
+    /// Ends gpg's own agent where ours should be: something started it by its built-in path, such as
+    /// `gpgconf --launch`. Behind ours the same one runs, with the same keys.
+    fn end_ordinary(&self) -> Result<(), Failure> {
+        let socket = gpg_agent::Places::of(Some(&self.path))?.standard;
+        let Some(Answering::Ordinary(process)) = Answering::at(&socket) else {
+            return Ok(());
+        };
+        process.end(&socket).map_err(|error| {
+            Failure::new(format!("{process} answers gpg, and does not end: {error}"))
+        })?;
+        say(format_args!(
+            "note: {process} answered gpg, and knows no key held elsewhere; it was ended, and gpg \
+             starts keystead with it behind (`keystead doctor` says what may have started it)"
+        ));
+        Ok(())
     }
 
     /// Gives `gpg.conf` back as it was.
@@ -305,6 +324,9 @@ fn link_agent() -> Result<PathBuf, Failure> {
 pub(crate) const SETUP_NAME: &str = "keystead-setup";
 
 const VERSION: u32 = 1;
+
+/// Four: what is wrong with the key itself is still said at once.
+const IMPORT_TRIES: usize = 4;
 
 /// With this file Debian and others let systemd listen at gpg's socket.
 const SYSTEMD_SOCKET: &str = "/usr/lib/systemd/user/gpg-agent.socket";
