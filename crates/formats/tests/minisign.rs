@@ -141,6 +141,34 @@ fn what_is_no_key_and_no_comment() {
     assert_eq!(ToSign::new(long, "").err(), Some(ParseError::TooLong));
 }
 
+/// What a holder reads is all that it signs.
+#[test]
+fn what_a_holder_is_asked_is_read_whole() {
+    // {1: prehashed, 2: bytes, 3: text}
+    let content = |prehashed: u8, message: &[u8]| {
+        let len = u8::try_from(message.len()).unwrap();
+        let head = [0xa3, 1, 0xf4 + prehashed, 2, 0x58, len];
+        [&head, message, &[3, 0x61, b'c']].concat()
+    };
+    let check = |content: &[u8], expected| {
+        assert_eq!(ToSign::parse(content).err(), expected, "{content:?}");
+    };
+    check(&content(0, &[7; 63]), None);
+    check(&content(1, &[7; 64]), None);
+    for len in [32, 63, 65] {
+        check(&content(1, &vec![7; len]), Some(ParseError::Value));
+    }
+    let longer = [content(0, &[7; 63]), vec![0]].concat();
+    check(&longer, Some(ParseError::LeftOver));
+    let mut more = content(0, &[7; 63]);
+    more[0] = 0xa4;
+    more.extend([4, 0xf4]);
+    check(&more, Some(ParseError::Value));
+    // The number one byte longer than it has to be.
+    let wide = [&[0xa3, 1, 0xf4, 2, 0x58, 1, 7][..], &[3, 0x61, b'c']].concat();
+    assert!(ToSign::parse(&wide).is_err());
+}
+
 #[test]
 fn the_recipient_of_a_seed() {
     let vectors = vectors();

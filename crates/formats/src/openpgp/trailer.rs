@@ -188,3 +188,71 @@ const END_MARK: u8 = 0xff;
 /// Version, mark and a length of four bytes.
 const END_BYTES: usize = 6;
 const KEY_ID_BYTES: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made at second 7.
+    const CREATED: &[u8] = &[5, subpacket::CREATED, 0, 0, 0, 7];
+
+    fn hashed(version: u8, kind: u8, area: &[u8]) -> Vec<u8> {
+        let mut fields = fields(kind, 22, HashAlgorithm::Sha256, area);
+        fields[0] = version;
+        [b"text", &*fields, &end(&fields)].concat()
+    }
+
+    #[test]
+    fn what_could_not_be_shown_in_full_is_no_trailer() {
+        let check = |version, kind, more: &[&[u8]], expected| {
+            let area = [&[CREATED], more].concat().concat();
+            let hashed = hashed(version, kind, &area);
+            let read = Trailer::split(&hashed).map(|(document, _)| document);
+            assert_eq!(read, expected, "{version} {kind} {more:?}");
+        };
+        let text = Ok(&b"text"[..]);
+        check(4, 0x00, &[], text);
+        check(4, 0x01, &[], text);
+        check(
+            4,
+            0x00,
+            &[&[9, subpacket::ISSUER, 1, 2, 3, 4, 5, 6, 7, 8]],
+            text,
+        );
+        check(4, 0x00, &[&[2, subpacket::SIGNERS_USER_ID, b'a']], text);
+        // Certifications, bindings and revocations are over no document.
+        for kind in [
+            0x02, 0x10, 0x13, 0x18, 0x19, 0x1f, 0x20, 0x28, 0x30, 0x40, 0x50,
+        ] {
+            check(4, kind, &[], Err(ParseError::Unknown));
+        }
+        for version in [2, 3, 5, 6] {
+            check(version, 0x00, &[], Err(ParseError::Unknown));
+        }
+        let unknown = Err(ParseError::Unknown);
+        check(4, 0x00, &[&[2, subpacket::POLICY_URL, b'a']], unknown);
+        check(4, 0x00, &[&[2, NOTATION, b'a']], unknown);
+        check(4, 0x00, &[&[2, 0x80 | NOTATION, b'a']], unknown);
+        check(4, 0x00, &[&[2, subpacket::ISSUER, 1]], unknown);
+        check(4, 0x00, &[&[2, subpacket::ISSUER_FINGERPRINT, 5]], unknown);
+        check(4, 0x00, &[CREATED], Err(ParseError::Value));
+        let no_time = Err(ParseError::Value);
+        check(4, 0x00, &[&[2, subpacket::SIGNATURE_EXPIRES, 1]], no_time);
+        let bidi = &[4, subpacket::SIGNERS_USER_ID, 0xe2, 0x80, 0xae];
+        check(4, 0x00, &[bidi], Err(ParseError::Text));
+    }
+
+    #[test]
+    fn a_trailer_says_when_it_was_made() {
+        assert_eq!(
+            Trailer::split(&hashed(4, 0x00, &[])),
+            Err(ParseError::Value)
+        );
+        let whole = hashed(4, 0x00, CREATED);
+        let (_, trailer) = Trailer::split(&whole).unwrap();
+        assert_eq!(trailer.created_unix_s, 7);
+    }
+
+    /// RFC 4880 section 5.2.3.16.
+    const NOTATION: u8 = 20;
+}
