@@ -38,6 +38,7 @@ scripts! {
     git_setup_refused
     git_tag
     gpg
+    gpg_at_once
     gpg_commit
     gpg_broken_off
     gpg_compat

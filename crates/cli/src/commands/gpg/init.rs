@@ -33,7 +33,7 @@ pub(crate) fn init(wanted: &GpgInit) -> Result<(), Failure> {
     // run finds the time of the key and goes on.
     home.put(&mapped)?;
     home.use_agent()?;
-    home.gpg_done(&["--import"], key.bytes())?;
+    home.import(key.bytes())?;
     let trust = format!("{fingerprint}:{ULTIMATE}:\n");
     if let Err(failure) = home.gpg_done(&["--import-ownertrust"], trust.as_bytes()) {
         // With `trust-model always` gpg keeps no trust.
