@@ -37,24 +37,32 @@ pub trait Keeps: Send {
     fn wallets(&self) -> Vec<WalletView> {
         let views = self.pairings().into_iter();
         let has_wallet = |it: &PairingView| !it.is_unpairing && !it.wallets.is_empty();
-        let wallet = |it: PairingView| WalletView {
-            pairing: it.pairing,
-            name: it.name,
-            fingerprints: it.wallets,
-        };
-        views.filter(has_wallet).map(wallet).collect()
+        let wallets = views.filter(has_wallet).flat_map(|view| {
+            let PairingView {
+                pairing,
+                name,
+                wallets,
+                ..
+            } = view;
+            wallets.into_iter().map(move |fingerprint| WalletView {
+                pairing,
+                name: name.clone(),
+                fingerprint: Some(fingerprint),
+            })
+        });
+        wallets.collect()
     }
 }
 
-/// A keeper that derives keys of identities.
+/// A wallet, at the keeper that derives keys of identities with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WalletView {
     /// By which it is asked.
     pub pairing: PairingId,
-    /// Its name on this machine.
+    /// The keeper's name on this machine.
     pub name: Name,
-    /// Its wallets, where it has told them.
-    pub fingerprints: Vec<WalletFingerprint>,
+    /// Which of its wallets, where it has told that.
+    pub fingerprint: Option<WalletFingerprint>,
 }
 
 /// Nobody: of an agent in the place of `ssh-agent`.

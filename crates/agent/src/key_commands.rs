@@ -127,7 +127,7 @@ impl Agent {
         let identity = spec
             .identity()
             .map_err(|error| usage(&error.to_string(), error.hint()))?;
-        let whose = self.wallet_for(&identity, keeper)?;
+        let whose = self.wallet_for(&identity, None, keeper)?;
         if let Some(record) = self.recorded(&identity, &whose) {
             let mut record = record.clone();
             record.canonical |= spec.canonical;
@@ -147,10 +147,7 @@ impl Agent {
         (identity, canonical): (Identity, bool),
         then: Then,
     ) {
-        let wallet = match whose.fingerprints.as_slice() {
-            [only] => Some(*only),
-            _ => None,
-        };
+        let wallet = whose.fingerprint;
         let entry = Entry {
             identity: Some(identity.to_string()),
             ..turn.entry("public-key", "")
@@ -193,6 +190,10 @@ impl Agent {
                 turn.key_reply(client, reply, None);
             }
             Then::Use(client, mut wanted) => {
+                // With the key it is clear which of its wallets derives it.
+                let known = self.recorded(identity, whose);
+                let id = known.map(|it| it.key.id.to_string());
+                wanted.choice.id = wanted.choice.id.or(id);
                 wanted.choice.keeper = Some(whose.pairing.to_string());
                 if let Err(failure) = self.use_key(turn, client, *wanted) {
                     turn.key_reply(client, Reply::Failed(failure), None);
@@ -206,7 +207,8 @@ impl Agent {
         let views = self.held_targets(None).into_iter().map(|target| {
             let record = target.identity.as_ref().and_then(|identity| {
                 let mut records = self.records.of(identity);
-                let record = records.find(|it| it.pairing == target.pairing)?;
+                let record = records
+                    .find(|it| it.pairing == target.pairing && it.key.id == target.key.id)?;
                 Some((identity, record.canonical, record.wallet))
             });
             held(&target.key, &target.keeper, record)

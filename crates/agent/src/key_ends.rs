@@ -12,6 +12,7 @@ use crate::control::FailureKind;
 use crate::ends::{End, why_not_done, words_of};
 use crate::event::{Action, ClientId};
 use crate::identities::Record;
+use crate::keeps::WalletView;
 use crate::key_commands::{AskedIdentity, Then};
 use crate::key_control::Reply;
 use crate::key_uses::{AskedUse, What};
@@ -55,7 +56,13 @@ impl Agent {
         };
         self.remember_identity(turn, record);
         let mut wallets = self.keepers.wallets().into_iter();
-        let Some(whose) = wallets.find(|it| it.pairing == open.pairing) else {
+        let is_asked = |it: &WalletView| {
+            it.pairing == open.pairing
+                && asked
+                    .wallet
+                    .is_none_or(|asked| it.fingerprint == Some(asked))
+        };
+        let Some(whose) = wallets.find(is_asked) else {
             // Unpaired meanwhile.
             return self.drop_then(turn, asked.then);
         };

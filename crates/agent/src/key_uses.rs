@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use keystead_core::{
     DecryptForm, DecryptRequest, Evidence, Identity, KeyEntry, KeyId, Name, PairingId, Purpose,
-    RequestBody, SignForm, SignRequest,
+    RequestBody, SignForm, SignRequest, UnreadableHex,
 };
 use keystead_formats::ssh::ToBeSigned;
 use keystead_formats::ssh::key::{fingerprint, key_id};
@@ -19,6 +19,7 @@ use crate::commands::{failure, usage};
 use crate::control::{Failure, FailureKind};
 use crate::event::{Action, ClientId};
 use crate::evidence::{Look, Seen};
+use crate::identities::is_of;
 use crate::key_commands::Then;
 use crate::key_control::{Act, KeyChoice, Reply, Shown};
 use crate::log::Entry;
@@ -111,7 +112,7 @@ impl Agent {
             let identity = spec
                 .identity()
                 .map_err(|error| usage(&error.to_string(), error.hint()))?;
-            let whose = self.wallet_for(&identity, keeper.as_deref())?;
+            let whose = self.wallet_for(&identity, id_of(&wanted.choice)?, keeper.as_deref())?;
             if self.recorded(&identity, &whose).is_none() {
                 let then = Then::Use(client, Box::new(wanted));
                 self.ask_identity(turn, &whose, (identity, spec.canonical), then);
@@ -255,17 +256,12 @@ impl Agent {
 
     /// Where the key is that was chosen; that of an identity must be remembered.
     fn target(&self, choice: &KeyChoice) -> Result<Target, Failure> {
-        let id: Option<KeyId> = match &choice.id {
-            Some(text) => Some(text.parse().map_err(|error| {
-                usage(&format!("the key's id: {error}"), "it has 64 hex digits")
-            })?),
-            None => None,
-        };
+        let id = id_of(choice)?;
         if let Some(spec) = &choice.identity {
             let identity = spec
                 .identity()
                 .map_err(|error| usage(&error.to_string(), error.hint()))?;
-            let whose = self.wallet_for(&identity, choice.keeper.as_deref())?;
+            let whose = self.wallet_for(&identity, id, choice.keeper.as_deref())?;
             let record = self.recorded(&identity, &whose);
             let Some(record) = record.filter(|it| id.is_none_or(|id| it.key.id == id)) else {
                 let message = format!("{} has another key for {identity}", whose.name);
@@ -308,9 +304,8 @@ impl Agent {
         });
         let wallets = self.keepers.wallets();
         let records = self.records.all().iter().filter_map(|record| {
-            let whose = wallets.iter().find(|it| it.pairing == record.pairing)?;
-            let is_there = self.recorded(&record.identity, whose).is_some();
-            is_there.then(|| Target {
+            let whose = wallets.iter().find(|it| is_of(record, it))?;
+            Some(Target {
                 pairing: whose.pairing,
                 keeper: whose.name.clone(),
                 key: record.key.clone(),
@@ -351,6 +346,14 @@ fn evidence_of(wanted: &KeyUse, seen: Seen) -> Evidence {
         user_id: wanted.shown.user_id.clone(),
         ..Evidence::default()
     }
+}
+
+/// The key's id, where it is named.
+fn id_of(choice: &KeyChoice) -> Result<Option<KeyId>, Failure> {
+    let id = choice.id.as_ref().map(|it| it.parse());
+    id.transpose().map_err(|error: UnreadableHex| {
+        usage(&format!("the key's id: {error}"), "it has 64 hex digits")
+    })
 }
 
 fn purpose_of(what: What, content: &[u8]) -> Purpose {

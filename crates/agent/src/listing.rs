@@ -88,7 +88,7 @@ impl Agent {
     ) {
         while let Some(offer) = listing.offers.pop_front() {
             // Whose wallet it is may not be clear: then the person names it.
-            let Ok(whose) = self.wallet_for(&offer.identity, offer.keeper.as_deref()) else {
+            let Ok(whose) = self.wallet_for(&offer.identity, None, offer.keeper.as_deref()) else {
                 continue;
             };
             if let Some(record) = self.recorded(&offer.identity, &whose) {

@@ -132,7 +132,7 @@ impl HardwareWallets {
         self.in_use().map(|(pairing, wallet)| WalletView {
             pairing: *pairing,
             name: wallet.record.name.clone(),
-            fingerprints: wallet.record.wallet.into_iter().collect(),
+            fingerprint: wallet.record.wallet,
         })
     }
 

@@ -6,7 +6,7 @@
 mod patterns;
 mod records;
 
-use keystead_core::{Identity, Name, PairingId, Protocol, WalletFingerprint};
+use keystead_core::{Identity, KeyId, Name, PairingId, Protocol, WalletFingerprint};
 use keystead_formats::ssh::PublicKey;
 
 use crate::agent::{Agent, Turn};
@@ -19,29 +19,39 @@ pub use patterns::{FILE_NAME, Login, Offer, Patterns, PatternsError};
 pub(crate) use records::{Record, Records};
 
 impl Agent {
-    /// Whose wallet is asked: the one that is named, else the one that is remembered for the
-    /// identity, else the only one.
+    /// Which wallet is asked: the one that is named, by its keeper's name or its own fingerprint,
+    /// else the one that is remembered for the identity (and for this key of it, where that is
+    /// known), else the only one.
     pub(crate) fn wallet_for(
         &self,
         identity: &Identity,
+        key: Option<KeyId>,
         named: Option<&str>,
     ) -> Result<WalletView, Failure> {
         let mut wallets = self.keepers.wallets();
         if let Some(named) = named {
             let id: Option<PairingId> = named.parse().ok();
-            let is_named = |it: &WalletView| it.name.as_str() == named || Some(it.pairing) == id;
-            if let Some(at) = wallets.iter().position(is_named) {
-                return Ok(wallets.swap_remove(at));
+            let is_its = |it: WalletFingerprint| it.to_string() == named;
+            wallets.retain(|it| {
+                it.name.as_str() == named
+                    || Some(it.pairing) == id
+                    || it.fingerprint.is_some_and(is_its)
+            });
+            if wallets.is_empty() {
+                let keeper = self.find_keeper(Some(named))?;
+                let message = format!("{} has no wallet", keeper.name);
+                return Err(failure(&message, NO_WALLET_THERE));
             }
-            let keeper = self.find_keeper(Some(named))?;
-            let message = format!("{} has no wallet", keeper.name);
-            return Err(failure(&message, NO_WALLET_THERE));
         }
-        let known: Vec<&Record> = self.records.of(identity).collect();
-        let recorded = |it: &&WalletView| known.iter().any(|record| is_of(record, it));
+        let recorded = |it: &&WalletView| {
+            let record = self.recorded(identity, it);
+            record.is_some_and(|it| key.is_none_or(|key| it.key.id == key))
+        };
         let mut remembered = wallets.iter().filter(recorded);
-        if let (Some(only), None) = (remembered.next(), remembered.next()) {
-            return Ok(only.clone());
+        let (first, second) = (remembered.next(), remembered.next());
+        // Who has the very key has the very wallet.
+        if let Some(first) = first.filter(|_| second.is_none() || key.is_some()) {
+            return Ok(first.clone());
         }
         match wallets.as_slice() {
             [] => Err(failure("no keeper has a wallet", NO_WALLET)),
@@ -49,7 +59,8 @@ impl Agent {
             several => {
                 let names: Vec<String> = several.iter().map(described).collect();
                 let message = format!("which wallet? there are several: {}", names.join(", "));
-                let hint = "name its keeper with --keeper; it is remembered for this identity";
+                let hint = "name its keeper or, of several there, its fingerprint with --keeper; \
+                            that is remembered for this identity";
                 Err(usage(&message, hint))
             }
         }
@@ -118,20 +129,15 @@ fn is_ssh(record: &Record) -> bool {
 
 /// Is the record of a wallet that is there now? One that was not told before its keeper said
 /// which wallets it has may be.
-fn is_of(record: &Record, whose: &WalletView) -> bool {
-    let fits = |wallet: WalletFingerprint| {
-        whose.fingerprints.is_empty() || whose.fingerprints.contains(&wallet)
-    };
+pub(crate) fn is_of(record: &Record, whose: &WalletView) -> bool {
+    let fits = |wallet: WalletFingerprint| whose.fingerprint.is_none_or(|it| it == wallet);
     record.pairing == whose.pairing && record.wallet.is_none_or(fits)
 }
 
 fn described(wallet: &WalletView) -> String {
-    match wallet.fingerprints.as_slice() {
-        [] => wallet.name.to_string(),
-        fingerprints => {
-            let words: Vec<String> = fingerprints.iter().map(ToString::to_string).collect();
-            format!("{} (wallet {})", wallet.name, words.join(", "))
-        }
+    match wallet.fingerprint {
+        None => wallet.name.to_string(),
+        Some(fingerprint) => format!("{} (wallet {fingerprint})", wallet.name),
     }
 }
 

@@ -218,9 +218,82 @@ fn of_several_wallets_the_named_one_is_asked_and_remembered() {
     assert_eq!((again.keeper.as_str(), asks(&bench)), ("spare", 1));
 }
 
+/// Which one is nothing that its keeper may choose: they have different keys of one identity.
+#[test]
+fn of_two_wallets_at_one_keeper_the_named_one_is_asked_and_remembered() {
+    let mut bench = with_wallet();
+    let other = WalletFingerprint([1, 2, 3, 4]);
+    bench.keeper.lock().unwrap().views[0].wallets = vec![WALLET, other];
+    let identity = of_gpg();
+    let all = "test-phone (wallet a1b2c3d4), test-phone (wallet 01020304)";
+    for named in [None, Some("test-phone")] {
+        let which = key_of(&mut bench, &identity, named);
+        refused(which, FailureKind::Usage, all);
+    }
+    let nobody = key_of(&mut bench, &identity, Some("01020305"));
+    refused(nobody, FailureKind::Error, "no keeper is called");
+    assert_eq!(asks(&bench), 0);
+
+    let asked_for = |bench: &Bench| {
+        let fake = bench.keeper.lock().unwrap();
+        match fake.told.last() {
+            Some(keeper::Event::Ask {
+                body: RequestBody::PublicKey(asked),
+                ..
+            }) => asked.wallet,
+            _ => panic!("nobody was asked"),
+        }
+    };
+    assert!(key_of(&mut bench, &identity, Some("01020304")).is_empty());
+    assert_eq!(asked_for(&bench), Some(other));
+    let of_other = key_told(gives(&mut bench, &ed25519("satoshi", &[7; 32])));
+    assert_eq!(of_other.wallet.as_deref(), Some("01020304"));
+    for named in [None, Some("test-phone")] {
+        assert_eq!(key_told(key_of(&mut bench, &identity, named)), of_other);
+    }
+    assert_eq!(asks(&bench), 1);
+
+    // The same identity in the other one, too: which is meant is to be said each time.
+    assert!(key_of(&mut bench, &identity, Some("a1b2c3d4")).is_empty());
+    assert_eq!(asked_for(&bench), Some(WALLET));
+    let of_first = key_told(gives(&mut bench, &ed25519("satoshi", &[8; 32])));
+    assert_eq!(of_first.wallet.as_deref(), Some("a1b2c3d4"));
+    refused(key_of(&mut bench, &identity, None), FailureKind::Usage, all);
+    let again = key_of(&mut bench, &identity, Some("01020304"));
+    assert_eq!(key_told(again), of_other);
+    assert_eq!(asks(&bench), 2);
+
+    // A key says itself which wallet has it.
+    for (key, wallet) in [(&of_other, "01020304"), (&of_first, "a1b2c3d4")] {
+        let listed = told(command(&mut bench, Command::Keys {}, &[])).0;
+        let Reply::Keys { keys } = listed else {
+            panic!("{listed:?}");
+        };
+        let found = keys.iter().find(|it| it.id == key.id).unwrap();
+        assert_eq!(found.wallet.as_deref(), Some(wallet));
+        let choice = KeyChoice {
+            id: Some(key.id.clone()),
+            ..KeyChoice::of_identity(&identity)
+        };
+        let sign = sign_digest_with(choice, None);
+        let before = bench.keeper.lock().unwrap().told.len();
+        command(&mut bench, sign, &[&content(), b"text"]);
+        let fake = bench.keeper.lock().unwrap();
+        let signs = fake.told[before..].iter().any(|it| {
+            matches!(it, keeper::Event::Ask { body: RequestBody::Sign(it), .. }
+                if it.key.to_string() == key.id)
+        });
+        assert!(signs, "{wallet}");
+    }
+}
+
 fn sign_digest(peer_pid: Option<i32>) -> Command {
+    sign_digest_with(KeyChoice::of_identity(&of_gpg()), peer_pid)
+}
+
+fn sign_digest_with(key: KeyChoice, peer_pid: Option<i32>) -> Command {
     Command::KeySign {
-        key: KeyChoice::of_identity(&of_gpg()),
+        key,
         form: SignForm::OpenPgp.number(),
         content_bytes: 33,
         flags: 0,
