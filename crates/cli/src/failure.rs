@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::path::Path;
 
 /// A command that did not do what was asked: one line, perhaps one more that
 /// says what to do.
@@ -29,9 +30,9 @@ pub(crate) enum Status {
     Forbidden,
     /// The keeper has no such key, or what was to be decrypted is not for it.
     UnknownKey,
-    /// `run`: the command is there and cannot be run, as env(1) has it.
+    /// `run`, `ssh connect`: the program is there and cannot be run, as env(1) has it.
     NotRun,
-    /// `run`: there is no such command.
+    /// The same: there is no such program.
     NotFound,
     /// ^C: 128 and the signal's number, as shells have it.
     Interrupted,
@@ -89,6 +90,16 @@ impl Failure {
             cause = error.source();
         }
         Self::new(message)
+    }
+
+    /// Another program that could not take this one's place, as env(1) says it.
+    pub(crate) fn not_run(program: &Path, error: &io::Error) -> Self {
+        let status = if error.kind() == io::ErrorKind::NotFound {
+            Status::NotFound
+        } else {
+            Status::NotRun
+        };
+        Self::new(format!("{}: {error}", program.display())).status(status)
     }
 
     /// The same with what to do about it.

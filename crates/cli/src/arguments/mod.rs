@@ -58,7 +58,9 @@ pub(crate) use ssh::{
     version,
     max_term_width = 100,
     after_help = "Exit status: 0 done, 1 error, 2 usage, 3 refused by the holder, 4 keeper not \
-                  reached or no answer, 5 forbidden by policy, 130 ended by ^C."
+                  reached or no answer, 5 forbidden by policy, 130 ended by ^C. `run` and `ssh \
+                  connect` end with the status of what they run: 126 where it cannot be run, 127 \
+                  where there is none."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]

@@ -37,7 +37,7 @@ pub(crate) fn become_custody(
             .hint("put it beside keystead, or into the PATH")
             .status(Status::NotFound));
     }
-    Err(Failure::new(format!("{}: {error}", program.display())).status(Status::NotRun))
+    Err(Failure::not_run(&program, &error))
 }
 
 /// The one of this installation, where it is beside this program; else by its name.

@@ -17,10 +17,7 @@ use crate::terminal::{harmless, print_raw, say};
 /// `ssh import-identities [--print] FILE`
 pub(crate) fn import(import: &ImportIdentities) -> Result<(), Failure> {
     let text = read(&import.file)?;
-    let mut blocks = Vec::new();
-    for (words, curve) in trezor_agent::identities(&text) {
-        blocks.extend(block(words, curve)?);
-    }
+    let blocks = blocks_of(&text)?;
     if blocks.is_empty() {
         return Err(Failure::new("no identity of ssh is in it")
             .hint("a line of an identity file or of an exported key has <ssh://user@host|curve>"));
@@ -29,12 +26,12 @@ pub(crate) fn import(import: &ImportIdentities) -> Result<(), Failure> {
     let before = file::read(&path)?.unwrap_or_default();
     let before = String::from_utf8(before)
         .map_err(|_| Failure::new(format!("{} is no text", path.display())))?;
-    blocks.retain(|block| !before.contains(block.as_str()));
-    let added = blocks.concat();
+    let is_new = |block: &&String| !before.contains(block.trim_end());
+    let added: String = blocks.iter().filter(is_new).cloned().collect();
     if import.print {
         return print_raw(added.as_bytes());
     }
-    if blocks.is_empty() {
+    if added.is_empty() {
         say(format_args!("{} has them already", path.display()));
         return Ok(());
     }
@@ -53,6 +50,16 @@ pub(crate) fn import(import: &ImportIdentities) -> Result<(), Failure> {
     file::replace(&path, after.as_bytes())?;
     say(format_args!("written to {}:", path.display()));
     print_raw(added.as_bytes())
+}
+
+/// A block for each identity, once: a file of them and their exported keys may come together.
+fn blocks_of(text: &str) -> Result<Vec<String>, Failure> {
+    let mut blocks = Vec::new();
+    for (words, curve) in trezor_agent::identities(text) {
+        let block = block(words, curve)?;
+        blocks.extend(block.filter(|it| !blocks.contains(it)));
+    }
+    Ok(blocks)
 }
 
 /// One identity as a block of the file; none of what is not for ssh.
@@ -130,6 +137,8 @@ mod tests {
             "ed25519",
             "[[identity]]\nhost = \"db1\"\nidentity = \"ssh://db1:2222\"\ncurve = \"ed25519\"\n\n",
         );
+        let twice = "<ssh://a@b|ed25519>\n<a@b|ed25519>\nssh-ed25519 AAAA <ssh://a@b|ed25519>\n";
+        assert_eq!(blocks_of(twice).unwrap().len(), 1);
         assert_eq!(block("gpg://Alex <a@b>", "nist256p1").unwrap(), None);
         assert!(block("alex@db1", "secp256k1").is_err());
         assert!(block("alex@db1", "p256").is_err());

@@ -51,9 +51,7 @@ pub(crate) fn connect(connect: &Connect) -> Result<(), Failure> {
         .args(&connect.arguments);
     // Only comes back when it could not be run; else ssh takes this process over.
     let error = ssh.exec();
-    Err(Failure::new(format!("ssh: {error}"))
-        .hint("install the OpenSSH client")
-        .status(Status::NotRun))
+    Err(Failure::not_run(Path::new("ssh"), &error).hint("install the OpenSSH client"))
 }
 
 /// `ssh key [--index N] [--curve CURVE] [--canonical] [--keeper NAME] [--json] IDENTITY`

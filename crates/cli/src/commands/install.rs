@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use keystead_agent::control::SSH_SOCKET_NAME;
 
 use crate::agent_link::folders;
-use crate::commands::plugin_link;
+use crate::commands::{file, plugin_link};
 use crate::failure::{Failure, Status};
 use crate::terminal::{print, say};
 
@@ -17,17 +17,27 @@ use crate::terminal::{print, say};
 pub(crate) fn install(print_only: bool) -> Result<(), Failure> {
     let units = units()?;
     let folder = units_folder()?;
+    // All is done before any of it is printed: nobody may be there to read.
+    if !print_only {
+        for (name, text) in &units {
+            file::replace(&folder.join(name), text.as_bytes())?;
+        }
+    }
+    let link = plugin_link::lay(print_only)?;
+    if !print_only {
+        start_units();
+    }
     for (name, text) in &units {
         if !print_only {
-            write(&folder, name, text)?;
             say(format_args!("written to {}:", folder.join(name).display()));
         }
         print(format_args!("# {name}\n{text}"))?;
     }
-    plugin_link::lay(print_only)?;
-    if print_only {
-        return Ok(());
-    }
+    link.map_or(Ok(()), print)
+}
+
+/// Has systemd know the units, and says whether it does.
+fn start_units() {
     if systemctl(&["daemon-reload"]) && systemctl(&["enable", "--now", SOCKET_UNIT]) {
         say(format_args!(
             "systemd listens for the agent; `keystead agent uninstall` undoes it"
@@ -38,7 +48,6 @@ pub(crate) fn install(print_only: bool) -> Result<(), Failure> {
              systemctl --user enable --now {SOCKET_UNIT}"
         ));
     }
-    Ok(())
 }
 
 /// `agent uninstall`
@@ -58,7 +67,7 @@ pub(crate) fn uninstall() -> Result<(), Failure> {
         match fs::remove_file(&path) {
             Ok(()) => say(format_args!("{} removed", path.display())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(of_file(&path, &error)),
+            Err(error) => return Err(file::failure(&path, &error)),
         }
     }
     if stopped {
@@ -110,12 +119,6 @@ fn units_folder() -> Result<PathBuf, Failure> {
     Ok(config.join("systemd/user"))
 }
 
-fn write(folder: &Path, name: &str, text: &str) -> Result<(), Failure> {
-    fs::create_dir_all(folder).map_err(|error| of_file(folder, &error))?;
-    let path = folder.join(name);
-    fs::write(&path, text).map_err(|error| of_file(&path, &error))
-}
-
 /// Whether systemd of this user did it.
 fn systemctl(arguments: &[&str]) -> bool {
     let mut command = Command::new("systemctl");
@@ -139,10 +142,6 @@ fn escaped(path: &Path) -> Result<String, Failure> {
 /// A path as a word of a command line (systemd.service(5)).
 fn quoted(path: &Path) -> Result<String, Failure> {
     Ok(format!("\"{}\"", escaped(path)?))
-}
-
-fn of_file(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(format!("{}: {error}", path.display()))
 }
 
 const SOCKET_UNIT: &str = "keystead-agent.socket";

@@ -52,7 +52,8 @@ pub(crate) fn new(wanted: &NewKey) -> Result<(), Failure> {
             return Err(unexpected());
         };
         Ok(key)
-    })?;
+    });
+    let key = key.map_err(why_not_made)?;
     say(format_args!(
         "{} made {}; its public half:",
         key.keeper, key.name
@@ -70,7 +71,8 @@ fn new_for(wanted: &NewKey, purpose: Purpose, key_type: KeyType) -> Result<(), F
     let key = block_on(async {
         let mut link = KeyLink::open(Talk::Here).await?;
         link.make_key(asked, key_type.as_str()).await
-    })?;
+    });
+    let key = key.map_err(why_not_made)?;
     let (keeper, name) = (harmless(&key.keeper), harmless(&key.name));
     say(format_args!("{keeper} made {name}; its public half:"));
     if purpose == Purpose::AgeUnwrap {
@@ -83,6 +85,16 @@ fn new_for(wanted: &NewKey, purpose: Purpose, key_type: KeyType) -> Result<(), F
         print(signify::public_key(&key)?.line())
     } else {
         print(&key.public_key)
+    }
+}
+
+/// A keeper gives no reasons to a workstation.
+fn why_not_made(failure: Failure) -> Failure {
+    match (failure.status, &failure.hint) {
+        (Status::Refused, None) => failure.hint(
+            "its holder said no, or it has a key of that name already; the log there says which",
+        ),
+        _ => failure,
     }
 }
 

@@ -10,25 +10,20 @@ use std::path::{Path, PathBuf};
 use crate::age_plugin;
 use crate::commands::file;
 use crate::failure::Failure;
-use crate::terminal::{print, say};
+use crate::terminal::say;
 
-/// Lays it, where age finds none that leads here, and prints it; with `print_only` it prints alone.
-pub(crate) fn lay(print_only: bool) -> Result<(), Failure> {
+/// Lays it, where age finds none that leads here; returns the line that says so. With `print_only`
+/// nothing is laid.
+pub(crate) fn lay(print_only: bool) -> Result<Option<String>, Failure> {
     let (link, program) = (place()?, std::env::current_exe()?);
     let is_ours = |found: &PathBuf| leads_to(found, &program);
     if let Some(found) = on_path().first().filter(|it| is_ours(it) && **it != link) {
         say(format_args!("age finds its plugin at {}", found.display()));
-        return Ok(());
+        return Ok(None);
     }
-    let print_it = || {
-        print(format_args!(
-            "# {} -> {}",
-            link.display(),
-            program.display()
-        ))
-    };
+    let line = format!("# {} -> {}", link.display(), program.display());
     if print_only {
-        return print_it();
+        return Ok(Some(line));
     }
     match std::fs::symlink_metadata(&link) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -40,7 +35,7 @@ pub(crate) fn lay(print_only: bool) -> Result<(), Failure> {
                 "note: {} is something else, and stays",
                 link.display()
             ));
-            return Ok(());
+            return Ok(None);
         }
         Err(error) => return Err(file::failure(&link, &error)),
     }
@@ -50,12 +45,11 @@ pub(crate) fn lay(print_only: bool) -> Result<(), Failure> {
         symlink(&program, &link).map_err(|error| file::failure(&link, &error))?;
     }
     say(format_args!("age finds its plugin: {}", link.display()));
-    print_it()?;
     if !on_path().contains(&link) {
         let folder = link.parent().unwrap_or(Path::new("/")).display();
         say(format_args!("note: {folder} is not on the PATH yet"));
     }
-    Ok(())
+    Ok(Some(line))
 }
 
 /// Takes it away; says whether it was there.

@@ -1,7 +1,7 @@
 //! `run`: a command that asks this agent.
 
-use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use crate::agent_link;
@@ -22,10 +22,5 @@ pub(crate) fn run(run: &Run) -> Result<(), Failure> {
         // It names the process of another agent.
         .env_remove("SSH_AGENT_PID")
         .exec();
-    let status = if error.kind() == io::ErrorKind::NotFound {
-        Status::NotFound
-    } else {
-        Status::NotRun
-    };
-    Err(Failure::new(format!("{}: {error}", program.display())).status(status))
+    Err(Failure::not_run(Path::new(program), &error))
 }

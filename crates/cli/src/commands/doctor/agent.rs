@@ -146,15 +146,17 @@ pub(super) fn is_of_clock(notice: &str) -> bool {
     notice.starts_with("the clock of ")
 }
 
-/// The log's entries, as far as they follow from each other.
-pub(super) fn log_entries() -> Result<Vec<Entry>, Failure> {
-    Ok(log::entries(&commands::log::read()?).0)
-}
-
-/// Is the log whole?
-pub(super) fn log_whole() -> Result<Check, Failure> {
-    let (entries, tail) = log::entries(&commands::log::read()?);
-    Ok(match tail {
+/// The log's entries, as far as they follow from each other, and whether all do.
+pub(super) fn log() -> (Vec<Entry>, Check) {
+    let bytes = match commands::log::read() {
+        Ok(bytes) => bytes,
+        Err(failure) => {
+            let hint = "no agent signs without its log: see what is in its place, and whose it is";
+            return (Vec::new(), Check::bad("log", failure.message, hint));
+        }
+    };
+    let (entries, tail) = log::entries(&bytes);
+    let check = match tail {
         LogTail::Whole | LogTail::Cut { .. } => {
             Check::good("log", format!("{} entries, none altered", entries.len()))
         }
@@ -163,5 +165,6 @@ pub(super) fn log_whole() -> Result<Check, Failure> {
             format!("line {line} does not follow from the one before"),
             "somebody or something changed the file; `keystead audit verify` says more",
         ),
-    })
+    };
+    (entries, check)
 }

@@ -15,13 +15,14 @@ mod system;
 
 use keystead_agent::key_control::HeldKey;
 use keystead_agent::serve;
+use keystead_core::Curve;
 use keystead_daemon::home::Folders;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::agent_link::{AgentLink, block_on, folders};
 use crate::arguments::Doctor;
-use crate::failure::Failure;
+use crate::failure::{Failure, Status};
 use crate::key_link::{KeyLink, Talk};
 use crate::terminal::{harmless, print, print_json};
 
@@ -34,12 +35,22 @@ pub(crate) fn run(doctor: &Doctor) -> Result<(), Failure> {
             None => Ok(None),
         }
     });
+    if let Err(failure) = &status
+        && failure.status == Status::Interrupted
+    {
+        return status.map(drop);
+    }
     let settings = serve::read_settings(&folders);
     let mut checks = vec![agent::runs(&status, &settings)];
     if let Ok(Some(status)) = &status {
         checks.extend(system::settings(&settings));
+        let curve = settings.as_ref().map(|it| it.wallet_curve);
+        checks.extend(system::identities(
+            &folders,
+            curve.unwrap_or(Curve::Nist256p1),
+        ));
         let keys = held_keys(&folders);
-        checks.extend(agent::checks(status, keys.len(), servers::are_known()?));
+        checks.extend(agent::checks(status, keys.len(), servers::are_known()));
         let on_refusal = settings.as_ref().map(|it| it.on_refusal);
         let on_refusal = on_refusal.unwrap_or_default();
         checks.extend(ssh::checks(status, on_refusal, doctor.host.as_deref()));
@@ -48,13 +59,13 @@ pub(crate) fn run(doctor: &Doctor) -> Result<(), Failure> {
         checks.extend(age::checks(&keys));
         checks.extend(gpg::checks());
     }
-    checks.extend(servers::checks(matches!(&status, Ok(Some(_))))?);
-    let entries = agent::log_entries()?;
+    checks.extend(servers::checks(matches!(&status, Ok(Some(_)))));
+    let (entries, log) = agent::log();
     checks.extend([
         ssh::version(),
         system::clock(status.as_ref().ok().and_then(Option::as_ref), &entries),
         system::permissions(&folders),
-        agent::log_whole()?,
+        log,
     ]);
     checks.extend(system::units());
     if doctor.json {

@@ -10,10 +10,18 @@ use super::Check;
 use crate::agent_link::block_on;
 use crate::commands::server::{Line, pages};
 use crate::failure::Failure;
-use crate::server_link::{self, ServerLink, of_book};
+use crate::server_link::{self, ServerLink};
 
 /// A few lines for each server that this machine knows; none without any.
-pub(super) fn checks(agent_runs: bool) -> Result<Vec<Check>, Failure> {
+pub(super) fn checks(agent_runs: bool) -> Vec<Check> {
+    look(agent_runs).unwrap_or_else(|failure| {
+        let hint = failure.hint.as_deref();
+        let hint = hint.unwrap_or("see what stands there, and whose it is");
+        vec![Check::bad("server", &failure.message, hint)]
+    })
+}
+
+fn look(agent_runs: bool) -> Result<Vec<Check>, Failure> {
     let book = server_link::book()?;
     let pages = pages(&book, None)?;
     let live = match agent_runs && !pages.is_empty() {
@@ -30,9 +38,10 @@ pub(super) fn checks(agent_runs: bool) -> Result<Vec<Check>, Failure> {
 }
 
 /// Whether keys may come from a server.
-pub(super) fn are_known() -> Result<bool, Failure> {
-    let names = server_link::book()?.names();
-    names.map(|it| !it.is_empty()).map_err(|it| of_book(&it))
+pub(super) fn are_known() -> bool {
+    let names = server_link::book().map(|book| book.names());
+    // One that cannot be read is told with the servers.
+    names.is_ok_and(|names| names.is_ok_and(|it| !it.is_empty()))
 }
 
 fn reached(page: &Page) -> Result<Check, Failure> {

@@ -7,15 +7,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keystead_agent::control::Status;
+use keystead_agent::identities::{self, Patterns};
 use keystead_agent::log::Entry;
 use keystead_agent::serve::ServeError;
 use keystead_agent::settings::Settings;
+use keystead_core::Curve;
 use keystead_daemon::home::Folders;
 use keystead_daemon::{Clock, SystemClock};
 
 use super::Check;
 use super::agent::is_of_clock;
-use crate::commands::install;
+use crate::commands::{file, install};
 use crate::failure::Failure;
 
 /// Will the next agent start with them too? The one that runs has read others.
@@ -26,6 +28,26 @@ pub(super) fn settings(settings: &Result<Settings, ServeError>) -> Option<Check>
         format!("no agent starts with them: {}", Failure::of(error).message),
         error.hint(),
     ))
+}
+
+/// Is the file of identities one that ssh is offered keys by? Nothing where there is none.
+pub(super) fn identities(folders: &Folders, curve: Curve) -> Option<Check> {
+    let path = folders.config.join(identities::FILE_NAME);
+    let text = match file::read(&path) {
+        Ok(None) => return None,
+        Ok(Some(bytes)) => String::from_utf8(bytes).map_err(|_| "it is no text".to_owned()),
+        Err(failure) => Err(failure.message),
+    };
+    let read =
+        text.and_then(|text| Patterns::parse(&text, curve).map_err(|error| error.to_string()));
+    Some(match read {
+        Ok(_) => Check::good("identities", format!("{} is read", path.display())),
+        Err(why) => Check::bad(
+            "identities",
+            format!("ssh is offered none of {}: {why}", path.display()),
+            "correct the file; the next login reads it anew",
+        ),
+    })
 }
 
 /// Does this machine's clock agree with others', and with its own past?
