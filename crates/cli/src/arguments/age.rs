@@ -20,7 +20,7 @@ pub(crate) struct AgeKey {
     /// A stored key of this name; else the key that a wallet derives for age://NAME. Without it,
     /// the only key for age that there is.
     pub(crate) name: Option<String>,
-    /// Whose key or wallet.
+    /// Whose key or wallet; of several wallets at one keeper, the wallet's fingerprint.
     #[arg(long)]
     pub(crate) keeper: Option<Name>,
     /// Which key that the wallet derives for NAME [default: 0].

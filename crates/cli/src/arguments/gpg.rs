@@ -14,7 +14,7 @@ pub(crate) enum Gpg {
 
 /// Make an OpenPGP key that a keeper holds, and let gpg use it.
 ///
-/// A wallet derives its parts, and the holder is asked once for all of them, twice with
+/// A wallet derives its parts, and the holder is asked once for all of them, three times with
 /// --signing-subkey. Another authenticator makes and stores them, and its holder is asked for each
 /// as well. A key server holds those that sign: it decrypts nothing.
 #[derive(Args)]
@@ -87,7 +87,7 @@ pub(crate) struct GpgDerived {
     #[arg(long, value_name = "TEXT")]
     pub(crate) identity: Option<String>,
     /// Which keeper: an authenticator, a hardware wallet or a key server; needed when there are
-    /// several.
+    /// several. Of several wallets at one keeper, the wallet's fingerprint.
     #[arg(long)]
     pub(crate) keeper: Option<Name>,
     /// The second of 1970 and later at which the key was made: another one is another key

@@ -18,7 +18,7 @@ pub(crate) struct SignifyKey {
     /// A stored key of this name; else the key that a wallet derives for signify://NAME. Without
     /// it, the only key for signify that there is.
     pub(crate) name: Option<String>,
-    /// Whose key or wallet.
+    /// Whose key or wallet; of several wallets at one keeper, the wallet's fingerprint.
     #[arg(long)]
     pub(crate) keeper: Option<Name>,
     /// Which key that the wallet derives for NAME [default: 0].
@@ -37,7 +37,7 @@ pub(crate) struct Sign {
     /// it, the only key for signify that there is.
     #[arg(long, value_name = "NAME")]
     pub(crate) key: Option<String>,
-    /// Whose key or wallet.
+    /// Whose key or wallet; of several wallets at one keeper, the wallet's fingerprint.
     #[arg(long)]
     pub(crate) keeper: Option<Name>,
     /// Which key that the wallet derives for NAME [default: 0].

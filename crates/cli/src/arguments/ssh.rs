@@ -102,7 +102,7 @@ pub(crate) struct IdentityOptions {
     /// port where it is 22. That is another key.
     #[arg(long)]
     pub(crate) canonical: bool,
-    /// Whose wallet; remembered for this identity.
+    /// Whose wallet, or its fingerprint; remembered for this identity.
     #[arg(long)]
     pub(crate) keeper: Option<Name>,
 }

@@ -24,6 +24,8 @@ pub(crate) struct Wanted<'a> {
 pub(crate) struct Service {
     /// As people call it.
     pub(crate) word: &'static str,
+    /// How a wallet comes to have a first key for it.
+    first: &'static str,
     pub(crate) purpose: Purpose,
     pub(crate) protocol: Protocol,
     pub(crate) curve: Curve,
@@ -33,6 +35,7 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) const AGE: Self = Self {
         word: "age",
+        first: "`keystead age recipient NAME` has a wallet derive one, for any NAME",
         purpose: Purpose::AgeUnwrap,
         protocol: Protocol::Age,
         curve: Curve::Curve25519,
@@ -40,6 +43,7 @@ impl Service {
     };
     pub(crate) const SIGNIFY: Self = Self {
         word: "signify",
+        first: "`keystead signify pubkey NAME` has a wallet derive one, for any NAME",
         purpose: Purpose::Signify,
         protocol: Protocol::Signify,
         curve: Curve::Ed25519,
@@ -70,7 +74,10 @@ pub(crate) async fn choose(
     wanted: &Wanted<'_>,
 ) -> Result<HeldKey, Failure> {
     let keys = link.keys().await?;
-    let at_keeper = |key: &HeldKey| wanted.keeper.is_none_or(|keeper| key.keeper == keeper);
+    let at_keeper = |key: &HeldKey| {
+        let is_its = |named| key.keeper == named || key.wallet.as_deref() == Some(named);
+        wanted.keeper.is_none_or(is_its)
+    };
     let fitting = keys
         .into_iter()
         .filter(|key| at_keeper(key) && service.has(key));
@@ -96,7 +103,7 @@ fn only(keys: Vec<HeldKey>, service: Service) -> Result<HeldKey, Failure> {
     match (first, second) {
         (Some(key), None) => Ok(key),
         (None, _) => Err(Failure::new(format!("no keeper has a key for {word}"))
-            .hint("say a NAME: a wallet derives a key for it")
+            .hint(service.first)
             .status(Status::Usage)),
         (Some(first), Some(second)) => {
             let all = [first, second].into_iter().chain(keys);

@@ -22,12 +22,12 @@ pub(crate) fn init(wanted: &GpgInit) -> Result<(), Failure> {
     let user_id = wanted.user_id.as_deref().unwrap_or_default();
     check_user_id(user_id)?;
     let plan = plan(wanted, user_id, &home)?;
-    say(whom_it_asks(&plan));
     let Made {
         key,
         mapped,
         created_unix_s,
-    } = block_on(plan.make()).map_err(|failure| with_what_is_left(failure, &plan.place))?;
+    } = block_on(plan.make(|| say(whom_it_asks(&plan))))
+        .map_err(|failure| with_what_is_left(failure, &plan.place))?;
     let fingerprint = key.fingerprint();
     // In this order: a run that ends in between leaves a gpg that works as before, and the next
     // run finds the time of the key and goes on.
@@ -120,7 +120,13 @@ fn plan<'a>(wanted: &'a GpgInit, user_id: &'a str, home: &Home) -> Result<Plan<'
 
 /// What a person at the keeper is in for.
 fn whom_it_asks(plan: &Plan<'_>) -> String {
-    let times = if plan.signs_apart { "twice" } else { "once" };
+    // A question is about one key: the signing subkey's is another one, and the primary binds it
+    // when it has signed.
+    let times = if plan.signs_apart {
+        "three times"
+    } else {
+        "once"
+    };
     match &plan.place {
         Place::Wallet(_) => format!("the holder is asked {times}"),
         Place::Authenticator(keeper) => format!(

@@ -50,10 +50,14 @@ pub(super) struct Made {
 
 impl Plan<'_> {
     /// Fetches the public halves, and has the keeper sign what belongs together: all at once, so
-    /// that it is one question; a subkey that signs has to agree first.
-    pub(super) async fn make(&self) -> Result<Made, Failure> {
-        // What cannot be is said before anybody is asked.
+    /// that it is one question; a subkey that signs has to agree first. What cannot be is said
+    /// before `tell` says whom it asks.
+    pub(super) async fn make(&self, tell: impl Fn()) -> Result<Made, Failure> {
         let (primary, wanted) = self.parts()?;
+        // A wallet tells public halves unasked; what is stored is made by them.
+        if !self.place.is_wallet() {
+            tell();
+        }
         let mut link = KeyLink::open(Talk::Here).await?;
         let naming = &self.naming;
         let primary = primary.fetch(&mut link).await?;
@@ -69,6 +73,9 @@ impl Plan<'_> {
             subkeys.push((usage, part.part_of(naming.user_id, created_unix_s)));
         }
         drop(link);
+        if self.place.is_wallet() {
+            tell();
+        }
         let key = self.put_together(&primary, &subkeys).await?;
         let mapped = std::iter::once(&primary)
             .chain(subkeys.iter().map(|(_, it)| it))
@@ -123,14 +130,17 @@ impl Plan<'_> {
                 Usage::Encrypt | Usage::Authenticate => (bind(subkey, *usage, None), primary),
             });
         }
-        let signed = sign_all(wanted, user_id).await?;
+        let mut act = [0; 16];
+        SystemRng.fill_bytes(&mut act);
+        let apart = subkeys.iter().filter(|(it, _)| *it == Usage::Sign).count();
+        let signed = sign_all(wanted, user_id, (act, apart)).await?;
         let mut signed = signed.into_iter();
         let mut key = Transferable::new(primary.packet.clone());
         key.push_user_id(user_id, &signed.next().ok_or_else(unexpected)?);
         for ((usage, subkey), signature) in subkeys.iter().zip(signed) {
             let binding = if *usage == Usage::Sign {
                 let unsigned = bind(subkey, *usage, Some(&signature));
-                let second = sign_all(vec![(unsigned, primary)], user_id).await?;
+                let second = sign_all(vec![(unsigned, primary)], user_id, (act, 0)).await?;
                 second.into_iter().next().ok_or_else(unexpected)?
             } else {
                 signature
@@ -141,16 +151,15 @@ impl Plan<'_> {
     }
 }
 
-/// Asks for all of them at once.
+/// Asks for all of them at once; so many more follow in the same act.
 async fn sign_all(
     wanted: Vec<(Unsigned, &Fetched)>,
     user_id: &str,
+    (act, more): ([u8; 16], usize),
 ) -> Result<Vec<Signature>, Failure> {
     let mut asked = JoinSet::new();
-    let mut id = [0; 16];
-    SystemRng.fill_bytes(&mut id);
-    let count = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
-    let act = Act::new(id, "gpg init", count);
+    let count = u32::try_from(wanted.len().saturating_add(more)).unwrap_or(u32::MAX);
+    let act = Act::new(act, "gpg init", count);
     for (place, (unsigned, key)) in wanted.iter().enumerate() {
         let content = unsigned.digest().encode();
         let key = key.choice();
