@@ -51,6 +51,10 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
         let from = root.join("packaging").join(unit);
         std::fs::copy(from, units.join(unit)).about(unit)?;
     }
+    let rules = folder.join("udev").join(UDEV_RULES);
+    let text =
+        std::fs::read_to_string(root.join("packaging").join(UDEV_RULES)).about(UDEV_RULES)?;
+    write(&rules, &text)?;
     for name in ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "CHANGELOG.md"] {
         std::fs::copy(root.join(name), folder.join(name)).about(name)?;
     }
@@ -65,6 +69,9 @@ const UNITS: [&str; 5] = [
     "keystead-server.socket",
     "keystead-server.service",
 ];
+
+/// Who may open a hardware wallet on USB.
+const UDEV_RULES: &str = "70-keystead-trezor.rules";
 
 /// Names by which a program is another one, and others look for it.
 const LINKS: [(&str, &str); 1] = [("age-plugin-keystead", "keystead")];

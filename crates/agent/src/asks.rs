@@ -417,7 +417,9 @@ impl Agent {
                 Err(why)
             }
         };
-        if let Ok(Err(KeeperError::Unreachable { reason, .. })) = &end
+        if let Ok(Err(
+            KeeperError::Unreachable { reason, .. } | KeeperError::DeviceAway { why: reason, .. },
+        )) = &end
             && let Asker::KeyUse { asked, .. } = &mut open.asker
             && let Some(next) = asked.next()
         {
@@ -425,7 +427,10 @@ impl Agent {
         }
         if let (
             Asker::Program { connection, .. },
-            Ok(Err(KeeperError::Unreachable { reason, .. })),
+            Ok(Err(
+                KeeperError::Unreachable { reason, .. }
+                | KeeperError::DeviceAway { why: reason, .. },
+            )),
         ) = (&open.asker, &end)
         {
             let connection = *connection;

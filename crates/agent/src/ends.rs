@@ -140,7 +140,9 @@ pub(crate) fn why_not_done(open: &Ask, end: Result<End, String>) -> Failure {
         | Outcome::Busy
         | _) => {
             let why = why_not(outcome);
-            failed(FailureKind::Error, format!("{keeper}: {why}"), None)
+            // A keeper gives no reasons to a workstation.
+            let hint = (outcome == Outcome::Busy).then_some(WHY_BUSY);
+            failed(FailureKind::Error, format!("{keeper}: {why}"), hint)
         }
     }
 }
@@ -287,9 +289,9 @@ fn words_of_error<'a>(keeper: &'a str, error: &'a KeeperError) -> Words<'a> {
             let why = condition_words(*condition);
             Words::Forbidden { keeper, why }
         }
-        KeeperError::NotApproved { why, .. } | KeeperError::Server { why, .. } => {
-            Words::Failed { keeper, why }
-        }
+        KeeperError::DeviceAway { why, .. }
+        | KeeperError::NotApproved { why, .. }
+        | KeeperError::Server { why, .. } => Words::Failed { keeper, why },
         KeeperError::NoSuchKeeper | _ => {
             let why = "it is not paired any more";
             Words::Failed { keeper, why }
@@ -317,6 +319,7 @@ fn why_not(outcome: Outcome) -> &'static str {
 pub(crate) const fn kind_of_error(error: &KeeperError) -> FailureKind {
     match error {
         KeeperError::Unreachable { .. }
+        | KeeperError::DeviceAway { .. }
         | KeeperError::NoAnswer { .. }
         | KeeperError::NotApproved { .. } => FailureKind::NoAnswer,
         KeeperError::Forbidden { .. } => FailureKind::Policy,
@@ -330,6 +333,8 @@ pub(crate) const fn kind_of_error(error: &KeeperError) -> FailureKind {
         | _ => FailureKind::Error,
     }
 }
+
+const WHY_BUSY: &str = "its own screen says which: unlock it there, or wait";
 
 /// Nothing came back that counts.
 const NO_ANSWER: &str = "no-answer";

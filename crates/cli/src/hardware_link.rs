@@ -146,11 +146,13 @@ fn not_asked() -> Failure {
     Failure::new("the question was not asked").status(Status::Error)
 }
 
-/// A keypad, as the device shows it.
-const MATRIX: &str =
-    "shows nine places; type those of its PIN's digits:\n    7 8 9\n    4 5 6\n    1 2 3";
+/// Behind the device's name. Lines of 60 columns, whatever it is called.
+const MATRIX: &str = "shows the digits 1 to 9, mixed.\n\
+                      For each digit of your PIN type the key at its place:\n    \
+                      7 8 9\n    4 5 6\n    1 2 3";
 
-const PASSPHRASE: &str = "each passphrase opens a wallet of its own; an empty line the one without";
+const PASSPHRASE: &str =
+    "each passphrase opens a wallet of its own;\nan empty line the one without";
 
 const AT_THE_WALLET: &str =
     "\nto type it on the device each time: keystead keeper add trezor --passphrase-on-device";

@@ -18,6 +18,16 @@ pub enum KeeperError {
         /// What was tried.
         reason: String,
     },
+    /// A device that is asked over a cable is not there, or not to be had.
+    #[error("{keeper}: {why}")]
+    DeviceAway {
+        /// Which.
+        keeper: Name,
+        /// In words.
+        why: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
     /// It was reached, and nobody answered in time.
     #[error("no answer from {keeper} within {wait_s} s")]
     NoAnswer {
@@ -112,17 +122,17 @@ impl KeeperError {
             Self::Unreachable { .. } => {
                 "see that keystead-authenticator runs there and that the relay or the network is up"
             }
-            Self::NoAnswer { .. } => "answer on the authenticator's screen, and try again",
+            Self::NoAnswer { .. } => "answer on its screen, and try again",
             Self::Unpaired { .. } => "pair again with `keystead pair`",
             Self::PeerMisbehaved { .. } => {
-                "do not trust this authenticator until you know why; `keystead log` has the details"
+                "do not trust it until you know why; `keystead log` has the details"
             }
             Self::TooLong { .. } => "sign something shorter",
             Self::TooMany { .. } => "wait until the others are answered",
             Self::LoginRequired { .. } => "log in again: `keystead server login`",
             Self::Forbidden { .. } => "change the key's policy, if it is yours to change",
             Self::NotApproved { .. } => "answer on the authenticator's screen, and try again",
-            Self::Server { hint, .. } => hint,
+            Self::DeviceAway { hint, .. } | Self::Server { hint, .. } => hint,
         }
     }
 }

@@ -17,7 +17,7 @@ async fn sign(decide: Decide) -> End {
 async fn nobody_there() {
     let refused = Bench::without().open().await.unwrap_err().to_string();
     assert!(
-        refused.starts_with("keeper trezor cannot be reached: no Trezor is there (no emulator at"),
+        refused.starts_with("trezor: no Trezor is there (no emulator at"),
         "{refused}"
     );
 }

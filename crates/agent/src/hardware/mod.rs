@@ -413,8 +413,8 @@ fn prompt(name: &str, what: Question) -> String {
         Question::Pin { is_again } => {
             let again = if is_again { "That PIN was wrong. " } else { "" };
             format!(
-                "{again}{name} shows nine places: type those of its PIN's digits.\n\
-                 7 8 9\n4 5 6\n1 2 3"
+                "{again}{name} shows the digits 1 to 9, mixed. For each digit of its PIN type the \
+                 key at its place.\n7 8 9\n4 5 6\n1 2 3"
             )
         }
         Question::Passphrase { .. } => {

@@ -58,6 +58,6 @@ pub(crate) fn lock(name: Option<&Name>) -> Result<(), Failure> {
         keeper: name.map(ToString::to_string),
     };
     block_on(converse(&command, Sources::default()))?;
-    say("locked: PIN and passphrase are forgotten, here and on the device");
+    say("locked: PIN and passphrase are forgotten on both sides");
     Ok(())
 }

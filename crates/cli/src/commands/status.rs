@@ -123,6 +123,7 @@ fn state(keeper: &Keeper) -> &'static str {
         _ if keeper.silent => "does not answer",
         (KeeperState::Unused, false) => "paired, never used",
         (_, true) => "connected",
+        _ if keeper.hardware => "asked when needed",
         (_, false) => "not connected now",
     }
 }

@@ -125,9 +125,10 @@ impl Fault {
             | Self::Busy
             | Self::Forbidden { .. }
             | Self::Gone { .. }
-            | Self::Silent => KeeperError::Unreachable {
+            | Self::Silent => KeeperError::DeviceAway {
                 keeper,
-                reason: format!("{}; {}", self.words(), self.hint()),
+                why: self.words(),
+                hint: self.hint(),
             },
             Self::OtherProtocol
             | Self::InBootloader
@@ -198,10 +199,13 @@ impl Fault {
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         match self {
-            Self::NotThere { .. } => "plug it in, or start its emulator",
+            Self::NotThere { .. } => {
+                "plug it in; its emulator is named by --path udp:127.0.0.1:21324"
+            }
             Self::Busy => "close Trezor Suite, its bridge and other programs that use it",
             Self::Forbidden { .. } => {
-                "install Trezor's udev rules (51-trezor.rules), and plug it in again"
+                "lay 70-keystead-trezor.rules (or Trezor's own rules) in /etc/udev/rules.d, and plug it \
+                 in again"
             }
             Self::Gone { .. } => "plug it in again, and ask once more",
             Self::Silent => "unlock it, or unplug it and plug it in again",
@@ -228,7 +232,7 @@ impl Fault {
                 "ask again, and answer; `keystead keeper unlock` asks at once"
             }
             Self::OtherWallet { .. } => {
-                "another passphrase is another wallet: `keystead keeper lock`, then ask again"
+                "another passphrase is another wallet: ask again, and type that of the one added"
             }
             Self::Refused => "press the other button to confirm",
             Self::Late { .. } => "confirm on the device",
@@ -395,6 +399,18 @@ mod tests {
             0,
             Some("this Trezor takes 63 characters of a user, the identity's has 64"),
         );
+    }
+
+    #[test]
+    fn the_rules_that_are_named_are_there() {
+        let why = "denied".to_owned();
+        let hint = Fault::Forbidden { why }.hint();
+        assert!(hint.contains("70-keystead-trezor.rules"), "{hint}");
+        let rules = include_str!("../../../../packaging/70-keystead-trezor.rules");
+        for (vendor, product) in [("534c", "0001"), ("1209", "53c0"), ("1209", "53c1")] {
+            let its = format!("{{idVendor}}==\"{vendor}\", ATTR{{idProduct}}==\"{product}\"");
+            assert!(rules.contains(&its), "{its}");
+        }
     }
 
     #[test]

@@ -126,7 +126,7 @@ const EMULATOR: ([u8; 4], u16) = ([127, 0, 0, 1], 21_324);
 const SERIAL_BYTES_MAX: usize = 64;
 
 #[cfg(not(feature = "usb"))]
-const NO_USB: &str = "this program was built without USB";
+const NO_USB: &str = "this program has no USB: it was built without the feature usb";
 
 #[cfg(test)]
 mod tests {

@@ -82,6 +82,8 @@ fn asleep(keeper: &Keeper) -> Option<Check> {
     let name = &keeper.name;
     match (keeper.state, keeper.connected && !keeper.silent) {
         (_, true) => None,
+        // It is spoken to when it is asked, and no longer.
+        _ if keeper.hardware => None,
         (KeeperState::Unpairing, false) => Some(Check::doubtful(
             "keeper",
             format!("{name} was unpaired here and does not know it yet"),
