@@ -3,10 +3,8 @@
 //! **Invariant**: an entry holds what was asked, what was shown for it and what
 //! was decided, and never a payload, a signature made, or a secret.
 
-use keystead_core::{Outcome, PairingId, RequestHash, RequestId};
+use keystead_core::{Outcome, PairingId, RequestHash, RequestId, hex};
 use serde::{Deserialize, Serialize};
-
-use crate::journal::Carried;
 
 /// What one line of the log says, as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +117,17 @@ pub struct Entry {
     pub carried: Option<Carried>,
 }
 
+/// In a file's first entry: where the log comes from, and what of it is still needed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried {
+    /// How many files were kept before this one; the last is `log.N` of this number.
+    pub kept: u64,
+    /// Hex of the hash of the last entry there.
+    pub head: String,
+    /// Of each entry that is still needed what is needed, the oldest first.
+    pub entries: Vec<Entry>,
+}
+
 impl Entry {
     /// An entry for what a holder did here, not a workstation.
     #[must_use]
@@ -177,7 +186,7 @@ impl Entry {
     /// The receipt's number and bytes, if it has one.
     #[must_use]
     pub fn receipt(&self) -> Option<(u64, Vec<u8>)> {
-        Some((self.receipt_seq?, from_hex(self.receipt.as_ref()?)?))
+        Some((self.receipt_seq?, hex::decode(self.receipt.as_ref()?)?))
     }
 }
 
@@ -205,48 +214,9 @@ const WORDS_BYTES_MAX: usize = 1_024;
 /// some 4 KiB at the most, and 10,000 ids a day fill 40 MiB of log.
 const TEXT_BYTES_MAX: usize = 256;
 
-/// Lower-case hex.
-#[must_use]
-pub fn to_hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
-    for byte in bytes {
-        for digit in [byte >> 4, byte & 0x0f] {
-            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
-        }
-    }
-    text
-}
-
-/// The bytes of lower-case hex; none when it is something else.
-#[must_use]
-pub fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    if !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    digits
-        .chunks_exact(2)
-        .map(|pair| {
-            pair.iter().try_fold(0_u8, |byte, digit| {
-                let value = char::from(*digit).to_digit(16)?;
-                Some(byte << 4 | u8::try_from(value).ok()?)
-            })
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hex_there_and_back() {
-        let bytes: Vec<u8> = (0..=255).collect();
-        assert_eq!(from_hex(&to_hex(&bytes)), Some(bytes));
-        assert_eq!(to_hex(&[0, 0x7f, 0xff]), "007fff");
-        assert_eq!(from_hex("0"), None);
-        assert_eq!(from_hex("0g"), None);
-    }
 
     #[test]
     fn no_request_makes_a_long_entry() {

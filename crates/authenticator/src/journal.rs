@@ -21,8 +21,6 @@ use keystead_daemon::{Disk, Sync};
 use crate::LoadError;
 use crate::entry::Entry;
 
-pub use carried::Carried;
-
 /// The log's end.
 #[derive(Debug)]
 pub struct Journal {

@@ -40,8 +40,8 @@ macro_rules! id {
             type Err = UnreadableHex;
 
             fn from_str(text: &str) -> Result<Self, UnreadableHex> {
-                let mut id = [0; $bytes];
-                read_hex(text, &mut id).map(|()| Self(id))
+                let id = crate::hex::typed_array(text);
+                id.map(Self).ok_or(UnreadableHex { bytes: $bytes })
             }
         }
     };
@@ -83,27 +83,6 @@ impl PairingId {
         id.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
         Self(id)
     }
-}
-
-fn read_hex(text: &str, id: &mut [u8]) -> Result<(), UnreadableHex> {
-    let unreadable = UnreadableHex { bytes: id.len() };
-    let digits = text.as_bytes();
-    if digits.len() != id.len() * 2 {
-        return Err(unreadable);
-    }
-    for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = 0;
-        for digit in pair {
-            let value = match digit {
-                b'0'..=b'9' => digit - b'0',
-                b'a'..=b'f' => digit - b'a' + 10,
-                b'A'..=b'F' => digit - b'A' + 10,
-                _ => return Err(unreadable),
-            };
-            *byte = *byte << 4 | value;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

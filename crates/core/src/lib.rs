@@ -5,6 +5,7 @@
 //! compared in variable time.
 
 mod hash;
+pub mod hex;
 mod identity;
 mod ids;
 mod key;

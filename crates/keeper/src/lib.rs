@@ -10,7 +10,6 @@ mod channel;
 mod effect;
 mod error;
 mod event;
-mod hex;
 mod inbox;
 mod keeper;
 mod keepers;

@@ -9,12 +9,10 @@ use std::sync::Arc;
 use keystead_channel::curve::{KeyPair, PublicKey};
 use keystead_core::{
     KeyEntry, KeyId, Name, PairingId, Purpose, ReceiptChain, Secret, SecretBytes,
-    WalletFingerprint, labelled_hash,
+    WalletFingerprint, hex, labelled_hash,
 };
 use keystead_transport::RelayUrl;
 use serde::{Deserialize, Serialize};
-
-use crate::hex;
 
 /// What is known of a keeper.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,13 +2,12 @@
 
 use std::io;
 
-use keystead_core::{KeyId, PairingId};
+use keystead_core::{KeyId, PairingId, hex};
 use keystead_daemon::Disk;
 use serde::{Deserialize, Serialize};
 
 use super::{Block, Blocked, Grant, Grants, Scope, Words};
 use crate::LoadError;
-use crate::entry::{from_hex, to_hex};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,7 +89,7 @@ impl GrantLine {
         Self {
             id: grant.id,
             pairing: grant.pairing.to_string(),
-            key_id: to_hex(&grant.key.0),
+            key_id: hex::encode(&grant.key.0),
             covers: grant.scope.clone(),
             background: grant.is_background,
             words: grant.words.clone(),
@@ -103,7 +102,7 @@ impl GrantLine {
     }
 
     fn read(self) -> Option<Grant> {
-        let key = from_hex(&self.key_id)?.try_into().ok()?;
+        let key = hex::decode(&self.key_id)?.try_into().ok()?;
         Some(Grant {
             id: self.id,
             pairing: self.pairing.parse::<PairingId>().ok()?,

@@ -6,10 +6,9 @@
 //! section 4 stand: proved hosts alone, proved commits alone, the whole path or nothing, no
 //! presence key, no key that is to be asked for each time.
 
-use keystead_core::{Intent, Purpose};
+use keystead_core::{Intent, Purpose, hex};
 use serde::{Deserialize, Serialize};
 
-use crate::entry::to_hex;
 use crate::words::{Asked, Bound, Destination, GitForm, Hop, Login, Sign, shown};
 
 /// What a grant covers.
@@ -112,7 +111,7 @@ impl Scope {
     pub fn of_act(asked: &Asked, key_use: KeyUse, intent: &Intent) -> Option<Self> {
         match Self::of(asked, key_use)? {
             Self::Git { form, path } => Some(Self::Act {
-                intent: to_hex(&intent.id),
+                intent: hex::encode(&intent.id),
                 form,
                 path,
             }),

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use keystead_channel::curve::{CloseCode, IDENTITIES_MAX};
 use keystead_channel::pairing::Offer;
-use keystead_core::{KeyEntry, KeyType, Name, Outcome, PairingId, Purpose, SecretBytes};
+use keystead_core::{KeyEntry, KeyType, Name, Outcome, PairingId, Purpose, SecretBytes, hex};
 use keystead_formats::ssh::PublicKey;
 use keystead_formats::ssh::key::{Material, fingerprint};
 use keystead_formats::{age, minisign};
@@ -18,7 +18,7 @@ use super::peer::Stage;
 use super::questions::Pending;
 use super::{Holder, Said, Step};
 use crate::control::{Command, JSON_VERSION, KeyLine, PairingLine, Reply, Status};
-use crate::entry::{Entry, to_hex};
+use crate::entry::Entry;
 use crate::judge::algorithm_of;
 use crate::keyring::UnlockError;
 use crate::show::Safe;
@@ -324,7 +324,7 @@ fn public_line(entry: &KeyEntry) -> Option<String> {
             let public = PublicKey::from_blob(&entry.public_key).ok()?;
             Some(public.line(entry.name.as_str()))
         }
-        _ => Some(to_hex(&entry.public_key)),
+        _ => Some(hex::encode(&entry.public_key)),
     }
 }
 

@@ -6,7 +6,7 @@
 
 use keystead_core::{
     DecryptRequest, Identity, KeyEntry, KeyId, Outcome, PublicKeyRequest, ResponseBody,
-    WalletFingerprint,
+    WalletFingerprint, hex,
 };
 use keystead_formats::ssh::key::fingerprint;
 use keystead_vault::AgreementError;
@@ -16,7 +16,7 @@ use super::questions::Pending;
 use super::requests::Ticket;
 use super::work::Work;
 use super::{Holder, Step};
-use crate::entry::{Entry, to_hex};
+use crate::entry::Entry;
 use crate::grants::KeyUse;
 use crate::identities::{Noted, Used};
 use crate::judge::{No, Rules, judge_decrypt};
@@ -188,7 +188,7 @@ impl Holder {
             ..Entry::default()
         };
         named.words.describe(&mut entry);
-        entry.content_sha256 = Some(to_hex(&keystead_formats::ssh::key::key_id(content).0));
+        entry.content_sha256 = Some(hex::encode(&keystead_formats::ssh::key::key_id(content).0));
         entry.reason = Some(no.reason);
         self.finish(ticket, no.outcome, None, entry, step);
     }

@@ -8,13 +8,13 @@ use std::collections::VecDeque;
 use keystead_channel::session::{ApproverId, ServerId, UnlockText};
 use keystead_core::{
     ApproveServerRequest, LocalKey, MakeApprovalKeyRequest, OpenLocalRequest, Outcome, PairingId,
-    ResponseBody, ServerApproval,
+    ResponseBody, ServerApproval, hex,
 };
 
 use super::requests::Ticket;
 use super::work::Work;
 use super::{Holder, Step};
-use crate::entry::{Entry, from_hex, to_hex};
+use crate::entry::Entry;
 use crate::judge::{
     Judged, No, ServerRules, judge_approval, judge_unlock, read_approval, read_unlock,
 };
@@ -30,8 +30,10 @@ pub(super) struct ToApprove {
 impl ToApprove {
     /// What the log says of it: so a restart knows what is spent.
     pub(super) fn describe(&self, entry: &mut Entry) {
-        entry.approved_nonce = Some(to_hex(&self.mark()));
-        entry.content_sha256 = Some(to_hex(&keystead_formats::ssh::key::key_id(&self.text).0));
+        entry.approved_nonce = Some(hex::encode(&self.mark()));
+        entry.content_sha256 = Some(hex::encode(
+            &keystead_formats::ssh::key::key_id(&self.text).0,
+        ));
     }
 
     fn mark(&self) -> Mark {
@@ -65,7 +67,7 @@ impl Spent {
 
     /// Takes in what an earlier run logged.
     pub(super) fn recall(&mut self, entry: &Entry) {
-        let bytes = entry.approved_nonce.as_deref().and_then(from_hex);
+        let bytes = entry.approved_nonce.as_deref().and_then(hex::decode);
         let mark = bytes.and_then(|it| Mark::try_from(it).ok());
         let is_given = entry.decision == Outcome::Approve.as_str();
         if let Some(mark) = mark.filter(|_| is_given) {
@@ -152,7 +154,7 @@ impl Holder {
         };
         let asked = Asked::MakeApproval(MakeApproval {
             server,
-            server_id: to_hex(&request.server_id),
+            server_id: hex::encode(&request.server_id),
             is_known: known.is_some(),
         });
         let work = Work::MakeApproval {

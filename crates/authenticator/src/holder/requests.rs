@@ -13,6 +13,7 @@ use keystead_channel::wire::{
 use keystead_core::{
     AckResponse, MeResponse, Name, Outcome, PairingId, ReceiptChain, Request, RequestBody,
     RequestHash, RequestId, Response, ResponseBody, SecretBytes, SignedReceipt, TransportAddress,
+    hex,
 };
 use keystead_transport::Address;
 
@@ -21,7 +22,7 @@ use super::peer::Stage;
 use super::questions::Pending;
 use super::work::Work;
 use super::{Holder, Step};
-use crate::entry::{Entry, to_hex};
+use crate::entry::Entry;
 use crate::words::Asked;
 
 /// A request that is to be answered.
@@ -429,8 +430,8 @@ impl Holder {
                 return Outcome::Busy;
             };
             entry.receipt_seq = Some(next.seq);
-            entry.receipt = Some(to_hex(&bytes));
-            entry.receipt_signature = Some(to_hex(&signature));
+            entry.receipt = Some(hex::encode(&bytes));
+            entry.receipt_signature = Some(hex::encode(&signature));
             receipt = Some((next.seq, SignedReceipt { bytes, signature }));
         }
         entry.kind = ticket.kind.to_owned();

@@ -3,13 +3,13 @@
 //! **Invariant**: a wallet comes and goes by the holder's command alone, and that is in the log
 //! before it is done. The words pass through here once and are not kept.
 
-use keystead_core::{Curve, Identity, KeyId, Outcome, SecretBytes, WalletFingerprint};
+use keystead_core::{Curve, Identity, KeyId, Outcome, SecretBytes, WalletFingerprint, hex};
 use keystead_vault::wallet::{Wallet, Words};
 
 use super::commands::{DISK_HINT, key_line, log_failed};
 use super::{Holder, Step};
 use crate::control::{IdentityLine, JSON_VERSION, Reply, WalletDeed, WalletLine, WalletLines};
-use crate::entry::{Entry, to_hex};
+use crate::entry::Entry;
 use crate::identities::{IdentitiesError, Noted, Record, Used, file_name};
 use crate::keyring::derived_entry;
 
@@ -350,7 +350,7 @@ impl Search<'_> {
     }
 
     fn has(&self, key: &KeyId) -> bool {
-        self.keys.is_empty() || self.keys.contains(&to_hex(&key.0))
+        self.keys.is_empty() || self.keys.contains(&hex::encode(&key.0))
     }
 }
 

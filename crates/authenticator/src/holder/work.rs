@@ -5,6 +5,7 @@
 
 use keystead_core::{
     DecryptForm, KeyId, KeyType, MakeKeyRequest, Name, Outcome, Plaintext, ResponseBody, SignForm,
+    hex,
 };
 use keystead_formats::minisign::ToSign;
 use keystead_formats::openpgp::digest::Digest;
@@ -14,7 +15,7 @@ use super::key_server::ToApprove;
 use super::questions::Pending;
 use super::standing::By;
 use super::{Holder, Step};
-use crate::entry::{Entry, to_hex};
+use crate::entry::Entry;
 use crate::identities::Noted;
 use crate::judge::{No, changed};
 use crate::keyring::{Candidate, Chosen, How, SignError};
@@ -257,7 +258,8 @@ impl Holder {
             to_approve.describe(&mut entry);
         }
         if let Work::Sign { id, content, .. } | Work::Decrypt { id, content, .. } = &pending.work {
-            entry.content_sha256 = Some(to_hex(&keystead_formats::ssh::key::key_id(content).0));
+            entry.content_sha256 =
+                Some(hex::encode(&keystead_formats::ssh::key::key_id(content).0));
             let own = self.keys.entry(id);
             entry.fingerprint =
                 own.map(|it| keystead_formats::ssh::key::fingerprint(&it.public_key));

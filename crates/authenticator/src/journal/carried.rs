@@ -9,23 +9,11 @@ use std::collections::BTreeSet;
 use keystead_channel::link::answers::FORGET_MS;
 use keystead_channel::wire::HOSTS_MAX;
 use keystead_core::{Outcome, RequestHash};
-use serde::{Deserialize, Serialize};
 
 use super::kept_name;
 use crate::LoadError;
-use crate::entry::Entry;
+use crate::entry::{Carried, Entry};
 use crate::grants::LASTS_S_MAX;
-
-/// In a file's first entry: where the log comes from, and what of it is still needed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Carried {
-    /// How many files were kept before this one; the last is `log.N` of this number.
-    pub kept: u64,
-    /// Hex of the hash of the last entry there.
-    pub head: String,
-    /// Of each entry that is still needed what is needed, the oldest first.
-    pub entries: Vec<Entry>,
-}
 
 /// The first entry of a new file, behind the entries of the old one.
 pub(super) fn first_entry(

@@ -1,10 +1,10 @@
 //! What is known of the content whose hash a namespace signature is over.
 
+use keystead_core::hex;
 use keystead_formats::ssh::sshsig::SshSig;
 use keystead_formats::ssh::to_be_signed::GIT_NAMESPACE;
 
 use crate::commit::{Commit, GitObject, Tag};
-use crate::entry::to_hex;
 use crate::show::Safe;
 use crate::words::{Content, GitForm, Hop, KeyWords, Origin, Sign};
 
@@ -19,7 +19,7 @@ pub(super) fn sign(
     Sign {
         namespace: sshsig.namespace.clone(),
         hash_name: sshsig.hash_algorithm.name().to_owned(),
-        hash: to_hex(&sshsig.hash),
+        hash: hex::encode(&sshsig.hash),
         content: content(sshsig, preimage),
         way,
         key: key.clone(),

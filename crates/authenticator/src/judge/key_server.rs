@@ -11,12 +11,11 @@ use keystead_channel::session::requests::{
     Request, Retrieve, Sign, SignFields, SshLogin, UnprovedDestination,
 };
 use keystead_channel::session::{Approval, ApproverId, KeyId, UnlockText};
-use keystead_core::Outcome;
+use keystead_core::{Outcome, hex};
 use keystead_formats::ssh::PublicKey;
 use keystead_formats::ssh::key::key_id;
 
 use super::{No, hop, no, pinned_name};
-use crate::entry::to_hex;
 use crate::keyring::ApprovalEntry;
 use crate::pins::Pins;
 use crate::show::Safe;
@@ -78,7 +77,7 @@ pub fn judge_unlock(unlock: &UnlockText, own: &ApprovalEntry) -> Judged {
     };
     let asked = Asked::Server(ServerAct {
         server: own.server.clone(),
-        server_id: to_hex(&own.server_id),
+        server_id: hex::encode(&own.server_id),
         deed,
         key: None,
         until_unix_s: unlock.unix_s.saturating_add(UnlockText::LIFE_S),
@@ -115,7 +114,7 @@ pub fn judge_approval(
     };
     let asked = Asked::Server(ServerAct {
         server: own.server.clone(),
-        server_id: to_hex(&own.server_id),
+        server_id: hex::encode(&own.server_id),
         deed,
         key,
         until_unix_s: approval.expires_unix_ms / 1_000,
@@ -162,15 +161,15 @@ fn sign_deed(sign: &Sign, key: Option<&mut HeldKey>, pins: &Pins) -> Result<Deed
         SignFields::SshSig(sshsig) => Deed::Namespace {
             namespace: sshsig.namespace.0.clone(),
             hash_name: sshsig.hash_name.0.clone(),
-            hash: to_hex(&sshsig.hash.0),
+            hash: hex::encode(&sshsig.hash.0),
         },
         SignFields::OpenPgp(openpgp) => Deed::OpenPgp {
             hash: openpgp.hash,
-            digest: to_hex(&openpgp.digest.0),
+            digest: hex::encode(&openpgp.digest.0),
         },
         SignFields::Message(bytes, digest) => Deed::Message {
             content: bytes.bytes.0.clone(),
-            sha256: to_hex(&key_id(&bytes.bytes.0).0),
+            sha256: hex::encode(&key_id(&bytes.bytes.0).0),
             digest: match digest {
                 DigestName::None => "as they are",
                 DigestName::Sha256 => "hashed by SHA-256",
@@ -180,7 +179,7 @@ fn sign_deed(sign: &Sign, key: Option<&mut HeldKey>, pins: &Pins) -> Result<Deed
             },
         },
         SignFields::Digest(bytes) => Deed::Digest {
-            digest: to_hex(&bytes.bytes.0),
+            digest: hex::encode(&bytes.bytes.0),
         },
     })
 }

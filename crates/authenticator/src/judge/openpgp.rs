@@ -1,6 +1,6 @@
 //! Form 2: the digest of an OpenPGP signature, and what is known of what was hashed.
 
-use keystead_core::{Algorithm, Outcome, Purpose, SignRequest};
+use keystead_core::{Algorithm, Outcome, Purpose, SignRequest, hex};
 use keystead_formats::openpgp::HashAlgorithm;
 use keystead_formats::openpgp::digest::Digest;
 use keystead_formats::openpgp::trailer::Trailer;
@@ -8,7 +8,6 @@ use keystead_formats::openpgp::trailer::Trailer;
 use super::content::object_content;
 use super::uses::check_purpose;
 use super::{No, Rules, algorithm_of, no};
-use crate::entry::to_hex;
 use crate::words::{Asked, Content, OpenPgp, Origin};
 
 pub(super) fn judge(request: &SignRequest, rules: Rules<'_>, origin: Origin) -> Result<Asked, No> {
@@ -20,7 +19,7 @@ pub(super) fn judge(request: &SignRequest, rules: Rules<'_>, origin: Origin) -> 
     Ok(Asked::OpenPgp(OpenPgp {
         user_id: request.evidence.user_id.clone(),
         hash_name: digest.algorithm().name().to_owned(),
-        digest: to_hex(digest.bytes()),
+        digest: hex::encode(digest.bytes()),
         content,
         trailer,
         key: rules.key_words.clone(),

@@ -1,12 +1,11 @@
 //! Form 3: what minisign signs.
 
-use keystead_core::{Outcome, Purpose, SignRequest, is_unsafe_to_show};
+use keystead_core::{Outcome, Purpose, SignRequest, hex, is_unsafe_to_show};
 use keystead_formats::minisign::{Message, ToSign};
 use keystead_formats::ssh::key::key_id;
 
 use super::uses::check_purpose;
 use super::{No, Rules, no};
-use crate::entry::to_hex;
 use crate::words::{Asked, Origin, Signify, SignifyContent};
 
 pub(super) fn judge(request: &SignRequest, rules: Rules<'_>, origin: Origin) -> Result<Asked, No> {
@@ -16,10 +15,10 @@ pub(super) fn judge(request: &SignRequest, rules: Rules<'_>, origin: Origin) -> 
     let content = match to_sign.message() {
         Message::Whole(data) => SignifyContent::Whole {
             bytes: data.len(),
-            sha256: to_hex(&key_id(data).0),
+            sha256: hex::encode(&key_id(data).0),
             text: text_of(data),
         },
-        Message::Prehashed(hash) => SignifyContent::Prehashed(to_hex(hash)),
+        Message::Prehashed(hash) => SignifyContent::Prehashed(hex::encode(hash)),
     };
     Ok(Asked::Signify(Signify {
         content,

@@ -6,14 +6,13 @@
 
 use std::io;
 
-use keystead_core::Name;
+use keystead_core::{Name, hex};
 use keystead_daemon::Disk;
 use keystead_vault::wallet::SealedSeed;
 use keystead_vault::{SealedApprovalKey, SealedKey};
 use serde::{Deserialize, Serialize};
 
 use crate::LoadError;
-use crate::entry::{from_hex, to_hex};
 
 /// What stands in the file.
 pub(super) struct Content {
@@ -58,22 +57,22 @@ pub(super) fn read(disk: &dyn Disk) -> Result<Content, LoadError> {
     }
     let damaged = |why: &str| LoadError::damaged(KEYS_FILE, why);
     let name = Name::new(file.name).map_err(|error| damaged(&error.to_string()))?;
-    let header = from_hex(&file.store).ok_or_else(|| damaged("the store is not hex"))?;
+    let header = hex::decode(&file.store).ok_or_else(|| damaged("the store is not hex"))?;
     let mut sealed = Vec::with_capacity(file.keys.len());
     for (at, key) in file.keys.iter().enumerate() {
-        let bytes = from_hex(key).ok_or_else(|| damaged("a key is not hex"))?;
+        let bytes = hex::decode(key).ok_or_else(|| damaged("a key is not hex"))?;
         let key = SealedKey::decode(&bytes);
         sealed.push(key.map_err(|error| damaged(&format!("key {at}: {error}")))?);
     }
     let mut approvals = Vec::with_capacity(file.approvals.len());
     for (at, key) in file.approvals.iter().enumerate() {
-        let bytes = from_hex(key).ok_or_else(|| damaged("an approval key is not hex"))?;
+        let bytes = hex::decode(key).ok_or_else(|| damaged("an approval key is not hex"))?;
         let key = SealedApprovalKey::decode(&bytes);
         approvals.push(key.map_err(|error| damaged(&format!("approval key {at}: {error}")))?);
     }
     let mut wallets = Vec::with_capacity(file.wallets.len());
     for (at, seed) in file.wallets.iter().enumerate() {
-        let bytes = from_hex(seed).ok_or_else(|| damaged("a wallet is not hex"))?;
+        let bytes = hex::decode(seed).ok_or_else(|| damaged("a wallet is not hex"))?;
         let seed = SealedSeed::decode(&bytes);
         wallets.push(seed.map_err(|error| damaged(&format!("wallet {at}: {error}")))?);
     }
@@ -99,7 +98,7 @@ pub(super) fn write(
             _ => VERSION,
         },
         name: name.to_string(),
-        store: to_hex(header),
+        store: hex::encode(header),
         keys: all_hex(sealed.keys, SealedKey::encode),
         approvals: all_hex(sealed.approvals, SealedApprovalKey::encode),
         wallets: all_hex(sealed.wallets, SealedSeed::encode),
@@ -110,7 +109,7 @@ pub(super) fn write(
 }
 
 fn all_hex<T>(all: &[T], encode: impl Fn(&T) -> Vec<u8>) -> Vec<String> {
-    all.iter().map(|it| to_hex(&encode(it))).collect()
+    all.iter().map(|it| hex::encode(&encode(it))).collect()
 }
 
 /// The keys' name in the state folder.

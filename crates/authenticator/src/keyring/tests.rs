@@ -84,8 +84,8 @@ const LAPTOP: PairingId = PairingId([1; 8]);
 fn added() -> SecretBytes {
     let public = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
     let seed = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
-    let public = crate::entry::from_hex(public).unwrap();
-    let both = [crate::entry::from_hex(seed).unwrap(), public.clone()].concat();
+    let public = keystead_core::hex::decode(public).unwrap();
+    let both = [keystead_core::hex::decode(seed).unwrap(), public.clone()].concat();
     let mut bytes = Writer::new()
         .string(b"ssh-ed25519")
         .string(&public)
@@ -346,7 +346,7 @@ fn removed_is_gone_from_file_and_memory() {
     let mut world = world.restarted();
     assert_eq!(world.keys.entries(), std::slice::from_ref(&entry));
     assert!(world.signs(&entry));
-    let public = crate::entry::to_hex(&main.public_key);
+    let public = keystead_core::hex::encode(&main.public_key);
     assert!(!String::from_utf8(text).unwrap().contains(&public));
 }
 

@@ -219,7 +219,7 @@ fn neither_passphrase_nor_signature_reaches_the_disk() {
         panic!("no signature")
     };
     let raw = &signature[signature.len() - 64..];
-    let hex = keystead_authenticator::entry::to_hex(raw);
+    let hex = keystead_core::hex::encode(raw);
     for needle in [raw, hex.as_bytes(), crate::world::PASSPHRASE.as_bytes()] {
         for (name, content) in world.disk.files() {
             let is_there = content.windows(needle.len()).any(|it| it == needle);

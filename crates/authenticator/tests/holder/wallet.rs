@@ -509,7 +509,7 @@ fn a_commit_is_proved_by_its_digest() {
         line(Some(hashed.clone())),
         format!("OpenPGP signature of a git commit \"Fix the door\" {with}")
     );
-    let first_digits = keystead_authenticator::entry::to_hex(&content[1..9]);
+    let first_digits = keystead_core::hex::encode(&content[1..9]);
     let digest = format!("OpenPGP signature of digest {first_digits}… {with}");
     assert_eq!(line(None), digest);
     assert_eq!(line(Some(commit.as_bytes().to_vec())), digest);

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use keystead_channel::session::{AccountName, Pin, ServerId, UserId};
-use keystead_core::Secret;
+use keystead_core::{Secret, hex};
 use keystead_daemon::home::private_folder;
 use keystead_daemon::{Disk, FolderDisk};
 use keystead_transport::{Authorities, Trust};
@@ -22,7 +22,6 @@ use zeroize::Zeroizing;
 use super::endpoint::{Binds, Endpoint};
 use super::error::ServerError;
 use super::seen::Seen;
-use crate::hex;
 
 /// The servers that this machine knows.
 #[derive(Clone, Debug)]

@@ -190,7 +190,7 @@ fn other_signatures() {
             "Key server|work\nSign|22 bytes, hashed by SHA-256\n\
              SHA-256|{}\n!|nobody here knows what these bytes are for\n{key}\
              Message|pay 1\n|\\u{{1b}}[2Jpay \\\\u{{a}} 2\\xff\n",
-            to_hex(&key_id(b"pay 1\n\x1b[2Jpay \\u{a} 2\xff").0)
+            hex::encode(&key_id(b"pay 1\n\x1b[2Jpay \\u{a} 2\xff").0)
         ),
     );
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use keystead_core::{Curve, Identity, IdentityParts, KeyId, Protocol};
+use keystead_core::{Curve, Identity, IdentityParts, KeyId, Protocol, hex};
 use keystead_daemon::home::Folders;
 use keystead_formats::age::PluginIdentity;
 use keystead_formats::age::identity::parse_recipient;
@@ -22,7 +22,6 @@ use super::keys::passphrase_where_locked;
 use super::wallet::{details, read_bounded};
 use super::{ask, converse, strange};
 use crate::control::{Command, IdentityLine, JSON_VERSION, Reply, WalletDeed};
-use crate::entry::to_hex;
 use crate::program::conversation::Conversation;
 use crate::program::failure::Failure;
 use crate::program::passphrase::Source;
@@ -56,7 +55,7 @@ pub(super) fn find(folders: &Folders, wanted: &Wanted<'_>, source: Source) -> Re
         deed: WalletDeed::Find {
             uris,
             index_max: wanted.index_max,
-            keys: exported.ids.iter().map(|id| to_hex(&id.0)).collect(),
+            keys: exported.ids.iter().map(|id| hex::encode(&id.0)).collect(),
         },
     };
     let reply = converse(folders, None, async |talk: &mut Conversation| {

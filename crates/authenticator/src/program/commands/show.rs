@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use keystead_channel::session::ApproverId;
+use keystead_core::hex;
 use keystead_daemon::home::Folders;
 use keystead_daemon::process::{Lock, LockError};
 use keystead_daemon::{FolderDisk, utc};
@@ -13,7 +14,7 @@ use serde::Serialize;
 
 use super::{ask, control_socket, converse, strange};
 use crate::control::{Command, JSON_VERSION, KeyLine, PairingLine, Reply, Status};
-use crate::entry::{Entry, to_hex};
+use crate::entry::Entry;
 use crate::holder::key_line;
 use crate::journal::Journal;
 use crate::keyring::{ApprovalEntry, Custody, Keyring};
@@ -194,9 +195,9 @@ impl ApprovalLine {
     fn of(entry: &ApprovalEntry) -> Self {
         Self {
             server: entry.server.to_string(),
-            server_id: to_hex(&entry.server_id),
+            server_id: hex::encode(&entry.server_id),
             approver: ApproverId::of(&entry.public).to_string(),
-            public_key: to_hex(&entry.public),
+            public_key: hex::encode(&entry.public),
         }
     }
 

@@ -5,10 +5,10 @@
 
 use keystead_channel::log::Checkpoint;
 use keystead_channel::session::ServerId;
+use keystead_core::hex;
 use serde::{Deserialize, Serialize};
 
 use super::{Dispute, Missing, Own, Seen, SeenError, SignedHead, Unproven};
-use crate::hex;
 
 /// The file is none of ours, or of a later version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

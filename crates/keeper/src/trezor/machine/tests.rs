@@ -1,10 +1,9 @@
 use super::*;
-use crate::hex;
 use crate::trezor::event::{Answer as Typed, SecretReport};
 use crate::trezor::messages::Said;
 use crate::trezor::proof::PublicHalf;
 use crate::trezor::protobuf::Writer;
-use keystead_core::{Curve, Derivation, Evidence, Identity, SignForm, SignRequest};
+use keystead_core::{Curve, Derivation, Evidence, Identity, SignForm, SignRequest, hex};
 
 /// trezor-firmware, `tests/device_tests/misc/test_msg_signidentity.py`: the key of
 /// ssh://satoshi@bitcoin.org, index 47, and its signature over [`CHALLENGE`].

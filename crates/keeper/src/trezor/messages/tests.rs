@@ -1,7 +1,6 @@
 use super::*;
-use crate::hex;
 use crate::trezor::path::path;
-use keystead_core::Derivation;
+use keystead_core::{Derivation, hex};
 
 /// The bodies, put together by Python from the public definitions alone (proto2's encoding).
 const CHALLENGE: &str = "cd8552569d6e4509266ef137584d1e62c7579b5b8ed69bbafa4b864c6521e7c2";

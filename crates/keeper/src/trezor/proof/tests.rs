@@ -5,7 +5,7 @@ use super::*;
 const CHALLENGE: &str = "cd8552569d6e4509266ef137584d1e62c7579b5b8ed69bbafa4b864c6521e7c2";
 
 fn hex(digits: &str) -> Vec<u8> {
-    crate::hex::decode(digits).unwrap()
+    keystead_core::hex::decode(digits).unwrap()
 }
 
 fn half(uri: &str, curve: Curve, index: u32, derivation: Derivation, node: &str) -> PublicHalf {
