@@ -25,6 +25,12 @@ impl Holder {
             let reason = "the keys of a token stay in it";
             return self.refuse(&ticket, Outcome::Unsupported, reason, step);
         }
+        let opening = self.peers.get_mut(&ticket.peer).map(|it| &mut it.opening);
+        if request.passphrase.is_some() && !opening.is_some_and(|it| it.take(step.now.mono_ms)) {
+            let name = self.name_of(&ticket.peer);
+            step.say(format!("busy: {name} brings encrypted key files too fast"));
+            return self.busy(&ticket, step);
+        }
         let candidate = match Candidate::of_request(request) {
             Ok(candidate) => candidate,
             Err(error) => {

@@ -33,6 +33,7 @@ mod key_commands;
 mod key_server;
 mod lifetimes;
 mod mailboxes;
+mod opening;
 mod pairing;
 mod peer;
 mod questions;

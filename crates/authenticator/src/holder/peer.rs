@@ -7,6 +7,7 @@ use keystead_channel::mailbox::Conns;
 use keystead_core::{ReceiptChain, RequestId};
 use keystead_daemon::Now;
 
+use super::opening::Opening;
 use crate::entry::Entry;
 use crate::pairing_file::StoredPairing;
 
@@ -21,6 +22,10 @@ pub(super) struct Peer {
     withdrawn_ahead: VecDeque<RequestId>,
     /// Whether the person was told that the clocks differ.
     pub(super) skew_is_told: bool,
+    /// The encrypted key files that it had opened.
+    pub(super) opening: Opening,
+    /// Until when the person has been told that no more ids of it are kept.
+    pub(super) full_is_told_until_ms: u64,
 }
 
 /// What may be asked over a pairing.
@@ -43,6 +48,8 @@ impl Peer {
             conns: Conns::default(),
             withdrawn_ahead: VecDeque::new(),
             skew_is_told: false,
+            opening: Opening::default(),
+            full_is_told_until_ms: 0,
         }
     }
 

@@ -316,6 +316,32 @@ fn confirm_is_asked_for_each_time_and_never_granted() {
     }
 }
 
+/// Whoever is paired may ask; opening a file is seconds of work before anybody is asked.
+#[test]
+fn encrypted_files_do_not_keep_the_holder_busy() {
+    let (mut world, mut laptop) = World::paired(Decide::Ask);
+    let mut other = Workstation::pair(&mut world);
+    let ask = |world: &mut World, from: &mut Workstation| {
+        let mut body = import_for(KeyForm::File, b"no key", vec![]);
+        if let RequestBody::Import(import) = &mut body {
+            import.passphrase = Some(SecretBytes::take(&mut b"x".to_vec()));
+        }
+        outcome(world, from, body)
+    };
+    for _ in 0..4 {
+        assert_eq!(ask(&mut world, &mut laptop), Some(Outcome::Refuse));
+    }
+    assert_eq!(ask(&mut world, &mut laptop), Some(Outcome::Busy));
+    assert_eq!(ask(&mut world, &mut other), Some(Outcome::Refuse));
+    // What is not encrypted costs nothing.
+    let plain = import_for(KeyForm::File, b"no key", vec![]);
+    let plain = outcome(&mut world, &mut laptop, plain);
+    assert_eq!(plain, Some(Outcome::Refuse));
+    world.now.mono_ms += 30_000;
+    assert_eq!(ask(&mut world, &mut laptop), Some(Outcome::Refuse));
+    assert_eq!(ask(&mut world, &mut laptop), Some(Outcome::Busy));
+}
+
 #[test]
 fn confirm_is_asked_for_each_decryption_too() {
     let (mut world, mut laptop) = World::paired(Decide::Ask);

@@ -102,7 +102,12 @@ fn rsa_signs_by_the_hash_that_is_asked_for_and_never_by_sha_1() {
 }
 
 /// The part of a certificate that its authority signs (OpenSSH PROTOCOL.certkeys).
-fn certificate(role: u32, key: &[u8; 32], principals: &[&str], authority: &[u8]) -> Vec<u8> {
+pub(crate) fn certificate(
+    role: u32,
+    key: &[u8; 32],
+    principals: &[&str],
+    authority: &[u8],
+) -> Vec<u8> {
     let principals: Vec<u8> = principals
         .iter()
         .flat_map(|it| string(it.as_bytes()))

@@ -43,6 +43,11 @@ fn a_key_is_for_ssh_or_for_one_other_purpose() {
     for (algorithm, purposes) in [
         ("x25519", vec![]),
         ("x25519", vec![Purpose::Signify]),
+        // Its raw points would open age's stanzas.
+        ("x25519", vec![Purpose::AgeUnwrap, Purpose::OpenPgpDecrypt]),
+        ("ssh-ed25519", vec![Purpose::OpenPgp, Purpose::Signify]),
+        ("ssh-ed25519", vec![Purpose::OpenPgpDecrypt]),
+        ("ecdsa-sha2-nistp256", vec![Purpose::Signify]),
         ("ecdh-p256", vec![Purpose::AgeUnwrap]),
         ("ssh-ed25519", vec![Purpose::AgeUnwrap]),
         ("ssh-ed25519", vec![Purpose::SshLogin, Purpose::OpenPgp]),

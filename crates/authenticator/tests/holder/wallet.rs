@@ -19,6 +19,7 @@ use keystead_formats::ssh::key::Material;
 use keystead_formats::ssh::sshsig::{HashAlgorithm as SshHash, SshSig};
 use keystead_vault::wallet::{Wallet, Words};
 
+use crate::keys::certificate;
 use crate::login::{Host, SESSION, blob_as};
 use crate::world::{CALLER, Workstation, World};
 
@@ -343,6 +344,65 @@ fn the_wallet_itself_signs_nothing() {
                 .unwrap()
                 .ends_with("is the wallet's own, and signs nothing")
         );
+    }
+}
+
+/// An `ssh` identity logs in and signs in namespaces, and is nobody's authority.
+#[test]
+fn an_ssh_identity_certifies_nobody() {
+    let (mut world, mut laptop) = with_wallet(Decide::Ask);
+    let identity = ssh("ssh://alex@db1");
+    let key = key_of(&mut world, &mut laptop, &identity);
+    let content = certificate(1, &[9; 32], &["alex"], &key.public_key);
+    let none = Evidence::default();
+    let body = sign(key.id, Some(&identity), SignForm::Ssh, content, none);
+    let reason = "the key ssh://alex@db1 is not for ssh-certificate".to_owned();
+    let expected = (Outcome::Refuse, Some(reason));
+    assert_eq!(refused(&mut world, &mut laptop, body), expected);
+}
+
+/// Flags mean something to form 1 alone (`spec/pairing.md` section 5.1).
+#[test]
+fn flags_beside_other_forms_are_unsupported() {
+    let (mut world, mut laptop) = with_wallet(Decide::Ask);
+    for (of_use, form, content) in [
+        (ALL_USES[2], SignForm::OpenPgp, digest().encode()),
+        (ALL_USES[7], SignForm::Minisign, to_sign().encode()),
+    ] {
+        let identity = identity(of_use);
+        let key = key_of(&mut world, &mut laptop, &identity);
+        let none = Evidence::default();
+        let mut body = sign(key.id, Some(&identity), form, content, none);
+        if let RequestBody::Sign(sign) = &mut body {
+            sign.flags = 4;
+        }
+        let (outcome, _) = refused(&mut world, &mut laptop, body);
+        assert_eq!(outcome, Outcome::Unsupported);
+    }
+}
+
+/// Of two wallets the one whose key is named is shown, and signs.
+#[test]
+fn the_wallet_of_the_key_signs() {
+    let (mut world, mut laptop) = with_wallet(Decide::Ask);
+    add_wallet(&mut world, "other");
+    let identity = identity(ALL_USES[4]);
+    for passphrase in ["other", ""] {
+        let own = own_wallet(passphrase);
+        let blob = own.public_key(&identity).unwrap().to_blob();
+        let id = keystead_formats::ssh::key::key_id(&blob);
+        let content = digest().encode();
+        let none = Evidence::default();
+        let body = sign(id, Some(&identity), SignForm::OpenPgp, content, none);
+        let asked = laptop.ask(&mut world, body);
+        let rows = world.questions[0].asked().rows();
+        let wallet = format!("of wallet {}", own.fingerprint());
+        assert!(rows.iter().any(|it| it.value.contains(&wallet)), "{rows:?}");
+        world.decide(Decision::Approve(()));
+        assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
+        let body = laptop.final_response(&asked).unwrap().body.unwrap();
+        let expected = own.signer(&identity).unwrap().sign_digest(digest().bytes());
+        assert_eq!(signature(body), expected.unwrap());
     }
 }
 
