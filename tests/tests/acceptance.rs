@@ -116,5 +116,6 @@ scripts! {
     ; root:
     abort_and_default_file
     full_disk
+    gpg_full_disk
     other_user
 }

@@ -17,6 +17,11 @@ pub(crate) enum Gpg {
 /// A wallet derives its parts, and the holder is asked once for all of them, three times with
 /// --signing-subkey. Another authenticator makes and stores them, and its holder is asked for each
 /// as well. A key server holds those that sign: it decrypts nothing.
+///
+/// gpg starts the agent that its gpg.conf names. `gpgconf --launch gpg-agent`, gpgsm and systemd's
+/// unit start GnuPG's own by a built-in path, and it says "No secret key": where a login file needs
+/// an agent, it may call the program of gpg.conf with --daemon --steal-socket. For all people of a
+/// machine: `dpkg-divert --rename --add /usr/bin/gpg-agent`, and a link to keystead in its place.
 #[derive(Args)]
 pub(crate) struct GpgInit {
     /// "Name <mail>".

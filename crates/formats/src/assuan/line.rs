@@ -100,8 +100,10 @@ impl<'a> ServerLine<'a> {
             "D" => Self::Data(b""),
             "END" => Self::End,
             "ERR" => {
-                let (number, text) = split_word(rest)?;
-                let wire = number.parse().map_err(|_| ParseError::Value)?;
+                // Whatever is behind it, nothing more comes: gpg-agent itself writes `ERR -1` for
+                // errors of the system that it has no number for.
+                let (number, text) = split_word(rest).unwrap_or_default();
+                let wire = number.parse().unwrap_or(u32::MAX);
                 Self::Failed { wire, text }
             }
             "S" => {
@@ -470,8 +472,14 @@ mod tests {
             b"ERR 67109139 Unknown IPC command <GPG Agent>",
             Ok(ServerLine::Failed { wire, text }),
         );
-        check(b"ERR", Err(ParseError::Text));
-        check(b"ERR x", Err(ParseError::Value));
+        for (line, text) in [
+            ("ERR -1 Unknown system error", "Unknown system error"),
+            ("ERR x", ""),
+            ("ERR", ""),
+        ] {
+            let (wire, text) = (u32::MAX, text.as_bytes());
+            check(line.as_bytes(), Ok(ServerLine::Failed { wire, text }));
+        }
         let (keyword, text) = ("PROGRESS", &b"primegen . 0 0"[..]);
         check(
             b"S PROGRESS primegen . 0 0",
