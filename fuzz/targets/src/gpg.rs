@@ -4,7 +4,9 @@ use keystead_formats::assuan::{ClientLine, LineBuffer, ServerLine, line};
 use keystead_formats::openpgp::digest::Digest;
 use keystead_formats::openpgp::transfer::wanted_key;
 use keystead_formats::openpgp::values::{Ciphertext, sethash};
-use keystead_formats::openpgp::{Arrived, PublicKey, Trailer, Transferable, Transferred, armor};
+use keystead_formats::openpgp::{
+    Arrived, PublicKey, Trailer, TransferError, Transferable, Transferred, armor,
+};
 use keystead_formats::sexp::{BYTES_MAX, Sexp};
 
 /// Lines come out within their limit, and data comes back.
@@ -44,11 +46,31 @@ pub(crate) fn sexp(bytes: &[u8]) {
     }
     let _ = Ciphertext::parse(bytes);
     let _ = wanted_key(bytes);
-    if let Ok(Arrived::Open(key)) = Transferred::read(bytes) {
-        let pem = key.pkcs8();
-        assert!(pem.expose().ends_with(b"-----END PRIVATE KEY-----\n"));
+}
+
+/// A private key that comes, wrapped or not, open or under a passphrase: what is read has two
+/// halves of one length, and the public one is as keepers name it.
+pub(crate) fn transfer(bytes: &[u8]) {
+    for arrived in [
+        Transferred::read(bytes),
+        Transferred::unwrap(&WRAPPING, bytes),
+    ] {
+        let key = match arrived {
+            Ok(Arrived::Open(key)) => key,
+            Ok(Arrived::Protected(key)) => match key.open(b"abc") {
+                Ok(key) => key,
+                Err(error) => {
+                    let of_opening = [TransferError::Passphrase, TransferError::Malformed];
+                    assert!(of_opening.contains(&error), "{error}");
+                    continue;
+                }
+            },
+            Err(_) => continue,
+        };
         let again = PublicKey::of_keeper(key.algorithm(), key.public_key());
         assert_eq!(again.as_ref(), Ok(key.public()));
+        let len = key.pkcs8().len();
+        assert!(PEM_BYTES.contains(&len), "{len}");
     }
 }
 
@@ -70,3 +92,9 @@ pub(crate) fn key(bytes: &[u8]) {
         assert_eq!(digest.encode(), bytes);
     }
 }
+
+/// Of the stored inputs.
+const WRAPPING: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+
+/// PKCS#8 of the Curve25519 family, and of P-256, as PEM.
+const PEM_BYTES: [usize; 2] = [168, 241];

@@ -55,6 +55,7 @@ pub const TARGETS: &[Target] = &[
     target("gpg_key", gpg::key),
     target("gpg_key_map", gpg_front::key_map),
     target("gpg_sexp", gpg::sexp),
+    target("gpg_transfer", gpg::transfer),
     target("key_agent_form", keys::agent_form),
     target("key_approval", keys::approval),
     target("identity_texts", identity::texts),
