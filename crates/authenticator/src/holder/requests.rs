@@ -6,7 +6,7 @@
 
 use keystead_channel::curve::CloseCode;
 use keystead_channel::link::Lateness;
-use keystead_channel::link::answers::Verdict;
+use keystead_channel::link::answers::{IDS_MAX, Verdict};
 use keystead_channel::wire::{
     WireError, decode_request, encode_receipt, encode_response, next_receipt, request_hash,
 };
@@ -87,7 +87,10 @@ impl Holder {
                 );
             }
             Verdict::Malformed => self.respond(&ticket, Outcome::Malformed, None, None, step),
-            Verdict::Busy => self.respond(&ticket, Outcome::Busy, None, None, step),
+            Verdict::Busy => {
+                self.say_if_full(peer_id, step);
+                self.busy(&ticket, step);
+            }
             Verdict::New => match request {
                 Ok(request) => self.on_request(ticket, request, step),
                 Err(error) => self.refuse(&ticket, error.outcome(), &error.to_string(), step),
@@ -227,6 +230,26 @@ impl Holder {
             ));
         }
         lateness == Lateness::Late
+    }
+
+    /// Says once an hour that a workstation has asked as often as ids are kept: nothing else shows
+    /// why all that it asks is answered busy.
+    fn say_if_full(&mut self, peer: PairingId, step: &mut Step<'_, '_>) {
+        let now_ms = step.now.mono_ms;
+        let Some(peer) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        if let Some(left_ms) = peer.answers.full_for_ms(now_ms)
+            && peer.full_is_told_until_ms <= now_ms
+        {
+            peer.full_is_told_until_ms = now_ms.saturating_add(FULL_TOLD_MS);
+            let name = peer.stored.workstation.clone();
+            let minutes = left_ms.div_ceil(60_000);
+            step.say(format!(
+                "{name} has asked {IDS_MAX} times in 24 hours, as often as it may: it is answered \
+                 busy for {minutes} minutes more"
+            ));
+        }
     }
 
     fn on_me(&mut self, ticket: &Ticket, step: &mut Step<'_, '_>) {
@@ -489,3 +512,6 @@ impl Holder {
         known.unwrap_or_else(|| self.keys.name().clone())
     }
 }
+
+/// An hour: whoever asks in a loop would fill the screen.
+const FULL_TOLD_MS: u64 = 3_600_000;

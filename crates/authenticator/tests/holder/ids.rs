@@ -1,10 +1,12 @@
 //! Same id, same answer; and what is too late or unreadable.
 
+use keystead_authenticator::entry::Entry;
 use keystead_authenticator::holder::Decide;
 use keystead_authenticator::journal::LOG_FILE;
 use keystead_channel::curve::CloseCode;
 use keystead_channel::link::LinkEnd;
 use keystead_core::{Decision, Outcome, RequestBody, ResponseBody};
+use keystead_daemon::{Disk, Sync};
 
 use crate::login::{Host, login};
 use crate::world::World;
@@ -174,17 +176,50 @@ fn sixty_four_wait_and_the_next_is_busy() {
     assert_eq!(world.questions[0].count(), 64);
 }
 
+#[test]
+fn a_workstation_that_asks_as_often_as_it_may_is_told_to_the_person() {
+    let (mut world, mut laptop) = World::paired(Decide::Approve);
+    laptop.log_in(&mut world, &Host::new(5));
+    let last = world.log().pop().unwrap();
+    let entry = |number: u32| Entry {
+        request_id: Some(format!("{number:032x}")),
+        receipt: None,
+        ..last.clone()
+    };
+    append(&mut world, &(0..10_000).map(entry).collect::<Vec<_>>());
+    world.restart();
+    let mut told = |after_s: u64, count: usize| {
+        world.advance_s(after_s);
+        let mut laptop = laptop.connect(&mut world);
+        let asked = laptop.ask(&mut world, RequestBody::Me { nonce_c: None });
+        assert_eq!(laptop.outcomes(&mut world, &asked), [Outcome::Busy]);
+        let said = "laptop has asked 10000 times in 24 hours, as often as it may";
+        let said = world.said.iter().filter(|it| it.starts_with(said));
+        assert_eq!(said.count(), count);
+    };
+    told(0, 1);
+    told(60, 1);
+    told(3_600, 2);
+}
+
 /// Lengthens the log as years of answers would, behind what stands there.
 pub(crate) fn fill_log(world: &mut World, bytes: usize) {
-    use keystead_daemon::{Disk, Sync};
+    let long = Entry {
+        unix_s: 5,
+        kind: "sign".to_owned(),
+        decision: "refuse".to_owned(),
+        words: Some("x".repeat(1 << 20)),
+        ..Entry::default()
+    };
+    append(world, &vec![long; bytes >> 20]);
+}
+
+/// Adds entries behind what stands in the log.
+fn append(world: &mut World, entries: &[Entry]) {
     let log = world.disk.read(LOG_FILE).unwrap().unwrap();
     let mut chain = keystead_core::LogChain::check(&log).chain;
-    let long = format!(
-        r#"{{"unix_s":5,"kind":"sign","decision":"refuse","words":"{}"}}"#,
-        "x".repeat(1 << 20)
-    );
-    for _ in 0..bytes >> 20 {
-        let (line, next) = chain.next_line(&long);
+    for entry in entries {
+        let (line, next) = chain.next_line(&serde_json::to_string(entry).unwrap());
         world
             .disk
             .append(LOG_FILE, line.as_bytes(), Sync::Now)

@@ -155,6 +155,20 @@ impl Answers {
         matches!(state, Some(State::Pending { .. }))
     }
 
+    /// Where no more ids can be kept: how long until the first is forgotten.
+    #[must_use]
+    pub fn full_for_ms(&self, now_ms: u64) -> Option<u64> {
+        if self.known.len() < IDS_MAX {
+            return None;
+        }
+        let forgotten_at = |known: &Known| match known.state {
+            State::Pending { .. } => None,
+            State::Answered { forget_ms, .. } | State::Spent { forget_ms } => Some(forget_ms),
+        };
+        let first_ms = self.known.values().filter_map(forgotten_at).min()?;
+        Some(first_ms.saturating_sub(now_ms))
+    }
+
     /// The hash of a request whose id is known.
     #[must_use]
     pub fn hash(&self, id: &RequestId) -> Option<RequestHash> {
@@ -312,9 +326,11 @@ mod tests {
             assert!(answers.answer(0, id(n), b"a"));
         }
         assert_eq!(arrive(&mut answers, 0, IDS_MAX, HASH), Verdict::Busy);
+        assert_eq!(answers.full_for_ms(7), Some(FORGET_MS - 7));
         let day_ms = FORGET_MS;
         assert_eq!(arrive(&mut answers, day_ms, IDS_MAX, HASH), Verdict::New);
         assert_eq!(answers.known.len(), 1);
+        assert_eq!(answers.full_for_ms(day_ms), None);
         assert!(answers.due.is_empty() && answers.kept.is_empty());
     }
 
