@@ -28,8 +28,9 @@ pub(crate) fn add(add: &AddTrezor) -> Result<(), Failure> {
     }
     let name = harmless(&opened.keeper);
     say(format_args!("{name} is a keeper now"));
+    say("next: `keystead ssh connect USER@HOST` logs in by it,");
     say(format_args!(
-        "next: `keystead ssh key --keeper {name} USER@HOST` prints a key, `keystead ssh connect` logs in"
+        "`keystead ssh key --keeper {name} USER@HOST` prints its key"
     ));
     Ok(())
 }
