@@ -1,6 +1,6 @@
 //! `key …`: keys that live with a keeper.
 
-use keystead_agent::control::{Command, Key, Reply, Status as AgentStatus};
+use keystead_agent::control::{Command, Keeper, Key, Reply, Status as AgentStatus};
 use keystead_agent::key_control::{self, HeldKey};
 use keystead_core::{Algorithm, KeyType, Name, Purpose, UnknownKeyType};
 use keystead_formats::ssh::key::fingerprint;
@@ -178,7 +178,7 @@ pub(crate) fn list(wanted: &ListKeys) -> Result<(), Failure> {
         table.row([
             &identity_or_name(key),
             &short_algorithm(key),
-            &key.keeper,
+            &keeper_of(key, &status.keepers),
             &used_for(key),
         ]);
     }
@@ -207,6 +207,16 @@ fn identity_or_name(key: &HeldKey) -> String {
     match spec.index {
         0 => spec.uri.clone(),
         index => format!("{} index {index}", spec.uri),
+    }
+}
+
+/// Its keeper; of one with several wallets also which of them derives it.
+fn keeper_of(key: &HeldKey, keepers: &[Keeper]) -> String {
+    let mut keepers = keepers.iter();
+    let has_several = keepers.any(|it| it.name == key.keeper && it.wallets.len() > 1);
+    match &key.wallet {
+        Some(wallet) if has_several => format!("{} ({wallet})", key.keeper),
+        Some(_) | None => key.keeper.clone(),
     }
 }
 
