@@ -44,6 +44,7 @@ scripts! {
     gpg_compat
     gpg_curves
     gpg_custody
+    gpg_granted
     gpg_refused
     gpg_stored
     gpg_server
