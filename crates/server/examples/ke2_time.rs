@@ -3,12 +3,16 @@
 //!
 //! ```console
 //! $ cargo run --release -p keystead-server --example ke2_time -- [PAIRS [FOLDER]]
+//! $ valgrind --tool=callgrind target/release/examples/ke2_time count known|unknown LOGINS
 //! ```
 //! Logins of two classes take turns, in an order that is drawn for each pair, through a
 //! real conversation, ledger and SQLite; from frame 20 to frame 21 is measured. Welch's t
 //! must stay below 4.5, over all times and over those below the pooled 90th percentile
 //! (where waits for the disk do not drown the rest). A control, in which one class is kept
 //! 2 % longer, must be found. Exit status 1 where either is not so.
+//!
+//! `count` begins logins of one class alone, for a program that counts instructions: what
+//! two classes differ in shows where the time comes from.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -39,17 +43,43 @@ use keystead_server::settings::{Register, Settings};
 use rand_core::RngCore;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args().skip(1).peekable();
+    let counted = arguments.next_if_eq("count").map(|_| {
+        let class = arguments.next().unwrap();
+        (class == "known", arguments.next().unwrap().parse().unwrap())
+    });
     let pairs = arguments.next().map_or(PAIRS, |it| it.parse().unwrap());
     let folder = arguments.next();
     let folder = folder.map_or_else(std::env::temp_dir, Into::into);
     let folder = tempfile::tempdir_in(folder).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_all().build().unwrap();
-    match runtime.block_on(measure(folder.path(), pairs)) {
+    let is_good = runtime.block_on(async {
+        match counted {
+            Some((is_known, logins)) => count(folder.path(), is_known, logins).await,
+            None => measure(folder.path(), pairs).await,
+        }
+    });
+    match is_good {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
+}
+
+/// Begins logins of one class, of one name: registering many would be all that is counted.
+async fn count(folder: &Path, is_known: bool, logins: usize) -> bool {
+    let server = start(folder).await;
+    register(&server, &name(0)).await;
+    let known = class(name, "secret").swap_remove(0);
+    let unknown = class(nobody, "wrong").swap_remove(0);
+    for login in [&known, &unknown] {
+        time(&server, login, Duration::ZERO).await;
+    }
+    let login = if is_known { known } else { unknown };
+    for _ in 0..logins {
+        time(&server, &login, Duration::ZERO).await;
+    }
+    true
 }
 
 async fn measure(folder: &Path, pairs: usize) -> bool {
@@ -59,7 +89,7 @@ async fn measure(folder: &Path, pairs: usize) -> bool {
     }
     let known = class(name, "secret");
     let wrong = class(name, "wrong");
-    let unknown = class(|number| format!("nobody-{number:03}"), "wrong");
+    let unknown = class(nobody, "wrong");
     // Every name has been tried once, so that each has its counter.
     for login in known.iter().chain(&wrong).chain(&unknown) {
         time(&server, login, Duration::ZERO).await;
@@ -271,6 +301,10 @@ fn credentials(name: &str, password: &str) -> Credentials {
 
 fn name(number: usize) -> String {
     format!("person-{number:03}")
+}
+
+fn nobody(number: usize) -> String {
+    format!("nobody-{number:03}")
 }
 
 const EXPORTER: [u8; 32] = [9; 32];

@@ -429,6 +429,8 @@ const BACK_MS_MAX: u64 = 60_000;
 
 #[cfg(test)]
 mod tests {
+    use keystead_channel::session::Profile;
+
     use super::*;
 
     #[test]
@@ -449,5 +451,31 @@ mod tests {
         check(false, made_ms + 7 * DAY_MS, false);
         check(false, made_ms - BACK_MS_MAX, true);
         check(false, made_ms - BACK_MS_MAX - 1, false);
+    }
+
+    /// [`pend`] draws again then.
+    #[tokio::test]
+    async fn an_id_that_is_used_is_given_to_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = crate::login::tests::server(folder.path()).await;
+        let pend = |user: u8, name: &str| Pend {
+            user: UserId([user; 32]),
+            tag: NameTag([user; 16]),
+            name: AccountName::parse(name).unwrap(),
+            credentials: ([3; 192], [4; 32], Profile::Standard),
+        };
+        for (user, name, is_stored) in [
+            (1, "alex", true),
+            (1, "kim", false),
+            (1, "alex", false),
+            (2, "alex", true),
+        ] {
+            let committed = server.ledger.commit(pend(user, name)).await.unwrap();
+            assert_eq!(
+                committed.answer.unwrap().is_some(),
+                is_stored,
+                "{user} {name}"
+            );
+        }
     }
 }

@@ -19,11 +19,18 @@ pub(super) struct Migration {
 }
 
 /// All of them, the oldest first.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    sqlite: include_str!("schema/1.sqlite.sql"),
-    postgres: include_str!("schema/1.postgres.sql"),
-}];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        sqlite: include_str!("schema/1.sqlite.sql"),
+        postgres: include_str!("schema/1.postgres.sql"),
+    },
+    Migration {
+        version: 2,
+        sqlite: include_str!("schema/2.sqlite.sql"),
+        postgres: include_str!("schema/2.postgres.sql"),
+    },
+];
 
 /// The version of a database that this program has opened.
 pub(super) fn newest() -> i64 {

@@ -9,7 +9,7 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 
 use crate::rows::{
-    AccountNo, Cell, CellKind, HEAD_ID, HeadRow, Key, LogIndex, LogTile, Row, Table,
+    AccountNo, Cell, CellKind, HEAD_ID, HeadRow, Key, LogIndex, LogTile, NameTag, Row, Table,
 };
 
 use super::super::schema::Dialect;
@@ -106,7 +106,7 @@ pub(super) fn load(
             }
         }
     }
-    by_others(connection, wanted, &mut loaded)?;
+    by_others(connection, wanted, head.next_account, &mut loaded)?;
     log(connection, wanted, head.head.size, &mut loaded)?;
     Ok(loaded)
 }
@@ -115,12 +115,13 @@ pub(super) fn load(
 fn by_others(
     connection: &Connection,
     wanted: &Wanted,
+    next_account: i64,
     loaded: &mut Loaded,
 ) -> Result<(), StoreError> {
-    let mut found: Vec<(Table, &str, Cell)> = Vec::new();
     for tag in &wanted.tags {
-        found.push((Table::Account, &statements::BY_TAG, Cell::bytes(&tag.0)));
+        by_tag(connection, *tag, next_account, loaded)?;
     }
+    let mut found: Vec<(Table, &str, Cell)> = Vec::new();
     for user in &wanted.users {
         found.push((Table::Account, &statements::BY_USER, Cell::bytes(&user.0)));
     }
@@ -139,19 +140,39 @@ fn by_others(
         found.extend(cells);
     }
     for (table, statement, by) in found {
-        let rows = select(connection, table, statement, &[value(&by)])?;
-        if rows.is_empty() && statement == statements::BY_TAG.as_str() {
-            // A name without an account costs a chain too, so that the time tells nothing.
-            let statement = Dialect::Sqlite.select(Table::Chain);
-            let system = Cell::Int(AccountNo::SYSTEM.0);
-            select(connection, Table::Chain, statement, &[value(&system)])?;
-        }
-        for row in rows {
+        for row in select(connection, table, statement, &[value(&by)])? {
             if table == Table::Account {
                 chain_of(connection, &row, loaded)?;
             }
             shared::take(loaded, table, row);
         }
+    }
+    Ok(())
+}
+
+/// The account in use that has a name, with its chain. A name without one costs what one with
+/// an account does, so that the time tells nothing: some other account's rows, at a place that
+/// hangs on the name, which nobody opens.
+fn by_tag(
+    connection: &Connection,
+    tag: NameTag,
+    next_account: i64,
+    loaded: &mut Loaded,
+) -> Result<(), StoreError> {
+    let place = tag.0.first_chunk().map_or(0, |it| i64::from_be_bytes(*it));
+    let place = place.checked_rem_euclid(next_account).unwrap_or_default();
+    let (tag, mut nobodys) = (Cell::bytes(&tag.0), Loaded::default());
+    let place = Cell::Int(place);
+    let values = [value(&tag), value(&place)];
+    for row in select(connection, Table::Account, &statements::BY_TAG, &values)? {
+        let is_its_own = row.cells.get(NAME_TAG_COLUMN) == Some(&tag);
+        let into = if is_its_own {
+            &mut *loaded
+        } else {
+            &mut nobodys
+        };
+        chain_of(connection, &row, into)?;
+        shared::take(into, Table::Account, row);
     }
     Ok(())
 }
@@ -314,3 +335,6 @@ fn seqs(no: AccountNo, range: &Range<u64>) -> [Cell; 3] {
         Cell::number(range.end),
     ]
 }
+
+/// Where `name_tag` is in an account's row.
+const NAME_TAG_COLUMN: usize = 2;

@@ -10,9 +10,14 @@ use super::super::schema::Dialect;
 
 type Text = LazyLock<String>;
 
-/// Accounts in use, by their name's tag.
-pub(super) static BY_TAG: Text =
-    Text::new(|| Dialect::select_where(Table::Account, "t.name_tag = ?1 AND t.state > 0"));
+/// The account in use with a name's tag; if there is none, another one: that at a number or
+/// behind it.
+pub(super) static BY_TAG: Text = Text::new(|| {
+    let own = "SELECT no FROM account WHERE name_tag = ?1 AND state > 0";
+    let another = "SELECT no FROM account WHERE no >= ?2 ORDER BY no LIMIT 1";
+    let condition = format!("t.no = coalesce(({own}), ({another}))");
+    Dialect::select_where(Table::Account, &condition)
+});
 
 /// Accounts, by their id.
 pub(super) static BY_USER: Text = Text::new(|| {

@@ -1,6 +1,6 @@
 //! What any database must do.
 
-use keystead_channel::session::{KeyId, UserId};
+use keystead_channel::session::{KeyId, SessionId, UserId};
 
 use crate::rows::{
     AccountNo, AccountState, Head, LogBlock, LogIndex, LogTile, NameTag, RowFault, Table,
@@ -9,7 +9,9 @@ use crate::sealing::{MasterSource, Sealing};
 use crate::store::{Loaded, Restoring, Store, StoreError, Sweep, Wanted, Writes};
 
 use super::Place;
-use super::place::{account, act, count, counted, guess, look, register, secret};
+use super::place::{
+    account, act, count, counted, guess, invitation, look, pass, register, secret, session,
+};
 
 pub(super) async fn what_is_written_is_read(place: &Place) {
     let (store, sealing, system) = place.open().await;
@@ -466,15 +468,74 @@ pub(super) async fn a_sweep_takes_what_has_expired(place: &Place) {
         store.sweep(sweep(before)).await.unwrap();
         assert_eq!(store.accounts(&sealing, None, 9).await.unwrap().len(), left);
     }
-    let all = Sweep {
-        sessions_login_ms: 9,
-        sessions_last_ms: 9,
-        pending_ms: 9,
-        passes_ms: 9,
-        invitations_ms: 9,
-        writers_ms: 9,
+    // Two of each, made at 10 and 20; the first session's last frame came after the second's.
+    act(&store, &sealing, Wanted::new(), |rows| {
+        for (byte, made_ms, last_ms) in [(1, 10, 40), (2, 20, 30)] {
+            rows.put_session(session(byte, made_ms, last_ms));
+            rows.put_pass(pass(byte, made_ms));
+            rows.put_invitation(invitation(byte, made_ms));
+        }
+    })
+    .await
+    .unwrap();
+    let swept = |sweep: Sweep| (store.clone(), sealing.clone(), sweep);
+    let all = [[true; 2]; 3];
+    check_sweep(swept(Sweep::default()), all).await;
+    let passes_ms = Sweep {
+        passes_ms: 20,
+        ..Sweep::default()
     };
-    store.sweep(all).await.unwrap();
+    check_sweep(
+        swept(passes_ms),
+        [[true, true], [false, true], [true, true]],
+    )
+    .await;
+    let invitations_ms = Sweep {
+        invitations_ms: 20,
+        ..Sweep::default()
+    };
+    check_sweep(
+        swept(invitations_ms),
+        [[true, true], [false, true], [false, true]],
+    )
+    .await;
+    let sessions_last_ms = Sweep {
+        sessions_last_ms: 31,
+        ..Sweep::default()
+    };
+    check_sweep(
+        swept(sessions_last_ms),
+        [[true, false], [false, true], [false, true]],
+    )
+    .await;
+    let the_rest = Sweep {
+        sessions_login_ms: 11,
+        passes_ms: 21,
+        invitations_ms: 21,
+        writers_ms: 9,
+        ..Sweep::default()
+    };
+    check_sweep(swept(the_rest), [[false; 2]; 3]).await;
+}
+
+/// Which sessions, passes and invitations, of bytes 1 and 2, are there after a sweep.
+async fn check_sweep((store, sealing, sweep): (Store, Sealing, Sweep), expected: [[bool; 2]; 3]) {
+    store.sweep(sweep).await.unwrap();
+    let mut wanted = Wanted::new();
+    for byte in [1, 2] {
+        wanted
+            .session(SessionId([byte; 16]))
+            .pass([byte; 32])
+            .invitation([byte; 32]);
+    }
+    let left = look(&store, &sealing, wanted, |rows| {
+        [
+            [1, 2].map(|byte| rows.session(SessionId([byte; 16])).unwrap().is_some()),
+            [1, 2].map(|byte| rows.pass([byte; 32]).unwrap().is_some()),
+            [1, 2].map(|byte| rows.invitation([byte; 32]).unwrap().is_some()),
+        ]
+    });
+    assert_eq!(left.await.unwrap(), expected);
 }
 
 /// From one database to another; what was deleted meanwhile stays deleted.

@@ -3,11 +3,14 @@
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use keystead_channel::session::{AccountName, KeyId, Profile, UserId};
-use keystead_core::SecretBytes;
+use keystead_channel::session::{
+    AccountName, BindingKind, KeyId, Profile, SessionId, SessionRow, UserId,
+};
+use keystead_core::{Secret, SecretBytes};
 
 use crate::rows::{
-    Account, AccountNo, AccountState, Cell, Guess, HeldSecret, NameTag, Rows, SERVER_HELD, System,
+    Account, AccountNo, AccountState, Cell, Guess, HeldSecret, Invitation, NameTag, Pass, Rows,
+    SERVER_HELD, Session, System,
 };
 use crate::sealing::{MasterSource, Sealing};
 use crate::store::{Store, StoreError, Wanted};
@@ -115,6 +118,47 @@ pub(super) fn secret(account: AccountNo, byte: u8) -> HeldSecret {
         replaces: None,
         retrieved: 0,
         made: [byte; 16],
+    }
+}
+
+/// The first account's.
+pub(super) fn session(byte: u8, login_ms: u64, last_ms: u64) -> Session {
+    Session {
+        row: SessionRow {
+            id: SessionId([byte; 16]),
+            generation: 0,
+            confirmed: false,
+            secret: Secret::fill(|bytes| bytes.fill(byte)),
+            former: None,
+            login_ms,
+            last_ms,
+            requests: 0,
+        },
+        account: AccountNo(1),
+        user: UserId([1; 32]),
+        epoch: 0,
+        device: "laptop".to_owned(),
+        binding: BindingKind::Exporter,
+    }
+}
+
+/// The first account's.
+pub(super) fn pass(byte: u8, made_ms: u64) -> Pass {
+    Pass {
+        hash: [byte; 32],
+        account: AccountNo(1),
+        made_ms,
+        count: 0,
+        tag: NameTag([1; 16]),
+    }
+}
+
+pub(super) fn invitation(byte: u8, made_ms: u64) -> Invitation {
+    Invitation {
+        hash: [byte; 32],
+        made_ms,
+        used: false,
+        name: AccountName::parse("kim").unwrap(),
     }
 }
 

@@ -68,7 +68,7 @@ async fn a_later_version_is_refused() {
         error,
         StoreError::Newer {
             found: 99,
-            known: 1
+            known: 2
         }
     );
 }

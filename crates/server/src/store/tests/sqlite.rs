@@ -2,9 +2,11 @@
 
 use rusqlite::Connection;
 
-use crate::store::StoreError;
+use keystead_channel::session::KeyId;
 
-use super::place::{count, counted};
+use crate::store::{StoreError, Wanted};
+
+use super::place::{act, count, counted, register, secret};
 use super::{Place, cases};
 
 macro_rules! on_sqlite {
@@ -49,6 +51,42 @@ async fn a_head_that_goes_back_stops_the_process() {
     cases::a_head_that_goes_back_stops_the_process(&place, sql).await;
 }
 
+/// What goes is overwritten where it stood.
+#[tokio::test]
+async fn a_row_that_goes_leaves_no_bytes_in_the_file() {
+    let place = Place::sqlite();
+    let (store, sealing, _) = place.open().await;
+    let no = register(&store, &sealing, "alex").await;
+    act(&store, &sealing, Wanted::new(), move |rows| {
+        (1..=2).for_each(|byte| rows.put_secret(secret(no, byte)));
+    })
+    .await
+    .unwrap();
+    let file = place.path().join("server.db");
+    let query = "SELECT sealed FROM secret ORDER BY key_id";
+    let sealed: Vec<Vec<u8>> = {
+        let connection = Connection::open(&file).unwrap();
+        let mut statement = connection.prepare(query).unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let mut wanted = Wanted::new();
+    wanted.account(no).secret(no, KeyId([1; 16]));
+    let key = KeyId([1; 16]);
+    act(&store, &sealing, wanted, move |rows| {
+        rows.delete_secret(no, key)
+    })
+    .await
+    .unwrap();
+    drop((store, sealing));
+    let bytes = std::fs::read(&file).unwrap();
+    let is_there = |row: &Vec<u8>| bytes.windows(32).any(|it| it == &row[row.len() - 32..]);
+    assert_eq!(
+        sealed.iter().map(is_there).collect::<Vec<_>>(),
+        [false, true]
+    );
+}
+
 #[tokio::test]
 async fn a_second_process_is_kept_away() {
     let place = Place::sqlite();
@@ -88,7 +126,7 @@ async fn a_later_version_is_refused() {
         error,
         StoreError::Newer {
             found: 99,
-            known: 1
+            known: 2
         }
     );
 }
