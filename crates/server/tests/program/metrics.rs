@@ -1,5 +1,6 @@
 //! Health, readiness, numbers.
 
+use crate::person::Person;
 use crate::server::{Server, get};
 
 #[test]
@@ -27,6 +28,32 @@ fn it_tells_how_it_is() {
     assert!(server.metric("certificate_ends_seconds").unwrap() > 1.7e9);
     let (status, _) = get(server.metrics, "/session");
     assert_eq!(status, "HTTP/1.1 404 Not Found");
+}
+
+/// Each scrape tells how long the log is then.
+#[tokio::test]
+async fn the_log_is_measured_at_each_scrape() {
+    let server = Server::start();
+    let entries = || {
+        let exported = server.folder.must(&["audit", "export"]);
+        exported
+            .lines()
+            .filter(|it| it.starts_with("leaf "))
+            .count()
+    };
+    let mut last = server.metric("log_size").unwrap();
+    for name in ["alex", "kim"] {
+        Person::register(&server, name).await;
+        let size = server.metric("log_size").unwrap();
+        assert!(size > last, "{size} after {last}");
+        last = size;
+        // The export is an act of the operator, and logged before it is made.
+        let exported = f64::from(u32::try_from(entries()).unwrap());
+        assert!(
+            exported >= size && server.metric("log_size").unwrap() >= exported,
+            "{exported}"
+        );
+    }
 }
 
 #[tokio::test]

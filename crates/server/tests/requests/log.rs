@@ -12,7 +12,7 @@ mod cases {
     use keystead_channel::session::requests::{
         Audit, AuditPage, Context, Head, HeadPage, Intent, KeyType, Request, Scope,
     };
-    use keystead_channel::session::{KeyId, List, Status};
+    use keystead_channel::session::{KeyId, List, RequestId, Status, request_hash};
 
     use crate::wants::*;
     use crate::world::{Database, World};
@@ -24,32 +24,42 @@ mod cases {
         let (secret, _) = anna.new_key(&Request::Put(asked)).await;
         let made = make(&mut anna, KeyType::Ed25519, SSH);
         let (key, _) = anna.new_key(&Request::Make(made)).await;
-        let put = Request::Put(put(&mut anna, Context::Stored, 32));
+        let asked = put(&mut anna, Context::Stored, 32);
+        let (stored, none) = (KeyId::of(&anna.user, &asked.nonce), KeyId([0; 16]));
+        let unknown = KeyId([1; 16]);
         let before = anna.leaves().await.len();
         let requests = [
-            (put, Status::Done),
-            (export(secret, KeyType::Arbitrary), Status::Done),
-            (export(secret, KeyType::Ed25519), Status::WrongType),
+            (Request::Put(asked), Status::Done, stored),
+            (export(secret, KeyType::Arbitrary), Status::Done, secret),
+            (export(secret, KeyType::Ed25519), Status::WrongType, secret),
             (
-                retrieve(KeyId([1; 16]), Intent::Null, KeyType::Rsa),
+                retrieve(unknown, Intent::Null, KeyType::Rsa),
                 Status::NotFound,
+                unknown,
             ),
-            (sshsig(key, "git"), Status::Done),
-            (sshsig(KeyId([1; 16]), "git"), Status::NotFound),
-            (show(key), Status::Done),
-            (list(None, 5), Status::Done),
-            (list(None, 0), Status::Malformed),
-            (policy(key, NO_POLICY), Status::Done),
-            (delete(key), Status::Done),
+            (sshsig(key, "git"), Status::Done, key),
+            (sshsig(unknown, "git"), Status::NotFound, unknown),
+            (show(key), Status::Done, key),
+            (list(None, 5), Status::Done, none),
+            (list(None, 0), Status::Malformed, none),
+            (policy(key, NO_POLICY), Status::Done, key),
+            (delete(key), Status::Done, key),
         ];
-        for (request, status) in &requests {
-            assert_eq!(anna.ask(request).await.status, *status);
+        let id = |at: usize| RequestId([u8::try_from(at).unwrap(); 16]);
+        for (at, (request, status, _)) in requests.iter().enumerate() {
+            let sub = anna.begin_as(request, id(at));
+            assert_eq!(anna.answer(sub).await.status, *status);
             assert_eq!(anna.ask(&Request::Ping).await.status, Status::Done);
         }
         let leaves = anna.leaves().await;
         // Of the first reading of the log, too; of pings there is none.
         assert_eq!(leaves.len(), before + 1 + requests.len());
-        for (leaf, (request, status)) in leaves[before + 1..].iter().zip(&requests) {
+        for (at, (request, status, key)) in requests.iter().enumerate() {
+            let leaf = &leaves[before + 1 + at];
+            assert_eq!((leaf.key, leaf.actor), (key.0, anna.actor()), "{at}");
+            let (method, body) = (request.method().number(), request.encode(id(at)));
+            let hash = request_hash(&anna.user, method, &body);
+            assert_eq!(leaf.request_hash, hash, "{at}");
             assert_eq!(leaf.action, Action::Method(request.method()));
             assert_eq!(leaf.outcome, *status);
         }

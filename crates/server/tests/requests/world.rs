@@ -297,6 +297,12 @@ impl Person {
         assert!(answer.result.is_none());
     }
 
+    /// Who acts, as entries name a session.
+    pub(crate) fn actor(&self) -> [u8; 8] {
+        let id = self.session.as_ref().unwrap().id();
+        *id.0.first_chunk().unwrap()
+    }
+
     pub(crate) fn begin(&mut self, request: &Request) -> u64 {
         let id = RequestId::draw(&mut self.rng);
         self.begin_as(request, id)
@@ -342,6 +348,7 @@ impl Person {
 pub(crate) struct Seen {
     pub(crate) action: Action,
     pub(crate) outcome: Status,
+    pub(crate) actor: [u8; 8],
     pub(crate) key: [u8; 16],
     pub(crate) request_hash: [u8; 32],
     pub(crate) detail: Detail,
@@ -359,6 +366,7 @@ pub(crate) fn seen(leaf: &[u8]) -> Seen {
     Seen {
         action: Action::from_number(leaf.action).unwrap(),
         outcome: Status::from_number(leaf.outcome.into()).unwrap(),
+        actor: leaf.actor,
         key: leaf.key,
         request_hash: leaf.request_hash,
         detail: Detail::decode(&leaf.detail).unwrap(),

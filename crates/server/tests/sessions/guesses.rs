@@ -1,16 +1,20 @@
 //! Guesses: counted before they are evaluated, on however many processes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::join_all;
-use keystead_channel::session::requests::Open;
-use keystead_channel::session::{Extras, LoginSent, Status};
+use keystead_channel::log::{Action, Leaf};
+use keystead_channel::session::requests::{Audit, AuditPage, Open, Request, Scope};
+use keystead_channel::session::{Extras, FrameType, LoginSent, Status};
 use keystead_core::Secret;
 use keystead_daemon::SystemRng;
 use keystead_server::server::Server;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
 
-use crate::common::{Person, Place, Wire, error, frame, open, recovery_code, settings};
+use crate::common::{Person, Place, Wire, ask, error, frame, open, recovery_code, settings};
 
 crate::on_both! {
     a_thousand_parallel_guesses_are_five,
@@ -173,39 +177,56 @@ async fn a_stranger_does_not_keep_the_owner_out(place: Place) {
     );
 }
 
-/// A name with an account and one without: the same frames, lengths and codes.
+/// A name with an account and one without: the same frames, lengths and codes; and who sends
+/// one blinded password again gets the same evaluation of it, which is another one a name.
 async fn an_unknown_name_looks_like_a_known_one(place: Place) {
     let server = place.server(strict()).await;
     Person::new("alex", "secret")
         .register(&server)
         .await
         .unwrap();
-    let mut seen = Vec::new();
+    let (mut seen, mut evaluated) = (Vec::new(), Vec::new());
     for name in ["alex", "nobody"] {
         let mut lengths = Vec::new();
+        let mut evaluations = BTreeSet::new();
         let guesser = Person::new(name, "wrong");
         for _ in 0..3 {
             let (mut wire, mut greeted) = Wire::greeted(&server).await;
             let handle = greeted.handle().unwrap();
             let (credentials, binding) = (guesser.credentials(), wire.binding);
             let extras = Extras::default();
-            let started = LoginSent::start(handle, credentials, binding, extras, &mut SystemRng);
+            let mut rng = ChaCha20Rng::from_seed([7; 32]);
+            let started = LoginSent::start(handle, credentials, binding, extras, &mut rng);
             let answer = wire.exchange(&started.unwrap().1).await;
             lengths.push((frame(&answer).kind, answer.len()));
+            if frame(&answer).kind == FrameType::LoginResponse {
+                // The profile, and the evaluated element.
+                evaluations.insert(frame(&answer).body[..33].to_vec());
+            }
             if lengths.len() < 3 {
-                let mut finish = vec![0, 0, 0, 149, 0x22, 0, 0, 0, 1];
-                finish.resize(4 + 149, 7);
-                let answer = wire.exchange(&finish).await;
+                let answer = wire.exchange(&bad_finish()).await;
                 assert_eq!(error(&answer).code, Status::Refused);
                 lengths.push((frame(&answer).kind, answer.len()));
             }
         }
         seen.push(lengths);
+        assert_eq!(evaluations.len(), 1, "{name}");
+        evaluated.extend(evaluations);
     }
     assert_eq!(seen[0], seen[1]);
+    assert_eq!(evaluated[0][0], evaluated[1][0]);
+    assert_ne!(evaluated[0], evaluated[1]);
 }
 
-/// The two that one name tried with are told to the owner, and then forgotten.
+/// Frame 22 of somebody who has no password.
+fn bad_finish() -> Vec<u8> {
+    let mut finish = vec![0, 0, 0, 149, 0x22, 0, 0, 0, 1];
+    finish.resize(4 + 149, 7);
+    finish
+}
+
+/// Those that a name was tried with are told to the owner, and then forgotten; each try and
+/// what became of it is in the owner's log.
 async fn failed_logins_are_told(place: Place) {
     let server = place.server(settings()).await;
     let alex = Person::new("alex", "secret");
@@ -220,6 +241,33 @@ async fn failed_logins_are_told(place: Place) {
         Status::Done,
         "one that stops after KE2"
     );
-    assert_eq!(tried(&alex, &server, Extras::default()).await, Ok(Some(2)));
+    // Our own client knows by KE2 and sends no KE3; another one guesses that, too.
+    let (mut wire, mut greeted) = Wire::greeted(&server).await;
+    let handle = greeted.handle().unwrap();
+    let (credentials, extras) = (wrong.credentials(), Extras::default());
+    let started = LoginSent::start(handle, credentials, wire.binding, extras, &mut SystemRng);
+    wire.exchange(&started.unwrap().1).await;
+    let answer = wire.exchange(&bad_finish()).await;
+    assert_eq!(error(&answer).code, Status::Refused);
+    assert_eq!(tried(&alex, &server, Extras::default()).await, Ok(Some(3)));
     assert_eq!(tried(&alex, &server, Extras::default()).await, Ok(Some(0)));
+    let (mut wire, logged_in) = alex.log_in(&server).await.unwrap();
+    let audit = Request::Audit(Audit {
+        scope: Scope::All,
+        keys: None,
+        after_unix_ms: None,
+        before_unix_ms: None,
+        cursor: None,
+        proofs: false,
+    });
+    let answer = ask(&mut wire, &mut { logged_in.session }, &audit).await;
+    let page = AuditPage::decode(answer.result.unwrap().expose()).unwrap();
+    let leaves = page.leaves.0.iter().map(|it| Leaf::decode(&it.0).unwrap());
+    let (tried, failed, login) = (Action::LoginAttempt, Action::LoginFailed, Action::Login);
+    let actions = leaves.map(|it| Action::from_number(it.action).unwrap());
+    let logins = actions.filter(|it| [tried, failed, login].contains(it));
+    let expected = [
+        tried, tried, tried, failed, tried, login, tried, login, tried, login,
+    ];
+    assert_eq!(logins.collect::<Vec<_>>(), expected);
 }

@@ -19,6 +19,7 @@ crate::on_both! {
     a_name_belongs_to_who_completes_first,
     a_registration_that_stops_leaves_nothing,
     a_registration_session_completes_and_nothing_else,
+    a_name_in_another_form_is_refused,
     a_taken_name_tells_nothing_about_its_password,
     an_invitation_is_for_one_name_and_once,
     nobody_registers_where_it_is_closed_or_unbound,
@@ -84,6 +85,28 @@ async fn a_registration_session_completes_and_nothing_else(place: Place) {
             .ask(&Request::Ping, RequestId([1; 16]))
             .is_err()
     );
+}
+
+/// The server looks at the form of a name itself, at registration and login.
+async fn a_name_in_another_form_is_refused(place: Place) {
+    let server = place.server(settings()).await;
+    let alex = Person::new("alex", "secret");
+    alex.register(&server).await.unwrap();
+    for name in ["Alex", "al x", "al\u{1}x", "al\u{0}x"] {
+        let (mut wire, mut greeted) = Wire::greeted(&server).await;
+        let handle = greeted.handle().unwrap();
+        let rng = &mut SystemRng;
+        let register = RegisterSent::start(handle, alex.credentials(), EXPORTER, None, rng);
+        let handle = greeted.handle().unwrap();
+        let extras = Extras::default();
+        let login = LoginSent::start(handle, alex.credentials(), wire.binding, extras, rng);
+        for mut frame in [register.unwrap().1, login.unwrap().1] {
+            let at = frame.windows(4).position(|it| it == b"alex").unwrap();
+            frame[at..at + 4].copy_from_slice(name.as_bytes());
+            let answer = wire.exchange(&frame).await;
+            assert_eq!(error(&answer).code, Status::Malformed, "{name:?}");
+        }
+    }
 }
 
 /// The element that a taken name's registration evaluates is not the account's: nothing of

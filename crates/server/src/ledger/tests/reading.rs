@@ -1,5 +1,7 @@
 //! Pages, heads, what a session opens with; erasing; a new epoch; a new key.
 
+use std::collections::BTreeSet;
+
 use keystead_channel::log::{Action, Leaf};
 use keystead_channel::session::requests::{
     Audit, Entry, Head, KeyType, Label, Method, OpenedResult, Scope,
@@ -161,6 +163,30 @@ async fn scopes_keys_and_times_choose(place: &Place) {
     check(&|it| it.cursor = Some(5), &[]).await;
     check(&|it| it.cursor = Some(u64::MAX), &[]).await;
     check(&|it| it.cursor = None, &[0, 1, 2, 3, 4]).await;
+    // Until the entries are of three milliseconds: neither end is one of its own.
+    let times = loop {
+        sign(&ledger, holder, 1).await;
+        let page = ledger.audit(holder.no, &holder.user, &asked(0)).await;
+        let leaves = page.unwrap().leaves.0;
+        let times = leaves
+            .iter()
+            .map(|it| Leaf::decode(&it.0).unwrap().time_unix_ms);
+        let times: Vec<u64> = times.collect();
+        if times.iter().collect::<BTreeSet<_>>().len() >= 3 {
+            break times;
+        }
+    };
+    for pivot in &times {
+        let those = |is: fn(&u64, &u64) -> bool| -> Vec<u64> {
+            (0..)
+                .zip(&times)
+                .filter(|it| is(it.1, pivot))
+                .map(|it| it.0)
+                .collect()
+        };
+        check(&|it| it.after_unix_ms = Some(*pivot), &those(u64::gt)).await;
+        check(&|it| it.before_unix_ms = Some(*pivot), &those(u64::lt)).await;
+    }
 }
 
 async fn heads_prove_what_is_asked_and_pass_over_what_is_not_there(place: &Place) {
