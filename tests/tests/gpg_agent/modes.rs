@@ -197,6 +197,9 @@ fn a_home_folder_that_cannot_be_written() {
         "/definq KEYPARAM key",
         "GENKEY --no-protection",
     ]);
-    assert!(made.contains("ERR 67141713 No such file or directory"), "{made}");
+    assert!(
+        made.contains("ERR 67141713 No such file or directory"),
+        "{made}"
+    );
     assert!(agents.behind.is_running());
 }
