@@ -56,8 +56,9 @@ impl World {
         let mut kept = Acknowledged::default();
         kept.step(&kim.log_in(server).await.unwrap()).await.unwrap();
         let session = alex.log_in(server).await.unwrap();
-        for first in (0..SECRETS).step_by(AT_ONCE) {
-            let numbers = (first..SECRETS).take(AT_ONCE);
+        let secrets = secrets();
+        for first in (0..secrets).step_by(AT_ONCE) {
+            let numbers = (first..secrets).take(AT_ONCE);
             let made = join_all(numbers.map(|number| make_key(&session, number))).await;
             for key in made {
                 key.unwrap();
@@ -112,6 +113,58 @@ fn leaves(server: &Server, log: LogId) -> Vec<Leaf> {
 
 async fn delete(session: &Session) -> Result<(), ServerError> {
     session.done(&Request::DeleteAccount).await.map(drop)
+}
+
+/// Whoever else signs while they go is served between the transactions: nobody is refused, as
+/// one who waits too long is.
+async fn others_are_served(server: Server, rows: Rows<'_>) {
+    let world = World::new(&server).await;
+    let kim = world.kim.log_in(&server).await.unwrap();
+    let key = make_key(&kim, 1_000_000).await.unwrap();
+    let most_kib = |when| {
+        let status = format!("/proc/{}/status", server.child.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find(|it| it.starts_with("VmHWM")).unwrap();
+        eprintln!("{when}: {line}");
+    };
+    most_kib("before");
+    let session = world.alex.log_in(&server).await.unwrap();
+    let began = Instant::now();
+    let deleting = tokio::spawn(async move { delete(&session).await });
+    let (mut signed, mut longest) = (0, std::time::Duration::ZERO);
+    loop {
+        for _ in 0..8 {
+            let since = Instant::now();
+            sign(&kim, key).await.unwrap();
+            longest = longest.max(since.elapsed());
+            signed += 1;
+        }
+        if rows.secrets() <= 2 {
+            break;
+        }
+    }
+    deleting.await.unwrap().unwrap();
+    let took = began.elapsed();
+    eprintln!(
+        "{} secrets in {took:?}, {signed} signatures, the longest {longest:?}",
+        secrets()
+    );
+    most_kib("after");
+    world.is_gone(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_are_served_while_a_large_account_goes_on_sqlite() {
+    let server = Folder::new().run();
+    let rows = Rows::Sqlite(server.folder.file("keystead.db"));
+    others_are_served(server, rows).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_are_served_while_a_large_account_goes_on_postgres() {
+    let database = Postgres::start().unwrap();
+    let server = configured(&database.address()).run();
+    others_are_served(server, Rows::Postgres(&database)).await;
 }
 
 /// Each commit takes a while, so that it dies between two of them.
@@ -177,8 +230,11 @@ async fn a_deletion_that_is_killed_on_postgres_is_finished() {
     world.check(&server, &rows, log).await;
 }
 
-/// Six transactions of 256.
-const SECRETS: u32 = 1_500;
+/// Six transactions of 256, or as many secrets as `KEYSTEAD_SECRETS` says.
+fn secrets() -> u32 {
+    let said = std::env::var("KEYSTEAD_SECRETS").ok();
+    said.map_or(1_500, |it| it.parse().unwrap())
+}
 
 /// As many as may wait in one session.
 const AT_ONCE: usize = 32;
