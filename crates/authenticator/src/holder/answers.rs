@@ -5,8 +5,7 @@
 
 use keystead_core::Outcome;
 
-use super::questions::Pending;
-use super::standing::By;
+use super::pending::{By, Pending};
 use super::{Holder, Step};
 use crate::entry::Entry;
 use crate::grants::{Blocked, Wanted, Words, block_words, grant_words, granted_words};
@@ -60,7 +59,7 @@ impl Holder {
             };
             outcomes.push(outcome);
         }
-        if let Some(origin) = counted.first().and_then(background_of) {
+        if let Some(origin) = counted.first().and_then(Pending::background) {
             self.quiet.end(origin.0, origin.1);
         }
         outcomes
@@ -82,7 +81,7 @@ impl Holder {
 
     /// A program in the background was told no, or nobody answered it.
     pub(super) fn go_quiet(&mut self, pending: &Pending, step: &Step<'_, '_>) {
-        if let Some((pairing, program)) = background_of(pending) {
+        if let Some((pairing, program)) = pending.background() {
             self.quiet.begin(pairing, program, step.now.mono_ms);
         }
     }
@@ -187,12 +186,6 @@ impl Holder {
             what,
         }
     }
-}
-
-/// Pairing and program of a request in the background.
-pub(super) fn background_of(pending: &Pending) -> Option<(keystead_core::PairingId, Option<&str>)> {
-    let origin = pending.asked.origin().filter(|it| it.is_background)?;
-    Some((pending.ticket.peer, origin.program.as_deref()))
 }
 
 /// How a question ended, in words that a person reads.

@@ -6,20 +6,17 @@ use std::net::SocketAddr;
 
 use keystead_channel::curve::{CloseCode, IDENTITIES_MAX};
 use keystead_channel::pairing::Offer;
-use keystead_core::{KeyEntry, KeyType, Name, Outcome, PairingId, Purpose, SecretBytes, hex};
-use keystead_formats::ssh::PublicKey;
-use keystead_formats::ssh::key::{Material, fingerprint};
-use keystead_formats::{age, minisign};
+use keystead_core::{KeyType, Name, Outcome, PairingId, Purpose, SecretBytes};
 use keystead_transport::Address;
 
 use super::event::Caller;
 use super::key_commands::Attached;
 use super::peer::Stage;
-use super::questions::Pending;
+use super::pending::Pending;
+use super::replies::{DISK_HINT, key_line, log_failed};
 use super::{Holder, Said, Step};
-use crate::control::{Command, JSON_VERSION, KeyLine, PairingLine, Reply, Status};
+use crate::control::{Command, JSON_VERSION, PairingLine, Reply, Status};
 use crate::entry::Entry;
-use crate::judge::algorithm_of;
 use crate::keyring::UnlockError;
 use crate::show::Safe;
 
@@ -295,41 +292,3 @@ impl Holder {
         }
     }
 }
-
-/// A key as it is listed.
-#[must_use]
-pub fn key_line(entry: &KeyEntry) -> Option<KeyLine> {
-    let algorithm = algorithm_of(entry)?;
-    Some(KeyLine {
-        name: entry.name.to_string(),
-        algorithm: algorithm.short_name().to_owned(),
-        public_key: public_line(entry)?,
-        fingerprint: fingerprint(&entry.public_key),
-    })
-}
-
-/// The public half as the programs take it that the key is for.
-fn public_line(entry: &KeyEntry) -> Option<String> {
-    let x25519 = || entry.public_key.as_slice().try_into().ok();
-    match entry.purposes.as_slice() {
-        [Purpose::AgeUnwrap] => Some(age::identity::recipient(x25519()?)),
-        [Purpose::Signify] => {
-            let blob = PublicKey::from_blob(&entry.public_key).ok()?;
-            let Material::Ed25519(public) = blob.material() else {
-                return None;
-            };
-            Some(minisign::PublicKey::of(*public).line())
-        }
-        _ if algorithm_of(entry)?.is_ssh() => {
-            let public = PublicKey::from_blob(&entry.public_key).ok()?;
-            Some(public.line(entry.name.as_str()))
-        }
-        _ => Some(hex::encode(&entry.public_key)),
-    }
-}
-
-pub(super) fn log_failed(error: &std::io::Error) -> Reply {
-    Reply::failed(format!("the log cannot be written: {error}"), DISK_HINT)
-}
-
-pub(super) const DISK_HINT: &str = "check the state folder's free space and permissions";

@@ -7,7 +7,7 @@ use keystead_channel::pairing::CONFIRM_MS;
 use keystead_core::{Outcome, Secret};
 
 use super::pairing::State;
-use super::requests::Ticket;
+use super::pending::Ticket;
 use super::{Holder, Step};
 use crate::control::Reply;
 use crate::entry::Entry;

@@ -7,8 +7,7 @@ use keystead_core::{Constraints, ImportRequest, KeyEntry, KeyId, Outcome, Pairin
 use keystead_daemon::Now;
 use keystead_formats::ssh::constraint::{Destinations, Hop};
 
-use super::requests::Ticket;
-use super::work::Work;
+use super::pending::{Ticket, Work};
 use super::{Holder, Step};
 use crate::keyring::{Candidate, CandidateError, ImportKeyError};
 use crate::words::{Asked, Import, Remove};

@@ -5,23 +5,20 @@
 //! durable; the record helps a person to find keys again and decides nothing.
 
 use keystead_core::{
-    DecryptRequest, Identity, KeyEntry, KeyId, Outcome, PublicKeyRequest, ResponseBody,
+    DecryptRequest, Evidence, Identity, KeyEntry, KeyId, Outcome, PublicKeyRequest, ResponseBody,
     WalletFingerprint, hex,
 };
 use keystead_formats::ssh::key::fingerprint;
 use keystead_vault::AgreementError;
 
-use super::judging::wanted_of;
-use super::questions::Pending;
-use super::requests::Ticket;
-use super::work::Work;
+use super::pending::{Pending, Ticket, Work};
 use super::{Holder, Step};
 use crate::entry::Entry;
-use crate::grants::KeyUse;
+use crate::grants::{KeyUse, Scope, Wanted};
 use crate::identities::{Noted, Used};
 use crate::judge::{No, Rules, judge_decrypt};
 use crate::keyring::{Chosen, SignError, derived_entry};
-use crate::words::KeyWords;
+use crate::words::{Asked, KeyWords};
 
 /// The key that a request names.
 pub(super) struct Named {
@@ -29,6 +26,20 @@ pub(super) struct Named {
     pub(super) entry: KeyEntry,
     pub(super) words: KeyWords,
     pub(super) key_use: KeyUse,
+}
+
+impl Named {
+    /// What of a request may be granted.
+    pub(super) fn wanted(&self, ticket: &Ticket, asked: &Asked, evidence: &Evidence) -> Wanted {
+        let intent = evidence.intent.as_ref();
+        Wanted {
+            pairing: ticket.peer,
+            key: self.entry.id,
+            is_background: evidence.is_background,
+            scope: Scope::of(asked, self.key_use),
+            act: intent.and_then(|it| Scope::of_act(asked, self.key_use, it)),
+        }
+    }
 }
 
 impl Holder {
@@ -109,7 +120,7 @@ impl Holder {
                 }
             }
         }
-        let wanted = wanted_of(&ticket, &named, &asked, &request.evidence);
+        let wanted = named.wanted(&ticket, &asked, &request.evidence);
         let work = Work::Decrypt {
             id: request.key,
             key: named.chosen,

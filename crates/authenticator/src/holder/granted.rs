@@ -3,7 +3,7 @@
 use keystead_core::Outcome;
 use keystead_daemon::utc;
 
-use super::commands::{DISK_HINT, log_failed};
+use super::replies::{DISK_HINT, log_failed};
 use super::{Holder, Step};
 use crate::control::{BlockLine, GrantLine, GrantLines, JSON_VERSION, Reply, WhichGrants};
 use crate::entry::Entry;

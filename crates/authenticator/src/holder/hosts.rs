@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use keystead_core::{Host, Outcome};
 
-use super::commands::{DISK_HINT, log_failed};
+use super::replies::{DISK_HINT, log_failed};
 use super::{Holder, Step};
 use crate::control::Reply;
 use crate::entry::Entry;

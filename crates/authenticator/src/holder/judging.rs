@@ -1,13 +1,9 @@
 //! From a request that may need a person to a question, or to the answer that needs none.
 
-use keystead_core::{Evidence, Intent, KeyType, MakeKeyRequest, Outcome, SignRequest};
+use keystead_core::{Intent, KeyType, MakeKeyRequest, Outcome, SignRequest};
 
-use super::derived::Named;
-use super::questions::Pending;
-use super::requests::Ticket;
-use super::work::Work;
+use super::pending::{Pending, Ticket, Work};
 use super::{Holder, Step};
-use crate::grants::{Scope, Wanted};
 use crate::judge::{No, Rules, judge};
 use crate::keyring::may_be_for;
 use crate::question::PartId;
@@ -31,7 +27,7 @@ impl Holder {
         };
         match judge(&sign, rules) {
             Ok(asked) => {
-                let wanted = wanted_of(&ticket, &named, &asked, &sign.evidence);
+                let wanted = named.wanted(&ticket, &asked, &sign.evidence);
                 let work = Work::Sign {
                     id: sign.key,
                     key: named.chosen,
@@ -120,22 +116,5 @@ impl Holder {
         if let Some(hint) = &no.hint {
             step.say(format!("  if the host really changed its key: {hint}"));
         }
-    }
-}
-
-/// What of it may be granted.
-pub(super) fn wanted_of(
-    ticket: &Ticket,
-    named: &Named,
-    asked: &Asked,
-    evidence: &Evidence,
-) -> Wanted {
-    let intent = evidence.intent.as_ref();
-    Wanted {
-        pairing: ticket.peer,
-        key: named.entry.id,
-        is_background: evidence.is_background,
-        scope: Scope::of(asked, named.key_use),
-        act: intent.and_then(|it| Scope::of_act(asked, named.key_use, it)),
     }
 }

@@ -4,7 +4,7 @@
 
 use keystead_core::{Name, Outcome, SecretBytes};
 
-use super::commands::{key_line, log_failed};
+use super::replies::{key_line, log_failed};
 use super::{Holder, Step};
 use crate::control::Reply;
 use crate::entry::Entry;
@@ -113,7 +113,7 @@ impl Holder {
             Ok(_) => Reply::done(format!("nothing here approves for {} any more", own.server)),
             Err(error) => Reply::failed(
                 format!("the key could not be taken out of the file: {error}"),
-                super::commands::DISK_HINT,
+                super::replies::DISK_HINT,
             ),
         }
     }
@@ -141,7 +141,7 @@ impl Holder {
             Ok(_) => Reply::done(format!("the key {} is gone from here", key.name)),
             Err(error) => Reply::failed(
                 format!("the key could not be taken out of the file: {error}"),
-                super::commands::DISK_HINT,
+                super::replies::DISK_HINT,
             ),
         }
     }

@@ -3,78 +3,19 @@
 //! **Invariant**: a text is approved at most once, by a person's yes alone, with the key that was
 //! made for the server that it names; its nonce is spent before the signature leaves.
 
-use std::collections::VecDeque;
-
 use keystead_channel::session::{ApproverId, ServerId, UnlockText};
 use keystead_core::{
     ApproveServerRequest, LocalKey, MakeApprovalKeyRequest, OpenLocalRequest, Outcome, PairingId,
     ResponseBody, ServerApproval, hex,
 };
 
-use super::requests::Ticket;
-use super::work::Work;
+use super::pending::{Ticket, Work};
+use super::spent::ToApprove;
 use super::{Holder, Step};
-use crate::entry::Entry;
 use crate::judge::{
     Judged, No, ServerRules, judge_approval, judge_unlock, read_approval, read_unlock,
 };
 use crate::words::{Asked, MakeApproval, OpenLocal};
-
-/// A text that waits for the holder.
-pub(super) struct ToApprove {
-    server_id: [u8; 16],
-    nonce: [u8; 16],
-    text: Vec<u8>,
-}
-
-impl ToApprove {
-    /// What the log says of it: so a restart knows what is spent.
-    pub(super) fn describe(&self, entry: &mut Entry) {
-        entry.approved_nonce = Some(hex::encode(&self.mark()));
-        entry.content_sha256 = Some(hex::encode(
-            &keystead_formats::ssh::key::key_id(&self.text).0,
-        ));
-    }
-
-    fn mark(&self) -> Mark {
-        let mut mark = [0; MARK_BYTES];
-        let bytes = self.server_id.iter().chain(&self.nonce);
-        mark.iter_mut()
-            .zip(bytes)
-            .for_each(|(to, from)| *to = *from);
-        mark
-    }
-}
-
-/// A server's id and a nonce of it.
-type Mark = [u8; MARK_BYTES];
-
-/// Nonces whose act was approved, the oldest first.
-#[derive(Default)]
-pub(super) struct Spent(VecDeque<Mark>);
-
-impl Spent {
-    fn contains(&self, mark: &Mark) -> bool {
-        self.0.contains(mark)
-    }
-
-    fn add(&mut self, mark: Mark) {
-        if self.0.len() >= SPENT_MAX {
-            self.0.pop_front();
-        }
-        self.0.push_back(mark);
-    }
-
-    /// Takes in what an earlier run logged.
-    pub(super) fn recall(&mut self, entry: &Entry) {
-        let bytes = entry.approved_nonce.as_deref().and_then(hex::decode);
-        let mark = bytes.and_then(|it| Mark::try_from(it).ok());
-        let is_given = entry.decision == Outcome::Approve.as_str();
-        if let Some(mark) = mark.filter(|_| is_given) {
-            self.add(mark);
-        }
-    }
-}
 
 impl Holder {
     /// Kind 13.
@@ -231,10 +172,3 @@ impl Holder {
 }
 
 const SPENT: &str = "this approval was given already";
-
-/// Server id and nonce.
-const MARK_BYTES: usize = 32;
-
-/// 4,096 approvals: a server takes none that is older than a minute, and nobody approves so many
-/// in one.
-const SPENT_MAX: usize = 4_096;

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `channels` | which bytes belong to which channel, and how its answers go back |
 //! | `mailboxes` | which mailboxes are read, day by day |
+//! | `pending` | a request that waits, what is done then, by whose yes |
 //! | `requests` | what a request is answered, and that it is answered once |
 //! | `judging` | what of it a person is asked |
 //! | `standing`, `quiet` | what is decided without a question: blocks, grants, pauses |
@@ -15,9 +16,9 @@
 //! | `work` | what is done once it is approved |
 //! | `custody`, `hosts`, `granted` | keys that come and go; names of hosts; lists |
 //! | `derived` | the public key of an identity, decryption, a wallet's record |
-//! | `key_server` | what a key server wants approved; keys for it; local copies |
+//! | `key_server`, `spent` | what a key server wants approved, once; keys for it; local copies |
 //! | `pairing`, `confirm` | an offer that is being answered; what is stored in the end |
-//! | `commands`, `key_commands` | what a command at this machine does |
+//! | `commands`, `key_commands`, `replies` | what a command at this machine does |
 
 mod answers;
 mod channels;
@@ -36,9 +37,12 @@ mod mailboxes;
 mod opening;
 mod pairing;
 mod peer;
+mod pending;
 mod questions;
 mod quiet;
+mod replies;
 mod requests;
+mod spent;
 mod standing;
 mod wallet_commands;
 mod work;
@@ -63,15 +67,15 @@ use crate::pins::Pins;
 use crate::question::QuestionId;
 
 use channels::Channels;
-pub use commands::key_line;
 pub use event::{Action, Caller, Decide, Event};
-use key_server::Spent;
 use lifetimes::Lifetimes;
 use mailboxes::Inboxes;
 use pairing::Attempt;
 use peer::Peer;
 use questions::Asking;
 use quiet::Quiet;
+pub use replies::key_line;
+use spent::Spent;
 
 /// All that an authenticator knows.
 pub struct Holder {

@@ -16,7 +16,7 @@ use keystead_vault::ReceiptKey;
 use super::channels::Mailboxes;
 use super::event::Caller;
 use super::peer::Peer;
-use super::requests::Ticket;
+use super::pending::Ticket;
 use super::{Holder, Step};
 use crate::control::Reply;
 use crate::entry::Entry;

@@ -4,37 +4,18 @@
 //! its pairing. An answer decides the requests that were counted on the screen when the key was
 //! pressed; what joined later is judged again as if it had just come.
 
-use keystead_core::{Intent, Outcome};
+use keystead_core::Outcome;
 
 use super::answers::{NOBODY_ANSWERED, ended};
 use super::event::Action;
-use super::requests::Ticket;
-use super::standing::By;
-use super::work::Work;
+use super::pending::{By, Pending, Ticket};
 use super::{Decide, Holder, Said, Step};
-use crate::grants::{Blocked, COUNT_MAX, Scope, Wanted, block_words, grant_words};
+use crate::grants::{Blocked, COUNT_MAX, Scope, block_words, grant_words};
 use crate::grouping::Group;
 use crate::question::{
     Act, Answer, Choices, Makes, Offer, OfferForm, Part, PartId, Question, QuestionId,
 };
 use crate::show::Safe;
-use crate::words::Asked;
-
-/// A request that waits for the holder.
-pub(super) struct Pending {
-    pub(super) id: PartId,
-    pub(super) ticket: Ticket,
-    pub(super) asked: Asked,
-    pub(super) work: Work,
-    pub(super) deadline_ms: u64,
-    /// What of it may be granted; none for what is no signature.
-    pub(super) wanted: Option<Wanted>,
-    pub(super) intent: Option<Intent>,
-    /// Whether the workstation knows that a person is asked.
-    pub(super) is_acked: bool,
-    /// Whether its act made all that it announced already.
-    pub(super) is_beyond: bool,
-}
 
 /// A question, with the requests that it is about; at least one.
 pub(super) struct Asking {

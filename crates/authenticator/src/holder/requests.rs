@@ -19,24 +19,10 @@ use keystead_transport::Address;
 
 use super::channels::ChannelId;
 use super::peer::Stage;
-use super::questions::Pending;
-use super::work::Work;
+use super::pending::{Pending, Ticket, Work};
 use super::{Holder, Step};
 use crate::entry::Entry;
 use crate::words::Asked;
-
-/// A request that is to be answered.
-#[derive(Clone, Debug)]
-pub(super) struct Ticket {
-    pub(super) peer: PairingId,
-    pub(super) id: RequestId,
-    hash: RequestHash,
-    kind: &'static str,
-    pub(super) wait_s: u16,
-    want_ack: bool,
-    /// Where it came from; the answer goes to all of them.
-    channels: Vec<ChannelId>,
-}
 
 impl Holder {
     pub(super) fn on_message(

@@ -4,41 +4,14 @@
 //! entry names it and is durable; an answer that could not be logged uses nothing.
 
 use keystead_core::{KeyEntry, Outcome};
-use keystead_vault::Presence;
 
-use super::answers::{background_of, ended};
-use super::questions::Pending;
+use super::answers::ended;
+use super::pending::{By, Pending};
 use super::quiet::Verdict;
 use super::{Holder, Step};
 use crate::grants::{Blocked, KeyUse};
 use crate::judge::algorithm_of;
 use crate::keyring::Chosen;
-
-/// Who approved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum By {
-    /// A person, with one key for so many requests.
-    Person { together: u32 },
-    /// `--decide approve`.
-    Setting,
-    /// A grant.
-    Grant {
-        id: u64,
-        /// How often it has been used, this time counted in.
-        used: u32,
-    },
-}
-
-impl By {
-    /// What a presence key states: never by a grant. A setting that approves everything is the
-    /// holder's own, typed at this machine, for scripts.
-    pub(super) const fn presence(self) -> Option<u8> {
-        match self {
-            Self::Person { .. } | Self::Setting => Some(Presence::USER),
-            Self::Grant { .. } => None,
-        }
-    }
-}
 
 impl Holder {
     /// Refuses what a block covers.
@@ -81,7 +54,7 @@ impl Holder {
 
     /// Refuses what a program asks in the background too soon after a no.
     pub(super) fn is_quiet(&mut self, pending: &Pending, step: &mut Step<'_, '_>) -> bool {
-        let Some((pairing, program)) = background_of(pending) else {
+        let Some((pairing, program)) = pending.background() else {
             return false;
         };
         let verdict = self.quiet.judge(pairing, program, step.now.mono_ms);

@@ -6,7 +6,7 @@
 use keystead_core::{Curve, Identity, KeyId, Outcome, SecretBytes, WalletFingerprint, hex};
 use keystead_vault::wallet::{Wallet, Words};
 
-use super::commands::{DISK_HINT, key_line, log_failed};
+use super::replies::{DISK_HINT, key_line, log_failed};
 use super::{Holder, Step};
 use crate::control::{IdentityLine, JSON_VERSION, Reply, WalletDeed, WalletLine, WalletLines};
 use crate::entry::Entry;

@@ -3,74 +3,19 @@
 //! **Invariant**: what is done is logged before its answer leaves; where it cannot be logged it
 //! is answered `busy`, and a name that was pinned to another key meanwhile is never signed for.
 
-use keystead_core::{
-    DecryptForm, KeyId, KeyType, MakeKeyRequest, Name, Outcome, Plaintext, ResponseBody, SignForm,
-    hex,
-};
+use keystead_core::{DecryptForm, Outcome, Plaintext, ResponseBody, SignForm, hex};
 use keystead_formats::minisign::ToSign;
 use keystead_formats::openpgp::digest::Digest;
 use keystead_vault::SigningError;
 
-use super::key_server::ToApprove;
-use super::questions::Pending;
-use super::standing::By;
+use super::pending::{By, Pending, Work};
 use super::{Holder, Step};
 use crate::entry::Entry;
 use crate::identities::Noted;
 use crate::judge::{No, changed};
-use crate::keyring::{Candidate, Chosen, How, SignError};
+use crate::keyring::{Chosen, How, SignError};
 use crate::pins::{Known, Pin};
 use crate::show::Safe;
-
-/// What is done once the holder approves.
-pub(super) enum Work {
-    /// Sign these bytes.
-    Sign {
-        id: KeyId,
-        key: Chosen,
-        form: SignForm,
-        content: Vec<u8>,
-        /// Of the SSH agent protocol; judged to fit the key.
-        flags: u32,
-    },
-    /// Decrypt these.
-    Decrypt {
-        id: KeyId,
-        key: Chosen,
-        form: DecryptForm,
-        content: Vec<u8>,
-    },
-    /// Make a key.
-    MakeKey(MakeKeyRequest, KeyType),
-    /// Take a key into custody; none once it was taken.
-    Import(Option<Box<Candidate>>),
-    /// Forget keys that this workstation brought.
-    Remove(Vec<KeyId>),
-    /// Tell at which hosts keys were used.
-    Hosts,
-    /// Sign a key server's text.
-    Approve(ToApprove),
-    /// Make the key that approves for a key server.
-    MakeApproval { server_id: [u8; 16], server: Name },
-    /// Give the key of local copies.
-    OpenLocal { salt: [u8; 32] },
-}
-
-impl Work {
-    /// Whether it needs an open store.
-    pub(super) const fn needs_keys(&self) -> bool {
-        match self {
-            Self::Sign { .. }
-            | Self::Decrypt { .. }
-            | Self::MakeKey(..)
-            | Self::Import(_)
-            | Self::Approve(_)
-            | Self::MakeApproval { .. }
-            | Self::OpenLocal { .. } => true,
-            Self::Remove(_) | Self::Hosts => false,
-        }
-    }
-}
 
 /// Why what was approved was not done.
 enum Undone {
