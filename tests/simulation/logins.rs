@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use keystead_agent::{ConnectionId, Event};
-use keystead_authenticator::entry::to_hex;
+use keystead_core::hex;
 use keystead_core::{KeyEntry, KeyType};
 use keystead_formats::ssh::agent::{Request, Response};
 use keystead_formats::ssh::userauth::UserAuth;
@@ -214,7 +214,7 @@ impl World {
         let user = &login.user;
         let person = &authenticator.person;
         assert!(person.approved.contains(user), "{user} was not approved");
-        let hash = to_hex(&key::key_id(&login.message).0);
+        let hash = hex::encode(&key::key_id(&login.message).0);
         let at_ms = authenticator.approved_ms.get(&hash);
         // A way takes 1 ms at least, so it was durable when the answer left.
         assert!(

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use keystead_core::{Name, PairingId};
+use keystead_core::{Name, PairingId, hex};
 use keystead_daemon::{Io, Now};
 use keystead_keeper::{self as keeper, AskId, Keepers, Notice, PairingView, RelayUrl};
 
@@ -25,7 +25,7 @@ use crate::key_uses::{KeyUse, Target};
 use crate::listing::Habits;
 use crate::local::LocalLink;
 use crate::lock::Lock;
-use crate::log::{Book, Entry, hex};
+use crate::log::{Book, Entry};
 use crate::pairing::Pairing;
 use crate::policy::{FILE_NAME, Policy, PolicyError};
 use crate::settings::Settings;
@@ -272,9 +272,9 @@ impl Agent {
                 let entry = Entry {
                     keeper: Some(keeper.to_string()),
                     pairing: Some(pairing.to_string()),
-                    request_hash: Some(hex(request_hash.as_bytes())),
-                    receipt: Some(hex(&receipt.bytes)),
-                    receipt_signature: Some(hex(&receipt.signature)),
+                    request_hash: Some(hex::encode(request_hash.as_bytes())),
+                    receipt: Some(hex::encode(&receipt.bytes)),
+                    receipt_signature: Some(hex::encode(&receipt.signature)),
                     ..turn.entry(kind.as_str(), outcome.as_str())
                 };
                 self.record(turn, &entry);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use keystead_core::{Name, PairingId, Purpose, Request, RequestBody, SignRequest};
+use keystead_core::{Name, PairingId, Purpose, Request, RequestBody, SignRequest, hex};
 use keystead_formats::ssh::{PublicKey, SessionBind, ToBeSigned};
 use keystead_keeper::server::control;
 use keystead_keeper::{self as keeper, AskId, KeeperError, Progress, local};
@@ -20,7 +20,7 @@ use crate::key_control;
 use crate::key_ends::finish_use;
 use crate::key_uses::AskedUse;
 use crate::local::LOCAL_WAIT_S;
-use crate::log::{Entry, Hop, hex};
+use crate::log::{Entry, Hop};
 use crate::server_commands;
 use crate::words::Words;
 
@@ -287,7 +287,7 @@ impl Agent {
         match progress {
             Progress::Sent { hash, .. } => {
                 if let Some(open) = self.asks.get_mut(&ask) {
-                    open.entry.request_hash = Some(hex(hash.as_bytes()));
+                    open.entry.request_hash = Some(hex::encode(hash.as_bytes()));
                 }
             }
             Progress::Asking { authenticator } => {
@@ -561,7 +561,7 @@ pub(crate) fn content_entry(entry: Entry, content: &ToBeSigned) -> Entry {
 pub(crate) fn hop(bind: &SessionBind) -> Hop {
     Hop {
         host_key: bind.host_key.fingerprint(),
-        session_id: hex(&bind.session_id),
+        session_id: hex::encode(&bind.session_id),
         forwarding: bind.forwarding,
     }
 }

@@ -1,6 +1,6 @@
 //! How questions end: what counts as an answer, what the log says of it, what the asker gets.
 
-use keystead_core::{KeyEntry, Outcome, ResponseBody};
+use keystead_core::{KeyEntry, Outcome, ResponseBody, hex};
 use keystead_formats::ssh::PublicKey;
 use keystead_formats::ssh::agent::Response;
 use keystead_formats::ssh::key::fingerprint;
@@ -12,7 +12,7 @@ use crate::control::{Failure, FailureKind, Key, Reply};
 use crate::event::ConnectionId;
 use crate::key_ends::{identity_fault, use_fault};
 use crate::key_making::brought_fault;
-use crate::log::{Entry, hex};
+use crate::log::Entry;
 use crate::words::Words;
 
 /// How a question ended.
@@ -196,13 +196,13 @@ pub(crate) fn note(entry: &mut Entry, end: &End) {
     match end {
         Ok(answer) => {
             answer.outcome.as_str().clone_into(&mut entry.decision);
-            entry.request_hash = Some(hex(answer.request_hash.as_bytes()));
+            entry.request_hash = Some(hex::encode(answer.request_hash.as_bytes()));
             if let Some(ResponseBody::Keys(keys)) = &answer.body {
                 entry.fingerprint = keys.first().map(|it| fingerprint(&it.public_key));
             }
             if let Some(receipt) = &answer.receipt {
-                entry.receipt = Some(hex(&receipt.bytes));
-                entry.receipt_signature = Some(hex(&receipt.signature));
+                entry.receipt = Some(hex::encode(&receipt.bytes));
+                entry.receipt_signature = Some(hex::encode(&receipt.signature));
             }
         }
         Err(error) => {

@@ -7,7 +7,7 @@
 
 use keystead_core::{
     DecryptForm, Identity, KeyEntry, Name, PublicKeyRequest, RequestBody, SecretBytes, SignForm,
-    WalletFingerprint,
+    WalletFingerprint, hex,
 };
 
 use crate::agent::{Agent, Turn};
@@ -19,7 +19,7 @@ use crate::event::{Action, ClientId, ConnectionId};
 use crate::keeps::WalletView;
 use crate::key_control::{Command, HeldKey, IdentitySpec, Reply};
 use crate::key_uses::{KeyUse, What};
-use crate::log::{Entry, hex};
+use crate::log::Entry;
 use crate::servers::Behind;
 
 /// A public key that a wallet is asked for.
@@ -236,7 +236,7 @@ pub(crate) fn held(
     HeldKey {
         id: key.id.to_string(),
         algorithm: key.algorithm.clone(),
-        public_key: hex(&key.public_key),
+        public_key: hex::encode(&key.public_key),
         name: key.name.to_string(),
         purposes: key
             .purposes

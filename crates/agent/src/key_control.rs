@@ -202,7 +202,7 @@ impl Act {
     #[must_use]
     pub fn new(id: [u8; 16], what: &str, count: u32) -> Self {
         Self {
-            id: crate::log::hex(&id),
+            id: keystead_core::hex::encode(&id),
             what: what.to_owned(),
             count,
         }
@@ -211,7 +211,7 @@ impl Act {
     /// As it goes to the holder; none where the id is no id.
     #[must_use]
     pub fn intent(&self) -> Option<Intent> {
-        let id = crate::log::unhex(&self.id)?;
+        let id = keystead_core::hex::decode(&self.id)?;
         Some(Intent {
             id: id.try_into().ok()?,
             what: self.what.clone(),
@@ -374,7 +374,7 @@ impl HeldKey {
     /// The public key's bytes; none when the text is no hex.
     #[must_use]
     pub fn public_key_bytes(&self) -> Option<Vec<u8>> {
-        crate::log::unhex(&self.public_key)
+        keystead_core::hex::decode(&self.public_key)
     }
 }
 

@@ -274,31 +274,6 @@ pub fn entries(log: &[u8]) -> (Vec<Entry>, LogTail) {
     (entries, checked.tail)
 }
 
-/// Lower-case hex.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Bytes of hex as [`hex`] writes it.
-#[must_use]
-pub fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let bytes = pairs
-        .iter()
-        .map(|[high, low]| Some(digit(high)? << 4 | digit(low)?));
-    if rest.is_empty() {
-        bytes.collect()
-    } else {
-        None
-    }
-}
-
 /// The file in the state folder.
 pub const FILE_NAME: &str = "log";
 

@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 
-use keystead_core::Name;
+use keystead_core::{Name, hex};
 use keystead_keeper::{self as keeper, PairError, PairProtocolError, PairingProgress, RelayUrl};
 
 use crate::agent::{Agent, RELAY_FILE, Turn};
 use crate::commands::usage;
 use crate::control::{Failure, FailureKind, Reply};
 use crate::event::ClientId;
-use crate::log::{Entry, hex};
+use crate::log::Entry;
 
 /// The pairing under way, of which there is one at a time.
 pub(crate) struct Pairing {
@@ -127,7 +127,7 @@ impl Agent {
                 let entry = Entry {
                     keeper: Some(name.to_string()),
                     pairing: Some(id.clone()),
-                    receipt_key: stored.map(|it| hex(&it.receipt_key)),
+                    receipt_key: stored.map(|it| hex::encode(&it.receipt_key)),
                     ..turn.entry("pair", "approve")
                 };
                 self.record(turn, &entry);

@@ -5,7 +5,7 @@
 
 use keystead_core::{
     MakeApprovalKeyRequest, Name, OpenLocalRequest, Outcome, PairingId, RequestBody, ResponseBody,
-    SecretBytes,
+    SecretBytes, hex,
 };
 use keystead_keeper::KeeperError;
 use keystead_keeper::server::control::{self, Command, Reply};
@@ -16,7 +16,7 @@ use crate::commands::usage;
 use crate::control::{Failure, FailureKind};
 use crate::ends::{End, kind_of_error, note};
 use crate::event::{Action, ClientId};
-use crate::log::{Entry, hex};
+use crate::log::Entry;
 use crate::servers::{Behind, Servers, Step, Told};
 
 impl Agent {
@@ -177,7 +177,7 @@ pub(crate) fn finish(
     let (reply, behind) = match end {
         Ok(Ok(answer)) => match (answer.outcome, answer.body) {
             (Outcome::Approve, Some(ResponseBody::ApprovalKey(key))) => {
-                let public_key = hex(&key);
+                let public_key = hex::encode(&key);
                 (Reply::ApprovalKey { public_key, keeper }, None)
             }
             (Outcome::Approve, Some(ResponseBody::LocalKey(key))) => {

@@ -5,7 +5,7 @@
 //! run is not started here: `keystead` has done that before, where it can.
 
 use keystead_channel::session::{ApproverId, Ticket};
-use keystead_core::{Secret, SecretBytes};
+use keystead_core::{Secret, SecretBytes, hex};
 use keystead_daemon::home::{self, Folders};
 use keystead_daemon::line::{Limits, LineReader, write_line};
 use keystead_keeper::server::control::{Command, Door, DoorError, Failure as AgentFailure, Reply};
@@ -14,7 +14,6 @@ use serde::Deserialize;
 use tokio::net::UnixStream;
 
 use crate::failure::{self, Failure};
-use crate::names::unhex;
 use crate::talk::{harmless, say};
 
 /// A conversation with the agent.
@@ -127,8 +126,10 @@ impl Link {
                 },
                 _,
             ) => {
-                let approver = unhex(&approver).map(ApproverId);
-                approver.zip(unhex(&signature)).ok_or_else(unexpected)
+                let approver = hex::typed_array(&approver).map(ApproverId);
+                approver
+                    .zip(hex::typed_array(&signature))
+                    .ok_or_else(unexpected)
             }
             (Reply::Failed(failure), _) => Err(of_agent(failure)),
             _ => Err(unexpected()),
@@ -143,7 +144,7 @@ impl Link {
     ) -> Result<Secret<32>, Failure> {
         let command = Command::ServerOpenLocal {
             keeper,
-            salt: hex(salt),
+            salt: hex::encode(salt),
             what: OPENED.to_owned(),
         };
         match self.ask(&command, &[]).await? {
@@ -290,10 +291,6 @@ struct Keeper {
 fn exact<const N: usize>(bytes: &SecretBytes) -> Option<Secret<N>> {
     let bytes: &[u8; N] = bytes.expose().try_into().ok()?;
     Some(Secret::fill(|out| out.copy_from_slice(bytes)))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unexpected() -> Failure {

@@ -2,13 +2,12 @@
 
 use keystead_channel::session::requests::{Approver, ApproverChange, Request};
 use keystead_channel::session::{ApproverId, Text};
-
+use keystead_core::hex;
 use keystead_vault::client::RecoveryCode;
 
 use crate::access::{self, Need};
 use crate::arguments::{Approver as Wanted, At};
 use crate::failure::{Failure, Status};
-use crate::names::unhex;
 use crate::prompt::Given;
 use crate::servers::Server;
 use crate::talk::{harmless, say};
@@ -17,7 +16,7 @@ use crate::talk::{harmless, say};
 pub(crate) fn run(wanted: &Wanted) -> Result<(), Failure> {
     match wanted {
         Wanted::Add(add) => {
-            let public_key: [u8; 32] = unhex(&add.public_key)
+            let public_key: [u8; 32] = hex::typed_array(&add.public_key)
                 .ok_or_else(|| Failure::usage("a public key has 64 hex digits"))?;
             let approver = Approver {
                 public_key,
@@ -36,7 +35,7 @@ pub(crate) fn run(wanted: &Wanted) -> Result<(), Failure> {
             ));
         }
         Wanted::Remove(remove) => {
-            let id = unhex(&remove.id)
+            let id = hex::typed_array(&remove.id)
                 .map(ApproverId)
                 .ok_or_else(|| Failure::usage("an approver's id has 32 hex digits"))?;
             let mut given = Given::read(remove.at.answers, None)?;

@@ -9,7 +9,7 @@ use std::io;
 use std::path::PathBuf;
 
 use keystead_channel::session::{KeyId, ServerId, UserId};
-use keystead_core::SecretBytes;
+use keystead_core::{SecretBytes, hex};
 use keystead_daemon::home::{self, Folders};
 use keystead_daemon::{Disk, FolderDisk, SystemRng};
 use keystead_vault::client::NamesKey;
@@ -31,7 +31,7 @@ pub(crate) struct Known {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) home: Option<Home>,
     /// 32 hex digits.
-    #[serde(with = "hex")]
+    #[serde(with = "digits")]
     pub(crate) key: KeyId,
     /// The person's name for it.
     pub(crate) name: String,
@@ -50,7 +50,7 @@ pub(crate) struct Known {
     /// The older one that it replaces.
     #[serde(
         default,
-        with = "optional_hex",
+        with = "optional_digits",
         skip_serializing_if = "Option::is_none"
     )]
     pub(crate) replaces: Option<KeyId>,
@@ -62,9 +62,9 @@ pub(crate) struct Known {
 /// Whose account at which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Home {
-    #[serde(with = "hex")]
+    #[serde(with = "digits")]
     pub(crate) server: ServerId,
-    #[serde(with = "hex")]
+    #[serde(with = "digits")]
     pub(crate) user: UserId,
 }
 
@@ -197,7 +197,7 @@ const KEY_NAME: &str = "names.key";
 const LOCK_NAME: &str = "names.lock";
 
 /// Ids as hexadecimal digits.
-mod hex {
+mod digits {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -214,7 +214,7 @@ mod hex {
 }
 
 /// The same, for one that may be absent.
-mod optional_hex {
+mod optional_digits {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -263,7 +263,7 @@ macro_rules! id {
     ($name:ident) => {
         impl Id for $name {
             fn of_hex(text: &str) -> Option<Self> {
-                unhex(text).map(Self)
+                hex::typed_array(text).map(Self)
             }
         }
     };
@@ -272,23 +272,6 @@ macro_rules! id {
 id!(KeyId);
 id!(ServerId);
 id!(UserId);
-
-/// The bytes that these digits are, whole.
-pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != 2 * N {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (place, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let pair = std::str::from_utf8(pair).ok()?;
-        // `from_str_radix` takes a sign.
-        if pair.starts_with('+') {
-            return None;
-        }
-        *place = u8::from_str_radix(pair, 16).ok()?;
-    }
-    Some(bytes)
-}
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use keystead_channel::session::requests::{Complete, Request, recovery_hash};
 use keystead_channel::session::{
     AccountName, InvitationLink, Pin, Profile, Registration, ServerAddress,
 };
-use keystead_core::Secret;
+use keystead_core::{Secret, hex};
 use keystead_daemon::SystemRng;
 use keystead_keeper::server::seen::Seen;
 use keystead_keeper::server::{
@@ -19,7 +19,6 @@ use keystead_vault::client::{MasterKey, RecoveryCode, StorageKey};
 use crate::access::{self, of_server};
 use crate::arguments::{Register, Stretch};
 use crate::failure::{Failure, Status};
-use crate::names::unhex;
 use crate::prompt::Given;
 use crate::recovery;
 use crate::servers;
@@ -180,7 +179,7 @@ impl Door {
         let Some(typed) = typed else {
             return Ok(self.token.as_ref().map(copied));
         };
-        let token = unhex::<16>(typed).map(|mut bytes| Secret::take(&mut bytes));
+        let token = hex::typed_array::<16>(typed).map(|mut bytes| Secret::take(&mut bytes));
         match token {
             Some(token) => Ok(Some(token)),
             None if InvitationLink::is_one(typed) => {

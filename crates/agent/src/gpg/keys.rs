@@ -3,7 +3,7 @@
 //! **Invariant:** a map is read whole or not at all; no keygrip is in it twice. It holds nothing
 //! secret.
 
-use keystead_core::{Algorithm, Curve, Derivation, Identity, IdentityError, KeyId};
+use keystead_core::{Algorithm, Curve, Derivation, Identity, IdentityError, KeyId, hex};
 use keystead_formats::openpgp::{Fingerprint, Keygrip};
 use serde::{Deserialize, Serialize};
 
@@ -146,7 +146,8 @@ impl MappedKey {
                 .parse()
                 .map_err(|_| KeyMapError::Malformed("keygrip"))?,
             algorithm,
-            public_key: of_hex(&entry.public_key).ok_or(KeyMapError::Malformed("public_key"))?,
+            public_key: hex::decode(&entry.public_key)
+                .ok_or(KeyMapError::Malformed("public_key"))?,
             key_id: entry
                 .key_id
                 .parse()
@@ -158,7 +159,7 @@ impl MappedKey {
             fingerprint: entry
                 .fingerprint
                 .map(|it| {
-                    of_hex(&it)
+                    hex::decode(&it)
                         .and_then(|it| it.try_into().ok())
                         .map(Fingerprint)
                         .ok_or(KeyMapError::Malformed("fingerprint"))
@@ -184,7 +185,7 @@ impl MappedKey {
         Entry {
             keygrip: self.keygrip.to_string(),
             algorithm: self.algorithm.to_string(),
-            public_key: hex(&self.public_key),
+            public_key: hex::encode(&self.public_key),
             key_id: self.key_id.to_string(),
             identity: self.identity.as_ref().map(|it| IdentityEntry {
                 uri: it.uri().to_owned(),
@@ -194,7 +195,7 @@ impl MappedKey {
             keeper: self.keeper.clone(),
             user_id: self.user_id.clone(),
             created_unix_s: self.created_unix_s,
-            fingerprint: self.fingerprint.map(|it| hex(&it.0)),
+            fingerprint: self.fingerprint.map(|it| hex::encode(&it.0)),
         }
     }
 }
@@ -258,19 +259,6 @@ struct IdentityEntry {
     index: u32,
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn of_hex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.bytes().all(|it| it.is_ascii_hexdigit()) {
-        return None;
-    }
-    let pairs = text.as_bytes().chunks(2);
-    let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, HEXADECIMAL).ok();
-    pairs.map(byte).collect()
-}
-
 /// The file's name in `GNUPGHOME`.
 pub const FILE_NAME: &str = "keystead-keys";
 
@@ -279,5 +267,3 @@ const VERSION: u32 = 1;
 
 /// As many as an authenticator holds, four times over: a list of them fits one answer.
 const KEYS_MAX: usize = 1_024;
-
-const HEXADECIMAL: u32 = 16;

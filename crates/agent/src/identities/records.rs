@@ -6,13 +6,12 @@
 
 use std::io;
 
-use keystead_core::{Identity, KeyEntry, Name, PairingId, Purpose, WalletFingerprint};
+use keystead_core::{Identity, KeyEntry, Name, PairingId, Purpose, WalletFingerprint, hex};
 use keystead_daemon::Disk;
 use keystead_formats::ssh::key::key_id;
 use serde::{Deserialize, Serialize};
 
 use crate::key_control::IdentitySpec;
-use crate::log::{hex, unhex};
 
 /// What is remembered of one identity at one keeper.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,14 +140,14 @@ impl Stored {
             wallet: record.wallet.map(|it| it.to_string()),
             name: record.key.name.to_string(),
             algorithm: record.key.algorithm.clone(),
-            public_key: hex(&record.key.public_key),
+            public_key: hex::encode(&record.key.public_key),
             purposes: record.key.purposes.iter().map(|it| it.number()).collect(),
         }
     }
 
     /// None for one that a later version wrote, or nobody.
     fn record(&self) -> Option<Record> {
-        let public_key = unhex(&self.public_key)?;
+        let public_key = hex::decode(&self.public_key)?;
         let purposes = self.purposes.iter();
         Some(Record {
             identity: self.identity.identity().ok()?,

@@ -3,7 +3,7 @@
 //! **Invariant:** no request that brings or fetches a secret in the clear goes through the
 //! agent; each command is answered by exactly one reply that ends it.
 
-use keystead_core::{Name, Secret, SecretBytes};
+use keystead_core::{Name, Secret, SecretBytes, hex};
 use keystead_keeper::server::ServerName;
 use keystead_keeper::server::control::{Command, Failure, Reply, Server, State};
 use keystead_keeper::server::protocol::requests::{Answer, LogOut, Method, Request};
@@ -17,7 +17,6 @@ use super::{
     Step,
 };
 use crate::event::ClientId;
-use crate::log::hex;
 
 impl Servers {
     /// A command came, with what follows its line.
@@ -332,8 +331,8 @@ pub(super) fn approved(step: &mut Step<'_>, client: ClientId, end: Approved) {
             by,
         } => {
             let approval = Reply::Approval {
-                approver: hex(&approver),
-                signature: hex(&signature),
+                approver: hex::encode(&approver),
+                signature: hex::encode(&signature),
                 keeper: by.to_string(),
             };
             reply(step, client, approval);

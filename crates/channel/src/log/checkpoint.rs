@@ -7,8 +7,9 @@
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use keystead_core::hex;
 
-use super::export::{decimal, hex};
+use super::export::decimal;
 use super::tree::{Hash, sha256};
 use crate::session::ServerId;
 
@@ -135,7 +136,7 @@ fn read_text(text: &str) -> Option<Checkpoint> {
         return None;
     }
     Some(Checkpoint {
-        server: ServerId(hex(server)?),
+        server: ServerId(hex::decode_array(server)?),
         epoch,
         size,
         root: STANDARD.decode(root).ok()?.try_into().ok()?,

@@ -5,6 +5,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use keystead_core::hex;
 
 use super::tree::Hash;
 use crate::session::requests::{CHECKPOINT_BYTES_MAX, KeyType, LEAF_BYTES_MAX, PATH_MAX};
@@ -104,9 +105,9 @@ impl Line {
         let mut words = line.split(' ');
         let mut word = || words.next();
         let read = match word()? {
-            "server" => Self::Server(ServerId(hex(word()?)?)),
+            "server" => Self::Server(ServerId(hex::decode_array(word()?)?)),
             "key" => Self::Key(bytes(word()?, 32)?.try_into().ok()?),
-            "user" => Self::User(UserId(hex(word()?)?)),
+            "user" => Self::User(UserId(hex::decode_array(word()?)?)),
             "checkpoint" => Self::Checkpoint(bytes(word()?, CHECKPOINT_BYTES_MAX)?),
             "leaf" => Self::Leaf {
                 index: decimal(word()?)?,
@@ -126,7 +127,7 @@ impl Line {
                 proof: split(word()?)?,
             },
             "listed" => Self::Listed {
-                key: KeyId(hex(word()?)?),
+                key: KeyId(hex::decode_array(word()?)?),
                 kind: KeyType::from_number(decimal(word()?)?)?,
                 revision: decimal(word()?)?.try_into().ok()?,
             },
@@ -166,24 +167,6 @@ pub(super) fn decimal(text: &str) -> Option<u64> {
     (is_plain && is_shortest)
         .then(|| text.parse().ok())
         .flatten()
-}
-
-/// Lower-case hex of exactly `N` bytes.
-pub(super) fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let bytes = pairs
-        .iter()
-        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
-    let bytes: Vec<u8> = bytes.collect::<Option<_>>()?;
-    if !rest.is_empty() {
-        return None;
-    }
-    bytes.try_into().ok()
 }
 
 /// The first line.

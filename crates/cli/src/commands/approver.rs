@@ -143,17 +143,3 @@ fn change(set: impl FnOnce(&mut ApproverChange)) -> Request {
     set(&mut change);
     Request::Approvers(change)
 }
-
-/// So many bytes as hex.
-pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digits = text.as_bytes();
-    if digits.len() != N.saturating_mul(2) {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let pair = std::str::from_utf8(pair).ok()?;
-        *byte = u8::from_str_radix(pair, 16).ok()?;
-    }
-    Some(bytes)
-}

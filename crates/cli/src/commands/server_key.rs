@@ -1,7 +1,7 @@
 //! `key … --keeper SERVER`: keys that a key server holds and signs with.
 
 use keystead_agent::control::Key as AgentKey;
-use keystead_agent::log::hex;
+use keystead_core::hex;
 use keystead_daemon::{SystemRng, utc};
 use keystead_keeper::server::control::Command;
 use keystead_keeper::server::protocol::requests::{
@@ -375,7 +375,7 @@ fn check_purposes(kind: KeyType, purposes: &[KeyPurpose]) -> Result<(), Failure>
 /// that ssh has no line for.
 fn public_of(entry: &Entry) -> Option<String> {
     let public = entry.public_key.as_ref()?;
-    Some(hex(&public.0))
+    Some(hex::encode(&public.0))
 }
 
 fn purpose_words(entry: &Entry) -> String {

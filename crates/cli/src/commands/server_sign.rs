@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use keystead_agent::log::{hex, unhex};
+use keystead_core::hex;
 use keystead_keeper::server::protocol::Octets;
 use keystead_keeper::server::protocol::requests::{
     Bytes, DigestName, Entry, KeyPurpose, KeyType, Request, Sign, SignFields, Signed,
@@ -38,7 +38,7 @@ pub(crate) fn run(wanted: &SignByKey) -> Result<(), Failure> {
         });
         link.result(&page.name, &request, Signed::decode).await
     })?;
-    print(hex(&signed.signature.0))
+    print(hex::encode(&signed.signature.0))
 }
 
 /// What was given to be signed.
@@ -107,8 +107,8 @@ fn hash_named(name: Option<&str>) -> Result<Option<DigestName>, Failure> {
 }
 
 fn digest(digits: &str) -> Result<Vec<u8>, Failure> {
-    let bytes =
-        unhex(&digits.to_ascii_lowercase()).filter(|it| (1..=DIGEST_BYTES_MAX).contains(&it.len()));
+    let bytes = hex::decode(&digits.to_ascii_lowercase())
+        .filter(|it| (1..=DIGEST_BYTES_MAX).contains(&it.len()));
     bytes.ok_or_else(|| usage("a digest has 2 to 128 hexadecimal digits"))
 }
 

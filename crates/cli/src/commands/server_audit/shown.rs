@@ -3,6 +3,7 @@
 //! **Invariant:** what stands in an entry is shown, known here or not; whether it stands in the
 //! log for good is what `audit verify` says.
 
+use keystead_core::hex;
 use keystead_daemon::utc;
 use keystead_keeper::server::Page;
 use keystead_keeper::server::log::{Action, Leaf};
@@ -14,7 +15,6 @@ use serde_json::json;
 use super::{pages, place};
 use crate::agent_link::{block_on, unexpected};
 use crate::arguments::{AuditOf, Moment, ShowAudit};
-use crate::commands::approver::from_hex;
 use crate::commands::server_key::label_of;
 use crate::commands::server_policy::Rule;
 use crate::failure::{Failure, Status};
@@ -95,7 +95,10 @@ async fn keys_meant(
     if named.is_empty() {
         return Ok(None);
     }
-    let ids: Vec<Option<KeyId>> = named.iter().map(|it| from_hex(it).map(KeyId)).collect();
+    let ids: Vec<Option<KeyId>> = named
+        .iter()
+        .map(|it| hex::typed_array(it).map(KeyId))
+        .collect();
     let listed = match ids.iter().all(Option::is_some) {
         true => Vec::new(),
         false => link.list(&page.name).await?.entries,
@@ -175,10 +178,7 @@ fn actor_of(leaf: &Leaf) -> String {
     match leaf.actor {
         [0, 0, 0, 0, 0, 0, 0, 0] => "before login".to_owned(),
         [0, 0, 0, 0, 0, 0, 0, 1] => "operator".to_owned(),
-        actor => {
-            let hex: String = actor.iter().map(|byte| format!("{byte:02x}")).collect();
-            short(&hex)
-        }
+        actor => short(&hex::encode(&actor)),
     }
 }
 
@@ -187,8 +187,8 @@ fn key_of(leaf: &Leaf) -> Option<KeyId> {
 }
 
 /// The first 8 hex digits: enough to tell one from another.
-fn short(hex: &str) -> String {
-    hex.chars().take(SHORT_CHARS).collect()
+fn short(digits: &str) -> String {
+    digits.chars().take(SHORT_CHARS).collect()
 }
 
 fn leaf_json(leaf: &Leaf) -> serde_json::Value {
