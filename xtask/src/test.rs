@@ -73,7 +73,7 @@ fn checks(root: &Path, count: &mut Count) -> Result<()> {
 fn tests(root: &Path, tools: &Tools, binaries: &Path, count: &mut Count) -> Result<()> {
     step("Running the tests.");
     let mut nextest = Program::cargo(root)
-        // Without the examples: clippy has seen them, and no test starts one.
+        // Without the examples: what a test starts of them is built by now.
         .args(["nextest", "run", "--workspace", "--locked", "--tests"])
         .args(["--no-fail-fast", "--filterset", count::NO_PARTS]);
     if is_root() {
