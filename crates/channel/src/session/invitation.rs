@@ -66,8 +66,8 @@ impl InvitationLink {
     /// Whether `text` is meant to be such a link, be it damaged or not.
     #[must_use]
     pub fn is_one(text: &str) -> bool {
-        let start = text.trim_start_matches(is_wrapping);
-        start.starts_with(PREFIX)
+        let mut sent = text.chars().filter(|it| !is_wrapping(*it));
+        PREFIX.chars().all(|it| sent.next() == Some(it))
     }
 }
 
@@ -252,6 +252,7 @@ mod tests {
             format!("<{GOLDEN}>"),
             format!(" \"{GOLDEN}\"\n"),
             format!("{}\r\n  {}", &GOLDEN[..40], &GOLDEN[40..]),
+            format!("{}\n> {}", &GOLDEN[..11], &GOLDEN[11..]),
         ] {
             assert!(InvitationLink::is_one(&around), "{around}");
             assert_eq!(InvitationLink::parse(&around).unwrap().encode(), GOLDEN);
