@@ -41,7 +41,11 @@ pub(crate) fn build_with_tests(root: &Path) -> Result<PathBuf> {
     step("Building keystead, the programs beside it, and the tests.");
     Program::cargo(root)
         .args(["build", "--locked", "--workspace", "--bins", "--tests"])
-        .args(STARTED_EXAMPLES.into_iter().flat_map(|name| ["--example", name]))
+        .args(
+            STARTED_EXAMPLES
+                .into_iter()
+                .flat_map(|name| ["--example", name]),
+        )
         .must()?;
     Ok(workspace::target(root).join("debug"))
 }
