@@ -9,11 +9,9 @@ mod menu;
 
 use std::collections::VecDeque;
 
-use unicode_width::UnicodeWidthStr;
-
 pub use crate::question::{Answer, PartId, Question, QuestionId};
 
-use layout::{fit, parts_list, question_lines, said, wrapped};
+use layout::{columns_of, fit, parts_list, question_lines, said, wrapped};
 use menu::{Menu, Pressed};
 
 /// What the edge is to do.
@@ -142,7 +140,7 @@ impl Screen {
         for part in question.parts() {
             let is_new = before.parts().all(|it| !it.asked.reads_as(&part.asked));
             if is_new {
-                let also = wrapped("also: ", &part.asked.line(), self.look.columns);
+                let also = wrapped("also: ", &part.asked.line_apart(), self.look.columns);
                 shown.said_rows = shown.said_rows.saturating_add(also.lines().count());
                 text.push_str(&format!("{CLEAR_LINE}{also}"));
             }
@@ -331,7 +329,7 @@ impl Screen {
         };
         let (strong, weak) = menu.prompt(question);
         let room = self.room_before(&self.time_left(question, now_ms));
-        if strong.width() + weak.width() <= room {
+        if columns_of(&strong) + columns_of(&weak) <= room {
             return vec![Draw::Text(self.prompt(now_ms))];
         }
         let what = wrapped("", &menu.what(question), self.look.columns);
@@ -380,7 +378,7 @@ impl Screen {
 
     /// The columns of the last line that the time left does not take.
     fn room_before(&self, left: &str) -> usize {
-        self.look.columns.saturating_sub(left.width() + 2)
+        self.look.columns.saturating_sub(columns_of(left) + 2)
     }
 }
 

@@ -127,6 +127,36 @@ impl Asked {
         }
     }
 
+    /// The line, and where a signature is over a hash the first digits of it: of several that
+    /// stand in a list two may have one line and not one content.
+    #[must_use]
+    pub fn line_apart(&self) -> String {
+        let hash = match self {
+            Self::Sign(sign) => Some((&sign.hash_name, &sign.hash)),
+            Self::OpenPgp(sign) if sign.git_form().is_some() => {
+                Some((&sign.hash_name, &sign.digest))
+            }
+            Self::OpenPgp(_)
+            | Self::Login(_)
+            | Self::Certify(_)
+            | Self::Signify(_)
+            | Self::Decrypt(_)
+            | Self::MakeKey(_)
+            | Self::Import(_)
+            | Self::Remove(_)
+            | Self::Hosts(_)
+            | Self::Server(_)
+            | Self::MakeApproval(_)
+            | Self::OpenLocal(_) => None,
+        };
+        match hash {
+            Some((name, hash)) => {
+                format!("{} ({name} {})", self.line(), clip(hash, DIGEST_CHARS_MAX))
+            }
+            None => self.line(),
+        }
+    }
+
     /// Whether a person reads the same for both, but for the program that asks. Two commits may
     /// have one subject.
     #[must_use]
@@ -250,6 +280,9 @@ pub(crate) fn shown(foreign: &str) -> String {
 /// Foreign text in one row: longer ones (a user name has 32 characters, a host name
 /// 253) are cut, so that what stands around them stays on the screen.
 const SHOWN_CHARS_MAX: usize = 260;
+
+/// 16 digits and the mark of a cut: enough to tell one digest from the next.
+const DIGEST_CHARS_MAX: usize = 17;
 
 #[cfg(test)]
 pub(crate) mod examples;

@@ -1,13 +1,13 @@
 //! Rows of words as lines of a terminal.
 //!
 //! **Invariant**: no line is wider than the terminal, a wide character counted as the two
-//! columns that it takes; nothing is left out.
+//! columns that it takes, whether or not the terminal joins some into one; nothing is left out.
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthChar;
 
 use super::{Colour, Look};
 use crate::question::{Makes, Question};
-use crate::words::{Row, THEIR_WORD, Tone};
+use crate::words::{Asked, Row, THEIR_WORD, Tone};
 
 /// The title of a question, and its lines, each with its line break.
 pub(super) fn question_lines(question: &Question, look: Look) -> (String, Vec<String>) {
@@ -101,19 +101,20 @@ fn others_row(question: &Question) -> Option<Row> {
     })
 }
 
-/// Each of several requests, those that are the same in words once with their number.
+/// Each of several requests, those that are the same to whoever reads them once with their
+/// number.
 pub(super) fn parts_list(question: &Question, columns: usize) -> String {
-    let mut counted: Vec<(usize, String)> = Vec::new();
+    let mut counted: Vec<(usize, &Asked)> = Vec::new();
     for part in question.parts() {
-        let line = part.asked.line();
-        match counted.iter_mut().find(|(_, it)| *it == line) {
+        let asked = &part.asked;
+        match counted.iter_mut().find(|(_, it)| it.reads_as(asked)) {
             Some((count, _)) => *count = count.saturating_add(1),
-            None => counted.push((1, line)),
+            None => counted.push((1, asked)),
         }
     }
-    let lines = counted.iter().map(|(count, line)| {
+    let lines = counted.iter().map(|(count, asked)| {
         let mark = format!("{count:>2} × ");
-        wrapped(&mark, line, columns)
+        wrapped(&mark, &asked.line_apart(), columns)
     });
     lines.collect()
 }
@@ -138,7 +139,7 @@ fn row_lines(row: &Row, columns: usize, look: Look) -> Vec<String> {
 /// A text behind a mark, both a little to the right, in lines.
 pub(super) fn wrapped(mark: &str, text: &str, columns: usize) -> String {
     let columns = columns.clamp(COLUMNS_MIN, COLUMNS_MAX);
-    let indent = mark.width() + 2;
+    let indent = columns_of(mark) + 2;
     let mut mark = mark;
     let mut lines = String::new();
     for part in wrap(text, columns.saturating_sub(indent)) {
@@ -167,16 +168,20 @@ pub(super) fn said(first_column: usize, line: &str, columns: usize) -> String {
 pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
+    let mut taken: usize = 0;
     for word in text.split_inclusive(' ') {
-        if !line.is_empty() && line.width() + word.trim_end().width() > columns {
+        if !line.is_empty() && taken.saturating_add(columns_of(word.trim_end())) > columns {
             lines.push(std::mem::take(&mut line));
+            taken = 0;
         }
         for character in word.chars() {
-            let width = character.width().unwrap_or(0);
-            if line.width() + width > columns && character != ' ' {
+            let width = column_count(character);
+            if taken.saturating_add(width) > columns && character != ' ' {
                 lines.push(std::mem::take(&mut line));
+                taken = 0;
             }
             line.push(character);
+            taken = taken.saturating_add(width);
         }
     }
     lines.push(line);
@@ -189,18 +194,20 @@ pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
 /// Cuts two texts that stand behind each other to `columns`; the second one gives way first.
 pub(super) fn fit(strong: &str, weak: &str, columns: usize) -> (String, String) {
     let strong = cut(strong, columns);
-    let weak = cut(weak, columns.saturating_sub(strong.width()));
+    let weak = cut(weak, columns.saturating_sub(columns_of(&strong)));
     (strong, weak)
 }
 
 fn cut(text: &str, columns: usize) -> String {
-    if text.width() <= columns {
+    if columns_of(text) <= columns {
         return text.to_owned();
     }
     let mut kept = String::new();
+    let mut taken: usize = 0;
     for character in text.chars() {
+        taken = taken.saturating_add(column_count(character));
         // One column for the mark that something is missing.
-        if kept.width() + character.width().unwrap_or(0) + 1 > columns {
+        if taken.saturating_add(1) > columns {
             break;
         }
         kept.push(character);
@@ -209,6 +216,20 @@ fn cut(text: &str, columns: usize) -> String {
         kept.push('…');
     }
     kept
+}
+
+/// The columns that a text takes where a terminal joins nothing: more than where it does, so
+/// that no text runs over its line and stands where labels stand.
+pub(super) fn columns_of(text: &str) -> usize {
+    text.chars().map(column_count).sum()
+}
+
+fn column_count(character: char) -> usize {
+    match character {
+        // Makes a symbol of one column an emoji of two, in some terminals.
+        '\u{fe0f}' => 1,
+        it => it.width().unwrap_or(0),
+    }
 }
 
 impl Look {
@@ -239,6 +260,8 @@ const RESET: &str = "\x1b[0m";
 
 #[cfg(test)]
 mod tests {
+    use unicode_width::UnicodeWidthStr;
+
     use super::*;
 
     #[test]
@@ -252,8 +275,17 @@ mod tests {
                 "a  b   c",
                 "漢字かな交じり文 と 空白",
                 "e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}",
+                // Joined where a terminal shapes them, apart in most.
+                &"لا".repeat(40),
+                &"👩\u{200d}👩\u{200d}👧".repeat(12),
+                &"♥\u{fe0f}".repeat(40),
+                &"🇩🇪".repeat(40),
             ] {
                 let lines = wrap(text, columns);
+                assert!(
+                    lines.iter().all(|it| columns_of(it) <= columns),
+                    "{lines:?}"
+                );
                 assert!(lines.iter().all(|it| it.width() <= columns), "{lines:?}");
                 let squeezed = |text: &str| text.replace(' ', "");
                 assert_eq!(squeezed(&lines.concat()), squeezed(text));

@@ -5,7 +5,7 @@ use keystead_formats::openpgp::trailer::Trailer;
 
 use super::origin::THEIR_WORD;
 use super::sign::{content_rows, message_rows, what_is_signed};
-use super::{Content, GitForm, KeyWords, Origin, Row, plain, shown, warn};
+use super::{Content, DIGEST_CHARS_MAX, GitForm, KeyWords, Origin, Row, plain, shown, warn};
 use crate::entry::Entry;
 use crate::show::Safe;
 use crate::show::clip;
@@ -91,6 +91,3 @@ pub(super) fn user_id_row(user_id: Option<&str>, key: &KeyWords) -> Option<Row> 
         None => Some(plain("User id", words)),
     }
 }
-
-/// 16 digits and the mark of a cut: enough to tell one digest from the next.
-const DIGEST_CHARS_MAX: usize = 17;
