@@ -97,6 +97,7 @@ fn commits_of_one_program_that_can_be_read() {
             form: GitForm::Tag,
             rows: vec![],
             message: String::new(),
+            below: vec![],
         };
     });
     check((&one, intent(1)), (&tag, intent(1)), false);

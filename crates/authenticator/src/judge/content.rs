@@ -4,7 +4,7 @@ use keystead_core::hex;
 use keystead_formats::ssh::sshsig::SshSig;
 use keystead_formats::ssh::to_be_signed::GIT_NAMESPACE;
 
-use crate::commit::{Commit, GitObject, Tag};
+use crate::commit::{Commit, GitObject, Header, Person, Tag};
 use crate::show::Safe;
 use crate::words::{Content, GitForm, Hop, KeyWords, Origin, Sign};
 
@@ -56,17 +56,22 @@ pub(super) fn object_content(proved: &[u8]) -> Content {
 fn commit_content(commit: &Commit<'_>) -> Content {
     let mut rows = vec![("Tree", commit.tree.to_owned())];
     rows.extend(commit.parents.iter().map(|it| ("Parent", (*it).to_owned())));
-    rows.push(("Author", Safe(commit.author).to_string()));
-    if commit.committer != commit.author {
-        rows.push(("Committer", Safe(commit.committer).to_string()));
+    rows.push(("Author", person(&commit.author)));
+    if commit.committer.who != commit.author.who {
+        rows.push(("Committer", person(&commit.committer)));
+    } else if commit.committer != commit.author {
+        let date = commit.committer.date();
+        rows.push(("Committer", format!("the same, {date}")));
     }
     if !commit.others.is_empty() {
-        rows.push(("Also signed", Safe(&commit.others.join(", ")).to_string()));
+        let others: Vec<String> = commit.others.iter().map(in_short).collect();
+        rows.push(("Also signed", others.join(", ")));
     }
     Content::Git {
         form: GitForm::Commit,
         rows,
         message: commit.message.to_owned(),
+        below: commit.others.iter().flat_map(in_full).collect(),
     }
 }
 
@@ -74,11 +79,98 @@ fn tag_content(tag: &Tag<'_>) -> Content {
     let rows = vec![
         ("Tag", Safe(tag.name).to_string()),
         ("Of", format!("{} {}", Safe(tag.target), tag.object)),
-        ("Tagger", Safe(tag.tagger).to_string()),
+        ("Tagger", person(&tag.tagger)),
     ];
     Content::Git {
         form: GitForm::Tag,
         rows,
         message: tag.message.to_owned(),
+        below: Vec::new(),
+    }
+}
+
+fn person(person: &Person<'_>) -> String {
+    format!("{}, {}", Safe(person.who), person.date())
+}
+
+/// A header where there is room for it, or how long it is.
+fn in_short(header: &Header<'_>) -> String {
+    let name = Safe(header.name);
+    match header.lines.as_slice() {
+        [line] if is_short(line) => format!("{name} {}", Safe(line)),
+        [_] => format!("{name} (below)"),
+        lines => format!("{name} ({} lines, below)", lines.len()),
+    }
+}
+
+/// The lines of a header that is not in short already.
+fn in_full(header: &Header<'_>) -> Vec<String> {
+    let first = match header.lines.as_slice() {
+        [line] if is_short(line) => return Vec::new(),
+        _ => format!("{}:", Safe(header.name)),
+    };
+    let lines = header.lines.iter().map(|it| Safe(it).to_string());
+    std::iter::once(first).chain(lines).collect()
+}
+
+fn is_short(line: &str) -> bool {
+    line.chars().count() <= SHORT_CHARS_MAX
+}
+
+/// An encoding's name; what is longer stands behind the message.
+const SHORT_CHARS_MAX: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADS: &str = "tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\n\
+        author Alex <alex@test> 1700000000 +0100\n";
+
+    fn shown(rest: &str) -> (Vec<(&'static str, String)>, Vec<String>) {
+        let content = object_content(format!("{HEADS}{rest}").as_bytes());
+        let Content::Git { rows, below, .. } = content else {
+            panic!("{content:?}");
+        };
+        (rows, below)
+    }
+
+    #[test]
+    fn dates_are_signed_and_shown() {
+        let check = |committer: &str, expected: &[&str]| {
+            let (rows, _) = shown(&format!("committer {committer}\n\nMend it\n"));
+            let rows: Vec<String> = rows[1..].iter().map(|(_, it)| it.clone()).collect();
+            assert_eq!(rows, expected);
+        };
+        let author = "Alex <alex@test>, 2023-11-14 23:13:20 +0100";
+        check("Alex <alex@test> 1700000000 +0100", &[author]);
+        check(
+            "Alex <alex@test> 1700000001 +0000",
+            &[author, "the same, 2023-11-14 22:13:21 +0000"],
+        );
+        check(
+            "Evil <evil@test> 1700000000 +0100",
+            &[author, "Evil <evil@test>, 2023-11-14 23:13:20 +0100"],
+        );
+    }
+
+    #[test]
+    fn headers_that_are_not_known_are_shown_whole() {
+        let long = "x".repeat(41);
+        let (rows, below) = shown(&format!(
+            "committer Alex <alex@test> 1700000000 +0100\n\
+             encoding KOI8-R\nnote {long}\nmergetag object 1\n type commit\n \x1b[2J\n\nMend it\n"
+        ));
+        let also = "encoding KOI8-R, note (below), mergetag (3 lines, below)";
+        assert_eq!(rows.last(), Some(&("Also signed", also.to_owned())));
+        let lines = [
+            "note:",
+            &long,
+            "mergetag:",
+            "object 1",
+            "type commit",
+            "\\u{1b}[2J",
+        ];
+        assert_eq!(below, lines);
     }
 }

@@ -170,6 +170,7 @@ fn what_does_not_fit_is_announced_and_shown_on_demand() {
             form: GitForm::Commit,
             rows: vec![],
             message,
+            below: vec![],
         },
         way: vec![],
         key: Name::new("main").unwrap().into(),
@@ -324,6 +325,7 @@ fn commits_with_one_subject_are_not_the_same_in_words() {
                 form: GitForm::Commit,
                 rows: vec![("Tree", "4b82".into())],
                 message: format!("Mend it\n\n{body}\n"),
+                below: vec![],
             },
             way: vec![],
             key: Name::new("main").unwrap().into(),
@@ -338,6 +340,18 @@ fn commits_with_one_subject_are_not_the_same_in_words() {
     let same = "1 more, the same in words";
     assert!(shown(commit("one")).contains(same));
     assert!(!shown(commit("two")).contains(same));
+    let list = |other: Asked| {
+        let mut screen = Screen::new(LOOK);
+        screen.ask(with(other), 0);
+        text(&screen.key(b'm', 1_000).1)
+    };
+    let line = |count: u8, hash: &str| {
+        format!("   {count} × signature of a git commit \"Mend it\" with main (sha512 {hash})")
+    };
+    assert!(list(commit("one")).contains(&line(2, "one")));
+    let two = list(commit("two"));
+    assert!(two.contains(&line(1, "one")), "{two}");
+    assert!(two.contains(&line(1, "two")), "{two}");
 }
 
 #[test]
@@ -542,6 +556,7 @@ fn an_announced_act_is_asked_for_whole_or_in_part() {
             form: GitForm::Commit,
             rows: vec![("Tree", "4b82".into())],
             message: "Mend it\n".into(),
+            below: vec![],
         },
         way: vec![],
         key: Name::new("main").unwrap().into(),

@@ -6,6 +6,7 @@ use keystead_formats::ssh::certificate::{CertificateOption, Role, Terms, ToBeCer
 
 use super::login::way_row;
 use super::{Hop, Origin, Row, Tone, plain, shown, warn};
+use crate::commit::LAST_SECOND;
 use crate::entry::Entry;
 use crate::show::{Safe, clip, safe_bytes};
 
@@ -163,6 +164,3 @@ fn option_text(option: &CertificateOption) -> String {
 
 /// Names in one line of a log.
 const NAMES_CHARS_MAX: usize = 200;
-
-/// The end of the year 9999: what ends later has no date that people write.
-const LAST_SECOND: u64 = 253_402_300_799;

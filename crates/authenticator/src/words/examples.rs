@@ -40,6 +40,7 @@ pub(crate) fn git(form: GitForm, change: impl FnOnce(&mut Sign)) -> Asked {
             form,
             rows: vec![],
             message: String::new(),
+            below: vec![],
         },
         way: vec![],
         key: Name::new("main").unwrap().into(),

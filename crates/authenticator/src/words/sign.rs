@@ -35,6 +35,8 @@ pub enum Content {
         rows: Vec<(&'static str, String)>,
         /// The message.
         message: String,
+        /// The lines of what else is signed and may be long, safe to show.
+        below: Vec<String>,
     },
     /// Bytes came that have this hash, but they are not what this program can show.
     Unreadable {
@@ -126,6 +128,7 @@ pub(super) fn what_is_signed(content: &Content) -> String {
             form,
             rows,
             message,
+            ..
         } => format!("{}{}", form.one(), subject(*form, rows, message)),
         Content::Unreadable { .. } | Content::NotProved | Content::Differs => String::new(),
     }
@@ -142,21 +145,23 @@ pub(super) fn content_rows(content: &Content, what: &str) -> Vec<Row> {
     all
 }
 
-/// What the subject leaves of the message of a commit or tag, which may be long.
+/// What the subject leaves of the message of a commit or tag, and what else of it may be long.
 pub(super) fn message_rows(content: &Content) -> Vec<Row> {
-    let Content::Git { message, .. } = content else {
+    let Content::Git { message, below, .. } = content else {
         return Vec::new();
     };
-    let (_, Some(rest)) = parted(message) else {
-        return Vec::new();
-    };
-    let mut label = "Message";
-    let mut rows = Vec::new();
-    for line in rest.split('\n') {
-        rows.push(plain(label, Safe(line).to_string()));
-        label = "";
-    }
+    let (_, rest) = parted(message);
+    let rest = rest.into_iter().flat_map(|it| it.split('\n'));
+    let mut rows = labelled("Message", rest.map(|it| Safe(it).to_string()));
+    rows.extend(labelled("Also signed", below.iter().cloned()));
     rows
+}
+
+/// Lines as rows, the first of them with the label.
+fn labelled(label: &'static str, lines: impl Iterator<Item = String>) -> Vec<Row> {
+    let labels = std::iter::once(label).chain(std::iter::repeat(""));
+    let rows = labels.zip(lines).map(|(label, line)| plain(label, line));
+    rows.collect()
 }
 
 /// A message's first line, where it is short enough to stand before all else, and what follows

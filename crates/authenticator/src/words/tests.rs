@@ -132,6 +132,7 @@ fn signatures_in_a_namespace() {
                 form: GitForm::Commit,
                 rows: vec![("Tree", "4b82".into())],
                 message: "Mend it\n\nBecause \x1b[2J\n".into(),
+                below: vec![],
             },
         ),
         "signature of a git commit \"Mend it\" with main",
@@ -222,6 +223,7 @@ fn a_commit_that_gpg_signs() {
             form: GitForm::Commit,
             rows: vec![("Tree", "4b82".into())],
             message: "Mend it\n".into(),
+            below: vec![],
         },
         trailer: Some(Trailer {
             kind: DocumentKind::Binary,
