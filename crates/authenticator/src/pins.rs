@@ -1,7 +1,8 @@
 //! Which host key belongs to which name: pinned by the holder's first approval.
 //!
 //! **Invariant**: a name has one host key. Another one is a changed key, never a
-//! second one, until the holder accepts it by name and fingerprint.
+//! second one, until the holder accepts it by name and fingerprint. Names that
+//! SSH takes for one are one, however they are written.
 
 use std::collections::BTreeMap;
 
@@ -61,7 +62,21 @@ impl Pins {
         if pins.version > VERSION {
             return Err(LoadError::newer(HOSTS_FILE));
         }
-        Ok(pins)
+        let mut hosts: BTreeMap<String, Pin> = BTreeMap::new();
+        for (name, pin) in pins.hosts {
+            // The first of several is the one that was looked at as new.
+            let known = hosts.entry(plain(&name)).or_insert_with(|| pin.clone());
+            if pin.time < known.time {
+                *known = pin;
+            }
+        }
+        Ok(Self { hosts, ..pins })
+    }
+
+    /// The pin of a name.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Option<&Pin> {
+        self.hosts.get(&plain(name))
     }
 
     /// What is known of `host_key` (`SHA256:…`) under the names given.
@@ -74,7 +89,7 @@ impl Pins {
                 .filter(|it| is_host_name(it))
         };
         let changed = names().find_map(|name| {
-            let pin = self.hosts.get(name)?;
+            let pin = self.of(name)?;
             (pin.host_key != host_key).then(|| Known::Changed {
                 name,
                 pinned: pin.host_key.clone(),
@@ -82,7 +97,7 @@ impl Pins {
         });
         let pinned = || {
             names()
-                .find(|name| self.hosts.contains_key(*name))
+                .find(|name| self.of(name).is_some())
                 .map(Known::Pinned)
         };
         changed.or_else(pinned).unwrap_or_else(|| {
@@ -100,11 +115,12 @@ impl Pins {
     /// # Errors
     /// The system's; nothing is pinned then.
     pub fn pin(&mut self, name: &str, pin: Pin, disk: &mut dyn Disk) -> std::io::Result<()> {
-        if self.hosts.len() >= PINS_MAX && !self.hosts.contains_key(name) {
+        let name = plain(name);
+        if self.hosts.len() >= PINS_MAX && !self.hosts.contains_key(&name) {
             return Err(std::io::ErrorKind::QuotaExceeded.into());
         }
         let mut hosts = self.hosts.clone();
-        hosts.insert(name.to_owned(), pin);
+        hosts.insert(name, pin);
         self.write(hosts, disk)
     }
 
@@ -114,7 +130,7 @@ impl Pins {
     /// The system's; it is still pinned then.
     pub fn forget(&mut self, name: &str, disk: &mut dyn Disk) -> std::io::Result<()> {
         let mut hosts = self.hosts.clone();
-        hosts.remove(name);
+        hosts.remove(&plain(name));
         self.write(hosts, disk)
     }
 
@@ -144,6 +160,16 @@ fn is_host_name(name: &str) -> bool {
         && !name.starts_with('-')
         && name.len() <= HOST_NAME_BYTES_MAX
         && name.bytes().all(is_plain)
+}
+
+/// A name as SSH compares it: in small letters (ssh lowers what is typed), without the dot that
+/// ends a full name, and without the port that is usual.
+fn plain(name: &str) -> String {
+    let usual = name
+        .strip_prefix('[')
+        .and_then(|it| it.strip_suffix("]:22"));
+    let name = usual.unwrap_or(name);
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
 /// The pins' name in the state folder.
@@ -203,6 +229,42 @@ mod tests {
         };
         check(&["db1"], "SHA256:two", &changed);
         check(&["new", "db1"], "SHA256:two", &changed);
+    }
+
+    /// Else another key would come in under what a person reads as the same name.
+    #[test]
+    fn one_name_written_otherwise_is_one_name() {
+        for name in ["DB1", "db1.", "[db1]:22", "[Db1.]:22"] {
+            let changed = Known::Changed {
+                name,
+                pinned: "SHA256:one".into(),
+            };
+            check(&[name], "SHA256:two", &changed);
+            check(&[name], "SHA256:one", &Known::Pinned(name));
+        }
+        for name in ["[db1]:2222", "db1.test", "db1..", "[db1]"] {
+            check(&[name], "SHA256:two", &Known::Told(vec![name]));
+        }
+        let mut disk = MemoryDisk::default();
+        let mut pins = pins();
+        pins.pin("DB1", pin("SHA256:two"), &mut disk).unwrap();
+        assert_eq!(pins.iter().count(), 1);
+        pins.forget("Db1", &mut disk).unwrap();
+        assert_eq!(pins.iter().count(), 0);
+    }
+
+    #[test]
+    fn of_two_names_in_an_older_file_the_first_stays() {
+        let mut disk = MemoryDisk::default();
+        let text = r#"{"version":1,"hosts":{
+            "DB1":{"host_key":"SHA256:two","time":2,"workstation":"laptop"},
+            "db1":{"host_key":"SHA256:one","time":1,"workstation":"laptop"}}}"#;
+        disk.plant(HOSTS_FILE, text.as_bytes());
+        let pins = Pins::load(&disk).unwrap();
+        assert_eq!(
+            pins.iter().collect::<Vec<_>>(),
+            [("db1", &pin("SHA256:one"))]
+        );
     }
 
     #[test]

@@ -68,8 +68,7 @@ impl Holder {
 
     /// `host forget`: the next login there is as the first one.
     pub(super) fn host_forget(&mut self, name: &str, step: &mut Step<'_, '_>) -> Reply {
-        let pinned = self.pins.iter().find(|(it, _)| *it == name);
-        let Some(host_key) = pinned.map(|(_, pin)| pin.host_key.clone()) else {
+        let Some(host_key) = self.pins.of(name).map(|it| it.host_key.clone()) else {
             let message = format!("no key is pinned to {}", Safe(name));
             return Reply::failed(message, "keystead-authenticator host list shows them");
         };
