@@ -225,6 +225,14 @@ fn a_subkey_has_the_passphrase_of_its_primary() {
     chosen(&format!(
         "{WRAPPING}{again}{asked}< D abd\n< OK\n{second}{refused}{again}{asked}"
     ));
+    // Three that are wrong are so for all of one key, and not for the next one.
+    let third = asked.replace("-- X X", "-- X Bad+Passphrase+(try+3+of+3)");
+    chosen(&format!(
+        "{WRAPPING}{again}{asked}< D abd\n< OK\n{second}< D x\n< OK\n{third}< D y\n< OK\n\
+         ~ not into the custody of phone: the passphrase is wrong\n\
+         ! ERR 67108875 not into the custody of phone: the passphrase is wrong <GPG Agent>\n\
+         {again}! ERR 67108875 Bad passphrase <GPG Agent>\n{WRAPPING}{again}{asked}"
+    ));
     // Nor one that a client has left behind.
     chosen(&format!(
         "{WRAPPING}{again}{asked}< D abc\n< OK\n{came}> RESET\n= RESET\n! OK\n< OK\n{again}\

@@ -30,6 +30,8 @@ pub(super) struct Coming {
     pub(super) locked: Option<Locked>,
     /// What opened the key before: its subkeys mostly have the same.
     passphrase: Option<Zeroizing<Vec<u8>>>,
+    /// Nobody knew it: gpg brings the subkeys all the same, and nobody is asked again.
+    is_unknown: bool,
 }
 
 /// A key that a passphrase opens.
@@ -102,6 +104,9 @@ impl Conversation {
                 if let Some(Ok(key)) = known.map(|it| key.open(it)) {
                     return self.take(&key, created_unix_s);
                 }
+                if self.coming.is_unknown {
+                    return self.error(ErrorCode::BAD_PASSPHRASE);
+                }
                 self.coming.locked = Some(Locked {
                     key,
                     created_unix_s,
@@ -169,7 +174,10 @@ impl Conversation {
                 self.coming.locked = Some(locked);
                 self.ask_for_passphrase();
             }
-            Err(error) => self.not_taken(&error),
+            Err(error) => {
+                self.coming.is_unknown = error == TransferError::Passphrase;
+                self.not_taken(&error);
+            }
         }
     }
 
