@@ -55,10 +55,19 @@ impl KeyMap {
         if self.find(key.keygrip).is_some() {
             return Err(KeyMapError::Twice(key.keygrip));
         }
+        self.check_room()?;
+        self.keys.push(key);
+        Ok(())
+    }
+
+    /// Whether one more key has room.
+    ///
+    /// # Errors
+    /// [`KeyMapError::TooMany`].
+    pub fn check_room(&self) -> Result<(), KeyMapError> {
         if self.keys.len() >= KEYS_MAX {
             return Err(KeyMapError::TooMany);
         }
-        self.keys.push(key);
         Ok(())
     }
 

@@ -6,13 +6,14 @@
 use std::future::pending;
 use std::pin::Pin;
 
-use keystead_agent::gpg::{Action, Answer, Conversation, Event, Failure as GpgFailure};
+use keystead_agent::gpg::{Action, Answer, Bring, Conversation, Event, Failure as GpgFailure};
 use keystead_formats::assuan::{ErrorCode, LineBuffer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::asking::Asker;
 use super::keys_file::KeysFile;
+use crate::failure::Failure;
 
 /// One end: where it is read, where it is written.
 pub(super) struct End {
@@ -103,7 +104,7 @@ pub(super) async fn carry(
                     }
                 }
                 Action::Ask(ask) => asked = Some(Box::pin(asker.ask(*ask))),
-                Action::Bring(bring) => asked = Some(Box::pin(asker.bring(*bring))),
+                Action::Bring(bring) => asked = Some(Box::pin(brought(keys, asker, *bring))),
                 Action::Say(text) => asker.say(&text),
                 Action::Withdraw => asked = None,
                 Action::KillAgent => {
@@ -149,25 +150,34 @@ pub(super) async fn carry(
             }
             answer = answered(&mut asked) => {
                 asked = None;
-                let answer = kept(keys, answer);
                 came = conversation.step(Event::Answered(answer), &keys.current());
             }
         }
     }
 }
 
-/// A key that was brought is in the map before gpg hears of it.
-fn kept(keys: &KeysFile, answer: Answer) -> Answer {
+/// A key that was brought is in the map before gpg hears of it. Room for it is there before its
+/// keeper is asked: one that a keeper has made cannot be made again.
+async fn brought(keys: &KeysFile, asker: &Asker, bring: Bring) -> Answer {
+    let room = match keys.room() {
+        Ok(room) => room,
+        Err(failure) => return not_kept(failure),
+    };
+    let answer = asker.bring(bring).await;
     let Answer::Brought(key) = &answer else {
         return answer;
     };
-    match keys.put(key) {
+    match keys.put(key, room) {
         Ok(()) => answer,
-        Err(failure) => Answer::Failed(GpgFailure {
-            code: ErrorCode::GENERAL,
-            text: failure.message,
-        }),
+        Err(failure) => not_kept(failure),
     }
+}
+
+fn not_kept(failure: Failure) -> Answer {
+    Answer::Failed(GpgFailure {
+        code: ErrorCode::GENERAL,
+        text: failure.message,
+    })
 }
 
 async fn read(end: &mut Option<End>) -> usize {

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -59,13 +60,45 @@ impl KeysFile {
             .ok()
     }
 
-    /// Puts a key into the file; one that cannot be read stays as it is.
-    pub(super) fn put(&self, key: &MappedKey) -> Result<(), Failure> {
+    /// Keeps room for one more key, on the disk and in the map.
+    pub(super) fn room(&self) -> Result<Room, Failure> {
+        let _held = lock(&self.homedir)?;
+        let map = read(&self.homedir)?;
+        map.check_room().map_err(|error| Failure::of(&error))?;
+        let json = map.encode().map_err(|error| Failure::of(&error))?;
+        let bytes = u64::try_from(json.len()).unwrap_or(u64::MAX);
+        Room::of(&self.homedir, bytes.saturating_add(ENTRY_BYTES_MAX))
+            .map_err(|error| file::failure(&self.path(), &error))
+    }
+
+    /// Puts a key into the file, where room was kept; one that cannot be read stays as it is.
+    pub(super) fn put(&self, key: &MappedKey, room: Room) -> Result<(), Failure> {
+        // The next file takes its place.
+        drop(room);
         change(&self.homedir, |map| map.put(std::slice::from_ref(key)))
     }
 
     fn path(&self) -> PathBuf {
         self.homedir.join(FILE_NAME)
+    }
+}
+
+/// So much of the disk that the map with one more key fits: a file without a name, which goes with
+/// this process at the latest.
+pub(super) struct Room {
+    _file: File,
+}
+
+impl Room {
+    /// Call it while the map is held: the name is there for a moment.
+    fn of(folder: &Path, bytes: u64) -> io::Result<Self> {
+        let path = folder.join(ROOM_NAME);
+        let mut file = File::create(&path)?;
+        std::fs::remove_file(&path)?;
+        // Written, not only named: not every file system gives room by a file's size.
+        io::copy(&mut io::repeat(0).take(bytes), &mut file)?;
+        file.sync_all()?;
+        Ok(Self { _file: file })
     }
 }
 
@@ -106,3 +139,9 @@ fn lock(homedir: &Path) -> Result<File, Failure> {
 
 /// The lock's name in `GNUPGHOME`.
 const LOCK_NAME: &str = "keystead-keys.lock";
+
+/// Its name for a moment, in `GNUPGHOME`.
+const ROOM_NAME: &str = "keystead-keys.room";
+
+/// A user id of 1,024 bytes, each of them escaped, and the rest of an entry are less.
+const ENTRY_BYTES_MAX: u64 = 16_384;
