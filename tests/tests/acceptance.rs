@@ -62,6 +62,7 @@ scripts! {
     keys_seen
     man_pages
     no_answer_then_local_key
+    no_runtime_folder
     other_clients
     pair_asks_both
     pair_directly

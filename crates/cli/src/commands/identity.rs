@@ -181,8 +181,9 @@ pub(crate) fn of_identity(error: &IdentityError) -> Failure {
     Failure::of(error).hint(error.hint()).status(Status::Usage)
 }
 
-/// In the runtime folder.
-const FOLDER: &str = "identities";
+/// In the runtime folder, which is the state folder where the system has none: the agent keeps a
+/// file `identities` there.
+const FOLDER: &str = "identity-keys";
 
 /// RFC 4251 section 4: what a login goes to unless it says otherwise.
 const SSH_PORT: &str = "22";
