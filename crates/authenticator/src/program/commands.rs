@@ -188,7 +188,8 @@ fn init(
         }
     }
     print::talk(
-        "Next: keystead pair --link on the workstation, and keystead-authenticator pair LINK here.",
+        "Next: keystead pair --link on the workstation, and here\n\
+         keystead-authenticator pair LINK",
     );
     Ok(())
 }

@@ -59,7 +59,7 @@ impl Source {
 
     /// A new one: typed twice, so that a slip does not lock its owner out.
     pub(crate) fn read_new(self) -> Result<SecretBytes, Failure> {
-        let first = self.read("New passphrase: ")?;
+        let first = self.read("New passphrase, for what is kept here: ")?;
         if self.fd.is_some() {
             return Ok(first);
         }

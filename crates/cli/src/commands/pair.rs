@@ -178,8 +178,9 @@ fn say_routes(relay: Option<&str>, addresses: &[String]) {
     match relay {
         Some(relay) => say(format_args!("meeting at {relay}")),
         None => say(format_args!(
-            "no relay is known, so the other machine must reach this one directly, at {}\n\
-             (`keystead pair --relay URL` meets at a relay)",
+            "no relay is known (`keystead pair --relay URL` meets at one), so the other machine\n\
+             must reach this one at {},\n\
+             and `keystead-authenticator run --listen ADDR:PORT` run there before it pairs",
             addresses.join(" or ")
         )),
     }

@@ -46,10 +46,14 @@ impl Given {
         let seed = words.seed(&passphrase).map_err(words_failure)?;
         let wallet = Wallet::new(seed).map_err(|error| Failure::new(error.to_string(), ""))?;
         if is_made {
-            show(&words, &wallet, other_keys)?;
+            show(&words, &passphrase, &wallet, other_keys)?;
         }
+        let with_passphrase = match passphrase.is_empty() {
+            true => "",
+            false => ", with their passphrase,",
+        };
         print::talk(format_args!(
-            "Wallet {}: these words and their passphrase make no other.",
+            "These words{with_passphrase} make the wallet {}.",
             wallet.fingerprint()
         ));
         let is_typed = !is_made
@@ -124,7 +128,12 @@ fn read_words_passphrase(source: Source, is_new: bool) -> Result<SecretBytes, Fa
 }
 
 /// Shows the words on a screen of their own, which is gone behind it, and asks for three.
-fn show(words: &Words, wallet: &Wallet, other_keys: &[String]) -> Result<(), Failure> {
+fn show(
+    words: &Words,
+    passphrase: &SecretBytes,
+    wallet: &Wallet,
+    other_keys: &[String],
+) -> Result<(), Failure> {
     let mut terminal = Terminal::open(Keys::Secret).map_err(|error| {
         Failure::new(
             format!("no terminal to show the words at: {error}"),
@@ -134,7 +143,8 @@ fn show(words: &Words, wallet: &Wallet, other_keys: &[String]) -> Result<(), Fai
     let mut tries_left = TRIES;
     loop {
         terminal.write(OTHER_SCREEN);
-        write_words(&mut terminal, words, wallet, other_keys);
+        write_words(&mut terminal, words);
+        terminal.write(&about(passphrase, wallet, other_keys));
         let read = wait_for_enter(&mut terminal);
         terminal.write(OWN_SCREEN);
         read?;
@@ -160,14 +170,12 @@ fn show(words: &Words, wallet: &Wallet, other_keys: &[String]) -> Result<(), Fai
     }
 }
 
-fn write_words(terminal: &mut Terminal, words: &Words, wallet: &Wallet, other_keys: &[String]) {
+fn write_words(terminal: &mut Terminal, words: &Words) {
     let count = words.count().get();
-    let mut text = format!(
+    terminal.write(&format!(
         "Write these {count} words down, on paper, in this order. They are shown once.\n\
          Whoever has them has every key of this wallet.\n\n"
-    );
-    terminal.write(&text);
-    text.clear();
+    ));
     for (at, word) in words.iter().enumerate() {
         // Written piece by piece: a whole screen of them would be a copy of them all.
         terminal.write(&format!("{:>4}. ", at + 1));
@@ -178,16 +186,20 @@ fn write_words(terminal: &mut Terminal, words: &Words, wallet: &Wallet, other_ke
             false => terminal.write(&" ".repeat(WORD_COLUMNS.saturating_sub(word.len()))),
         }
     }
-    text.push_str(&format!(
-        "\nWallet {}. If you gave a words' passphrase, it belongs to them:\n\
-         write it down elsewhere.\n\n",
-        wallet.fingerprint()
-    ));
-    text.push_str(&not_brought_back(other_keys));
-    text.push_str(
-        "\nThree of the words are asked for next. Press Enter when they are written down. ",
-    );
-    terminal.write(&text);
+}
+
+/// What stands below the words.
+fn about(passphrase: &SecretBytes, wallet: &Wallet, other_keys: &[String]) -> String {
+    let and_passphrase = match passphrase.is_empty() {
+        true => "",
+        false => " The words' passphrase belongs to it:\nwrite it down elsewhere.",
+    };
+    format!(
+        "\nWallet {}.{and_passphrase}\n\n{}\n\
+         Three of the words are asked for next. Press Enter when they are written down. ",
+        wallet.fingerprint(),
+        not_brought_back(other_keys)
+    )
 }
 
 /// What the words are not for; never so much that words leave a screen of 24 lines, which has

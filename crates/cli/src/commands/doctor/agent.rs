@@ -92,7 +92,10 @@ fn asleep(keeper: &Keeper) -> Option<Check> {
         (KeeperState::Unused, false) => Some(Check::doubtful(
             "keeper",
             format!("{name} was paired and never reached since"),
-            format!("start `keystead-authenticator run` on {name}; else pair again"),
+            format!(
+                "start `keystead-authenticator run` on {name}; without a relay pair again \
+                 while it runs there with `--listen ADDR:PORT`"
+            ),
         )),
         (_, false) => Some(Check::doubtful(
             "keeper",
