@@ -10,7 +10,7 @@ use crate::console::{say, step};
 use crate::failure::{Failure, Result};
 use crate::run::Program;
 use crate::setup::{self, For, Tools, is_root};
-use crate::{fuzz, workspace};
+use crate::{fuzz, tidy, workspace};
 
 mod count;
 mod leftover;
@@ -47,20 +47,14 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
 /// What needs no test to be run.
 fn checks(root: &Path, count: &mut Count) -> Result<()> {
     step("Is everything formatted? (cargo fmt)");
-    count.one(
-        "fmt",
-        Program::cargo(root)
-            .args(["fmt", "--all", "--check"])
-            .shown()?,
-    );
+    count.one("fmt", tidy::formatted(root)?);
     step("What does clippy say? (It compiles all of it first.)");
     let clippy = Program::cargo(root)
         .args(["clippy", "--workspace", "--all-targets", "--locked"])
         .args(["--", "--deny", "warnings"]);
     count.one("clippy", clippy.shown()?);
     step("Are the house's rules kept? (cargo xtask tidy, then its self-test)");
-    for arguments in [&[][..], &["--self-test".to_owned()]] {
-        let result = crate::tidy::command(arguments);
+    for result in [tidy::check(root), tidy::check_itself(root)] {
         if let Err(failure) = &result {
             say(&failure.to_string());
         }

@@ -17,6 +17,8 @@ mod shape;
 pub(crate) mod source;
 mod tree;
 
+pub(crate) use self_test::check_itself;
+
 /// What is wrong, a sentence each.
 #[derive(Default)]
 pub(crate) struct Findings(Vec<String>);
@@ -35,14 +37,35 @@ impl Findings {
 pub(crate) fn command(arguments: &[String]) -> Result<()> {
     let root = workspace::root()?;
     match arguments {
-        [] => report(&run(&root)?),
-        [one] if one == "--self-test" => self_test::check_itself(&root),
+        [] => {
+            // Both are said, whichever fails.
+            let is_formatted = formatted(&root)?;
+            check(&root)?;
+            if is_formatted {
+                Ok(())
+            } else {
+                Err(Failure::new("tidy: not formatted: cargo fmt --all"))
+            }
+        }
+        [one] if one == "--self-test" => check_itself(&root),
         _ => Err(Failure::new("usage: cargo xtask tidy [--self-test]")),
     }
 }
 
-/// Checks the workspace at `root`.
-pub(crate) fn run(root: &Path) -> Result<Findings> {
+/// Whether `cargo fmt` would change nothing; it shows what it would.
+pub(crate) fn formatted(root: &Path) -> Result<bool> {
+    Program::cargo(root)
+        .args(["fmt", "--all", "--check"])
+        .shown()
+}
+
+/// All rules but the formatting.
+pub(crate) fn check(root: &Path) -> Result<()> {
+    report(&run(root)?)
+}
+
+/// What is wrong with the workspace at `root`.
+fn run(root: &Path) -> Result<Findings> {
     let mut findings = Findings::default();
     let graph = load(root)?;
     let sources = source::reached(root, &graph)?;

@@ -31,7 +31,7 @@ enum Plant {
 }
 
 /// `cargo xtask tidy --self-test`.
-pub(super) fn check_itself(root: &Path) -> Result<()> {
+pub(crate) fn check_itself(root: &Path) -> Result<()> {
     let copy = workspace::target(root).join(format!("tidy-copy-{}", std::process::id()));
     std::fs::create_dir_all(&copy).about(copy.display())?;
     let result = try_all(root, &copy);
