@@ -1,43 +1,59 @@
 //! Hosts: where keys were used, and which key belongs to which name.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use keystead_channel::wire::HOSTS_MAX;
 use keystead_core::{Host, Outcome};
 
 use super::replies::{DISK_HINT, log_failed};
 use super::{Holder, Step};
 use crate::control::Reply;
 use crate::entry::Entry;
-use crate::journal::Journal;
 use crate::pins::Pin;
 use crate::show::Safe;
 
-impl Holder {
-    /// At which hosts keys were used, as the log has it: the last login of each account.
-    pub(super) fn hosts(&self, step: &Step<'_, '_>) -> Option<Vec<Host>> {
-        let entries = Journal::read(step.io.disk).ok()?;
-        let mut hosts: Vec<Host> = Vec::new();
-        for entry in entries
-            .iter()
-            .rev()
-            .filter(|it| it.decision == Outcome::Approve.as_str())
-        {
-            let Some(host) = host_of(entry) else { continue };
-            let is_known = hosts
-                .iter()
-                .any(|it| it.user == host.user && it.host == host.host);
-            if !is_known && hosts.len() < keystead_channel::wire::HOSTS_MAX {
-                hosts.push(host);
+/// At which hosts keys were used, as the log has it: the last login of each account. Kept beside
+/// the log, since whoever asks is not to have all of it read each time.
+#[derive(Default)]
+pub(super) struct Seen {
+    logins: BTreeMap<(String, String), (u64, Host)>,
+    count: u64,
+}
+
+impl Seen {
+    /// Takes in what stands in the log.
+    pub(super) fn recall(&mut self, entry: &Entry) {
+        if entry.decision != Outcome::Approve.as_str() {
+            return;
+        }
+        let Some(host) = host_of(entry) else { return };
+        self.count = self.count.saturating_add(1);
+        let account = (host.user.clone(), host.host.clone());
+        self.logins.insert(account, (self.count, host));
+        if self.logins.len() > HOSTS_MAX {
+            let first = self.logins.iter().min_by_key(|(_, (number, _))| *number);
+            if let Some(account) = first.map(|(account, _)| account.clone()) {
+                self.logins.remove(&account);
             }
         }
-        Some(hosts)
     }
 
-    /// How many hosts a `hosts_request` would tell of.
-    pub(super) fn hosts_count(&self, step: &Step<'_, '_>) -> usize {
-        self.hosts(step).map_or(0, |it| it.len())
+    /// How many a `hosts_request` would tell of.
+    pub(super) fn count(&self) -> usize {
+        self.logins.len()
     }
 
+    /// The newest first.
+    pub(super) fn hosts(&self) -> Vec<Host> {
+        let mut logins: Vec<&(u64, Host)> = self.logins.values().collect();
+        logins.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+        logins.into_iter().map(|(_, host)| host.clone()).collect()
+    }
+}
+
+impl Holder {
     /// `host accept`: another key for a name.
     pub(super) fn host_accept(
         &mut self,
@@ -98,3 +114,40 @@ fn host_of(entry: &Entry) -> Option<Host> {
 
 /// `SHA256:` and the base64 of 32 bytes without padding.
 const FINGERPRINT_CHARS: usize = 7 + 43;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn login(unix_s: u64, user: &str, decision: Outcome) -> Entry {
+        Entry {
+            user: Some(user.to_owned()),
+            host: Some("db1".to_owned()),
+            host_key: Some(format!("SHA256:{}", "A".repeat(43))),
+            ..Entry::own(unix_s, "sign", decision)
+        }
+    }
+
+    #[test]
+    fn the_last_login_of_each_account_the_newest_first() {
+        let mut seen = Seen::default();
+        for (at, user) in [(1, "alex"), (2, "root"), (3, "alex")] {
+            seen.recall(&login(at, user, Outcome::Approve));
+        }
+        seen.recall(&login(4, "root", Outcome::Refuse));
+        let hosts = seen.hosts();
+        let told: Vec<_> = hosts.iter().map(|it| (it.unix_s, &*it.user)).collect();
+        assert_eq!(told, [(3, "alex"), (2, "root")]);
+        assert_eq!(seen.count(), 2);
+    }
+
+    #[test]
+    fn no_number_of_accounts_takes_more_room() {
+        let mut seen = Seen::default();
+        for at in 0..2_000 {
+            seen.recall(&login(at, &format!("user{at}"), Outcome::Approve));
+        }
+        assert_eq!(seen.count(), HOSTS_MAX);
+        assert_eq!(seen.hosts().first().map(|it| it.unix_s), Some(1_999));
+    }
+}

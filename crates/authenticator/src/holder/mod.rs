@@ -68,6 +68,7 @@ use crate::question::QuestionId;
 
 use channels::Channels;
 pub use event::{Action, Caller, Decide, Event};
+use hosts::Seen;
 use lifetimes::Lifetimes;
 use mailboxes::Inboxes;
 use pairing::Attempt;
@@ -97,6 +98,7 @@ pub struct Holder {
     quiet: Quiet,
     lifetimes: Lifetimes,
     spent: Spent,
+    seen: Seen,
     /// The next link that we dial; below those that are accepted.
     link_next: u64,
     listening: Vec<Address<SocketAddr>>,
@@ -160,8 +162,10 @@ impl Holder {
             .collect();
         let mut grants = Grants::load(now, io.disk)?;
         let mut spent = Spent::default();
+        let mut seen = Seen::default();
         for entry in &opened.entries {
             spent.recall(entry);
+            seen.recall(entry);
             grants.recall(entry);
             if let Some(peer) = entry.pairing_id().and_then(|id| peers.get_mut(&id)) {
                 peer.recall(entry, now);
@@ -186,6 +190,7 @@ impl Holder {
             quiet: Quiet::default(),
             lifetimes: Lifetimes::default(),
             spent,
+            seen,
             link_next: 0,
             listening: Vec::new(),
             relays_away: BTreeSet::new(),
@@ -399,6 +404,10 @@ impl Holder {
             ));
         }
         self.note_log(written.as_ref().err(), step);
+        if written.is_ok() && entry.host.is_some() {
+            // As a restart recalls it.
+            self.seen.recall(&entry.clone().clipped());
+        }
         written
     }
 

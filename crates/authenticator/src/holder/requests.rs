@@ -141,7 +141,7 @@ impl Holder {
             RequestBody::PublicKey(asked) => self.on_public_key(&ticket, &asked, step),
             RequestBody::MakeKey(make) => self.on_make_key(ticket, make, step),
             RequestBody::Hosts => {
-                let asked = Asked::Hosts(self.hosts_count(step));
+                let asked = Asked::Hosts(self.seen.count());
                 self.question(ticket, asked, Work::Hosts, step);
             }
             RequestBody::Import(import) => self.on_import(ticket, import, step),

@@ -142,10 +142,7 @@ impl Holder {
                     .map(|_| ResponseBody::Empty)
                     .map_err(|_| Undone::Busy)
             }
-            Work::Hosts => self
-                .hosts(step)
-                .map(ResponseBody::Hosts)
-                .ok_or(Undone::Busy),
+            Work::Hosts => Ok(ResponseBody::Hosts(self.seen.hosts())),
             Work::Approve(to_approve) => self.approve_text(to_approve, step).map_err(Undone::of),
             Work::MakeApproval { server_id, server } => self
                 .keys

@@ -1,8 +1,8 @@
 //! What a new log file takes over from the one before.
 //!
 //! **Invariant**: whoever recalls a log from its newest file alone knows the same of
-//! every pairing's receipts, of the ids of the last 24 h, of the uses of every grant that lives
-//! and of the hosts as from all.
+//! every pairing's receipts, of the ids of the last 24 h and what was spent with them, of the
+//! uses of every grant that lives and of the hosts as from all.
 
 use std::collections::BTreeSet;
 
@@ -46,6 +46,7 @@ pub(super) fn first_entry(
         if entry.request_id.is_some() && age_s.saturating_mul(1_000) < FORGET_MS {
             own.request_id = entry.request_id;
             own.request_hash = entry.request_hash;
+            own.approved_nonce = entry.approved_nonce;
             is_needed = true;
         }
         // Older than the longest grant it counts for none that lives.
@@ -152,6 +153,25 @@ mod tests {
         let carried = again.carried.unwrap().entries;
         let uses: Vec<_> = carried.iter().map(|it| (it.grant, it.grant_used)).collect();
         assert_eq!(uses, [(Some(2), Some(1)), (Some(3), Some(2))]);
+    }
+
+    /// Else a text that was approved once could be approved again behind a restart.
+    #[test]
+    fn what_is_spent_is_carried_while_its_request_is() {
+        let spent = |time: u64| Entry {
+            approved_nonce: Some("a0".into()),
+            ..answered(time, "a", None)
+        };
+        let first = first_entry(
+            vec![spent(NOW_S - 90_000), spent(NOW_S)],
+            1,
+            &[9; 32],
+            NOW_S,
+        );
+        let again = first_entry(vec![first], 2, &[8; 32], NOW_S);
+        let carried = again.carried.unwrap().entries;
+        let nonces = carried.iter().filter(|it| it.approved_nonce.is_some());
+        assert_eq!(nonces.map(|it| it.unix_s).collect::<Vec<_>>(), [NOW_S]);
     }
 
     #[test]
