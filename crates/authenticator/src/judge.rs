@@ -29,6 +29,7 @@ pub use key_server::{
 
 use crate::words::{
     Asked, Bound, Called, Certify, Destination, Hop, KeyWords, Login, NotProved, Origin, shown,
+    spelled,
 };
 
 /// An answer that no person is asked for.
@@ -251,7 +252,7 @@ fn differing(key: &KeyWords, user: &str, destination: &Destination) -> KeyWords 
         return key;
     };
     if let Some(own) = parts.user.filter(|own| own != user) {
-        let (own, user) = (shown(&own), shown(user));
+        let (own, user) = (spelled(&own), spelled(user));
         differs.push(format!("the identity names the account {own}, not {user}"));
     }
     if let Destination::Proved(hop) = destination

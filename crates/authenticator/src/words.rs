@@ -277,6 +277,24 @@ pub(crate) fn shown(foreign: &str) -> String {
     clip(&Safe(foreign).to_string(), SHOWN_CHARS_MAX)
 }
 
+/// A name that a machine compares letter by letter, of an account or a host: people take letters
+/// of other scripts for those that look like them, so such a name is spelled, too.
+pub(crate) fn spelled(foreign: &str) -> String {
+    if foreign.is_ascii() {
+        return shown(foreign);
+    }
+    let letter = |it: char| match it.is_ascii() {
+        true => Safe(it.encode_utf8(&mut [0; 4])).to_string(),
+        false => it.escape_unicode().to_string(),
+    };
+    let letters: String = foreign.chars().map(letter).collect();
+    format!(
+        "{} (not ASCII: {})",
+        shown(foreign),
+        clip(&letters, SHOWN_CHARS_MAX)
+    )
+}
+
 /// Foreign text in one row: longer ones (a user name has 32 characters, a host name
 /// 253) are cut, so that what stands around them stays on the screen.
 const SHOWN_CHARS_MAX: usize = 260;

@@ -9,7 +9,7 @@
 use keystead_core::{Intent, Purpose, hex};
 use serde::{Deserialize, Serialize};
 
-use crate::words::{Asked, Bound, Destination, GitForm, Hop, Login, Sign, shown};
+use crate::words::{Asked, Bound, Destination, GitForm, Hop, Login, Sign, shown, spelled};
 
 /// What a grant covers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -210,7 +210,7 @@ fn words_for(asked: &Asked, host: impl Fn(&Hop) -> String) -> String {
                 Destination::Proved(hop) => host(hop),
                 Destination::NotProved(_) => "any host".to_owned(),
             };
-            format!("{}@{host}{}", shown(&login.user), by_way_of(&login.way))
+            format!("{}@{host}{}", spelled(&login.user), by_way_of(&login.way))
         }
         Asked::Sign(sign) => {
             let plural = sign.git_form().map_or("signatures", GitForm::plural);
@@ -243,7 +243,7 @@ pub fn block_words(asked: &Asked) -> String {
     match asked {
         Asked::Login(login) => match &login.destination {
             Destination::Proved(hop) => {
-                format!("logins as {} at {}", shown(&login.user), hop.short())
+                format!("logins as {} at {}", spelled(&login.user), hop.short())
             }
             Destination::NotProved(_) => "logins without a proved destination".to_owned(),
         },

@@ -5,7 +5,7 @@ use keystead_daemon::utc;
 use keystead_formats::ssh::certificate::{CertificateOption, Role, Terms, ToBeCertified};
 
 use super::login::way_row;
-use super::{Hop, Origin, Row, Tone, plain, shown, warn};
+use super::{Hop, Origin, Row, Tone, plain, shown, spelled, warn};
 use crate::commit::LAST_SECOND;
 use crate::entry::Entry;
 use crate::show::{Safe, clip, safe_bytes};
@@ -79,12 +79,12 @@ impl Certify {
         let mut rows = vec![
             plain("Certify", format!("a {} key, as an authority", self.role)),
             plain("Key", format!("{} {type_name}", &**fingerprint)),
+            self.validity_row(),
+            self.principals_row(),
             plain(
                 "Key id",
-                format!("{}, serial {}", quoted(&self.key_id), self.serial),
+                format!("\"{}\", serial {}", Safe(&self.key_id), self.serial),
             ),
-            self.principals_row(),
-            self.validity_row(),
         ];
         rows.extend(list_row("Only", &self.options, Tone::Plain));
         rows.extend(list_row("Permits", &self.extensions, Tone::Plain));
@@ -102,8 +102,12 @@ impl Certify {
             };
             return warn("For", all);
         }
-        let names: Vec<String> = self.principals.iter().map(|it| shown(it)).collect();
-        plain("For", names.join(", "))
+        plain("For", self.names())
+    }
+
+    fn names(&self) -> String {
+        let names = self.principals.iter().map(|it| principal(it));
+        names.collect::<Vec<_>>().join(", ")
     }
 
     fn validity_row(&self) -> Row {
@@ -119,10 +123,9 @@ impl Certify {
     }
 
     pub(super) fn line(&self) -> String {
-        let names: Vec<String> = self.principals.iter().map(|it| shown(it)).collect();
-        let names = match names.as_slice() {
-            [] => "everybody".to_owned(),
-            names => clip(&names.join(", "), NAMES_CHARS_MAX),
+        let names = match self.principals.is_empty() {
+            true => "everybody".to_owned(),
+            false => clip(&self.names(), NAMES_CHARS_MAX),
         };
         format!(
             "{} certificate {} for {names} with {}",
@@ -135,6 +138,18 @@ impl Certify {
     pub(super) fn describe(&self, entry: &mut Entry) {
         entry.key = Some(self.key.to_string());
         entry.path = self.way.iter().map(|hop| hop.host_key.clone()).collect();
+    }
+}
+
+/// Whole, and so that no name looks like two.
+fn principal(name: &str) -> String {
+    let shown = match name.is_ascii() {
+        true => Safe(name).to_string(),
+        false => spelled(name),
+    };
+    match name.contains([',', ' ', '"']) || name.is_empty() {
+        true => format!("\"{shown}\""),
+        false => shown,
     }
 }
 

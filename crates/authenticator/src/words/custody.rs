@@ -2,7 +2,7 @@
 
 use keystead_core::{Name, Purpose};
 
-use super::{Row, plain, shown, warn};
+use super::{Row, plain, spelled, warn};
 
 /// A new key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl Import {
         }
         let mut label = "Only for";
         for destination in &self.destinations {
-            rows.push(plain(label, shown(destination)));
+            rows.push(plain(label, spelled(destination)));
             label = "";
         }
         rows

@@ -5,7 +5,7 @@
 
 use keystead_core::Name;
 
-use super::{Called, Hop, Row, plain, shown, warn};
+use super::{Called, Hop, Row, plain, shown, spelled, warn};
 use crate::entry::Entry;
 use crate::show::{Safe, clip, safe_bytes};
 
@@ -160,7 +160,7 @@ impl ServerAct {
                 let at = host
                     .as_ref()
                     .map_or_else(|| "a destination not proved".to_owned(), Hop::line);
-                with(format!("ssh login as {} at {at}", shown(user)))
+                with(format!("ssh login as {} at {at}", spelled(user)))
             }
             Deed::Namespace { namespace, .. } => {
                 with(format!("signature in the namespace {}", shown(namespace)))
@@ -174,7 +174,7 @@ impl ServerAct {
             Deed::AddApprover { label, .. } => format!("the new approver {}", shown(label)),
             Deed::RemoveApprover { id, .. } => format!("the end of the approver {id}"),
             Deed::CancelRecovery => "the end of a recovery".to_owned(),
-            Deed::Unlock { account } => format!("lifting the lock of {}", shown(account)),
+            Deed::Unlock { account } => format!("lifting the lock of {}", spelled(account)),
         };
         format!("key server {}: {what}", self.server)
     }
@@ -258,7 +258,7 @@ impl Deed {
                 plain("", "approvals stay needed as before"),
             ],
             Self::Unlock { account } => vec![
-                plain("Unlock", format!("the account {}", shown(account))),
+                plain("Unlock", format!("the account {}", spelled(account))),
                 plain("", "whoever knows its password may try it again"),
                 warn(
                     "",
@@ -370,7 +370,7 @@ impl OpenLocal {
 }
 
 fn login_rows(user: &str, host: Option<&Hop>) -> Vec<Row> {
-    let mut rows = vec![plain("Log in as", shown(user))];
+    let mut rows = vec![plain("Log in as", spelled(user))];
     match host {
         Some(hop) => {
             rows.push(match &hop.called {

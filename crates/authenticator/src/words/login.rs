@@ -1,6 +1,6 @@
 //! A login, and the hosts that it goes by and to.
 
-use super::{KeyWords, Origin, Row, plain, shown, warn};
+use super::{KeyWords, Origin, Row, plain, shown, spelled, warn};
 use crate::entry::Entry;
 
 /// A login.
@@ -73,7 +73,7 @@ pub enum Called {
 
 impl Login {
     pub(super) fn rows(&self) -> Vec<Row> {
-        let mut rows = vec![plain("Log in as", shown(&self.user))];
+        let mut rows = vec![plain("Log in as", spelled(&self.user))];
         match &self.destination {
             Destination::Proved(hop) => {
                 rows.push(hop.row());
@@ -109,7 +109,7 @@ impl Login {
         };
         format!(
             "ssh login as {} at {at} with {}",
-            shown(&self.user),
+            spelled(&self.user),
             self.key
         )
     }

@@ -153,6 +153,66 @@ fn foreign_text_plays_no_tricks() {
     assert!(!(all + &asked.line()).contains(|c: char| c.is_control()));
 }
 
+/// A Cyrillic letter in the place of a Latin one.
+#[test]
+fn a_name_in_letters_that_look_like_others_is_spelled() {
+    let asked = examples::login(|it| it.user = "\u{430}lex".into());
+    let spelled = "\u{430}lex (not ASCII: \\u{430}lex)";
+    let Row { value, .. } = &asked.rows()[0];
+    assert_eq!(value, spelled);
+    let expected = format!("ssh login as {spelled} at db1 (SHA256:one) with main");
+    assert_eq!(asked.line(), expected);
+}
+
+fn certify(change: impl FnOnce(&mut Certify)) -> Asked {
+    let mut certify = Certify {
+        role: "user",
+        key_id: "alex at work".into(),
+        serial: 7,
+        certified: ("SHA256:one".into(), "ssh-ed25519".into()),
+        principals: vec!["alex".into(), "root".into()],
+        valid_after_unix_s: 0,
+        valid_before_unix_s: 1_700_000_000,
+        options: vec![],
+        extensions: vec!["permit-pty".into()],
+        way: vec![],
+        key: Name::new("main").unwrap(),
+        origin: Origin::default(),
+    };
+    change(&mut certify);
+    Asked::Certify(certify)
+}
+
+#[test]
+fn a_certificate() {
+    check(
+        &certify(|_| {}),
+        "user certificate \"alex at work\" for alex, root with main",
+        "Certify|a user key, as an authority\nKey|SHA256:one ssh-ed25519\n\
+         Valid|always until 2023-11-14 22:13:20Z\nFor|alex, root\n\
+         Key id|\"alex at work\", serial 7\nPermits|permit-pty\nWith key|main\n",
+    );
+}
+
+/// All of it is signed, so all of it is shown, and no one name as two.
+#[test]
+fn names_in_a_certificate_are_whole_and_apart() {
+    let row = |label: &str, asked: &Asked| {
+        let rows = asked.rows();
+        let row = rows.iter().find(|it| it.label == label).unwrap();
+        row.value.clone()
+    };
+    let one = certify(|it| it.principals = vec!["alex, root".into()]);
+    assert_eq!(row("For", &one), "\"alex, root\"");
+    let long = format!("{}end", "x".repeat(300));
+    let asked = certify(|it| {
+        it.principals = vec![long.clone()];
+        it.key_id = long.clone();
+    });
+    assert_eq!(row("For", &asked), long);
+    assert_eq!(row("Key id", &asked), format!("\"{long}\", serial 7"));
+}
+
 #[test]
 fn only_a_told_name_is_pinned() {
     let to_pin = |called| {

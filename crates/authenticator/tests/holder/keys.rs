@@ -156,9 +156,9 @@ fn what_an_authority_certifies_is_shown_whole_and_asked_each_time() {
         [
             "Certify|a user key, as an authority".to_owned(),
             format!("Key|{fingerprint} ssh-ed25519"),
-            "Key id|\"alex at work\", serial 7".to_owned(),
-            "For|alex, root".to_owned(),
             "Valid|from 2023-11-14 22:13:20Z until 2023-11-14 23:13:20Z".to_owned(),
+            "For|alex, root".to_owned(),
+            "Key id|\"alex at work\", serial 7".to_owned(),
             "Only|force-command=\"/bin/true\"".to_owned(),
             "Permits|permit-pty".to_owned(),
             "With key|main".to_owned(),
