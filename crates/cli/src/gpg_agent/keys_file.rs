@@ -16,6 +16,7 @@ use rustix::io::Errno;
 
 use crate::commands::file;
 use crate::failure::Failure;
+use crate::terminal::say;
 
 /// The file.
 pub(super) struct KeysFile {
@@ -127,18 +128,37 @@ pub(crate) fn change(
     file::replace(&homedir.join(FILE_NAME), &json)
 }
 
-/// Held until it is dropped. A file of its own, since the map's is another one after each change.
+/// For a command that has gpg change its list of keys: gpg reads a key, and a while later writes
+/// over whatever another one has made of it meanwhile. Held until it is dropped.
+pub(crate) fn hold_keyring(homedir: &Path) -> Result<File, Failure> {
+    held(&homedir.join(KEYRING_LOCK_NAME), || {
+        say("waiting for another `keystead gpg` in this home folder");
+    })
+}
+
+/// A file of its own, since the map's is another one after each change.
 fn lock(homedir: &Path) -> Result<File, Failure> {
-    let path = homedir.join(LOCK_NAME);
-    let failed = |errno: Errno| file::failure(&path, &errno.into());
+    held(&homedir.join(LOCK_NAME), || ())
+}
+
+/// `waits` is called if another one has it.
+fn held(path: &Path, waits: impl FnOnce()) -> Result<File, Failure> {
+    let failed = |errno: Errno| file::failure(path, &errno.into());
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
-    rustix::fs::flock(&file, FlockOperation::LockExclusive).map_err(failed)?;
+    let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => {
+            waits();
+            rustix::fs::flock(&file, FlockOperation::LockExclusive).map_err(failed)?;
+        }
+        outcome => outcome.map_err(failed)?,
+    }
     Ok(File::from(file))
 }
 
-/// The lock's name in `GNUPGHOME`.
+/// Locks, by their names in `GNUPGHOME`.
 const LOCK_NAME: &str = "keystead-keys.lock";
+const KEYRING_LOCK_NAME: &str = "keystead-gpg.lock";
 
 /// Its name for a moment, in `GNUPGHOME`.
 const ROOM_NAME: &str = "keystead-keys.room";

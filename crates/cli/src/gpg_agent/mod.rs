@@ -29,7 +29,7 @@ use crate::terminal::say;
 
 pub(crate) use answering::Answering;
 pub(crate) use behind::become_behind;
-pub(crate) use keys_file::{change as change_keys, read as read_keys};
+pub(crate) use keys_file::{change as change_keys, hold_keyring, read as read_keys};
 pub(crate) use ordinary::Places;
 pub(crate) use start::daemon;
 

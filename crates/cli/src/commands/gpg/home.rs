@@ -101,6 +101,7 @@ impl Home {
     /// Gives gpg a key. One that writes its list of keys at the same moment makes that fail, which
     /// another try does not.
     pub(super) fn import(&self, key: &[u8]) -> Result<(), Failure> {
+        let _held = gpg_agent::hold_keyring(&self.path)?;
         let mut tried = self.gpg_done(&["--import"], key);
         for _ in 1..IMPORT_TRIES {
             if tried.is_ok() {
@@ -111,8 +112,9 @@ impl Home {
         tried.map(drop)
     }
 
-    /// Runs gpg as if a person answered what it asks.
+    /// Runs gpg as if a person answered what it asks about a key that it changes.
     pub(super) fn gpg_talk(&self, arguments: &[&str], words: &[u8]) -> Result<(), Failure> {
+        let _held = gpg_agent::hold_keyring(&self.path)?;
         let output = self.run(arguments, &["--no-tty", "--no-batch"], words)?;
         if output.status.success() {
             return Ok(());

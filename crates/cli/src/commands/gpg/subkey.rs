@@ -135,14 +135,16 @@ fn index(wanted: &GpgSubkey, own: Option<&MappedKey>) -> Result<u32, Failure> {
     }
 }
 
-/// What gpg asks behind `addkey`: kind 13 is a key that its agent has; `=` sets what it is for.
+/// What gpg asks behind `addkey`: kind 13 is a key that its agent has; `=` sets what it is for. Of
+/// a list of keys that another one writes at the same moment it asks again, and is told the same.
 fn dialogue(key: &MappedKey, usage: SubkeyUse, expires: &str) -> String {
     let letter = match usage {
         SubkeyUse::Sign => 's',
         SubkeyUse::Encrypt => 'e',
         SubkeyUse::Authenticate => 'a',
     };
-    format!("13\n{}\n={letter}\n{expires}\nsave\n", key.keygrip)
+    let saves = "save\n".repeat(SAVE_TRIES);
+    format!("13\n{}\n={letter}\n{expires}\n{saves}", key.keygrip)
 }
 
 /// What `--list-keys` tells of a key.
@@ -211,6 +213,9 @@ fn unescaped(field: &str) -> String {
     text.push_str(rest);
     text
 }
+
+/// As often as an import is tried.
+const SAVE_TRIES: usize = 4;
 
 /// Counted from 0 (GnuPG, `doc/DETAILS`, field 10).
 const USER_ID_FIELD: usize = 9;
