@@ -28,6 +28,8 @@ pub struct Machine {
     setup: Setup,
     session: Option<Session>,
     passphrase: Option<SecretBytes>,
+    /// When the wallet was opened or used last, or a passphrase typed.
+    used_ms: u64,
     queue: VecDeque<Open>,
     running: Option<Running>,
     link: Link,
@@ -53,7 +55,6 @@ struct Session {
     id: Option<Vec<u8>>,
     wallet: WalletFingerprint,
     has_passphrase: bool,
-    used_ms: u64,
 }
 
 /// A request that waits, or is with the device.
@@ -92,6 +93,8 @@ struct Running {
     /// What the person was told last.
     told: Option<String>,
     wrong_pins: u8,
+    /// Messages that it has sent.
+    heard: u16,
     /// It asked for a passphrase, here or on its own screen: a locked device does not say in its
     /// features that it will.
     took_passphrase: bool,
@@ -127,6 +130,7 @@ impl Machine {
             setup,
             session: None,
             passphrase: None,
+            used_ms: 0,
             queue: VecDeque::new(),
             running: None,
             link: Link::Closed,
@@ -235,6 +239,7 @@ impl Machine {
             is_begun_again: false,
             told: None,
             wrong_pins: 0,
+            heard: 0,
             took_passphrase: false,
         });
         match self.link {
@@ -379,9 +384,11 @@ impl Machine {
 
     /// When the passphrase's time is over; not while something is asked.
     fn forget_at_ms(&self) -> Option<u64> {
-        let session = self.session.as_ref().filter(|it| it.has_passphrase)?;
+        // What was typed is kept where the session is lost: a cable that was pulled.
+        let is_kept =
+            self.passphrase.is_some() || self.session.as_ref().is_some_and(|it| it.has_passphrase);
         let is_idle = self.running.is_none() && self.queue.is_empty();
-        is_idle.then(|| session.used_ms.saturating_add(PASSPHRASE_LIFE_MS))
+        (is_kept && is_idle).then(|| self.used_ms.saturating_add(PASSPHRASE_LIFE_MS))
     }
 
     fn forget(&mut self, step: &mut Step) {
@@ -427,9 +434,7 @@ impl Machine {
     fn end_given(&mut self, step: &mut Step, running: Running, given: Given) {
         let name = self.setup.name.clone();
         let open = running.open;
-        if let Some(session) = &mut self.session {
-            session.used_ms = step.now_ms;
-        }
+        self.used_ms = step.now_ms;
         let (outcome, body) = match given {
             Given::Body(body) => (Outcome::Approve, Some(body)),
             Given::UnknownKey => {

@@ -261,7 +261,7 @@ impl Said {
             FAILURE => {
                 let body = unpadded(body);
                 let code = optional(body, 1)?.map(|it| it.u32()).transpose()?;
-                let text = optional(body, 2)?.map(|it| it.text()).transpose()?;
+                let text = optional(body, 2)?.map(|it| it.bytes()).transpose()?;
                 let message = shown(text.unwrap_or_default());
                 Ok(Self::Failure { code, message })
             }
@@ -306,17 +306,17 @@ impl Features {
         for field in fields(body) {
             let field = field?;
             match field.number {
-                1 => it.vendor = shown(field.text()?),
+                1 => it.vendor = shown(field.bytes()?),
                 2 => it.version.0 = field.u32()?,
                 3 => it.version.1 = field.u32()?,
                 4 => it.version.2 = field.u32()?,
                 5 => it.is_in_bootloader = field.flag()?,
-                6 => it.device = shown(field.text()?),
+                6 => it.device = shown(field.bytes()?),
                 7 => it.has_pin = field.flag()?,
                 8 => it.has_passphrase = field.flag()?,
-                10 => it.label = shown(field.text()?),
+                10 => it.label = shown(field.bytes()?),
                 12 => it.is_initialized = Some(field.flag()?),
-                21 => it.model = shown(field.text()?),
+                21 => it.model = shown(field.bytes()?),
                 30 => {
                     for capability in field.numbers()? {
                         let crypto = it.can_sign_identities.get_or_insert(false);
@@ -390,8 +390,10 @@ fn key(field: &Field<'_>) -> Result<Vec<u8>, ProtobufError> {
         .ok_or(ProtobufError::Kind(field.number))
 }
 
-/// A device's text on a person's terminal: short, and without what would steer it.
-fn shown(text: &str) -> String {
+/// A device's text on a person's terminal: short, and without what would steer it. Bytes that are
+/// no text are marked: a device is not refused for its label.
+fn shown(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
     let clean = text
         .chars()
         .filter(|it| !keystead_core::is_unsafe_to_show(*it));

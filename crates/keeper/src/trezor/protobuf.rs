@@ -110,10 +110,6 @@ impl<'a> Field<'a> {
             Value::Number(_) | Value::Fixed => Err(ProtobufError::Kind(self.number)),
         }
     }
-
-    pub(super) fn text(&self) -> Result<&'a str, ProtobufError> {
-        std::str::from_utf8(self.bytes()?).map_err(|_| ProtobufError::Kind(self.number))
-    }
 }
 
 /// Why bytes are no message.

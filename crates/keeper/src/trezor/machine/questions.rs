@@ -99,6 +99,7 @@ impl Machine {
                     Some(passphrase) => {
                         let message = messages::passphrase_ack(Some(&passphrase));
                         self.passphrase = Some(passphrase);
+                        self.used_ms = step.now_ms;
                         self.say(step, &message);
                     }
                     None => {

@@ -59,9 +59,12 @@ impl Machine {
             .running
             .as_ref()
             .is_some_and(|it| !matches!(it.stage, Stage::Opening | Stage::Features));
-        if !is_begun {
-            return;
+        if is_begun {
+            self.hang_up(step, what);
         }
+    }
+
+    fn hang_up(&mut self, step: &mut Step, what: String) {
         self.close(step);
         self.session = None;
         if let Some(running) = self.running.take() {
@@ -75,6 +78,10 @@ impl Machine {
         let Some(running) = &mut self.running else {
             return;
         };
+        running.heard += 1;
+        if running.heard > HEARD_MAX {
+            return self.hang_up(step, "messages without end".to_owned());
+        }
         // It goes on without the person's answer: that is wanted no more.
         if let Some(question) = running.question.take() {
             running.asked_for = None;
@@ -215,8 +222,8 @@ impl Machine {
             id: running.features.session.clone(),
             wallet: found,
             has_passphrase: running.took_passphrase,
-            used_ms: step.now_ms,
         });
+        self.used_ms = step.now_ms;
         self.begin(step);
     }
 
@@ -323,6 +330,10 @@ const FINAL_FAILURES: [u32; 5] = [11, 15, 17, 19, 99];
 const BUTTON_PASSPHRASE: u32 = 19;
 /// `ButtonRequest_PinEntry`.
 const BUTTON_PIN: u32 = 20;
+
+/// 256 messages to one request: an identity of 1,024 characters is some dozens of pages, each with
+/// its own.
+const HEARD_MAX: u16 = 256;
 
 /// Two wrong PINs are asked for again: more of them belong to a person who looks them up first.
 const PINS_MAX: u8 = 2;

@@ -388,7 +388,6 @@ fn a_refused_passphrase_is_asked_for_again() {
     assert_eq!(bed.says(Says::Passphrase), "ask passphrase");
 }
 
-/// A locked device's features name no passphrase: that it was asked for counts.
 /// A device that is slow, or ends by the first what another program left behind, is asked who it
 /// is a second time, and both answers are good.
 #[test]
@@ -417,6 +416,46 @@ fn a_text_of_several_pages_is_told_once() {
     assert_eq!(bed.says(Says::Signature), "Approve, close");
 }
 
+#[test]
+fn messages_without_end_are_an_end() {
+    for says in [Says::Button, Says::Passphrase, Says::State] {
+        let mut bed = Bed::at(At::Passphrase);
+        let answer = Typed::Text(SecretBytes::take(&mut b"x".to_vec()));
+        let question = QuestionId(1);
+        bed.step(Event::Answer { question, answer });
+        let told: Vec<String> = (0..300).map(|_| bed.says(says)).collect();
+        let ended = told.iter().position(|it| it.starts_with("close"));
+        let ended = ended.unwrap_or_else(|| panic!("{says:?} goes on"));
+        assert!(told[ended].contains("misbehaved"), "{}", told[ended]);
+        assert!(told[ended + 1..].iter().all(String::is_empty), "{says:?}");
+    }
+}
+
+/// The cable is pulled, and nobody plugs it in again: the time counts all the same.
+#[test]
+fn a_passphrase_is_forgotten_where_the_session_is_lost() {
+    let fault = |bed: &mut Bed| {
+        let fault = LinkFault::Away("why".to_owned());
+        bed.step(Event::Link(LinkEvent::Down(fault)));
+    };
+    let garbled = |bed: &mut Bed| drop(bed.says(Says::Garbled));
+    let ends: [&dyn Fn(&mut Bed); 2] = [&fault, &garbled];
+    for end in ends {
+        let mut bed = Bed::at(At::Passphrase);
+        let answer = Typed::Text(SecretBytes::take(&mut b"x".to_vec()));
+        let question = QuestionId(1);
+        bed.step(Event::Answer { question, answer });
+        end(&mut bed);
+        assert!(bed.0.passphrase.is_some());
+        let wake_ms = bed.0.next_wake_ms();
+        assert_eq!(wake_ms, Some(1_000 + PASSPHRASE_LIFE_MS));
+        bed.step_at(1_000 + PASSPHRASE_LIFE_MS, Event::Tick);
+        assert!(bed.0.passphrase.is_none());
+        assert_eq!(bed.0.next_wake_ms(), None);
+    }
+}
+
+/// A locked device's features name no passphrase: that it was asked for counts.
 #[test]
 fn a_wallet_behind_a_passphrase_is_known_by_the_question() {
     let open = |asked: &[Says]| {

@@ -208,6 +208,15 @@ fn a_devices_words_cannot_steer_a_terminal() {
 }
 
 #[test]
+fn a_label_that_is_no_text_is_marked() {
+    let label = b"My\xff \xe2\x80\xaeTrezor";
+    match Said::read(&message(17, Writer::new().bytes(10, label))) {
+        Ok(Said::Features(features)) => assert_eq!(features.label, "My\u{fffd} Trezor"),
+        _ => panic!("no features"),
+    }
+}
+
+#[test]
 fn no_proper_prefix_is_the_message() {
     // A prefix that ends between fields is a message: one that lacks what stands behind it.
     for (number, body) in [
@@ -259,7 +268,7 @@ fn lengths_that_cannot_be_are_refused() {
     check(62, Writer::new().bytes(1, &[4; 66]), 1);
     check(17, Writer::new().bytes(35, &[0; 65]), 35);
     check(17, Writer::new().text(2, "1"), 2);
-    check(17, Writer::new().bytes(10, &[0xff]), 10);
+    check(17, Writer::new().number(10, 1), 10);
     check(17, Writer::new().number(2, u64::MAX), 2);
 }
 
