@@ -45,7 +45,7 @@ impl FromStr for TrezorPath {
             None if text == "usb" => Ok(Self::Usb(None)),
             None if text == "udp" => Ok(Self::Udp(SocketAddr::from(EMULATOR))),
             Some(("usb", serial)) if is_serial(serial) => Ok(Self::Usb(Some(serial.to_owned()))),
-            Some(("udp", address)) => address.parse().map(Self::Udp).map_err(|_| wrong()),
+            Some(("udp", address)) => emulator(address).map(Self::Udp).ok_or_else(wrong),
             _ => Err(wrong()),
         }
     }
@@ -113,6 +113,17 @@ impl TrezorLink {
     }
 }
 
+/// As Trezor's own programs name an emulator: `127.0.0.1:21324`, or without the port; and
+/// `localhost`, which is no name to look up.
+fn emulator(address: &str) -> Option<SocketAddr> {
+    let numbers = match address.strip_prefix("localhost") {
+        Some(port) => format!("127.0.0.1{port}"),
+        None => address.to_owned(),
+    };
+    let host = || Some(SocketAddr::new(numbers.parse().ok()?, EMULATOR.1));
+    numbers.parse().ok().or_else(host)
+}
+
 /// Letters and digits, as a Trezor's serial number is.
 fn is_serial(serial: &str) -> bool {
     let is_short = (1..=SERIAL_BYTES_MAX).contains(&serial.len());
@@ -153,8 +164,14 @@ mod tests {
         check("usb:", None);
         check("usb:a b", None);
         check("udp:", None);
-        check("udp:127.0.0.1", None);
-        check("udp:localhost:21324", None);
+        check("udp:127.0.0.1", emulator("127.0.0.1:21324"));
+        check("udp:::1", emulator("[::1]:21324"));
+        check("udp:localhost", emulator("127.0.0.1:21324"));
+        check("udp:localhost:21325", emulator("127.0.0.1:21325"));
+        check("udp:localhostess:21324", None);
+        check("udp:127.0.0.1:", None);
+        check("udp:127.0.0.1:65536", None);
+        check("udp:example.org:21324", None);
         check("hid", None);
         check("", None);
     }
