@@ -81,7 +81,7 @@ pub(crate) struct GpgCustody {
 #[derive(Args)]
 pub(crate) struct GpgDerived {
     /// nist256p1, ed25519 or secp256k1 [default: of a wallet the setting, else nist256p1; of
-    /// stored keys ed25519].
+    /// stored keys, and of a subkey that signs or authenticates, ed25519].
     #[arg(long)]
     pub(crate) curve: Option<Curve>,
     /// Which key of this user id; of a wallet alone.

@@ -1,7 +1,7 @@
 //! `gpg subkey`.
 
 use keystead_agent::gpg::MappedKey;
-use keystead_core::Curve;
+use keystead_core::{Curve, Identity, Protocol};
 
 use crate::agent_link::block_on;
 use crate::arguments::{GpgSubkey, SubkeyUse};
@@ -29,25 +29,20 @@ pub(crate) fn subkey(wanted: &GpgSubkey) -> Result<(), Failure> {
             .hint("leave them out, or name a keeper with a wallet")
             .status(Status::Usage));
     }
-    let curve = match derived.curve {
-        Some(curve) => curve,
-        None => place.usual_curve()?,
-    };
-    if wanted.usage != SubkeyUse::Encrypt && curve != Curve::Ed25519 {
-        // `check_keygrip` of its keygen.c takes every other curve of its agent for ECDH.
-        let message = format!("gpg binds no subkey on {curve} that signs");
-        return Err(Failure::new(message)
-            .hint("use --curve ed25519")
-            .status(Status::Usage));
-    }
+    let curve = curve(wanted, &place)?;
     let map = home.map()?;
     let own = map.keys().iter().find(|it| {
         it.fingerprint
             .is_some_and(|it| it.to_string() == primary.fingerprint)
     });
+    // gpg may list another user id first by now: by which the primary was made is in the map.
+    let made_for = own.map(|it| it.user_id.as_str());
+    let user_id = made_for.filter(|it| !it.is_empty());
+    let user_id = user_id.unwrap_or(&primary.user_id);
+    let identity = own.and_then(|it| it.identity.as_ref());
     let naming = Naming {
-        user_id: &primary.user_id,
-        identity: derived.identity.as_deref(),
+        user_id,
+        identity: derived.identity.as_deref().or(identity.and_then(text)),
         curve,
         index: index(wanted, own)?,
     };
@@ -55,7 +50,7 @@ pub(crate) fn subkey(wanted: &GpgSubkey) -> Result<(), Failure> {
     let mut mapped = block_on(async {
         let mut link = KeyLink::open(Talk::Here).await?;
         let found = part.fetch(&mut link).await?;
-        Ok(found.part_of(&primary.user_id, created_unix_s).mapped)
+        Ok(found.part_of(user_id, created_unix_s).mapped)
     })?;
     let was_known = map.find(mapped.keygrip).is_some();
     home.put(std::slice::from_ref(&mapped))?;
@@ -118,6 +113,29 @@ const fn role(usage: SubkeyUse) -> Role {
         SubkeyUse::Encrypt => Role::Encrypt,
         SubkeyUse::Authenticate => Role::Authenticate,
     }
+}
+
+/// On which gpg binds such a subkey.
+fn curve(wanted: &GpgSubkey, place: &Place) -> Result<Curve, Failure> {
+    match (wanted.derived.curve, wanted.usage) {
+        (None, SubkeyUse::Encrypt) => place.usual_curve(),
+        (Some(curve), SubkeyUse::Encrypt) => Ok(curve),
+        (None | Some(Curve::Ed25519), SubkeyUse::Sign | SubkeyUse::Authenticate) => {
+            Ok(Curve::Ed25519)
+        }
+        // `check_keygrip` of its keygen.c takes every other curve of its agent for ECDH.
+        (Some(curve), SubkeyUse::Sign | SubkeyUse::Authenticate) => Err(Failure::new(format!(
+            "gpg binds no subkey on {curve} that signs"
+        ))
+        .hint("use --curve ed25519")
+        .status(Status::Usage)),
+    }
+}
+
+/// What an OpenPGP key's identity is of.
+fn text(identity: &Identity) -> Option<&str> {
+    let rest = identity.uri().strip_prefix(Protocol::Gpg.as_str())?;
+    rest.strip_prefix("://")
 }
 
 /// Of a wallet's key.
