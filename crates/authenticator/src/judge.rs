@@ -251,18 +251,30 @@ fn differing(key: &KeyWords, user: &str, destination: &Destination) -> KeyWords 
     let Ok(parts) = IdentityParts::parse(identity.uri()) else {
         return key;
     };
-    if let Some(own) = parts.user.filter(|own| own != user) {
-        let (own, user) = (spelled(&own), spelled(user));
+    if let Some(own) = parts.user.as_ref().filter(|own| *own != user) {
+        let (own, user) = (spelled(own), spelled(user));
         differs.push(format!("the identity names the account {own}, not {user}"));
     }
     if let Destination::Proved(hop) = destination
         && let Some(name) = hop.name()
-        && name != parts.host
+        && !names_host(&parts, name)
     {
-        let (own, name) = (shown(&parts.host), shown(name));
+        let port = parts
+            .port
+            .as_ref()
+            .map_or(String::new(), |it| format!(":{it}"));
+        let (own, name) = (shown(&format!("{}{port}", parts.host)), shown(name));
         differs.push(format!("the identity names the host {own}, not {name}"));
     }
     key
+}
+
+/// Whether an identity is for the host of this name, which stands as in `known_hosts`:
+/// `[host]:port` where the port is another than 22 (sshd(8)). One without a port is for any.
+fn names_host(parts: &IdentityParts, name: &str) -> bool {
+    let with_port = name.strip_prefix('[').and_then(|it| it.split_once("]:"));
+    let (host, port) = with_port.unwrap_or((name, SSH_PORT));
+    parts.host.eq_ignore_ascii_case(host) && parts.port.as_deref().is_none_or(|it| it == port)
 }
 
 /// The login is for the session, and in the hostbound form the host, that the last bind proves.
@@ -368,6 +380,9 @@ fn no(outcome: Outcome, reason: impl Into<String>) -> No {
         hint: None,
     }
 }
+
+/// RFC 4253 section 4.1.
+const SSH_PORT: &str = "22";
 
 /// What SSH does with a key.
 const SSH_PURPOSES: [Purpose; 4] = [

@@ -5,10 +5,11 @@
 
 use keystead_core::Outcome;
 
-use super::pending::{By, Pending};
+use super::pending::{By, Pending, Work};
 use super::{Holder, Step};
 use crate::entry::Entry;
 use crate::grants::{Blocked, Wanted, Words, block_words, grant_words, granted_words};
+use crate::keyring::Chosen;
 use crate::question::{Answer, Term};
 use crate::show::Safe;
 
@@ -176,13 +177,22 @@ impl Holder {
     }
 
     fn words_of(&self, pending: &Pending, what: String) -> Words {
-        let key = pending
-            .wanted
-            .as_ref()
-            .and_then(|it| self.keys.entry(&it.key));
+        let key = match &pending.work {
+            Work::Sign { key, .. } | Work::Decrypt { key, .. } => match key {
+                Chosen::Stored(id) => self.keys.entry(id).map(|it| it.name.to_string()),
+                Chosen::Derived { identity, .. } => Some(identity.to_string()),
+            },
+            Work::MakeKey(..)
+            | Work::Import(_)
+            | Work::Remove(_)
+            | Work::Hosts
+            | Work::Approve(_)
+            | Work::MakeApproval { .. }
+            | Work::OpenLocal { .. } => None,
+        };
         Words {
             workstation: self.name_of(&pending.ticket.peer).to_string(),
-            key: key.map(|it| it.name.to_string()),
+            key,
             what,
         }
     }

@@ -544,6 +544,61 @@ fn a_login_shows_in_what_it_differs_from_its_identity() {
     }
 }
 
+#[test]
+fn the_port_of_an_identity_is_compared_as_known_hosts_has_it() {
+    let check = |uri: &str, name: &str, is_same: bool| {
+        let (mut world, mut laptop) = with_wallet(Decide::Ask);
+        let identity = ssh(uri);
+        let key = key_of(&mut world, &mut laptop, &identity);
+        let host = Host::new(5);
+        let evidence = Evidence {
+            binds: vec![host.bind(&SESSION, false)],
+            host_names: vec![name.to_owned()],
+            ..Evidence::default()
+        };
+        let content = blob_as(&key, Some(&host), "alex");
+        let body = sign(key.id, Some(&identity), SignForm::Ssh, content, evidence);
+        laptop.ask(&mut world, body);
+        let question = world.questions.pop().unwrap();
+        let rows = question.asked().rows();
+        let differs = rows
+            .iter()
+            .any(|it| it.value.starts_with("the identity names"));
+        assert_eq!(!differs, is_same, "{uri} {name}");
+    };
+    check("ssh://alex@db1:2222", "[db1]:2222", true);
+    check("ssh://alex@db1", "[db1]:2222", true);
+    check("ssh://alex@db1:22", "db1", true);
+    check("ssh://alex@DB1", "db1", true);
+    check("ssh://alex@db1:2222", "[db1]:2223", false);
+    check("ssh://alex@db1:2222", "db1", false);
+    check("ssh://alex@db1:2222", "[db2]:2222", false);
+}
+
+#[test]
+fn a_grant_names_the_identity_that_it_is_for() {
+    let (mut world, mut laptop) = with_wallet(Decide::Ask);
+    let identity = ssh("ssh://alex@db1");
+    let key = key_of(&mut world, &mut laptop, &identity);
+    let host = Host::new(5);
+    let evidence = Evidence {
+        binds: vec![host.bind(&SESSION, false)],
+        ..Evidence::default()
+    };
+    let content = blob_as(&key, Some(&host), "alex");
+    let body = sign(key.id, Some(&identity), SignForm::Ssh, content, evidence);
+    laptop.ask(&mut world, body);
+    world.decide(Answer::Grant(Term {
+        lasts_s: 3_600,
+        count_max: 3,
+    }));
+    let Some(Reply::Grants(lines)) = world.command(Command::GrantList) else {
+        panic!("no list");
+    };
+    let keys: Vec<_> = lines.grants.iter().map(|it| it.key.as_deref()).collect();
+    assert_eq!(keys, [Some(&*identity.to_string())]);
+}
+
 /// A commit that gpg signs: its text is shown where the digest proves it.
 #[test]
 fn a_commit_is_proved_by_its_digest() {

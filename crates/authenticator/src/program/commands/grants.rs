@@ -60,11 +60,15 @@ fn grant_row(grant: &GrantLine, now_unix_s: u64) -> Vec<String> {
         ""
     };
     let key = grant.key.as_deref().unwrap_or("a key that is gone");
+    let with_key = match grant.what.ends_with(key) {
+        true => String::new(),
+        false => format!(", key {key}"),
+    };
     vec![
         grant.id.to_string(),
         "grant".to_owned(),
         grant.workstation.clone(),
-        format!("{}, key {key}{background}", grant.what),
+        format!("{}{with_key}{background}", grant.what),
         format!("used {} of {}", grant.used, grant.count_max),
         left(grant, now_unix_s),
     ]
