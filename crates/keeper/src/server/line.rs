@@ -14,7 +14,6 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::error::ServerError;
-use super::session::{Core, End};
 
 /// A connection's sending side and its routes.
 pub(super) struct Line {
@@ -40,7 +39,38 @@ struct Table {
 
 enum Route {
     SetUp(mpsc::Sender<Vec<u8>>),
-    Session(Arc<Core>),
+    Session(Arc<dyn Hears>),
+}
+
+/// A session, as its connection sees it.
+pub(super) trait Hears: Send + Sync {
+    /// Takes what follows a frame's length; says whether the handle is dead.
+    fn take(&self, rest: &[u8]) -> bool;
+
+    /// It is over on this connection.
+    fn end(&self, end: End);
+}
+
+/// Why a session is over on this connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The connection is gone.
+    Broken,
+    /// The server said so.
+    Closed(Status),
+    /// It said what no server says.
+    Misbehaved(&'static str),
+}
+
+impl End {
+    pub(super) fn error(self) -> ServerError {
+        match self {
+            // Whatever the server says of it: whether the session can go on, only a resumption
+            // tells. Keys that were idle are dropped while the session lives.
+            Self::Broken | Self::Closed(_) => ServerError::Broken,
+            Self::Misbehaved(what) => ServerError::Misbehaved(what),
+        }
+    }
 }
 
 impl Line {
@@ -126,19 +156,17 @@ impl Routes {
     pub(super) fn open(
         &self,
         handle: Handle,
-        core: &Arc<Core>,
+        session: Arc<dyn Hears>,
         frames: &mut mpsc::Receiver<Vec<u8>>,
     ) {
         let mut table = self.lock();
         while let Ok(rest) = frames.try_recv() {
-            core.take(&rest);
+            session.take(&rest);
         }
         if table.is_gone {
-            core.end(End::Broken);
+            session.end(End::Broken);
         }
-        table
-            .routes
-            .insert(handle, Route::Session(Arc::clone(core)));
+        table.routes.insert(handle, Route::Session(session));
     }
 
     pub(super) fn forget(&self, handle: Handle) {
@@ -160,7 +188,7 @@ impl Routes {
         let is_dead = match table.routes.get(&handle) {
             // A set-up reads two frames at the most before it is a session.
             Some(Route::SetUp(waiting)) => waiting.try_send(rest).is_err(),
-            Some(Route::Session(core)) => core.take(&rest),
+            Some(Route::Session(session)) => session.take(&rest),
             // Of a session that was left.
             None => false,
         };
@@ -174,8 +202,8 @@ impl Routes {
         let mut table = self.lock();
         table.is_gone = true;
         for (_, route) in table.routes.drain() {
-            if let Route::Session(core) = route {
-                core.end(end);
+            if let Route::Session(session) = route {
+                session.end(end);
             }
         }
     }

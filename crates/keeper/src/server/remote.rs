@@ -387,7 +387,8 @@ impl Remote {
 
     fn route(&self, handle: Handle, core: Core, mut frames: mpsc::Receiver<Vec<u8>>) -> Session {
         let core = Arc::new(core);
-        self.line.routes().open(handle, &core, &mut frames);
+        let heard: Arc<Core> = Arc::clone(&core);
+        self.line.routes().open(handle, heard, &mut frames);
         Session::new(core, Arc::clone(&self.line))
     }
 }

@@ -17,7 +17,7 @@ use keystead_daemon::{Clock, SystemClock, SystemRng};
 use tokio::sync::mpsc;
 
 use super::error::ServerError;
-use super::line::Line;
+use super::line::{End, Hears, Line};
 use super::plan;
 use super::seen::Expected;
 use super::watch::Watch;
@@ -301,8 +301,31 @@ impl Core {
         }
     }
 
-    /// Takes what follows a frame's length; says whether the handle is dead.
-    pub(super) fn take(&self, rest: &[u8]) -> bool {
+    fn notice(&self, state: &mut State, notice: &Notice) -> bool {
+        match notice.kind {
+            NoticeKind::Closed => {
+                state.close(End::Closed(notice.code.unwrap_or(Status::LoginRequired)));
+                true
+            }
+            NoticeKind::LogKey => {
+                let taken = self.watch.with(|seen| seen.take_key(notice));
+                if taken.is_err() {
+                    state.close(End::Misbehaved(
+                        "its log has a key that the old one does not vouch for",
+                    ));
+                }
+                taken.is_err()
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hears for Core {
+    fn take(&self, rest: &[u8]) -> bool {
         let Ok(frame) = Frame::decode(rest) else {
             return false;
         };
@@ -328,30 +351,8 @@ impl Core {
         false
     }
 
-    pub(super) fn end(&self, end: End) {
+    fn end(&self, end: End) {
         self.lock().close(end);
-    }
-
-    fn notice(&self, state: &mut State, notice: &Notice) -> bool {
-        match notice.kind {
-            NoticeKind::Closed => {
-                state.close(End::Closed(notice.code.unwrap_or(Status::LoginRequired)));
-                true
-            }
-            NoticeKind::LogKey => {
-                let taken = self.watch.with(|seen| seen.take_key(notice));
-                if taken.is_err() {
-                    state.close(End::Misbehaved(
-                        "its log has a key that the old one does not vouch for",
-                    ));
-                }
-                taken.is_err()
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -371,28 +372,6 @@ impl State {
     fn close(&mut self, end: End) {
         self.end.get_or_insert(end);
         self.waiting.clear();
-    }
-}
-
-/// Why a session is over on this connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// The connection is gone.
-    Broken,
-    /// The server said so.
-    Closed(Status),
-    /// It said what no server says.
-    Misbehaved(&'static str),
-}
-
-impl End {
-    pub(super) fn error(self) -> ServerError {
-        match self {
-            // Whatever the server says of it: whether the session can go on, only a resumption
-            // tells. Keys that were idle are dropped while the session lives.
-            Self::Broken | Self::Closed(_) => ServerError::Broken,
-            Self::Misbehaved(what) => ServerError::Misbehaved(what),
-        }
     }
 }
 
