@@ -326,25 +326,12 @@ impl Seen {
         let shown = self.shown.as_ref().map(|it| place(&it.checkpoint));
         let seen = shown.unwrap_or_default().max(place(ours));
         let told = place(told);
-        if told.0 > seen.0 {
-            return SeenError::Restored {
-                seen,
-                told,
-                missing,
-            };
-        }
-        if told < seen {
-            return SeenError::WentBack {
-                seen,
-                told,
-                missing,
-            };
-        }
-        SeenError::Forked {
+        let forked = SeenError::Forked {
             seen,
             told,
             missing,
-        }
+        };
+        SeenError::of_places(seen, told, missing).unwrap_or(forked)
     }
 
     /// Which of the account's entries that we saw are surely not in what is told.

@@ -143,21 +143,7 @@ impl Seen {
         };
         let seen = (shown.checkpoint.epoch, shown.checkpoint.size);
         let told = (told.epoch, told.size);
-        if told.0 > seen.0 {
-            return SeenError::Restored {
-                seen,
-                told,
-                missing,
-            };
-        }
-        if told < seen {
-            return SeenError::WentBack {
-                seen,
-                told,
-                missing,
-            };
-        }
-        SeenError::Unproved { index }
+        SeenError::of_places(seen, told, missing).unwrap_or(SeenError::Unproved { index })
     }
 
     /// An entry that another one follows is proved with it: its hash stands in it.

@@ -93,6 +93,24 @@ impl SeenError {
         }
     }
 
+    /// What a head is that was told after another was seen, by their epochs and sizes; none where
+    /// these tell nothing.
+    pub(super) fn of_places(seen: (u64, u64), told: (u64, u64), missing: Missing) -> Option<Self> {
+        if told.0 > seen.0 {
+            Some(Self::Restored {
+                seen,
+                told,
+                missing,
+            })
+        } else {
+            (told < seen).then_some(Self::WentBack {
+                seen,
+                told,
+                missing,
+            })
+        }
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
