@@ -1,8 +1,9 @@
 //! The conversation with the device, from the first message to what came of it.
 
+use super::ends::{answer, finish};
 use super::{
     ANSWER_WAIT_MS, BEGIN_WAIT_MS, Given, Link, Machine, OPEN_WAIT_MS, Running, Session, Stage,
-    Step, Task, answer, finish,
+    Step, Task,
 };
 use crate::Progress;
 use crate::trezor::event::Action;
