@@ -1,7 +1,10 @@
 //! A conversation with the running agent, which is started if none runs.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command as Program;
 use std::time::Duration;
 
@@ -256,12 +259,26 @@ fn start(folders: &Folders) -> Result<(), Failure> {
     folders
         .make()
         .map_err(|error| Failure::of(&error).hint(error.hint()))?;
-    let mut program = Program::new(std::env::current_exe()?);
+    let mut program = Program::new(own_program()?);
     // Whatever the file is called: some names are programs of their own.
     program.arg0("keystead").args(["agent", "run", "--detach"]);
     process::start(program, &folders.state.join(TRACE_NAME), START_WAIT)
         .map(|_ready| ())
         .map_err(|error| of_start(&error))
+}
+
+/// The file of this program, to be started once more. After an upgrade that is the new one: Linux
+/// writes ` (deleted)` behind the path of the one that runs (`proc(5)`, `/proc/pid/exe`).
+pub(crate) fn own_program() -> io::Result<PathBuf> {
+    std::env::current_exe().map(not_deleted)
+}
+
+fn not_deleted(program: PathBuf) -> PathBuf {
+    let bytes = program.as_os_str().as_bytes();
+    match bytes.strip_suffix(DELETED) {
+        Some(path) if !program.exists() => PathBuf::from(OsStr::from_bytes(path)),
+        Some(_) | None => program,
+    }
 }
 
 /// Waits until an agent that was told to stop has let go of its state folder,
@@ -313,6 +330,9 @@ pub(crate) fn of_agent(failure: AgentFailure) -> Failure {
 /// Where a background agent's standard error goes, in its state folder.
 const TRACE_NAME: &str = "trace.txt";
 
+/// What Linux writes behind the path of a program whose file is gone.
+const DELETED: &[u8] = b" (deleted)";
+
 /// How long a starting agent may take to be ready. Why: reading a log of years
 /// on a slow disk takes seconds, never this long.
 const START_WAIT: Duration = Duration::from_secs(20);
@@ -322,3 +342,23 @@ const START_PAUSE: Duration = Duration::from_millis(20);
 
 /// How often that is tried: 5 s in all.
 const START_TRIES_MAX: usize = 250;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_was_replaced_is_the_one_in_its_place() {
+        let check = |path: &str, expected: &str| {
+            assert_eq!(not_deleted(PathBuf::from(path)), PathBuf::from(expected));
+        };
+        check("/nowhere/keystead", "/nowhere/keystead");
+        check("/nowhere/keystead (deleted)", "/nowhere/keystead");
+        check("/nowhere (deleted)/keystead", "/nowhere (deleted)/keystead");
+        // A file that is really called so.
+        let folder = tempfile::tempdir().unwrap();
+        let odd = folder.path().join("keystead (deleted)");
+        std::fs::write(&odd, "").unwrap();
+        check(odd.to_str().unwrap(), odd.to_str().unwrap());
+    }
+}

@@ -26,6 +26,7 @@ use tokio::time::Instant;
 use super::ordinary::{Ordinary, guarded};
 use super::socket::{self, Place};
 use super::watch::waited_for;
+use crate::agent_link::own_program;
 use crate::terminal::say;
 
 /// The ordinary agent of one home folder, at sockets of our own.
@@ -139,7 +140,7 @@ impl Behind {
         let mut command = Command::new("/bin/sh");
         command
             .args(["-c", CLOSE_AND_RUN, "sh"])
-            .arg(std::env::current_exe()?)
+            .arg(own_program()?)
             .args(["agent", "behind-gpg"])
             .arg(format!("--parent={}", std::process::id()))
             .args(&self.sockets)

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use super::socket;
+use crate::agent_link::own_program;
 
 /// Programs of the GnuPG that is installed.
 #[derive(Debug, Clone)]
@@ -26,7 +27,7 @@ impl Ordinary {
             // A copy of ours stands where the ordinary one should.
             return None;
         }
-        let own = std::env::current_exe().ok();
+        let own = own_program().ok();
         let own = own.as_deref().and_then(file_id);
         let path = std::env::var_os("PATH").unwrap_or_default();
         let listed = gpgconf(None);
