@@ -109,8 +109,12 @@ pub(crate) struct IdentityOptions {
 
 /// Take over the identities of trezor-agent: its identity file, or public keys that it exported.
 ///
-/// They come into identities.toml of the configuration folder, so that ssh alone is offered their
-/// keys at their hosts.
+/// They come into identities.toml of the configuration folder (~/.config/keystead/agent), so that
+/// ssh alone is offered their keys at their hosts.
+///
+/// Each `[[identity]]` there has a `host` ("db1", "alex@*.example.org": patterns as ssh's) and, as
+/// wanted, `identity` (the text that is derived from, else each login's own), `curve`, `index` and
+/// `keeper`.
 #[derive(Args)]
 pub(crate) struct ImportIdentities {
     /// A file with `<ssh://user@host|curve>` in its lines; `-` is standard input.

@@ -27,7 +27,8 @@ pub(super) fn checks(keys: &[HeldKey]) -> Vec<Check> {
 }
 
 fn check(found: &[PathBuf], dead: Option<&Path>, program: &Path) -> Check {
-    let lay = "`keystead agent install` lays a link to this program";
+    let lay = "`keystead agent install` lays a link to this program in ~/.local/bin, which has \
+               to be on the PATH";
     match (found, dead) {
         ([], Some(dead)) => Check::bad("age", format!("{} leads to nothing", dead.display()), lay),
         ([], None) => Check::bad("age", format!("finds no {NAME} on the PATH"), lay),

@@ -154,7 +154,8 @@ fn shown(faults: &[(PathBuf, &str)]) -> String {
 pub(super) fn units() -> Option<Check> {
     let program = install::installed_program()?;
     if Path::new(&program).exists() {
-        return Some(Check::good("systemd", "starts the agent when it is needed"));
+        let shown = program.display();
+        return Some(Check::good("systemd", format!("its units start {shown}")));
     }
     Some(Check::bad(
         "systemd",
