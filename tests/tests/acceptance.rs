@@ -31,6 +31,7 @@ scripts! {
     delete_account
     doctor
     doctor_front_ends
+    echo_back
     expired
     forwarded
     git_commit

@@ -16,6 +16,7 @@ pub mod process;
 pub mod rng;
 pub mod socket;
 pub mod stall;
+pub mod terminal;
 pub mod websocket;
 
 pub use clock::{Clock, Now, SimClock, SystemClock, utc};

@@ -1,24 +1,24 @@
 //! The controlling terminal: keys without Enter, and its old state back at the end.
 //!
-//! **Invariant**: a [`Terminal`] that is dropped leaves the terminal as it was.
+//! **Invariant**: a [`Terminal`] that is dropped leaves the terminal as it was, and so does a
+//! signal that ends the program before.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use keystead_daemon::terminal::{NEW_LINE, Restored};
 use keystead_daemon::{Clock, SystemClock};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::termios::{
-    self, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios,
-};
+use rustix::termios::{self, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex};
 
 use crate::screen::{Colour, Look};
 
 /// The person's terminal, in a mode of ours.
 pub(crate) struct Terminal {
     tty: File,
-    before: Termios,
+    restored: Restored,
 }
 
 /// What the terminal does with keys meanwhile.
@@ -44,8 +44,7 @@ impl Terminal {
                 "this process is in the background of its terminal",
             ));
         }
-        let before = termios::tcgetattr(&tty)?;
-        let mut mode = before.clone();
+        let mut mode = termios::tcgetattr(&tty)?;
         mode.local_modes
             .remove(LocalModes::ICANON | LocalModes::ECHO);
         if keys == Keys::Secret {
@@ -53,8 +52,8 @@ impl Terminal {
         }
         mode.special_codes[SpecialCodeIndex::VMIN] = 1;
         mode.special_codes[SpecialCodeIndex::VTIME] = 0;
-        termios::tcsetattr(&tty, OptionalActions::Flush, &mode)?;
-        Ok(Self { tty, before })
+        let restored = Restored::make(&tty, &mode, OptionalActions::Flush)?;
+        Ok(Self { tty, restored })
     }
 
     /// Another handle for a thread that reads keys.
@@ -65,6 +64,18 @@ impl Terminal {
     /// Writes text. A terminal that went away is no failure: nobody reads it.
     pub(crate) fn write(&mut self, text: &str) {
         let _ = self.tty.write_all(text.as_bytes());
+    }
+
+    /// Goes to a screen of its own; a signal that ends the program leaves it, too.
+    pub(crate) fn enter_other_screen(&mut self) {
+        self.restored.say_last(OWN_SCREEN);
+        self.write(OTHER_SCREEN);
+    }
+
+    /// Leaves it, and nothing of it.
+    pub(crate) fn leave_other_screen(&mut self) {
+        self.write(OWN_SCREEN);
+        self.restored.say_last(NEW_LINE);
     }
 
     /// One byte as it is typed; none at the end.
@@ -103,12 +114,6 @@ impl Terminal {
             rows,
             colour: colour(),
         }
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let _ = termios::tcsetattr(&self.tty, OptionalActions::Flush, &self.before);
     }
 }
 
@@ -167,6 +172,12 @@ fn colour() -> Colour {
 
 /// The controlling terminal, wherever standard input comes from.
 const TTY: &str = "/dev/tty";
+
+/// xterm's alternate screen, cleared: what was on it is in no scrollback.
+const OTHER_SCREEN: &str = "\x1b[?1049h\x1b[2J\x1b[H";
+
+/// Back to the usual one.
+const OWN_SCREEN: &str = "\x1b[2J\x1b[?1049l";
 
 /// Columns and rows where nobody says.
 const SIZE_UNKNOWN: (usize, usize) = (80, 24);

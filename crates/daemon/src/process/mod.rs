@@ -75,11 +75,13 @@ impl Termination {
     /// # Errors
     /// The system's.
     pub fn catch() -> io::Result<Self> {
-        Ok(Self {
+        let caught = Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
-        })
+        };
+        crate::terminal::ends_itself();
+        Ok(caught)
     }
 
     /// Waits for one and names it. May be dropped and called again.

@@ -142,11 +142,11 @@ fn show(
     })?;
     let mut tries_left = TRIES;
     loop {
-        terminal.write(OTHER_SCREEN);
+        terminal.enter_other_screen();
         write_words(&mut terminal, words);
         terminal.write(&about(passphrase, wallet, other_keys));
         let read = wait_for_enter(&mut terminal);
-        terminal.write(OWN_SCREEN);
+        terminal.leave_other_screen();
         read?;
         tries_left -= 1;
         match ask_for_three(&mut terminal, words)? {
@@ -281,12 +281,6 @@ fn confirm() -> Result<(), Failure> {
 fn words_failure(error: keystead_vault::wallet::WordsError) -> Failure {
     Failure::new(error.to_string(), error.hint())
 }
-
-/// xterm's alternate screen, cleared: what was on it is in no scrollback.
-const OTHER_SCREEN: &str = "\x1b[?1049h\x1b[2J\x1b[H";
-
-/// Back to the usual one.
-const OWN_SCREEN: &str = "\x1b[2J\x1b[?1049l";
 
 const CTRL_C: u8 = 0x03;
 

@@ -1,0 +1,152 @@
+//! A person's terminal in a mode of the program's own.
+//!
+//! **Invariant:** the terminal is given back as it was, when the guard goes and when a signal ends
+//! the program before: nobody is left with a shell that does not show what is typed.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::termios::{self, OptionalActions, Termios};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// A terminal that is given back.
+#[derive(Debug)]
+pub struct Restored {
+    id: u64,
+}
+
+impl Restored {
+    /// Sets a mode, as tcsetattr(3) does, until the guard goes.
+    ///
+    /// # Errors
+    /// The system's; the mode is as it was then.
+    pub fn make(terminal: &File, mode: &Termios, when: OptionalActions) -> io::Result<Self> {
+        watch_signals()?;
+        let held = Held {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            terminal: terminal.try_clone()?,
+            before: termios::tcgetattr(terminal)?,
+            last_words: NEW_LINE,
+        };
+        let guard = Self { id: held.id };
+        all().push(held);
+        // Where this fails, the guard takes the terminal off the list again.
+        termios::tcsetattr(terminal, when, mode)?;
+        Ok(guard)
+    }
+
+    /// What a signal that ends the program leaves on the terminal, [`NEW_LINE`] at first.
+    pub fn say_last(&self, last_words: &'static str) {
+        if let Some(held) = all().iter_mut().find(|it| it.id == self.id) {
+            held.last_words = last_words;
+        }
+    }
+}
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        let mut all = all();
+        if let Some(at) = all.iter().position(|it| it.id == self.id) {
+            // Under the lock: what a signal gives back at this moment it gives back whole.
+            all.remove(at).give_back();
+        }
+    }
+}
+
+/// A terminal, and how it was.
+struct Held {
+    id: u64,
+    terminal: File,
+    before: Termios,
+    last_words: &'static str,
+}
+
+impl Held {
+    fn give_back(&self) {
+        // Nothing is left to do when the terminal is gone.
+        let _ = termios::tcsetattr(&self.terminal, OptionalActions::Flush, &self.before);
+    }
+}
+
+/// From the first terminal on the signals that end a program are caught, for as long as it runs.
+fn watch_signals() -> io::Result<()> {
+    let mut is_watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
+    if *is_watched {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    let entered = runtime.enter();
+    let mut signals = Signals {
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+        hang_up: signal(SignalKind::hangup())?,
+        quit: signal(SignalKind::quit())?,
+    };
+    drop(entered);
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            loop {
+                let number = runtime.block_on(signals.next());
+                if !ENDS_ITSELF.load(Ordering::Acquire) {
+                    end(number);
+                }
+            }
+        })?;
+    *is_watched = true;
+    Ok(())
+}
+
+/// Ends the program as the signal would have.
+fn end(number: i32) -> ! {
+    // Held to the end: no terminal changes any more.
+    let all = all();
+    // The last one first: what it changed is how the one before left it.
+    for held in all.iter().rev() {
+        let _ = (&held.terminal).write_all(held.last_words.as_bytes());
+        held.give_back();
+    }
+    // As shells have it.
+    std::process::exit(128_i32.saturating_add(number));
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+    quit: Signal,
+}
+
+impl Signals {
+    /// The next one's number.
+    async fn next(&mut self) -> i32 {
+        let kind = tokio::select! {
+            _ = self.terminate.recv() => SignalKind::terminate(),
+            _ = self.interrupt.recv() => SignalKind::interrupt(),
+            _ = self.hang_up.recv() => SignalKind::hangup(),
+            _ = self.quit.recv() => SignalKind::quit(),
+        };
+        kind.as_raw_value()
+    }
+}
+
+fn all() -> MutexGuard<'static, Vec<Held>> {
+    ALL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A shell's prompt begins on a line of its own.
+pub const NEW_LINE: &str = "\r\n";
+
+/// From now on the program ends itself when a signal asks it to, and drops its guards.
+pub(crate) fn ends_itself() {
+    ENDS_ITSELF.store(true, Ordering::Release);
+}
+
+static ALL: Mutex<Vec<Held>> = Mutex::new(Vec::new());
+static WATCHED: Mutex<bool> = Mutex::new(false);
+static NEXT: AtomicU64 = AtomicU64::new(0);
+static ENDS_ITSELF: AtomicBool = AtomicBool::new(false);
