@@ -127,20 +127,24 @@ impl Asked {
         }
     }
 
-    /// The line, and where a signature is over a hash the first digits of it: of several that
-    /// stand in a list two may have one line and not one content.
+    /// The line, and what tells requests apart that have one line and stand in one list: the first
+    /// digits of the hash that a signature is over, the command that wants something opened.
     #[must_use]
     pub fn line_apart(&self) -> String {
-        let hash = match self {
-            Self::Sign(sign) => Some((&sign.hash_name, &sign.hash)),
+        let line = self.line();
+        let apart = match self {
+            Self::Sign(sign) => Some((&*sign.hash_name, clip(&sign.hash, DIGEST_CHARS_MAX))),
             Self::OpenPgp(sign) if sign.git_form().is_some() => {
-                Some((&sign.hash_name, &sign.digest))
+                Some((&*sign.hash_name, clip(&sign.digest, DIGEST_CHARS_MAX)))
             }
+            Self::Decrypt(decrypt) => decrypt
+                .origin
+                .command()
+                .map(|it| ("by the workstation's word", it)),
             Self::OpenPgp(_)
             | Self::Login(_)
             | Self::Certify(_)
             | Self::Signify(_)
-            | Self::Decrypt(_)
             | Self::MakeKey(_)
             | Self::Import(_)
             | Self::Remove(_)
@@ -149,12 +153,10 @@ impl Asked {
             | Self::MakeApproval(_)
             | Self::OpenLocal(_) => None,
         };
-        match hash {
-            Some((name, hash)) => {
-                format!("{} ({name} {})", self.line(), clip(hash, DIGEST_CHARS_MAX))
-            }
-            None => self.line(),
-        }
+        apart.map_or_else(
+            || line.clone(),
+            |(name, it)| format!("{line} ({name} {it})"),
+        )
     }
 
     /// Whether a person reads the same for both, but for the program that asks. Two commits may
@@ -168,7 +170,7 @@ impl Asked {
             (Self::OpenPgp(one), Self::OpenPgp(other)) => one.digest == other.digest,
             _ => true,
         };
-        is_same && self.line() == other.line()
+        is_same && self.line_apart() == other.line_apart()
     }
 
     /// What the key does it for; none for what uses no key.

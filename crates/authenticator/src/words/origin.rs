@@ -48,18 +48,23 @@ impl Origin {
                 format!("{}{by} {THEIR_WORD}", shown(program)),
             ));
         }
-        // One word is the program's own name again.
-        if self.arguments.len() > 1 {
-            let words: Vec<String> = self.arguments.iter().map(|it| shown(it)).collect();
-            rows.push(plain(
-                "Command",
-                format!("{} {THEIR_WORD}", both_ends(&words.join(" "))),
-            ));
-        }
+        rows.extend(
+            self.command()
+                .map(|it| plain("Command", format!("{it} {THEIR_WORD}"))),
+        );
         if self.is_background {
             rows.push(warn("", "it runs in the background: nobody sits at it"));
         }
         rows
+    }
+
+    /// Its command line; none of one word, which is the program's own name again.
+    pub(super) fn command(&self) -> Option<String> {
+        if self.arguments.len() < 2 {
+            return None;
+        }
+        let words: Vec<String> = self.arguments.iter().map(|it| shown(it)).collect();
+        Some(both_ends(&words.join(" ")))
     }
 
     /// The programs above it by their last names.

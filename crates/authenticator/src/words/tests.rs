@@ -389,3 +389,26 @@ fn what_is_opened() {
          Identity|age://backup\n|curve25519, of wallet 1a2b3c4d\n",
     );
 }
+
+/// Three runs of `age -d` are one question: what each of them opens is read in its list.
+#[test]
+fn files_that_several_commands_open_are_told_apart() {
+    let open = |file: &str| {
+        Asked::Decrypt(Decrypt {
+            form: DecryptWords::Age,
+            user_id: None,
+            key: derived("age://backup", Curve::Curve25519, Derivation::Agree, 0),
+            origin: Origin {
+                arguments: ["age", "-d", file].map(str::to_owned).to_vec(),
+                ..Origin::default()
+            },
+        })
+    };
+    assert!(open("a.age").reads_as(&open("a.age")));
+    assert!(!open("a.age").reads_as(&open("b.age")));
+    assert_eq!(
+        open("a.age").line_apart(),
+        "opening of an age file with age://backup curve25519 \
+         (by the workstation's word age -d a.age)"
+    );
+}
