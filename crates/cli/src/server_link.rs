@@ -10,7 +10,7 @@ use keystead_keeper::server::protocol::requests::{
     Answer, Entries, Entry, List, PAGE_MAX, Request,
 };
 use keystead_keeper::server::protocol::{KeyId, RequestId, Status as Code};
-use keystead_keeper::server::{Book, BookError, Page, ServerError, ServerName};
+use keystead_keeper::server::{Book, BookError, Page, ServerError, ServerName, ServerNameError};
 
 use crate::agent_link::{AgentLink, folders, unexpected};
 use crate::failure::{Failure, Status};
@@ -205,7 +205,9 @@ pub(crate) fn book() -> Result<Book, Failure> {
 /// The server of this name; without a name the only one.
 pub(crate) fn server(book: &Book, wanted: Option<&str>) -> Result<Page, Failure> {
     let name = match wanted {
-        Some(name) => name.parse().map_err(|it: BookError| of_book(&it))?,
+        Some(name) => name
+            .parse()
+            .map_err(|it: ServerNameError| of_book(&it.into()))?,
         None => only(book)?,
     };
     book.page(&name).map_err(|it| of_book(&it))

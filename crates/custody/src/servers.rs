@@ -5,7 +5,7 @@ use std::sync::Arc;
 use keystead_core::Secret;
 use keystead_daemon::home::{self, Folders};
 use keystead_keeper::server::seen::Seen;
-use keystead_keeper::server::{Book, BookError, Page, ServerName, Watch};
+use keystead_keeper::server::{Book, BookError, Page, ServerName, ServerNameError, Watch};
 
 use crate::failure::Failure;
 use crate::names::Home;
@@ -95,8 +95,9 @@ pub(crate) fn book() -> Result<Book, Failure> {
 
 /// A name that a server may have here.
 pub(crate) fn server_name(text: &str) -> Result<ServerName, Failure> {
-    text.parse()
-        .map_err(|error: BookError| of_book(error).status(crate::failure::Status::Usage))
+    text.parse().map_err(|error: ServerNameError| {
+        of_book(error.into()).status(crate::failure::Status::Usage)
+    })
 }
 
 /// Adds a server that was registered with.

@@ -4,85 +4,24 @@
 //! changes what stands there holds its lock; what was seen of a log never goes back by a
 //! slower process. No file holds a password, a key, a ticket or a session.
 
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use keystead_channel::session::{AccountName, Pin, ServerId, UserId};
 use keystead_core::{Secret, hex};
 use keystead_daemon::home::private_folder;
 use keystead_daemon::{Disk, FolderDisk};
-use keystead_transport::{Authorities, Trust};
 use rustix::fs::{FlockOperation, Mode, OFlags};
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::endpoint::{Binds, Endpoint};
-use super::error::ServerError;
+use super::name::{ServerName, ServerNameError};
+use super::page::Page;
 use super::seen::Seen;
 
 /// The servers that this machine knows.
 #[derive(Clone, Debug)]
 pub struct Book {
     folder: PathBuf,
-}
-
-/// One of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// How it is called here.
-    pub name: ServerName,
-    /// `https://HOST:PORT`.
-    pub address: String,
-    /// Whose word counts for its certificate.
-    pub authority: Authority,
-    /// Made of its OPAQUE key; pinned at registration.
-    pub server: ServerId,
-    /// The key of its log; pinned at registration, followed when the old one vouches.
-    pub log_key: [u8; 32],
-    /// The account there.
-    pub account: AccountName,
-    /// Drawn by the server.
-    pub user: UserId,
-    /// Whether sessions are bound to their TLS connection.
-    pub binds: Binds,
-}
-
-/// Whose word counts for a server's certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Authority {
-    /// The certificate with this SHA-256 hash.
-    Hash([u8; 32]),
-    /// These certificates, DER.
-    These(Vec<Vec<u8>>),
-    /// The system's.
-    System,
-}
-
-impl Authority {
-    /// As TLS wants it.
-    #[must_use]
-    pub fn trust(&self) -> Trust {
-        match self {
-            Self::Hash(hash) => Trust::Pinned(*hash),
-            Self::These(certificates) => Trust::These(Authorities::these(certificates.clone())),
-            Self::System => Trust::System,
-        }
-    }
-}
-
-impl Page {
-    /// How the server is reached.
-    ///
-    /// # Errors
-    /// [`ServerError::Trust`].
-    pub fn endpoint(&self) -> Result<Endpoint, ServerError> {
-        let pin = Pin::Both(self.server, self.log_key);
-        let trust = self.authority.trust();
-        Ok(Endpoint::new(&self.address, &trust, pin, self.binds)?)
-    }
 }
 
 impl Book {
@@ -133,8 +72,7 @@ impl Book {
         let bytes = disk.read(PIN).map_err(|it| self.broken(it))?;
         let bytes = bytes.ok_or_else(|| BookError::Unknown(name.clone()))?;
         let damaged = || BookError::Damaged(self.path(name).join(PIN));
-        let pinned: Pinned = serde_json::from_slice(&bytes).map_err(|_| damaged())?;
-        pinned.into_page(name.clone()).ok_or_else(damaged)
+        Page::read(name.clone(), &bytes).ok_or_else(damaged)
     }
 
     /// Adds a server, or changes what is known of it.
@@ -156,7 +94,7 @@ impl Book {
         // The pin last: a server without one is none.
         disk.replace(SEEN, seen.to_json().as_bytes())
             .map_err(|it| self.broken(it))?;
-        let pinned = serde_json::to_vec_pretty(&Pinned::of(page));
+        let pinned = page.written();
         let pinned = pinned.map_err(|error| self.broken(io::Error::other(error)))?;
         disk.replace(PIN, &pinned).map_err(|it| self.broken(it))
     }
@@ -339,110 +277,6 @@ fn is_newer(kept: &Seen, new: &Seen) -> bool {
     kept.disputed().is_some() || place(kept) > place(new)
 }
 
-/// The name of a server on this machine, and of its folder.
-///
-/// 1 to 64 letters, digits, `.`, `_` and `-` of ASCII, the first a letter or digit: a
-/// folder's name everywhere, and never a way out of the folder.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ServerName(String);
-
-impl ServerName {
-    /// As text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ServerName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl FromStr for ServerName {
-    type Err = BookError;
-
-    fn from_str(text: &str) -> Result<Self, BookError> {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        let fits = (1..=NAME_BYTES_MAX).contains(&text.len())
-            && text.bytes().all(is_plain)
-            && text.starts_with(|first: char| first.is_ascii_alphanumeric());
-        match fits {
-            true => Ok(Self(text.to_owned())),
-            false => Err(BookError::Name(text.to_owned())),
-        }
-    }
-}
-
-/// `pin.json`.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Pinned {
-    version: u32,
-    address: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    authority_sha256: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    authorities: Vec<String>,
-    server_id: String,
-    log_key: String,
-    account: String,
-    user_id: String,
-    bound: bool,
-}
-
-impl Pinned {
-    fn of(page: &Page) -> Self {
-        let (hash, these) = match &page.authority {
-            Authority::Hash(hash) => (Some(hex::encode(hash)), Vec::new()),
-            Authority::These(certificates) => {
-                let digits = certificates.iter().map(|it| hex::encode(it));
-                (None, digits.collect())
-            }
-            Authority::System => (None, Vec::new()),
-        };
-        Self {
-            version: VERSION,
-            address: page.address.clone(),
-            authority_sha256: hash,
-            authorities: these,
-            server_id: hex::encode(&page.server.0),
-            log_key: hex::encode(&page.log_key),
-            account: page.account.as_str().to_owned(),
-            user_id: hex::encode(&page.user.0),
-            bound: page.binds == Binds::Always,
-        }
-    }
-
-    fn into_page(self, name: ServerName) -> Option<Page> {
-        if self.version != VERSION {
-            return None;
-        }
-        let these: Option<Vec<Vec<u8>>> =
-            self.authorities.iter().map(|it| hex::decode(it)).collect();
-        let authority = match (self.authority_sha256, these?) {
-            (Some(hash), these) if these.is_empty() => Authority::Hash(hex::decode_array(&hash)?),
-            (Some(_), _) => return None,
-            (None, these) if these.is_empty() => Authority::System,
-            (None, these) => Authority::These(these),
-        };
-        Some(Page {
-            name,
-            address: self.address,
-            authority,
-            server: ServerId(hex::decode_array(&self.server_id)?),
-            log_key: hex::decode_array(&self.log_key)?,
-            account: AccountName::parse(&self.account).ok()?,
-            user: UserId(hex::decode_array(&self.user_id)?),
-            binds: match self.bound {
-                true => Binds::Always,
-                false => Binds::Never,
-            },
-        })
-    }
-}
-
 /// Why the book cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -451,8 +285,8 @@ pub enum BookError {
     #[error("no server is called {0}")]
     Unknown(ServerName),
     /// No name of a server.
-    #[error("{0:?} cannot be a server's name")]
-    Name(String),
+    #[error(transparent)]
+    Name(#[from] ServerNameError),
     /// The name is another's.
     #[error("another server or account is called {0} here")]
     Other(ServerName),
@@ -478,7 +312,7 @@ impl BookError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Unknown(_) => "see `keystead server status`, or register",
-            Self::Name(_) => "use letters, digits, dots and dashes, 64 at most",
+            Self::Name(error) => error.hint(),
             Self::Other(_) => "choose another name with --name",
             Self::Damaged(_) => {
                 "put back the file from a backup; without it a server's log cannot be compared"
@@ -496,17 +330,15 @@ const SEEN: &str = "seen.json";
 const PASS: &str = "pass";
 const LOCK: &str = "lock";
 
-/// The number of these files' form.
-const VERSION: u32 = 1;
-
-/// 64 bytes, as [`keystead_core::Name`].
-const NAME_BYTES_MAX: usize = 64;
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use keystead_channel::session::{AccountName, ServerId, UserId};
+
     use super::*;
+    use crate::server::endpoint::Binds;
+    use crate::server::page::Authority;
 
     #[test]
     fn who_only_looks_makes_nothing() {
