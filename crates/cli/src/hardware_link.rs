@@ -154,4 +154,5 @@ const MATRIX: &str = "shows the digits 1 to 9, mixed.\n\
 const PASSPHRASE: &str =
     "each passphrase opens a wallet of its own;\nan empty line the one without";
 
-const AT_THE_WALLET: &str = "\nto type it on the device: keeper add --passphrase-on-device";
+const AT_THE_WALLET: &str =
+    "\nto type it on the device: `keystead keeper add trezor --passphrase-on-device`";
