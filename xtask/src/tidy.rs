@@ -7,11 +7,13 @@ use crate::failure::{Failure, Result};
 use crate::run::Program;
 use crate::workspace;
 
+mod circles;
 mod edges;
 pub(crate) mod graph;
 mod keys;
 mod lexer;
 mod licences;
+mod names;
 mod self_test;
 mod shape;
 pub(crate) mod source;
@@ -77,6 +79,7 @@ fn run(root: &Path) -> Result<Findings> {
         shape::check(source, &mut findings);
         shape::path_name(&source.path, &mut findings);
     }
+    circles::check(&sources, &mut findings);
     tree::check(root, &files, &sources, &mut findings)?;
     tests_are_enough(&sources, &mut findings);
     findings.0.sort();

@@ -171,6 +171,11 @@ const FAULTS: &[Fault] = &[
         finding: "length: crates/core/src/lib.rs",
     },
     Fault {
+        file: "crates/core/src/key.rs",
+        plant: Plant::Append("fn round(_: crate::request::Request) {}"),
+        finding: "circle: crates/core/src/key.rs -> crates/core/src/request.rs",
+    },
+    Fault {
         file: "crates/core/src/forgotten.rs",
         plant: Plant::Append("fn never() {}"),
         finding: "dead: nothing uses crates/core/src/forgotten.rs",

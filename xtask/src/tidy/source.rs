@@ -11,6 +11,10 @@ use crate::failure::{Result, read};
 pub(crate) struct Source {
     /// Relative to the root.
     pub(crate) path: PathBuf,
+    /// The file with which its target starts.
+    pub(crate) start: PathBuf,
+    /// Where it stands in the target, from its root.
+    pub(crate) module: Vec<String>,
     /// Its text with comments, strings and character literals blanked; the
     /// lines are the same.
     pub(crate) code: String,
@@ -27,6 +31,8 @@ impl Source {
             test_lines(&code)
         };
         Self {
+            start: path.clone(),
+            module: Vec::new(),
             path,
             code,
             is_test,
@@ -62,7 +68,13 @@ pub(crate) fn reached(root: &Path, graph: &Graph) -> Result<Vec<Source>> {
         for target in &package.targets {
             let path = target.file.strip_prefix(root).unwrap_or(&target.file);
             let modules = path.parent().unwrap_or(Path::new("")).to_owned();
-            walk.file(path.to_owned(), &modules, is_for_tests || target.is_test)?;
+            walk.file(Place {
+                file: path.to_owned(),
+                modules,
+                start: path.to_owned(),
+                module: Vec::new(),
+                is_test: is_for_tests || target.is_test,
+            })?;
         }
     }
     walk.sources.sort_by(|a, b| a.path.cmp(&b.path));
@@ -75,35 +87,46 @@ struct Walk<'a> {
     sources: Vec<Source>,
 }
 
+/// A file that was met.
+struct Place {
+    file: PathBuf,
+    /// Where the files of its modules lie.
+    modules: PathBuf,
+    start: PathBuf,
+    module: Vec<String>,
+    is_test: bool,
+}
+
 impl Walk<'_> {
-    /// Takes a file whose modules' files lie in `modules`.
-    fn file(&mut self, path: PathBuf, modules: &Path, is_test: bool) -> Result<()> {
-        if !self.seen.insert(path.clone()) {
+    fn file(&mut self, place: Place) -> Result<()> {
+        if !self.seen.insert(place.file.clone()) {
             return Ok(());
         }
-        let text = read(&self.root.join(&path))?;
-        let source = Source::new(path.clone(), &text, is_test);
-        let declared = declared_modules(&source.code, &text);
-        let is_test_line = |line| source.line_is_test(line);
+        let text = read(&self.root.join(&place.file))?;
+        let mut source = Source::new(place.file.clone(), &text, place.is_test);
+        source.start.clone_from(&place.start);
+        source.module.clone_from(&place.module);
         let mut further = Vec::new();
-        for module in declared {
+        for module in declared_modules(&source.code, &text) {
             // A missing file is the compiler's to report.
-            let Some(file) = module.file(self.root, &path, modules) else {
+            let Some(file) = module.file(self.root, &place.file, &place.modules) else {
                 continue;
             };
-            further.push((file, is_test || is_test_line(module.line)));
+            let stem = file.with_extension("");
+            further.push(Place {
+                modules: if stem.ends_with("mod") {
+                    stem.parent().unwrap_or(&stem).to_owned()
+                } else {
+                    stem
+                },
+                start: place.start.clone(),
+                is_test: place.is_test || source.line_is_test(module.line),
+                module: [place.module.clone(), module.outer, vec![module.name]].concat(),
+                file,
+            });
         }
         self.sources.push(source);
-        for (file, is_test) in further {
-            let stem = file.with_extension("");
-            let modules = if stem.ends_with("mod") {
-                stem.parent().unwrap_or(&stem).to_owned()
-            } else {
-                stem
-            };
-            self.file(file, &modules, is_test)?;
-        }
-        Ok(())
+        further.into_iter().try_for_each(|place| self.file(place))
     }
 }
 
