@@ -5,6 +5,7 @@
 //! stands in JSON. The same types go to the authenticator that a command runs
 //! in its own process when none is up.
 
+use keystead_core::Derivation;
 use serde::{Deserialize, Serialize};
 
 use crate::identities::RECORD_BYTES_MAX;
@@ -300,6 +301,22 @@ pub struct IdentityLine {
     pub first_unix_s: Option<u64>,
     /// Its key.
     pub key: KeyLine,
+}
+
+impl IdentityLine {
+    /// Curve and index, and what its key does where that is not plain.
+    #[must_use]
+    pub fn details(&self) -> String {
+        let mut details = self.curve.clone();
+        if self.index != 0 {
+            details.push_str(&format!(", index {}", self.index));
+        }
+        let is_agreeing = self.derivation == Derivation::Agree.number();
+        if is_agreeing && self.identity.starts_with("gpg://") {
+            details.push_str(", decrypts");
+        }
+        details
+    }
 }
 
 /// What is granted and blocked.

@@ -9,6 +9,7 @@
 //! Verdicts are those of OpenSSH's own agent (`ssh-agent.c`), so that this stands in for it.
 
 mod askpass;
+mod frames;
 mod identity;
 mod import;
 mod lock;

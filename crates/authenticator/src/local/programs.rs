@@ -5,15 +5,14 @@
 
 use std::os::fd::OwnedFd;
 use std::process::Child;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use keystead_core::SecretBytes;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::askpass::{self, Environment, Prompt};
-use super::serve::{Server, lock};
-use super::{Done, Job, SecurityKey, SkReply, sk_program};
+use super::{Done, SecurityKey, SkReply, sk_program};
 
 /// The programs of one request.
 pub(super) struct Running(Arc<Programs>);
@@ -68,39 +67,31 @@ impl Programs {
     }
 }
 
-/// Asks the person. The answer comes by [`Server::done`].
+/// Asks the person; the answer is told at the end.
 pub(super) fn ask(
-    server: &Server,
-    job: Job,
     environment: &Arc<Environment>,
     question: String,
+    end: impl FnOnce(Done) + Send + 'static,
 ) -> Running {
     let (running, programs) = Running::new();
-    let (server, environment) = (server.clone(), Arc::clone(environment));
+    let environment = Arc::clone(environment);
     thread::spawn(move || {
         let said = answer(&programs, &environment, Prompt::Confirm, &question);
-        server.done(
-            job,
-            Done::Answered(said.is_some_and(|it| askpass::is_yes(&it))),
-        );
+        end(Done::Answered(said.is_some_and(|it| askpass::is_yes(&it))));
     });
     running
 }
 
 /// Has a FIDO token sign. A notice stands on the screen meanwhile; the PIN is asked for once, if
-/// it is wanted. The signature comes by [`Server::done`].
+/// it is wanted. The signature is told at the end.
 pub(super) fn touch(
-    server: &Server,
-    job: Job,
     environment: &Arc<Environment>,
     request: Touch,
+    end: impl FnOnce(Done) + Send + 'static,
 ) -> Running {
     let (running, programs) = Running::new();
-    let (server, environment) = (server.clone(), Arc::clone(environment));
-    thread::spawn(move || {
-        let signed = request.sign(&programs, &environment);
-        server.done(job, Done::Signed(signed));
-    });
+    let environment = Arc::clone(environment);
+    thread::spawn(move || end(Done::Signed(request.sign(&programs, &environment))));
     running
 }
 
@@ -176,4 +167,9 @@ fn answer(
 fn stop(process: &OwnedFd) {
     // Ended already: then there is nothing to stop.
     let _ = pidfd_send_signal(process, Signal::TERM);
+}
+
+/// Whoever held it before may have panicked: what it guards is whole all the same.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

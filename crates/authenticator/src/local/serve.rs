@@ -5,20 +5,20 @@
 //! the end of the process, and of what it started.
 
 use std::collections::HashMap;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
-use keystead_core::SecretBytes;
 use keystead_daemon::{Clock, SystemClock, SystemRng};
 
 use super::askpass::Environment;
-use super::programs::{self, Running, Touch};
+use super::frames::Frames;
+use super::programs::{self, Running, Touch, lock};
 use super::sign::sign_with;
 use super::token::Token;
 use super::{Action, Done, Event, Io, Job, Local, Options, Slow, Work};
@@ -44,7 +44,7 @@ pub fn run(options: Options) -> io::Result<()> {
 
 /// What all threads share.
 #[derive(Clone)]
-pub(super) struct Server(Arc<Mutex<State>>);
+struct Server(Arc<Mutex<State>>);
 
 struct State {
     local: Local,
@@ -115,11 +115,17 @@ impl Server {
     }
 
     /// The end of something that took its time. The socket's own thread sees when it is gone.
-    pub(super) fn done(&self, job: Job, done: Done) {
+    fn done(&self, job: Job, done: Done) {
         self.state().running.remove(&job);
         if let Err(error) = self.step(Event::Done(job, done)) {
             tracing::warn!("an answer could not be written: {error}");
         }
+    }
+
+    /// What a program's end is told to.
+    fn end_of(&self, job: Job) -> impl FnOnce(Done) + Send + 'static {
+        let server = self.clone();
+        move |done| server.done(job, done)
     }
 
     fn take(&self, state: &mut State, event: Event<'_>) -> io::Result<()> {
@@ -146,7 +152,7 @@ impl Server {
     fn start(&self, state: &mut State, job: Job, work: Work) {
         match work {
             Work::Ask(question) => {
-                let running = programs::ask(self, job, &state.askpass, question);
+                let running = programs::ask(&state.askpass, question, self.end_of(job));
                 state.running.insert(job, running);
             }
             Work::SecurityKey {
@@ -159,7 +165,7 @@ impl Server {
                     content,
                     notice,
                 };
-                let running = programs::touch(self, job, &state.askpass, touch);
+                let running = programs::touch(&state.askpass, touch, self.end_of(job));
                 state.running.insert(job, running);
             }
             Work::Sign(slow) => {
@@ -168,10 +174,11 @@ impl Server {
                 let _ = queue.send((job, slow));
             }
             Work::Token { provider, work } => {
-                let token = state.tokens.entry(provider);
-                token
-                    .or_insert_with_key(|provider| Token::start(self.clone(), provider))
-                    .send(job, work);
+                let token = state.tokens.entry(provider).or_insert_with_key(|provider| {
+                    let server = self.clone();
+                    Token::start(provider, move |job, done| server.done(job, done))
+                });
+                token.send(job, work);
             }
         }
     }
@@ -215,89 +222,6 @@ impl State {
     }
 }
 
-/// Messages behind their lengths, as they come in.
-pub(super) struct Frames {
-    /// Keys and passphrases pass through.
-    buffer: SecretBytes,
-    /// Where what has not been taken begins and ends.
-    start: usize,
-    end: usize,
-}
-
-impl Frames {
-    pub(super) fn new() -> Self {
-        Self {
-            buffer: SecretBytes::fill(BUFFER_BYTES, |_| {}),
-            start: 0,
-            end: 0,
-        }
-    }
-
-    /// Reads what is there, at least one byte; 0 is the end.
-    pub(super) fn fill(&mut self, mut from: impl Read) -> io::Result<usize> {
-        self.make_room();
-        let room = self.buffer.expose_mut().get_mut(self.end..);
-        let read = from.read(room.unwrap_or_default())?;
-        self.end += read;
-        Ok(read)
-    }
-
-    /// The next whole message. What is taken is wiped by the next [`Frames::fill`].
-    pub(super) fn next(&mut self) -> io::Result<Option<&[u8]>> {
-        let Some(len) = self.announced()? else {
-            return Ok(None);
-        };
-        let frame = self.start + LENGTH_BYTES..self.start + LENGTH_BYTES + len;
-        if frame.end > self.end {
-            return Ok(None);
-        }
-        self.start = frame.end;
-        Ok(self.buffer.expose().get(frame))
-    }
-
-    fn announced(&self) -> io::Result<Option<usize>> {
-        let waiting = self.buffer.expose().get(self.start..self.end);
-        let Some((len, _)) = waiting.and_then(|it| it.split_first_chunk::<LENGTH_BYTES>()) else {
-            return Ok(None);
-        };
-        let len = usize::try_from(u32::from_be_bytes(*len)).unwrap_or(usize::MAX);
-        if len > keystead_core::Request::BYTES_MAX {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        Ok(Some(len))
-    }
-
-    /// Moves what waits to the front and wipes what is behind it; grows for a long message and
-    /// shrinks after it.
-    fn make_room(&mut self) {
-        let waiting = self.start..self.end;
-        let wanted = match self.announced() {
-            Ok(Some(len)) => (LENGTH_BYTES + len).max(BUFFER_BYTES),
-            Ok(None) | Err(_) => BUFFER_BYTES,
-        };
-        let len = waiting.len();
-        if wanted == self.buffer.len() {
-            let bytes = self.buffer.expose_mut();
-            let end = waiting.end;
-            bytes.copy_within(waiting, 0);
-            if let Some(taken) = bytes.get_mut(len..end) {
-                taken.fill(0);
-            }
-        } else {
-            let old = std::mem::replace(&mut self.buffer, SecretBytes::fill(wanted, |_| {}));
-            let kept = old.expose().get(waiting).unwrap_or_default();
-            for (place, byte) in self.buffer.expose_mut().iter_mut().zip(kept) {
-                *place = *byte;
-            }
-        }
-        (self.start, self.end) = (0, len);
-    }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn is_timer(error: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
     matches!(error.kind(), WouldBlock | TimedOut | Interrupted)
@@ -306,8 +230,3 @@ fn is_timer(error: &io::Error) -> bool {
 /// 10 s: a socket's timer stands still while the machine sleeps, and a key that is over shall be
 /// wiped soon after that. Used it is not, whenever it is found.
 const WAIT_MS_MAX: u64 = 10_000;
-
-const LENGTH_BYTES: usize = 4;
-
-/// 16 KiB: a request with its evidence, most of the time.
-const BUFFER_BYTES: usize = 16_384;

@@ -8,7 +8,7 @@ mod show;
 mod wallet;
 mod words;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::CommandFactory;
@@ -29,7 +29,7 @@ use super::edge::Edge;
 use super::failure::Failure;
 use super::passphrase::Source;
 use super::serve::{self, Run};
-use super::{PROGRAM, print};
+use super::{PROGRAM, control, print};
 use crate::LoadError;
 use crate::control::{Command, Reply};
 use crate::entry::Entry;
@@ -129,11 +129,6 @@ fn key(folders: &Folders, command: KeyCommand, source: Source) -> Result<(), Fai
     }
 }
 
-/// Where the running authenticator listens for commands.
-pub(crate) fn control_socket(folders: &Folders) -> PathBuf {
-    folders.runtime.join("control.sock")
-}
-
 fn init(
     folders: &Folders,
     name: &str,
@@ -220,7 +215,7 @@ fn print_key(key: Option<crate::control::KeyLine>) -> Result<(), Failure> {
 }
 
 fn lock(folders: &Folders) -> Result<(), Failure> {
-    match block_on(Conversation::connect(&control_socket(folders)))? {
+    match block_on(Conversation::connect(&control::socket(folders)))? {
         None => {
             print::talk("nothing runs: the keys are on disk alone, sealed");
             Ok(())
@@ -230,7 +225,7 @@ fn lock(folders: &Folders) -> Result<(), Failure> {
 }
 
 fn unlock(folders: &Folders, source: Source) -> Result<(), Failure> {
-    let socket = control_socket(folders);
+    let socket = control::socket(folders);
     block_on(async {
         let Some(mut talk) = Conversation::connect(&socket).await? else {
             return Err(Failure::new(
@@ -304,7 +299,7 @@ enum Found {
 /// Finds the running one, or takes its place. One that has just been started holds the
 /// lock before it can be spoken to.
 async fn find(folders: &Folders) -> Result<Found, Failure> {
-    let socket = control_socket(folders);
+    let socket = control::socket(folders);
     let give_up = Instant::now() + STARTING_WAIT;
     loop {
         if let Some(running) = Conversation::connect(&socket).await? {
@@ -411,7 +406,7 @@ mod tests {
         let lock = Lock::take(&folders.state).unwrap();
         let starting = async {
             tokio::time::sleep(STARTING_PAUSE * 3).await;
-            Listener::bind(&control_socket(&folders)).unwrap()
+            Listener::bind(&control::socket(&folders)).unwrap()
         };
         let (found, listener) = tokio::join!(find(&folders), starting);
         assert!(matches!(found, Ok(Found::Running(_))));

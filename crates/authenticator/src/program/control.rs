@@ -3,7 +3,10 @@
 //! **Invariant**: what follows a line as a passphrase goes from the socket into
 //! locked memory; a connection that breaks a rule gets one line and is closed.
 
+use std::path::PathBuf;
+
 use keystead_core::SecretBytes;
+use keystead_daemon::home::Folders;
 use keystead_daemon::line::{self, Limits, LineReader};
 use keystead_daemon::socket::Listener;
 use tokio::net::UnixStream;
@@ -11,6 +14,11 @@ use tokio::sync::mpsc;
 
 use crate::control::{Command, Line, Reply};
 use crate::holder::Caller;
+
+/// Where the running authenticator listens for commands.
+pub(crate) fn socket(folders: &Folders) -> PathBuf {
+    folders.runtime.join("control.sock")
+}
 
 /// What comes from commands.
 pub(crate) enum FromCaller {

@@ -10,6 +10,7 @@ mod conversation;
 mod desktop;
 mod edge;
 mod failure;
+mod file;
 mod passphrase;
 mod print;
 mod serve;

@@ -9,7 +9,6 @@ use keystead_daemon::socket::Listener;
 use keystead_transport::{Address, Net, NetOptions};
 use tokio::sync::mpsc;
 
-use super::commands::control_socket;
 use super::control;
 use super::edge::Edge;
 use super::failure::Failure;
@@ -45,7 +44,7 @@ pub(crate) async fn serve(folders: &Folders, run: Run) -> Result<(), Failure> {
     let net = Net::start(run.net)?;
     let (mut edge, actions) = Edge::load(disk, options, Some(net), commands)?;
     unlock(&mut edge, run.source)?;
-    let socket = control_socket(folders);
+    let socket = control::socket(folders);
     tokio::spawn(control::serve(Listener::bind(&socket)?, to_edge));
     if decide == Decide::Ask {
         edge.ask_at(Terminal::open(Keys::Single)?)?;

@@ -21,8 +21,8 @@ use keystead_core::{
 use keystead_formats::ssh::PublicKey;
 
 use super::{TokenKey, TokenWork};
+use crate::local::frames::Frames;
 use crate::local::programs::{Programs, Running};
-use crate::local::serve::{Frames, Server};
 use crate::local::{Done, Job};
 
 /// A library's process.
@@ -32,8 +32,8 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    /// Starts it.
-    pub(crate) fn start(server: Server, provider: &Path) -> Self {
+    /// Starts it; `end` is told what comes of each job.
+    pub(crate) fn start(provider: &Path, end: impl Fn(Job, Done) + Send + 'static) -> Self {
         let (jobs, received) = mpsc::channel::<(Job, TokenWork)>();
         let (running, programs) = Running::new();
         let provider = provider.to_owned();
@@ -47,7 +47,7 @@ impl Token {
                     Ok(link) => link.done(&provider, &work),
                     Err(_) => nothing(&work),
                 };
-                server.done(job, done);
+                end(job, done);
             }
         });
         Self {

@@ -11,8 +11,8 @@ use keystead_core::{
 
 use super::TokenKey;
 use super::library::Library;
+use crate::local::frames::Frames;
 use crate::local::identity::PURPOSES;
-use crate::local::serve::Frames;
 
 /// Answers until the socket ends, one request at a time.
 pub(crate) fn serve(reading: UnixStream, mut writing: UnixStream) -> io::Result<()> {

@@ -19,11 +19,11 @@ use keystead_formats::ssh::key::key_id;
 use keystead_formats::trezor_agent;
 
 use super::keys::passphrase_where_locked;
-use super::wallet::{details, read_bounded};
 use super::{ask, converse, strange};
 use crate::control::{Command, IdentityLine, JSON_VERSION, Reply, WalletDeed};
 use crate::program::conversation::Conversation;
 use crate::program::failure::Failure;
+use crate::program::file;
 use crate::program::passphrase::Source;
 use crate::program::print;
 use crate::show::Safe;
@@ -83,7 +83,7 @@ pub(super) fn find(folders: &Folders, wanted: &Wanted<'_>, source: Source) -> Re
 
 /// The key as its programs take it, and what it is derived from.
 fn line_of(line: &IdentityLine) -> String {
-    let details = details(line);
+    let details = line.details();
     match protocol_of(&line.identity) {
         // The comment of the key says it.
         Some(Protocol::Ssh) => format!("{} ({details})", line.key.public_key),
@@ -108,7 +108,7 @@ struct Exported {
 
 impl Exported {
     fn read(file: &Path) -> Result<Self, Failure> {
-        let exported = Self::of(&read_bounded(file)?);
+        let exported = Self::of(&file::read(file)?);
         match exported.ids.is_empty() {
             true => Err(Failure::new(
                 format!("{} holds no public key", file.display()),

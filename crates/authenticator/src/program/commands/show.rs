@@ -12,7 +12,7 @@ use keystead_daemon::process::{Lock, LockError};
 use keystead_daemon::{FolderDisk, utc};
 use serde::Serialize;
 
-use super::{ask, control_socket, converse, strange};
+use super::{ask, converse, strange};
 use crate::control::{Command, JSON_VERSION, KeyLine, PairingLine, Reply, Status};
 use crate::entry::Entry;
 use crate::holder::key_line;
@@ -20,6 +20,7 @@ use crate::journal::Journal;
 use crate::keyring::{ApprovalEntry, Custody, Keyring};
 use crate::pairing_file::StoredPairing;
 use crate::pins::{Pin, Pins};
+use crate::program::control;
 use crate::program::conversation::Conversation;
 use crate::program::failure::Failure;
 use crate::program::print;
@@ -27,7 +28,7 @@ use crate::show::Safe;
 
 /// `status`
 pub(crate) fn status(folders: &Folders, json: bool) -> Result<(), Failure> {
-    let socket = control_socket(folders);
+    let socket = control::socket(folders);
     let is_running = || super::block_on(Conversation::connect(&socket)).map(|it| it.is_some());
     let mut looks_left = LOOKS;
     let is_running = loop {

@@ -1,9 +1,9 @@
 //! `wallet add`, `wallet show`, `wallet remove`, `wallet export`, `wallet import`.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 
-use keystead_core::{Derivation, SecretBytes};
+use keystead_core::SecretBytes;
 use keystead_daemon::home::Folders;
 use keystead_daemon::{Disk, FolderDisk, utc};
 
@@ -11,11 +11,12 @@ use super::keys::{confirm, joined, passphrase_where_locked};
 use super::words::Given;
 use super::{ask, converse, find, say_done, strange};
 use crate::control::{Command, IdentityLine, Reply, WalletDeed, WalletLine};
-use crate::identities::{RECORD_BYTES_MAX, file_name};
+use crate::identities::file_name;
 use crate::keyring::Keyring;
 use crate::program::arguments::{WalletCommand, WordsOptions};
 use crate::program::conversation::Conversation;
 use crate::program::failure::Failure;
+use crate::program::file;
 use crate::program::passphrase::Source;
 use crate::program::print;
 
@@ -135,7 +136,7 @@ fn row(line: &IdentityLine) -> Vec<String> {
     let since = line
         .first_unix_s
         .map_or_else(String::new, |unix_s| format!("since {}", day(unix_s)));
-    vec![format!("  {}", line.identity), details(line), since]
+    vec![format!("  {}", line.identity), line.details(), since]
 }
 
 fn day(unix_s: u64) -> String {
@@ -208,7 +209,7 @@ fn export(folders: &Folders, file: &Path, wallet: Option<&str>) -> Result<(), Fa
 }
 
 fn import(folders: &Folders, file: &Path, source: Source) -> Result<(), Failure> {
-    let record = read_bounded(file)?;
+    let record = file::read(file)?;
     let record = SecretBytes::fill(record.len(), |place| place.copy_from_slice(&record));
     let command = Command::Wallet {
         deed: WalletDeed::Import {
@@ -224,41 +225,4 @@ fn import(folders: &Folders, file: &Path, source: Source) -> Result<(), Failure>
         )
         .await
     })?)
-}
-
-/// Curve and index, and what its key does where that is not plain.
-pub(super) fn details(line: &IdentityLine) -> String {
-    let mut details = line.curve.clone();
-    if line.index != 0 {
-        details.push_str(&format!(", index {}", line.index));
-    }
-    let is_agreeing = line.derivation == Derivation::Agree.number();
-    if is_agreeing && line.identity.starts_with("gpg://") {
-        details.push_str(", decrypts");
-    }
-    details
-}
-
-pub(super) fn read_bounded(file: &Path) -> Result<Vec<u8>, Failure> {
-    let unreadable = |error: std::io::Error| {
-        Failure::new(
-            format!("{} cannot be read: {error}", file.display()),
-            "name a file, or - for standard input",
-        )
-    };
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(RECORD_BYTES_MAX).unwrap_or(u64::MAX);
-    if file == Path::new("-") {
-        std::io::stdin()
-            .take(limit)
-            .read_to_end(&mut bytes)
-            .map_err(unreadable)?;
-    } else {
-        let opened = std::fs::File::open(file).map_err(unreadable)?;
-        opened
-            .take(limit)
-            .read_to_end(&mut bytes)
-            .map_err(unreadable)?;
-    }
-    Ok(bytes)
 }
