@@ -1,3 +1,5 @@
+mod chance;
+
 use super::*;
 use crate::trezor::event::{Answer as Typed, SecretReport};
 use crate::trezor::messages::Said;
