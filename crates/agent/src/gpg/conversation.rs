@@ -11,6 +11,7 @@ mod replies;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
+use keystead_formats::ParseError;
 use keystead_formats::assuan::ErrorCode;
 use keystead_formats::assuan::line::{self, ClientLine, LineTooLong, ServerLine};
 use keystead_formats::openpgp::Transferred;
@@ -153,11 +154,12 @@ impl Conversation {
         match &mut self.state {
             State::Over => {}
             State::Pass(_, inquired @ true) => {
-                if matches!(
-                    ClientLine::parse(line),
-                    Ok(ClientLine::End | ClientLine::Cancel)
-                ) {
-                    *inquired = false;
+                match ClientLine::parse(line) {
+                    Ok(ClientLine::End | ClientLine::Cancel) => *inquired = false,
+                    // libassuan, at an escape that the line's end cuts off, never comes back.
+                    Ok(ClientLine::Data(escaped)) if line::unescape(escaped).is_err() => return,
+                    Ok(ClientLine::Data(_) | ClientLine::Comment | ClientLine::Command { .. })
+                    | Err(_) => {}
                 }
                 self.hand_on(line);
             }
@@ -392,11 +394,19 @@ impl Conversation {
     }
 
     fn hash(&mut self, arguments: &[u8]) {
+        self.digest = None;
         match values::sethash(arguments) {
+            Ok(digest) if digest.algorithm().bytes() < DIGEST_BYTES_MIN => {
+                let name = digest.algorithm().name();
+                let text = format!("no keeper signs a digest of {name}");
+                self.actions.push(Action::Say(text.clone()));
+                self.tell(line::err_with(ErrorCode::UNSUPPORTED_ALGORITHM, &text));
+            }
             Ok(digest) => {
                 self.digest = Some(digest);
                 self.ok();
             }
+            Err(ParseError::Unknown) => self.error(ErrorCode::UNSUPPORTED_ALGORITHM),
             Err(_) => self.error(ErrorCode::ASS_PARAMETER),
         }
     }
@@ -505,6 +515,9 @@ impl Conversation {
         }
     }
 }
+
+/// SHA-256's: shorter ones are refused without a question (`spec/pairing.md` section 3).
+const DIGEST_BYTES_MIN: usize = 32;
 
 /// What a client may send before it is answered: libassuan's waits for each answer.
 const WAITING_LINES_MAX: usize = 64;

@@ -18,7 +18,8 @@ use super::requests::Shape;
 pub(super) struct Inquiry {
     bytes: Vec<u8>,
     bytes_max: usize,
-    too_long: bool,
+    /// Said at its end: until then the client says the rest of it.
+    failed: Option<ErrorCode>,
 }
 
 impl Inquiry {
@@ -31,7 +32,7 @@ impl Inquiry {
         Self {
             bytes: Vec::new(),
             bytes_max,
-            too_long: false,
+            failed: None,
         }
     }
 
@@ -40,16 +41,16 @@ impl Inquiry {
         match ClientLine::parse(line) {
             Ok(ClientLine::Comment) => None,
             Ok(ClientLine::Data(escaped)) => {
-                let Ok(part) = line::unescape(escaped) else {
-                    return Some(Err(ErrorCode::ASS_SYNTAX));
-                };
-                self.too_long |= self.bytes.len() + part.len() > self.bytes_max;
-                if !self.too_long {
-                    self.bytes.extend_from_slice(part.expose());
+                match line::unescape(escaped) {
+                    Err(_) => self.failed = Some(ErrorCode::ASS_SYNTAX),
+                    Ok(part) if self.bytes.len() + part.len() > self.bytes_max => {
+                        self.failed = Some(ErrorCode::ASS_TOO_MUCH_DATA);
+                    }
+                    Ok(part) => self.bytes.extend_from_slice(part.expose()),
                 }
                 None
             }
-            Ok(ClientLine::End) if self.too_long => Some(Err(ErrorCode::ASS_TOO_MUCH_DATA)),
+            Ok(ClientLine::End) if self.failed.is_some() => self.failed.map(Err),
             Ok(ClientLine::End) => Some(Ok(std::mem::take(&mut self.bytes))),
             Ok(ClientLine::Cancel) => Some(Err(ErrorCode::ASS_CANCELED)),
             Ok(ClientLine::Command { .. }) | Err(_) => Some(Err(ErrorCode::ASS_UNEXPECTED_CMD)),

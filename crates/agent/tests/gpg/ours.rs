@@ -74,6 +74,13 @@ fn what_cannot_be_signed() {
         ! ERR 67108992 Missing value <GPG Agent>
         > SETHASH 8 00
         ! ERR 67109144 IPC parameter error <GPG Agent>
+        > SETHASH 3 $DIGEST
+        ! ERR 67108948 Unsupported algorithm <GPG Agent>
+        > SETHASH 2 0101010101010101010101010101010101010101
+        ~ no keeper signs a digest of sha1
+        ! ERR 67108948 no keeper signs a digest of sha1 <GPG Agent>
+        > PKSIGN
+        ! ERR 67108992 Missing value <GPG Agent>
         > SETHASH --hash=whirl $DIGEST
         ! ERR 67109144 IPC parameter error <GPG Agent>
         > SETHASH
@@ -130,6 +137,13 @@ fn an_agreement() {
         > D (7:enc-val
         > END
         ! ERR 67108947 Invalid S-expression <GPG Agent>
+        > PKDECRYPT
+        ! S INQUIRE_MAXLEN 4096
+        ! INQUIRE CIPHERTEXT
+        > D (7:enc-val%4
+        > D )
+        > END
+        ! ERR 67109140 IPC syntax error <GPG Agent>
         > PKDECRYPT
         ! S INQUIRE_MAXLEN 4096
         ! INQUIRE CIPHERTEXT

@@ -134,6 +134,7 @@ fn what_cannot_be_refused_is_not_waited_for() {
 }
 
 /// `gpg --decrypt`, and a passphrase that gpg is asked for (loopback).
+/// But for what an ordinary agent would hang at.
 #[test]
 fn inquiries_pass_both_ways() {
     greeted(
@@ -146,6 +147,7 @@ fn inquiries_pass_both_ways() {
         ! INQUIRE CIPHERTEXT
         > D (7:enc-val%0A
         = D (7:enc-val%0A
+        > D (%4
         > END
         = END
         < INQUIRE PASSPHRASE

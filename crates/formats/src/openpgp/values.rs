@@ -111,14 +111,14 @@ pub fn secret_value(secret: &[u8]) -> SecretBytes {
 /// The argument of SETHASH: `--hash=NAME HEX`, or the number of the function and HEX.
 ///
 /// # Errors
-/// [`ParseError`].
+/// [`ParseError::Unknown`] for a number of no function here; else another [`ParseError`].
 pub fn sethash(arguments: &[u8]) -> Result<Digest, ParseError> {
     let text = std::str::from_utf8(arguments).map_err(|_| ParseError::Text)?;
     let mut words = text.split_ascii_whitespace();
     let first = words.next().ok_or(ParseError::Truncated)?;
     let algorithm = match first.strip_prefix("--hash=") {
-        Some(name) => super::HashAlgorithm::from_name(name)?,
-        None => super::HashAlgorithm::from_id(first.parse().map_err(|_| ParseError::Value)?)?,
+        Some(name) => super::HashAlgorithm::from_name(name).map_err(|_| ParseError::Value)?,
+        None => super::HashAlgorithm::from_id(first.parse().map_err(|_| ParseError::Unknown)?)?,
     };
     let digits = words.next().ok_or(ParseError::Truncated)?;
     if words.next().is_some() {
