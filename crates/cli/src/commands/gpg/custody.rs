@@ -29,7 +29,10 @@ pub(crate) fn custody(wanted: &GpgCustody) -> Result<(), Failure> {
          they are",
         harmless(keeper)
     ));
-    say("`keystead gpg custody off` ends that, `keystead gpg init --undo` gives gpg.conf back");
+    say(format_args!(
+        "`keystead gpg custody off` ends that, `{}` gives gpg.conf back",
+        home.undoing()
+    ));
     Ok(())
 }
 

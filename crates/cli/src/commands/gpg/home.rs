@@ -25,6 +25,8 @@ pub(super) struct Home {
     pub(super) path: PathBuf,
     /// It was named, or the environment names it.
     is_named: bool,
+    /// As a command for it is called.
+    option: String,
 }
 
 impl Home {
@@ -35,6 +37,7 @@ impl Home {
         let home = Self {
             path: places.homedir,
             is_named: named.is_some() || std::env::var_os("GNUPGHOME").is_some(),
+            option: named.map_or_else(String::new, |it| format!(" --homedir {}", it.display())),
         };
         if !home.path.is_dir() {
             if home.is_named {
@@ -199,6 +202,11 @@ impl Home {
              starts keystead with it behind (`keystead doctor` says what may have started it)"
         ));
         Ok(())
+    }
+
+    /// The command that gives `gpg.conf` back.
+    pub(super) fn undoing(&self) -> String {
+        format!("keystead gpg init --undo{}", self.option)
     }
 
     /// Gives `gpg.conf` back as it was.

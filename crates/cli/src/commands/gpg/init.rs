@@ -22,11 +22,12 @@ pub(crate) fn init(wanted: &GpgInit) -> Result<(), Failure> {
     let user_id = wanted.user_id.as_deref().unwrap_or_default();
     check_user_id(user_id)?;
     let plan = plan(wanted, user_id, &home)?;
+    let asked = whom_it_asks(&plan)?;
     let Made {
         key,
         mapped,
         created_unix_s,
-    } = block_on(plan.make(|| say(whom_it_asks(&plan))))
+    } = block_on(plan.make(|| say(&asked)))
         .map_err(|failure| with_what_is_left(failure, &plan.place))?;
     let fingerprint = key.fingerprint();
     // In this order: a run that ends in between leaves a gpg that works as before, and the next
@@ -55,7 +56,10 @@ pub(crate) fn init(wanted: &GpgInit) -> Result<(), Failure> {
             harmless(keeper)
         ));
     }
-    say("`keystead gpg init --undo` gives gpg.conf back; `gpg --export` is for others");
+    say(format_args!(
+        "`{}` gives gpg.conf back; `gpg --export` is for others",
+        home.undoing()
+    ));
     Ok(())
 }
 
@@ -119,7 +123,7 @@ fn plan<'a>(wanted: &'a GpgInit, user_id: &'a str, home: &Home) -> Result<Plan<'
 }
 
 /// What a person at the keeper is in for.
-fn whom_it_asks(plan: &Plan<'_>) -> String {
+fn whom_it_asks(plan: &Plan<'_>) -> Result<String, Failure> {
     // A question is about one key: the signing subkey's is another one, and the primary binds it
     // when it has signed.
     let times = if plan.signs_apart {
@@ -127,14 +131,17 @@ fn whom_it_asks(plan: &Plan<'_>) -> String {
     } else {
         "once"
     };
-    match &plan.place {
+    Ok(match &plan.place {
+        place @ Place::Wallet(_) if place.is_hardware()? => {
+            "the device asks for each signature".to_owned()
+        }
         Place::Wallet(_) => format!("the holder is asked {times}"),
         Place::Authenticator(keeper) => format!(
             "the holder of {} is asked for each key that is made, and {times} for what binds them",
             harmless(keeper)
         ),
         Place::Server(server) => format!("the key server {} makes it", harmless(server)),
-    }
+    })
 }
 
 /// What was made stays at its keeper, and is of use to nobody until it is gone on with.

@@ -114,6 +114,16 @@ impl Place {
         matches!(self, Self::Wallet(_))
     }
 
+    /// A device of its own, which shows one thing at a time.
+    pub(super) fn is_hardware(&self) -> Result<bool, Failure> {
+        let Self::Wallet(Some(name)) = self else {
+            return Ok(false);
+        };
+        let keepers = agent_link::status()?.keepers;
+        let is_it = |it: &Keeper| it.hardware && (it.name == *name || it.id == *name);
+        Ok(keepers.iter().any(is_it))
+    }
+
     /// A wallet derives what other programs derive of the same words; a stored key is of the
     /// curve on which gpg takes every kind of subkey.
     pub(super) fn usual_curve(&self) -> Result<Curve, Failure> {
