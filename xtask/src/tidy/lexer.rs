@@ -38,6 +38,10 @@ pub(crate) fn blank(text: &str) -> String {
 
 /// How many bytes from here are a comment or a literal; 0 if none starts here.
 fn hidden_prefix(rest: &str, in_word: bool) -> usize {
+    // Nearly every character is another.
+    if !rest.starts_with(['/', '\'', '"', 'b', 'c', 'r']) {
+        return 0;
+    }
     if rest.starts_with("//") {
         return rest.find('\n').unwrap_or(rest.len());
     }
