@@ -6,6 +6,8 @@
 use std::io;
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 use zeroize::{Zeroize, Zeroizing};
@@ -179,6 +181,21 @@ pub async fn write_line<W: AsyncWrite + Unpin>(writer: &mut W, line: &[u8]) -> i
     whole.push(b'\n');
     writer.write_all(&whole).await?;
     writer.flush().await
+}
+
+/// The command that a line holds, where its name is one of those that are asked for: several
+/// kinds of commands share a socket.
+#[must_use]
+pub fn command<T: DeserializeOwned>(
+    line: &[u8],
+    is_ours: impl FnOnce(&str) -> bool,
+) -> Option<serde_json::Result<T>> {
+    #[derive(Deserialize)]
+    struct Named {
+        command: String,
+    }
+    let named: Named = serde_json::from_slice(line).ok()?;
+    is_ours(&named.command).then(|| serde_json::from_slice(line))
 }
 
 /// Why no line came.

@@ -5,6 +5,7 @@
 //! [`Command`] but an answer is answered by any number of [`Reply`]s and exactly one that ends
 //! it; hanging up takes it back.
 
+use keystead_daemon::line;
 use serde::{Deserialize, Serialize};
 
 use crate::control::Failure;
@@ -71,13 +72,7 @@ impl Command {
     /// The command that a line holds; none for the agent's other commands.
     #[must_use]
     pub fn read(line: &[u8]) -> Option<Result<Self, serde_json::Error>> {
-        #[derive(Deserialize)]
-        struct Named {
-            command: String,
-        }
-        let named: Named = serde_json::from_slice(line).ok()?;
-        let is_ours = NAMES.contains(&named.command.as_str());
-        is_ours.then(|| serde_json::from_slice(line))
+        line::command(line, |name| NAMES.contains(&name))
     }
 
     /// How many raw bytes follow the line.

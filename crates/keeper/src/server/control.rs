@@ -10,7 +10,7 @@ use std::io;
 use std::path::Path;
 
 use keystead_core::SecretBytes;
-use keystead_daemon::line::{Limits, LineError, LineReader, write_line};
+use keystead_daemon::line::{self, Limits, LineError, LineReader, write_line};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
@@ -119,13 +119,7 @@ impl Command {
     /// names.
     #[must_use]
     pub fn read(line: &[u8]) -> Option<Result<Self, serde_json::Error>> {
-        #[derive(Deserialize)]
-        struct Named {
-            command: String,
-        }
-        let named: Named = serde_json::from_slice(line).ok()?;
-        let is_ours = named.command.starts_with(PREFIX);
-        is_ours.then(|| serde_json::from_slice(line))
+        line::command(line, |name| name.starts_with(PREFIX))
     }
 
     /// How many raw bytes follow the line, part by part.
