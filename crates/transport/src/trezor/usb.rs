@@ -4,10 +4,13 @@
 //! HID's: the kernel's driver is detached then, for as long as the link is open. What passes is
 //! the same.
 
+use std::time::Duration;
+
 use nusb::descriptors::TransferType;
 use nusb::transfer::{Direction, In, Interrupt, Out, TransferError};
-use nusb::{DeviceInfo, ErrorKind, Interface};
+use nusb::{DeviceInfo, Endpoint, ErrorKind, Interface};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::{REPORT_BYTES, Report, TrezorDown, TrezorEvent};
 
@@ -74,12 +77,11 @@ async fn carry(
     input.submit(buffer);
     loop {
         tokio::select! {
-            report = to_send.recv() => {
-                let Some(report) = report else {
-                    return Ok(());
-                };
-                output.submit(report.into());
-                let sent = output.next_complete().await;
+            report = to_send.recv() => match report {
+                Some(report) => output.submit(report.into()),
+                None => return flush(&mut output).await,
+            },
+            sent = output.next_complete(), if output.pending() > 0 => {
                 sent.into_result().map_err(of_transfer)?;
             }
             read = input.next_complete() => {
@@ -93,6 +95,17 @@ async fn carry(
             }
         }
     }
+}
+
+/// What was sent goes out, unless the device takes no more: then it is left, and closed.
+async fn flush(output: &mut Endpoint<Interrupt, Out>) -> Result<(), TrezorDown> {
+    while output.pending() > 0 {
+        match timeout(FLUSH_WAIT, output.next_complete()).await {
+            Ok(sent) => sent.into_result().map_err(of_transfer).map(drop)?,
+            Err(_) => return Ok(()),
+        }
+    }
+    Ok(())
 }
 
 /// Of the endpoints in and out, which differ between models.
@@ -124,6 +137,9 @@ fn of_error(error: &nusb::Error) -> TrezorDown {
 fn of_transfer(error: TransferError) -> TrezorDown {
     TrezorDown::Away(error.to_string())
 }
+
+/// 1 s for a device to take the last reports: one that hangs would keep itself from everybody.
+const FLUSH_WAIT: Duration = Duration::from_secs(1);
 
 /// The first interface; the others are for debugging and U2F.
 const INTERFACE: u8 = 0;
