@@ -32,15 +32,20 @@ impl Agent {
         if let Some(named) = named {
             let id: Option<PairingId> = named.parse().ok();
             let is_its = |it: WalletFingerprint| it.to_string() == named;
-            wallets.retain(|it| {
+            let is_named = |it: &WalletView| {
                 it.name.as_str() == named
                     || Some(it.pairing) == id
                     || it.fingerprint.is_some_and(is_its)
-            });
-            if wallets.is_empty() {
-                let keeper = self.find_keeper(Some(named))?;
-                let message = format!("{} has no wallet", keeper.name);
-                return Err(failure(&message, NO_WALLET_THERE));
+            };
+            match (wallets.iter().any(is_named), self.find_keeper(Some(named))) {
+                (true, _) => wallets.retain(is_named),
+                (false, Ok(keeper)) => {
+                    let message = format!("{} has no wallet", keeper.name);
+                    return Err(failure(&message, NO_WALLET_THERE));
+                }
+                // A keeper that is gone, and its words restored elsewhere: the key tells.
+                (false, Err(_)) if key.is_some() => {}
+                (false, Err(gone)) => return Err(gone),
             }
         }
         let recorded = |it: &&WalletView| {

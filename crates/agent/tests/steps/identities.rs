@@ -287,6 +287,30 @@ fn of_two_wallets_at_one_keeper_the_named_one_is_asked_and_remembered() {
     }
 }
 
+/// The words of a keeper that is gone were restored at another one.
+#[test]
+fn a_key_that_a_keeper_had_is_asked_for_where_its_wallet_is_now() {
+    let mut bench = with_wallet();
+    let identity = of_gpg();
+    let key = ed25519("satoshi", &[7; 32]);
+    let choice = KeyChoice {
+        id: Some(key.id.to_string()),
+        keeper: Some("desk".to_owned()),
+        ..KeyChoice::of_identity(&identity)
+    };
+    let sign = sign_digest_with(choice, None);
+    command(&mut bench, sign.clone(), &[&content(), b"text"]);
+    assert_eq!(asked(&bench).1, "public-key");
+    gives(&mut bench, &key);
+    assert_eq!(asked(&bench).1, "sign");
+
+    // Another wallet is there alone: its key is none of these.
+    let mut other = with_wallet();
+    command(&mut other, sign, &[&content(), b"text"]);
+    let actions = gives(&mut other, &ed25519("satoshi", &[8; 32]));
+    refused(actions, FailureKind::Error, "has another key for");
+}
+
 fn sign_digest(peer_pid: Option<i32>) -> Command {
     sign_digest_with(KeyChoice::of_identity(&of_gpg()), peer_pid)
 }
