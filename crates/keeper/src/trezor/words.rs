@@ -199,8 +199,10 @@ impl Fault {
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         match self {
+            // Locked since its start a newer one is on no cable (trezor-firmware, `core/src/main.py`).
             Self::NotThere { .. } => {
-                "plug it in; its emulator is named by --path udp:127.0.0.1:21324"
+                "plug it in and unlock it, before which newer ones are not there; its emulator is \
+                 named by --path udp:127.0.0.1:21324"
             }
             Self::Busy => "close Trezor Suite, its bridge and other programs that use it",
             Self::Forbidden { .. } => {
