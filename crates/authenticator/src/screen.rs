@@ -93,10 +93,26 @@ impl Screen {
         }
     }
 
-    /// The terminal has another size now.
-    pub fn resize(&mut self, columns: usize, rows: usize) {
+    /// The terminal may have another size now: then it broke the lines of the question anew, and
+    /// what stands at the left is no label of ours; so all of it is shown again.
+    pub fn resize(&mut self, columns: usize, rows: usize, now_ms: u64) -> Vec<Draw> {
+        let is_same = (columns, rows) == (self.look.columns, self.look.rows);
         self.look.columns = columns;
         self.look.rows = rows;
+        let Some(shown) = self.shown.as_mut().filter(|_| !is_same) else {
+            return Vec::new();
+        };
+        // More than fits on any screen.
+        shown.rows = usize::MAX;
+        match shown.state {
+            State::Open => vec![Draw::Text(self.again_or_prompt(now_ms))],
+            State::Choosing(menu) => {
+                let mut draws = vec![Draw::Text(self.again())];
+                draws.extend(self.open(menu, now_ms));
+                draws
+            }
+            State::Decided => Vec::new(),
+        }
     }
 
     /// A question came.

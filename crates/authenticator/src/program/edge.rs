@@ -147,8 +147,8 @@ impl Edge {
                 }
                 if let Some(asking) = &mut self.asking {
                     let look = asking.terminal.look();
-                    asking.screen.resize(look.columns, look.rows);
-                    let draws = asking.screen.tick(now_ms);
+                    let mut draws = asking.screen.resize(look.columns, look.rows, now_ms);
+                    draws.extend(asking.screen.tick(now_ms));
                     asking.draw(draws);
                     if let Some(desktop) = &mut asking.desktop {
                         desktop.look(asking.screen.question(), now_ms);
@@ -290,8 +290,9 @@ impl Edge {
         if let Some(asking) = &mut self.asking {
             // The terminal may have another size since the last look.
             let look = asking.terminal.look();
-            asking.screen.resize(look.columns, look.rows);
-            let draws = draw(&mut asking.screen);
+            let now_ms = SystemClock.now().mono_ms;
+            let mut draws = asking.screen.resize(look.columns, look.rows, now_ms);
+            draws.extend(draw(&mut asking.screen));
             asking.draw(draws);
         }
     }

@@ -102,6 +102,33 @@ laptop asks
     assert_eq!(text(&screen.tick(30_100)), "<Approve? y/n  30 s left ");
 }
 
+/// A narrower terminal breaks lines anew, and what is at its left is no label of ours.
+#[test]
+fn another_size_shows_the_question_anew() {
+    let mut screen = Screen::new(LOOK);
+    assert_eq!(screen.resize(60, 15, 0), []);
+    screen.ask(logins(&["db1"]), 0);
+    assert_eq!(screen.resize(60, 15, 100), []);
+    let shown = text(&screen.resize(50, 12, 100));
+    assert!(shown.starts_with("<\nlaptop asks\n"), "{shown}");
+    assert!(
+        shown.ends_with("<Approve? y/n, h hours, b block  60 s left "),
+        "{shown}"
+    );
+    assert!(
+        shown.lines().all(|line| line.chars().count() <= 50),
+        "{shown}"
+    );
+    assert_eq!(screen.resize(50, 12, 200), []);
+    // In a menu, too, with what is chosen below.
+    screen.key(b'b', 1_000);
+    let shown = text(&screen.resize(60, 15, 1_100));
+    assert!(shown.contains("laptop asks\n"), "{shown}");
+    assert!(shown.contains("Refuse and block? y/n"), "{shown}");
+    screen.key(b'y', 2_000);
+    assert_eq!(screen.resize(80, 24, 2_100), []);
+}
+
 #[test]
 fn one_at_a_time_with_the_number_that_wait() {
     let mut screen = Screen::new(LOOK);
