@@ -9,7 +9,7 @@
 //! | `channels` | which bytes belong to which channel, and how its answers go back |
 //! | `mailboxes` | which mailboxes are read, day by day |
 //! | `pending` | a request that waits, what is done then, by whose yes |
-//! | `requests` | what a request is answered, and that it is answered once |
+//! | `requests`, `finish` | what a request is answered, and that it is answered once |
 //! | `judging` | what of it a person is asked |
 //! | `standing`, `quiet` | what is decided without a question: blocks, grants, pauses |
 //! | `questions`, `answers` | what a person is asked, until when, and what an answer does |
@@ -27,6 +27,7 @@ mod confirm;
 mod custody;
 mod derived;
 mod event;
+mod finish;
 mod granted;
 mod hosts;
 mod judging;
