@@ -117,8 +117,10 @@ const CRC24_OVERFLOW: u32 = 0x0100_0000;
 const LINE_CHARS: usize = 64;
 /// Three bytes in base64.
 const CHECKSUM_CHARS: usize = 4;
-/// [`super::transferable::BYTES_MAX`] in base64 with line ends.
-const TEXT_BYTES_MAX: usize = 2 * super::transferable::BYTES_MAX;
+/// A key with hundreds of signatures of others, or a photograph.
+pub const BYTES_MAX: usize = 4 * 1024 * 1024;
+/// As much in base64 with line ends.
+const TEXT_BYTES_MAX: usize = 2 * BYTES_MAX;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,5 @@
 //! The curves that GnuPG 2.2 knows and a key here may be on.
 
-use super::kem::KdfParameters;
-
 /// A curve, with its use where that is part of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Curve {
@@ -76,17 +74,5 @@ impl Curve {
     #[must_use]
     pub const fn is_compact(self) -> bool {
         matches!(self, Self::Ed25519 | Self::Curve25519)
-    }
-
-    /// What GnuPG writes into an encryption key on it (`g10/ecdh.c`, `kek_params_table`).
-    #[must_use]
-    pub const fn kdf(self) -> KdfParameters {
-        match self {
-            Self::Ed25519 | Self::Curve25519 | Self::NistP256 | Self::Secp256k1 => {
-                KdfParameters::SHA256_AES128
-            }
-            Self::NistP384 => KdfParameters::SHA384_AES192,
-            Self::NistP521 => KdfParameters::SHA512_AES256,
-        }
     }
 }

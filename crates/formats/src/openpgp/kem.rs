@@ -6,10 +6,12 @@ use keystead_core::SecretBytes;
 
 use super::curve::Curve;
 use super::digest::HashAlgorithm;
-use super::key::Fingerprint;
+use super::fingerprint::Fingerprint;
 use super::key_wrap::unwrap_aes_192;
 use super::packet::Reader;
 use crate::ParseError;
+
+pub use super::key_wrap::UnwrapError;
 
 /// The hash function and the cipher that a key names (RFC 6637 §9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,18 @@ impl KdfParameters {
         hash: HashAlgorithm::Sha512,
         cipher: WrapCipher::Aes256,
     };
+
+    /// What GnuPG writes into an encryption key on a curve (`g10/ecdh.c`, `kek_params_table`).
+    #[must_use]
+    pub const fn of(curve: Curve) -> Self {
+        match curve {
+            Curve::Ed25519 | Curve::Curve25519 | Curve::NistP256 | Curve::Secp256k1 => {
+                Self::SHA256_AES128
+            }
+            Curve::NistP384 => Self::SHA384_AES192,
+            Curve::NistP521 => Self::SHA512_AES256,
+        }
+    }
 
     /// By the numbers of RFC 4880 §9.2 and §9.4.
     ///
@@ -122,11 +136,6 @@ impl KdfParameters {
         })
     }
 }
-
-/// The session key does not come out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the session key does not open")]
-pub struct UnwrapError;
 
 /// Ciphers of RFC 4880 §9.2 that wrap keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,7 @@
 //! Key packets of version 4 and their fingerprints (RFC 4880 §5.5.2 and §12.2).
 
-use std::fmt;
-
 use super::digest::sha1;
+use super::fingerprint::Fingerprint;
 use super::packet::{self, Reader};
 use super::public::PublicKey;
 use crate::ParseError;
@@ -93,34 +92,6 @@ impl KeyPacket {
     pub(super) fn hashed(&self) -> Vec<u8> {
         let len = u16::try_from(self.body.len()).unwrap_or(u16::MAX);
         [&[HASHED_KEY], &len.to_be_bytes()[..], &self.body].concat()
-    }
-}
-
-/// SHA-1 over a key packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint(pub [u8; 20]);
-
-impl Fingerprint {
-    /// The last eight bytes.
-    #[must_use]
-    pub fn key_id(&self) -> [u8; 8] {
-        let [.., a, b, c, d, e, f, g, h] = self.0;
-        [a, b, c, d, e, f, g, h]
-    }
-}
-
-/// 40 upper-case digits, as gpg writes it.
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02X}"))
-    }
-}
-
-impl std::str::FromStr for Fingerprint {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        super::keygrip::unhex(text.as_bytes()).map(Self)
     }
 }
 

@@ -6,8 +6,6 @@
 use aws_lc_rs::cipher::{AES_192, DecryptingKey, DecryptionContext, UnboundCipherKey};
 use keystead_core::SecretBytes;
 
-use super::kem::UnwrapError;
-
 /// The content of `wrapped`, by a key of 24 bytes.
 pub(super) fn unwrap_aes_192(key: &[u8], wrapped: &[u8]) -> Result<SecretBytes, UnwrapError> {
     let key = UnboundCipherKey::new(&AES_192, key).map_err(|_| UnwrapError)?;
@@ -38,6 +36,11 @@ pub(super) fn unwrap_aes_192(key: &[u8], wrapped: &[u8]) -> Result<SecretBytes, 
     // No branch on a part of it: what is wrong is wrong as a whole.
     (check == INITIAL).then_some(content).ok_or(UnwrapError)
 }
+
+/// The session key does not come out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the session key does not open")]
+pub struct UnwrapError;
 
 /// RFC 3394 §2.2: semiblocks of 64 bits.
 const BLOCK_BYTES: usize = 8;

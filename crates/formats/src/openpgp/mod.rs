@@ -10,7 +10,7 @@
 //! | [`curve`], [`public`], [`keygrip`] | public keys; libgcrypt's names of them |
 //! | [`digest`] | hash functions and what a keeper is given to sign |
 //! | [`packet`], [`armor`] | framing |
-//! | [`key`] | key packets and their fingerprints |
+//! | [`key`], [`fingerprint`] | key packets, and what names them |
 //! | [`signature`], [`subpacket`], [`trailer`] | signatures, and what they hash beside the data |
 //! | [`build`] | user ids, subkeys and revocations bound to a key |
 //! | [`transferable`] | a whole public key, read and put together |
@@ -21,6 +21,7 @@ pub mod armor;
 pub mod build;
 pub mod curve;
 pub mod digest;
+pub mod fingerprint;
 pub mod kem;
 pub mod key;
 mod key_wrap;
@@ -38,7 +39,8 @@ pub mod values;
 pub use build::{Form, Revocation, Usage};
 pub use curve::Curve;
 pub use digest::HashAlgorithm;
-pub use key::{Fingerprint, KeyPacket};
+pub use fingerprint::Fingerprint;
+pub use key::KeyPacket;
 pub use keygrip::Keygrip;
 pub use public::PublicKey;
 pub use signature::{Signature, Unsigned};

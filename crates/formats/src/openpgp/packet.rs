@@ -3,7 +3,6 @@
 //! **Invariant:** lengths are known before a body begins; partial and indeterminate lengths, which
 //! keys never have, are refused.
 
-use super::public::strip;
 use crate::ParseError;
 
 /// A packet's kind and body.
@@ -177,6 +176,12 @@ impl<'a> Reader<'a> {
         };
         usize::try_from(len).map_err(|_| ParseError::Truncated)
     }
+}
+
+/// A number without leading zeros.
+pub(super) fn strip(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(zeros..).unwrap_or_default()
 }
 
 /// Appends a multiprecision integer; leading zeros are left out.

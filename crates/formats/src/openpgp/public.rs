@@ -5,7 +5,7 @@ use keystead_core::Algorithm;
 use super::curve::Curve;
 use super::kem::KdfParameters;
 use super::keygrip::{self, Keygrip};
-use super::packet::{Reader, push_mpi};
+use super::packet::{Reader, push_mpi, strip};
 use crate::ParseError;
 use crate::sexp::Sexp;
 use crate::ssh;
@@ -53,7 +53,7 @@ impl PublicKey {
     /// # Errors
     /// As [`PublicKey::ecdsa`].
     pub fn ecdh(curve: Curve, point: &[u8]) -> Result<Self, ParseError> {
-        Self::ecdh_with(curve, point, curve.kdf())
+        Self::ecdh_with(curve, point, KdfParameters::of(curve))
     }
 
     /// An ECDH key with other parameters.
@@ -314,11 +314,6 @@ fn signed(number: &[u8]) -> Vec<u8> {
     }
     bytes.extend_from_slice(number);
     bytes
-}
-
-pub(super) fn strip(number: &[u8]) -> &[u8] {
-    let zeros = number.iter().take_while(|byte| **byte == 0).count();
-    number.get(zeros..).unwrap_or_default()
 }
 
 const ALGORITHM_RSA: u8 = 1;

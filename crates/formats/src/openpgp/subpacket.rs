@@ -1,6 +1,6 @@
 //! Subpackets: what a signature says of itself and of what it signs (RFC 4880 §5.2.3).
 
-use super::key::Fingerprint;
+use super::fingerprint::Fingerprint;
 use super::packet::Reader;
 use crate::ParseError;
 

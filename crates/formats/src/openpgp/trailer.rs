@@ -4,7 +4,7 @@
 //! hashes it, and reads the trailer's fields; nothing in between is left unread.
 
 use super::digest::HashAlgorithm;
-use super::key::Fingerprint;
+use super::fingerprint::Fingerprint;
 use super::packet::Reader;
 use super::subpacket::{self, Subpacket};
 use crate::ParseError;

@@ -17,7 +17,8 @@ use keystead_core::{Algorithm, KeyType, SecretBytes};
 use protection::Protection;
 
 use super::curve::Curve;
-use super::public::{PublicKey, strip};
+use super::packet::strip;
+use super::public::PublicKey;
 use crate::ParseError;
 use crate::sexp::{Sexp, counted};
 use crate::ssh;

@@ -1,7 +1,8 @@
 //! A whole public key: put together, and read so that more can be bound to it (RFC 4880 §11.1).
 
 use super::armor::{self, Block};
-use super::key::{Fingerprint, KeyPacket};
+use super::fingerprint::Fingerprint;
+use super::key::KeyPacket;
 use super::packet::{
     self, Reader, TAG_MARKER, TAG_PUBLIC_KEY, TAG_PUBLIC_SUBKEY, TAG_SIGNATURE, TAG_TRUST,
     TAG_USER_ATTRIBUTE, TAG_USER_ID,
@@ -42,7 +43,7 @@ impl Transferable {
             Ok(text) if text.trim_start().starts_with('-') => armor::read(Block::PublicKey, text)?,
             _ => file.to_vec(),
         };
-        if bytes.len() > BYTES_MAX {
+        if bytes.len() > armor::BYTES_MAX {
             return Err(ParseError::TooLong);
         }
         let mut reader = Reader::new(&bytes);
@@ -128,6 +129,3 @@ pub fn revocation_certificate(signature: &Signature) -> String {
     signature.push(&mut bytes);
     armor::write(Block::PublicKey, &bytes)
 }
-
-/// A key with hundreds of signatures of others, or a photograph.
-pub const BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -5,7 +5,8 @@ use keystead_core::SecretBytes;
 
 use super::digest::Digest;
 use super::kem::KdfParameters;
-use super::public::{PublicKey, strip};
+use super::packet::strip;
+use super::public::PublicKey;
 use crate::ParseError;
 use crate::sexp::Sexp;
 
