@@ -61,7 +61,7 @@ fn commit_content(commit: &Commit<'_>) -> Content {
         rows.push(("Committer", person(&commit.committer)));
     } else if commit.committer != commit.author {
         let date = commit.committer.date();
-        rows.push(("Committer", format!("the same, {date}")));
+        rows.push(("Committer", format!("the same, {}", unbroken(&date))));
     }
     if !commit.others.is_empty() {
         let others: Vec<String> = commit.others.iter().map(in_short).collect();
@@ -90,7 +90,12 @@ fn tag_content(tag: &Tag<'_>) -> Content {
 }
 
 fn person(person: &Person<'_>) -> String {
-    format!("{}, {}", Safe(person.who), person.date())
+    format!("{}, {}", Safe(person.who), unbroken(&person.date()))
+}
+
+/// On one line of the screen (U+00A0).
+fn unbroken(text: &str) -> String {
+    text.replace(' ', "\u{a0}")
 }
 
 /// A header where there is room for it, or how long it is.
@@ -139,7 +144,8 @@ mod tests {
     fn dates_are_signed_and_shown() {
         let check = |committer: &str, expected: &[&str]| {
             let (rows, _) = shown(&format!("committer {committer}\n\nMend it\n"));
-            let rows: Vec<String> = rows[1..].iter().map(|(_, it)| it.clone()).collect();
+            let rows = rows[1..].iter().map(|(_, it)| it.replace('\u{a0}', " "));
+            let rows: Vec<String> = rows.collect();
             assert_eq!(rows, expected);
         };
         let author = "Alex <alex@test>, 2023-11-14 23:13:20 +0100";
