@@ -54,6 +54,8 @@ struct File {
     tries: Vec<Wrapped>,
     /// Positions of stanzas that are X25519's by their type, and malformed.
     wrong: Vec<usize>,
+    /// Position of the first one beyond [`TRIES_MAX`].
+    one_too_many: Option<usize>,
 }
 
 impl Unwrap {
@@ -70,7 +72,10 @@ impl Unwrap {
                 let file = self.file(file.parse().map_err(|_| ParseError::Value)?)?;
                 if tag == x25519::TAG {
                     match Wrapped::parse(arguments, command.body().expose()) {
-                        Ok(wrapped) => push(&mut file.tries, wrapped)?,
+                        Ok(wrapped) if file.tries.len() < TRIES_MAX => file.tries.push(wrapped),
+                        Ok(_) => {
+                            file.one_too_many.get_or_insert(file.stanzas);
+                        }
                         Err(_) => push(&mut file.wrong, file.stanzas)?,
                     }
                 }
@@ -94,6 +99,7 @@ impl Unwrap {
                     stanzas: 0,
                     tries: Vec::new(),
                     wrong: Vec::new(),
+                    one_too_many: None,
                 },
             )?,
         }
@@ -111,15 +117,25 @@ impl Unwrap {
             index,
             tries,
             wrong,
+            one_too_many,
             ..
         } in self.files
         {
-            let is_right = wrong.is_empty();
-            complaints.extend(wrong.into_iter().map(|stanza| Complaint::Stanza {
+            let is_right = wrong.is_empty() && one_too_many.is_none();
+            let complaint = |stanza, text: String| Complaint::Stanza {
                 file: index,
                 stanza,
-                text: "the X25519 stanza is malformed".to_owned(),
-            }));
+                text,
+            };
+            let malformed = || "the X25519 stanza is malformed".to_owned();
+            complaints.extend(wrong.into_iter().map(|it| complaint(it, malformed())));
+            let too_many = || {
+                format!(
+                    "the file is for more than {TRIES_MAX} X25519 recipients, and a keeper would \
+                     be asked for each"
+                )
+            };
+            complaints.extend(one_too_many.map(|it| complaint(it, too_many())));
             if is_right && are_all_right && !tries.is_empty() {
                 files.push(ToOpen { index, tries });
             }
@@ -367,8 +383,12 @@ fn push<T>(list: &mut Vec<T>, item: T) -> Result<(), ParseError> {
     Ok(())
 }
 
-/// Identities of a file, files of a command, recipients of a file: all far below in real life.
+/// Identities of a file, files of a command: all far below in real life.
 pub const LIST_MAX: usize = 1_024;
+
+/// 128 X25519 stanzas of a file. Each is a request to the keeper, of which a pairing has 10,000 a
+/// day (`channel::link::answers`): more than any team's, and a crafted file takes little of them.
+pub const TRIES_MAX: usize = 128;
 
 #[cfg(test)]
 mod tests {
@@ -451,6 +471,36 @@ mod tests {
             [Complaint::Identity { index: 1, .. }]
         ));
         assert_eq!(plan.files, []);
+    }
+
+    #[test]
+    fn a_file_has_so_many_tries() {
+        let identity = ours().encode();
+        let plan = |count: usize| {
+            let file = format!("-> recipient-stanza 0 {X25519}\n").repeat(count);
+            let other = format!("-> recipient-stanza 1 {X25519}\n");
+            unwrap(&format!(
+                "-> add-identity {identity}\n\n-> recipient-stanza 0 scrypt abc 18\nAAAA\n\
+                 {file}{other}-> done\n\n"
+            ))
+            .unwrap()
+        };
+        let all = plan(128);
+        assert_eq!(all.complaints, []);
+        assert_eq!(all.files[0].tries.len(), 128);
+        for count in [129, 1_200] {
+            let plan = plan(count);
+            let text = "the file is for more than 128 X25519 recipients, and a keeper would be \
+                        asked for each";
+            let complaint = Complaint::Stanza {
+                file: 0,
+                stanza: 129,
+                text: text.to_owned(),
+            };
+            assert_eq!(plan.complaints, [complaint]);
+            let left: Vec<u64> = plan.files.iter().map(|it| it.index).collect();
+            assert_eq!(left, [1], "{count}");
+        }
     }
 
     #[test]
