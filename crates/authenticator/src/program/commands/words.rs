@@ -143,8 +143,8 @@ fn show(
     let mut tries_left = TRIES;
     loop {
         terminal.enter_other_screen();
-        write_words(&mut terminal, words);
         terminal.write(&about(passphrase, wallet, other_keys));
+        write_words(&mut terminal, words);
         let read = wait_for_enter(&mut terminal);
         terminal.leave_other_screen();
         read?;
@@ -170,40 +170,48 @@ fn show(
     }
 }
 
+/// They come last: this screen cannot be scrolled back, and on a small one it is what is said
+/// above them that leaves it.
 fn write_words(terminal: &mut Terminal, words: &Words) {
     let count = words.count().get();
     terminal.write(&format!(
-        "Write these {count} words down, on paper, in this order. They are shown once.\n\
-         Whoever has them has every key of this wallet.\n\n"
+        "Write these {count} words down, on paper, in this order. They are shown once.\n\n"
     ));
+    let columns = columns(terminal.look().columns);
     for (at, word) in words.iter().enumerate() {
         // Written piece by piece: a whole screen of them would be a copy of them all.
         terminal.write(&format!("{:>4}. ", at + 1));
         terminal.write(word);
-        let is_last_of_row = (at + 1) % COLUMNS == 0 || at + 1 == count;
+        let is_last_of_row = (at + 1) % columns == 0 || at + 1 == count;
         match is_last_of_row {
             true => terminal.write("\n"),
-            false => terminal.write(&" ".repeat(WORD_COLUMNS.saturating_sub(word.len()))),
+            false => terminal.write(&" ".repeat(WORD_WIDTH.saturating_sub(word.len()))),
         }
     }
+    terminal.write("\nThree of them are asked for next. Press Enter when they are written down. ");
 }
 
-/// What stands below the words.
+/// How many words stand in a row of a terminal that is so wide.
+fn columns(width: usize) -> usize {
+    let behind_last = WORD_WIDTH - WORD_BYTES_MAX;
+    ((width + behind_last) / (NUMBER_WIDTH + WORD_WIDTH)).clamp(1, COLUMNS_MAX)
+}
+
+/// What stands above the words.
 fn about(passphrase: &SecretBytes, wallet: &Wallet, other_keys: &[String]) -> String {
     let and_passphrase = match passphrase.is_empty() {
         true => "",
         false => " The words' passphrase belongs to it:\nwrite it down elsewhere.",
     };
     format!(
-        "\nWallet {}.{and_passphrase}\n\n{}\n\
-         Three of the words are asked for next. Press Enter when they are written down. ",
+        "Wallet {}.{and_passphrase}\n\
+         Whoever has its words has every key of it.\n\n{}\n",
         wallet.fingerprint(),
         not_brought_back(other_keys)
     )
 }
 
-/// What the words are not for; never so much that words leave a screen of 24 lines, which has
-/// nothing to scroll back to.
+/// What the words are not for; never so much that a screen of 24 lines has no room for both.
 fn not_brought_back(other_keys: &[String]) -> String {
     if other_keys.is_empty() {
         return "The words bring back what is derived from them. Keys that you make or import\n\
@@ -284,11 +292,17 @@ fn words_failure(error: keystead_vault::wallet::WordsError) -> Failure {
 
 const CTRL_C: u8 = 0x03;
 
-/// 4 words a row: 24 of them in six rows of 76 columns.
-const COLUMNS: usize = 4;
+/// 4 words a row: 24 of them in six rows of 68 columns.
+const COLUMNS_MAX: usize = 4;
 
-/// The longest English word has 8 letters.
-const WORD_COLUMNS: usize = 12;
+/// The longest English word of BIP-39 has 8 letters.
+const WORD_BYTES_MAX: usize = 8;
+
+/// A word and the gap behind it.
+const WORD_WIDTH: usize = WORD_BYTES_MAX + 4;
+
+/// Two digits with what stands around them.
+const NUMBER_WIDTH: usize = 6;
 
 /// 6 names and a line for the others: with 24 words and all that is said of them 23 lines.
 const OTHER_KEYS_SHOWN_MAX: usize = 6;
@@ -317,6 +331,13 @@ mod tests {
         check(6, 7, "k5");
         check(7, 8, "and 1 more");
         check(256, 8, "and 250 more");
+    }
+
+    #[test]
+    fn words_stand_whole_in_their_rows() {
+        for (width, expected) in [(80, 4), (68, 4), (67, 3), (60, 3), (40, 2), (31, 1), (0, 1)] {
+            assert_eq!(columns(width), expected, "{width}");
+        }
     }
 
     #[test]
