@@ -2,12 +2,17 @@
 //! (trezor-firmware, `tests/device_tests/misc/test_msg_signidentity.py` and
 //! `test_msg_getecdhsessionkey.py`), through machine, cable and device.
 
-use keystead_core::{Curve, DecryptForm, Derivation, SignForm};
+use keystead_core::{Curve, DecryptForm, Derivation, Identity, SignForm};
 
 use crate::bench::{Bench, hex, identity, plaintext, signature, ssh};
 use crate::setup::Setup;
 
 const CHALLENGE: &str = "cd8552569d6e4509266ef137584d1e62c7579b5b8ed69bbafa4b864c6521e7c2";
+
+/// Of test_msg_signidentity.py.
+fn satoshi(curve: Curve) -> Identity {
+    identity("ssh://satoshi@bitcoin.org", curve, 47, Derivation::Sign)
+}
 
 fn string(bytes: &[u8]) -> Vec<u8> {
     let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
@@ -17,12 +22,7 @@ fn string(bytes: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn signatures_are_those_of_real_firmware() {
     let mut bench = Bench::new(Setup::default());
-    let nist = identity(
-        "ssh://satoshi@bitcoin.org",
-        Curve::Nist256p1,
-        47,
-        Derivation::Sign,
-    );
+    let nist = satoshi(Curve::Nist256p1);
     let signed = bench.sign(&nist, SignForm::Ssh, &hex(CHALLENGE)).await;
     let r = hex("5122cebabb852cdd32103b602662afa88e54c0c0c1b38d7099c64dcd49efe908");
     let s = hex("288114e66ed2d8c82f23a70b769a4db723173ec53840c08aafb840d3f09a18d3");
@@ -30,12 +30,7 @@ async fn signatures_are_those_of_real_firmware() {
     let expected = [string(b"ecdsa-sha2-nistp256"), string(&both)].concat();
     assert_eq!(signature(signed), expected);
 
-    let edwards = identity(
-        "ssh://satoshi@bitcoin.org",
-        Curve::Ed25519,
-        47,
-        Derivation::Sign,
-    );
+    let edwards = satoshi(Curve::Ed25519);
     let signed = bench.sign(&edwards, SignForm::Ssh, &hex(CHALLENGE)).await;
     let raw = hex(
         "f05e5085e666429de397c70a081932654369619c0bd2a6579ea6c1ef2af112ef79998d6c862a16b932d44b1a\
@@ -133,12 +128,7 @@ async fn points_are_those_of_real_firmware() {
 #[tokio::test]
 async fn public_keys_are_told_without_a_button() {
     let mut bench = Bench::new(Setup::default());
-    let nist = identity(
-        "ssh://satoshi@bitcoin.org",
-        Curve::Nist256p1,
-        47,
-        Derivation::Sign,
-    );
+    let nist = satoshi(Curve::Nist256p1);
     let key = bench.key(&nist).await;
     assert_eq!(key.algorithm, "ecdsa-sha2-nistp256");
     // The point of 0373f21a…, uncompressed.
