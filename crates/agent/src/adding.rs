@@ -15,13 +15,13 @@ use keystead_formats::ssh::wire::Writer;
 use crate::added::{AddedKey, Limits};
 use crate::agent::{Agent, Turn};
 use crate::asks::{Ask, Asker, Whom};
-use crate::connection::Frame;
 use crate::ends::End;
-use crate::errand::Errand;
-use crate::event::ConnectionId;
-use crate::local::secret;
+use crate::frame::Frame;
+use crate::frame::secret;
+use crate::ids::ConnectionId;
 use crate::log::Entry;
 use crate::settings::AddTo;
+use crate::upstream::Errand;
 use crate::words::Words;
 
 /// A key on its way to who will hold it.

@@ -16,19 +16,20 @@ use crate::asks::Ask;
 use crate::certificates::Certificates;
 use crate::connection::Connection;
 use crate::control::{Failure, Reply};
-use crate::errand::Door;
-use crate::event::{Action, ClientId, ConnectionId, Event};
+use crate::event::{Action, Event};
+use crate::habits::Habits;
 use crate::hardware::{self, HardwareWallets};
 use crate::identities::Records;
+use crate::ids::{ClientId, ConnectionId};
 use crate::keeps::{Keeping, Keeps, Wants};
 use crate::key_uses::{KeyUse, Target};
-use crate::listing::Habits;
-use crate::local::LocalLink;
+use crate::local_link::LocalLink;
 use crate::lock::Lock;
 use crate::log::{Book, Entry};
 use crate::pairing::Pairing;
 use crate::policy::{FILE_NAME, Policy, PolicyError};
 use crate::settings::Settings;
+use crate::upstream::Door;
 
 /// The agent's whole state.
 pub struct Agent {

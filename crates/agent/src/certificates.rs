@@ -11,8 +11,6 @@ use keystead_formats::ssh::PublicKey;
 use keystead_formats::ssh::certificate::{Role, Terms};
 use keystead_formats::ssh::line::KeyLine;
 
-use crate::key_files::FOLDER;
-
 /// All that lie in the folder and can be used.
 #[derive(Debug, Default)]
 pub struct Certificates {
@@ -215,6 +213,9 @@ impl CertificateError {
         }
     }
 }
+
+/// In the state folder.
+pub const FOLDER: &str = "keys";
 
 /// As OpenSSH looks for them beside a key.
 pub const SUFFIX: &str = "-cert.pub";

@@ -9,7 +9,8 @@ use crate::agent::{Agent, Turn};
 use crate::control::{
     Command, Failure, FailureKind, Keeper, KeeperState, Key, PROTOCOL, Reply, Status,
 };
-use crate::event::{Action, ClientId};
+use crate::event::Action;
+use crate::ids::ClientId;
 use crate::key_files;
 use crate::log::Entry;
 

@@ -11,13 +11,11 @@ use keystead_formats::ssh::agent::{Request, Response};
 use keystead_formats::ssh::constraint::Path;
 use keystead_keeper::AskId;
 
-use crate::errand::Errand;
-use crate::front::Wanted;
+use crate::frame::Frame;
 use crate::identities::{Login, Offer};
+use crate::upstream::Errand;
 use crate::upstream::Upstream;
-
-/// A frame's body; wiped when dropped, since keys and passphrases come this way.
-pub type Frame = zeroize::Zeroizing<Vec<u8>>;
+use crate::wanted::Wanted;
 
 /// A connection's state.
 #[derive(Default)]

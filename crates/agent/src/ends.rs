@@ -9,7 +9,7 @@ use keystead_keeper::{Answer, KeeperError, condition_words};
 use crate::agent::{Agent, Turn};
 use crate::asks::{Ask, Asker, Said};
 use crate::control::{Failure, FailureKind, Key, Reply};
-use crate::event::ConnectionId;
+use crate::ids::ConnectionId;
 use crate::key_ends::{identity_fault, use_fault};
 use crate::key_making::brought_fault;
 use crate::log::Entry;

@@ -5,47 +5,15 @@
 //! that passes through leaves before its entry in the log.
 
 use keystead_formats::ssh::SessionBind;
-use keystead_formats::ssh::agent::{Identity, QUERY, Request, Response};
+use keystead_formats::ssh::agent::{QUERY, Request, Response};
 
 use crate::agent::{Agent, Turn};
-use crate::connection::{Frame, Work};
-use crate::event::ConnectionId;
+use crate::connection::Work;
+use crate::frame::{Frame, Message};
+use crate::ids::ConnectionId;
 use crate::log::Entry;
 use crate::upstream::Came;
-
-/// What its answer is for.
-pub enum Errand {
-    /// It is the program's answer, whatever it says.
-    Pass,
-    /// So is this, once it is in the log.
-    Sign(Box<Entry>),
-    /// Its keys are listed beside these.
-    List(Vec<Identity>),
-    /// Its extensions are told beside ours.
-    Query,
-    /// It was told, and this is the answer.
-    Also(Response),
-}
-
-/// For the connection to the agent that was there before.
-#[derive(Debug)]
-pub enum Door {
-    /// Make it.
-    Open,
-    /// Send a message there.
-    Send(Message),
-    /// Hang up.
-    Close,
-}
-
-/// A message that shows nothing of itself: it may hold a key.
-pub struct Message(pub Frame);
-
-impl std::fmt::Debug for Message {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Message({} bytes)", self.0.len())
-    }
-}
+use crate::upstream::{Door, Errand};
 
 impl Agent {
     /// Is there an agent to pass things on to?

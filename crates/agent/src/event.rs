@@ -8,22 +8,15 @@ use keystead_core::SecretBytes;
 use keystead_keeper::server::control;
 use keystead_keeper::{NetAction, NetEvent};
 
-use crate::connection::Frame;
 use crate::control::Reply;
-use crate::errand::Door;
 use crate::evidence::{Look, Seen};
+use crate::frame::Frame;
 use crate::hardware;
+use crate::ids::{ClientId, ConnectionId};
 use crate::key_control;
-use crate::local::LocalDoor;
+use crate::local_link::LocalDoor;
 use crate::servers::{Behind, Came, Do};
-
-/// A connection to the SSH agent socket; numbers are never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ConnectionId(pub u64);
-
-/// A connection to the control socket; numbers are never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ClientId(pub u64);
+use crate::upstream::Door;
 
 /// What happens to the agent.
 pub enum Event {

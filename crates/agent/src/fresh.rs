@@ -8,7 +8,7 @@ use keystead_keeper::{self as keeper, Refresh};
 
 use crate::agent::{Agent, Turn};
 use crate::control::Reply;
-use crate::event::ClientId;
+use crate::ids::ClientId;
 
 impl Agent {
     /// Asks the keepers, and answers when all have told or the patience is over.

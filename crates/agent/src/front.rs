@@ -8,15 +8,16 @@ use keystead_formats::ssh::agent::{QUERY, Request, Response};
 use crate::adding::Change;
 use crate::agent::{Agent, Turn};
 use crate::asks::{Asker, Whom};
-use crate::connection::{Frame, Work};
-use crate::errand::{Door, Errand, Message, query};
-use crate::event::{Action, ConnectionId};
-use crate::local::{frame_of, secret};
+use crate::connection::Work;
+use crate::errand::query;
+use crate::event::Action;
+use crate::frame::Frame;
+use crate::frame::Message;
+use crate::frame::{frame_of, secret};
+use crate::ids::ConnectionId;
 use crate::lock::Try;
+use crate::upstream::{Door, Errand};
 use crate::words::Words;
-
-pub use crate::kept::KeptKey;
-pub use crate::signing::Wanted;
 
 impl Agent {
     /// A frame came: its turn now, or behind those before it.

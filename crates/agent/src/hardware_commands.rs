@@ -8,9 +8,10 @@ use keystead_keeper::AskId;
 
 use crate::agent::{Agent, Turn};
 use crate::asks::Asker;
-use crate::event::{Action, ClientId};
+use crate::event::Action;
 use crate::hardware::control::Command;
 use crate::hardware::{self, HardwareWallets, Step, Told};
+use crate::ids::ClientId;
 use crate::key_control;
 use crate::log::Entry;
 use crate::words::Words;

@@ -9,8 +9,9 @@ use crate::agent::{Agent, Turn};
 use crate::asks::{Asker, Whom};
 use crate::commands::usage;
 use crate::control::{Command, Failure};
-use crate::event::{Attached, ClientId};
-use crate::local::secret;
+use crate::event::Attached;
+use crate::frame::secret;
+use crate::ids::ClientId;
 
 impl Agent {
     /// A command came with a file behind it.

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 use keystead_core::{
     ApproveServerRequest, KeyEntry, Name, Outcome, PairingId, RequestBody, ResponseBody,
-    WalletFingerprint,
 };
 use keystead_daemon::{Io, Now};
 use keystead_keeper::{Action, AskId, Event, Keepers, PairingView, Progress};
 
 use crate::hardware::{self, HardwareWallets};
+use crate::kept::WalletView;
 use crate::servers::{Approved, Servers, Step, Target, Told};
 
 /// Keepers that can be asked. Pure: what is to be done comes back as [`Action`]s.
@@ -52,17 +52,6 @@ pub trait Keeps: Send {
         });
         wallets.collect()
     }
-}
-
-/// A wallet, at the keeper that derives keys of identities with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WalletView {
-    /// By which it is asked.
-    pub pairing: PairingId,
-    /// The keeper's name on this machine.
-    pub name: Name,
-    /// Which of its wallets, where it has told that.
-    pub fingerprint: Option<WalletFingerprint>,
 }
 
 /// Nobody: of an agent in the place of `ssh-agent`.

@@ -1,13 +1,7 @@
-//! Keys of keepers, as programs may ask for them.
-//!
-//! **Invariant:** a key that a person has hidden (`ssh-add -d`) is neither listed nor used until it
-//! is shown again; hiding destroys nothing.
+//! What keepers hold, as it is known here: keys that programs may ask for, and wallets.
 
-use keystead_core::{Algorithm, Identity, Name, PairingId, Purpose};
+use keystead_core::{Identity, Name, PairingId, WalletFingerprint};
 use keystead_formats::ssh::PublicKey;
-
-use crate::agent::Agent;
-use crate::identities;
 
 /// A key of a keeper.
 #[derive(Debug, Clone)]
@@ -29,72 +23,48 @@ impl KeptKey {
     #[must_use]
     pub fn comment(&self) -> String {
         match &self.identity {
-            Some(identity) => identities::comment(identity),
+            Some(identity) => comment(identity),
             None => format!("{}@{}", self.name, self.keeper),
         }
     }
 }
 
-impl Agent {
-    /// A key at every keeper that lists it: those that are connected first, and among them
-    /// who was paired first. Whoever lists another's key later does not get its requests.
-    ///
-    /// A certificate that is offered stands for its key.
-    pub(crate) fn keepers_of(&self, blob: &[u8]) -> Vec<KeptKey> {
-        let plain = self.certificates.plain(blob).map(PublicKey::blob);
-        let blob = plain.unwrap_or(blob);
-        if self.hidden.contains(blob) {
-            return Vec::new();
-        }
-        let mut keys = self.kept_keys();
-        keys.extend(self.ssh_identities());
-        keys.retain(|kept| kept.key.blob() == blob);
-        if keys.len() > 1 {
-            let views = self.keepers.pairings();
-            keys.sort_by_key(|kept| {
-                let view = views.iter().find(|it| it.pairing == kept.pairing);
-                view.map(|it| (!it.is_connected, it.paired_unix_s))
-            });
-        }
-        keys
-    }
+/// A wallet, at the keeper that derives keys of identities with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WalletView {
+    /// By which it is asked.
+    pub pairing: PairingId,
+    /// The keeper's name on this machine.
+    pub name: Name,
+    /// Which of its wallets, where it has told that.
+    pub fingerprint: Option<WalletFingerprint>,
+}
 
-    /// Whether a key is hidden, by its own blob or by that of a certificate.
-    pub(crate) fn is_hidden(&self, blob: &[u8]) -> bool {
-        let plain = self.certificates.plain(blob).map(PublicKey::blob);
-        self.hidden.contains(plain.unwrap_or(blob))
-    }
-
-    /// The keys of all keepers that SSH can use, in their order, hidden ones too.
-    pub(crate) fn kept_keys(&self) -> Vec<KeptKey> {
-        let keys = self.keepers.keys().into_iter();
-        let keys = keys.filter_map(|(pairing, keeper, entry)| {
-            let is_other = |it: Algorithm| !it.is_ssh();
-            if entry.algorithm.parse().is_ok_and(is_other) || !is_for_ssh(&entry.purposes) {
-                return None;
-            }
-            let key = PublicKey::from_blob(&entry.public_key)
-                .inspect_err(|error| tracing::warn!(%error, key = %entry.name, "passed over"))
-                .ok()?;
-            Some(KeptKey {
-                pairing,
-                keeper,
-                name: entry.name,
-                key,
-                identity: None,
-            })
-        });
-        keys.collect()
+/// Behind the key in lists and public key lines, as trezor-agent writes it; an index that is not
+/// 0, which trezor-agent does not have, behind that.
+#[must_use]
+pub fn comment(identity: &Identity) -> String {
+    let text = format!("<{}|{}>", identity.uri(), identity.curve());
+    match identity.index() {
+        0 => text,
+        index => format!("{text} index {index}"),
     }
 }
 
-/// A key that signs for OpenPGP alone would be refused its every login.
-fn is_for_ssh(purposes: &[Purpose]) -> bool {
-    let is_other = |it: &Purpose| {
-        matches!(
-            it,
-            Purpose::OpenPgp | Purpose::OpenPgpDecrypt | Purpose::AgeUnwrap | Purpose::Signify
-        )
-    };
-    !purposes.iter().all(is_other)
+#[cfg(test)]
+mod tests {
+    use keystead_core::{Curve, Derivation};
+
+    use super::*;
+
+    #[test]
+    fn comments_are_those_of_trezor_agent() {
+        let check = |index, expected: &str| {
+            let identity =
+                Identity::new("ssh://alex@db1", Curve::Nist256p1, index, Derivation::Sign);
+            assert_eq!(comment(&identity.unwrap()), expected);
+        };
+        check(0, "<ssh://alex@db1|nist256p1>");
+        check(7, "<ssh://alex@db1|nist256p1> index 7");
+    }
 }

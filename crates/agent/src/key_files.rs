@@ -11,7 +11,8 @@ use keystead_daemon::Disk;
 
 use crate::agent::{Agent, Turn};
 use crate::certificates;
-use crate::front::KeptKey;
+pub use crate::certificates::FOLDER;
+use crate::kept::KeptKey;
 
 impl Agent {
     /// Brings the files in line with the keys.
@@ -78,9 +79,6 @@ fn plain(name: &str) -> String {
         .map(|(at, c)| if stays(at, c) { c } else { '_' })
         .collect()
 }
-
-/// In the state folder.
-pub const FOLDER: &str = "keys";
 
 #[cfg(test)]
 mod tests {

@@ -16,7 +16,7 @@ use crate::asks::{Ask, Asker, Whom};
 use crate::commands::usage;
 use crate::control::Failure;
 use crate::ends::{End, why_not_done};
-use crate::event::ClientId;
+use crate::ids::ClientId;
 use crate::key_commands::held;
 use crate::key_control::{NewKey, Reply};
 use crate::log::Entry;

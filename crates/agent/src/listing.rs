@@ -12,13 +12,15 @@ use keystead_keeper::{self as keeper, Refresh};
 
 use crate::agent::{Agent, Turn};
 use crate::connection::{Listing, Work};
-use crate::errand::{Errand, list_request};
-use crate::event::{Action, ConnectionId};
+use crate::errand::list_request;
+use crate::event::Action;
 use crate::evidence::Seen;
-use crate::front::KeptKey;
 use crate::identities::{self, Login, Patterns};
+use crate::ids::ConnectionId;
+use crate::kept::KeptKey;
 use crate::key_commands::Then;
 use crate::settings::UpstreamOrder;
+use crate::upstream::Errand;
 use crate::words::Words;
 
 impl Agent {
@@ -249,36 +251,6 @@ fn fitting(keys: &[Identity]) -> usize {
     keys.iter().take_while(fits).count()
 }
 
-/// Which key was last approved at which host: it stands first there, so that a server that counts
-/// tries sees it in time. Nothing depends on it.
-#[derive(Default)]
-pub(crate) struct Habits {
-    /// Host key and key; the latest last.
-    seen: VecDeque<(Vec<u8>, Vec<u8>)>,
-}
-
-impl Habits {
-    pub(crate) fn note(&mut self, host_key: &[u8], key: &[u8]) {
-        self.seen.retain(|(host, _)| host != host_key);
-        if self.seen.len() >= HABITS_MAX {
-            self.seen.pop_front();
-        }
-        self.seen.push_back((host_key.to_vec(), key.to_vec()));
-    }
-
-    fn knows_any(&self) -> bool {
-        !self.seen.is_empty()
-    }
-
-    fn key_for(&self, host_key: &[u8]) -> Option<&[u8]> {
-        let found = self.seen.iter().find(|(host, _)| host == host_key);
-        found.map(|(_, key)| &key[..])
-    }
-}
-
-/// The hosts of a busy day.
-const HABITS_MAX: usize = 256;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,18 +293,5 @@ mod tests {
         assert!(encoded(count) <= MESSAGE_BYTES_MAX);
         assert!(encoded(count + 1) > MESSAGE_BYTES_MAX);
         assert_eq!(fitting(&[]), 0);
-    }
-
-    #[test]
-    fn the_latest_habit_counts_and_the_oldest_goes() {
-        let mut habits = Habits::default();
-        assert_eq!(habits.key_for(b"host"), None);
-        habits.note(b"host", b"one");
-        habits.note(b"host", b"two");
-        assert_eq!(habits.key_for(b"host"), Some(&b"two"[..]));
-        for number in 0..HABITS_MAX {
-            habits.note(&number.to_be_bytes(), b"x");
-        }
-        assert_eq!(habits.key_for(b"host"), None);
     }
 }

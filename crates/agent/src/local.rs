@@ -3,43 +3,16 @@
 //! **Invariant:** it is started when something is first brought, and never before; when it ends
 //! its keys are gone from every list in the same step.
 
-use keystead_core::{RequestBody, SecretBytes};
+use keystead_core::RequestBody;
 use keystead_keeper::AskId;
-use keystead_keeper::local::{self, Local};
+use keystead_keeper::local;
 
 use crate::agent::{Agent, Turn};
-use crate::connection::Frame;
-use crate::errand::Message;
-use crate::event::{Action, ConnectionId};
+use crate::event::Action;
+use crate::frame::Message;
+use crate::ids::ConnectionId;
+use crate::local_link::LocalDoor;
 use crate::words::Words;
-
-/// The link to it.
-#[derive(Default)]
-pub(crate) struct LocalLink {
-    link: Local,
-    is_up: bool,
-}
-
-/// For the process.
-#[derive(Debug)]
-pub enum LocalDoor {
-    /// Start it.
-    Start,
-    /// Send it bytes, behind all that were sent before.
-    Send(Message),
-    /// End it: it broke the rules.
-    Stop,
-}
-
-impl LocalLink {
-    pub(crate) const fn is_up(&self) -> bool {
-        self.is_up
-    }
-
-    pub(crate) fn next_wake_ms(&self) -> Option<u64> {
-        self.link.next_wake_ms()
-    }
-}
 
 impl Agent {
     /// Asks it; it is started if need be.
@@ -117,26 +90,3 @@ impl Agent {
         }
     }
 }
-
-/// A passphrase or key out of a message that is wiped by whoever holds it.
-pub(crate) fn secret(parts: &[&[u8]]) -> SecretBytes {
-    let len = parts.iter().map(|it| it.len()).sum();
-    SecretBytes::fill(len, |mut rest| {
-        for part in parts {
-            let Some((place, behind)) = rest.split_at_mut_checked(part.len()) else {
-                return;
-            };
-            place.copy_from_slice(part);
-            rest = behind;
-        }
-    })
-}
-
-/// As a frame that is wiped.
-pub(crate) fn frame_of(bytes: &[u8]) -> Frame {
-    Frame::new(bytes.to_vec())
-}
-
-/// A person at `ssh-askpass` is waited for as long as a request can wait; OpenSSH's agent waits
-/// for ever.
-pub(crate) const LOCAL_WAIT_S: u16 = keystead_core::Request::WAIT_S_MAX;

@@ -8,7 +8,7 @@ use keystead_keeper::{self as keeper, PairError, PairProtocolError, PairingProgr
 use crate::agent::{Agent, RELAY_FILE, Turn};
 use crate::commands::usage;
 use crate::control::{Failure, FailureKind, Reply};
-use crate::event::ClientId;
+use crate::ids::ClientId;
 use crate::log::Entry;
 
 /// The pairing under way, of which there is one at a time.

@@ -15,7 +15,8 @@ use crate::asks::{Ask, Asker, Whom};
 use crate::commands::usage;
 use crate::control::{Failure, FailureKind};
 use crate::ends::{End, kind_of_error, note};
-use crate::event::{Action, ClientId};
+use crate::event::Action;
+use crate::ids::ClientId;
 use crate::log::Entry;
 use crate::servers::{Behind, Servers, Step, Told};
 

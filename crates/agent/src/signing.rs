@@ -5,53 +5,22 @@
 
 use std::collections::VecDeque;
 
-use keystead_core::{Evidence, KeyId, Purpose, RequestBody, SignForm, SignRequest};
+use keystead_core::{Evidence, Purpose, RequestBody, SignForm, SignRequest};
 use keystead_formats::ssh::agent::{FLAG_RSA_SHA2_256, FLAG_RSA_SHA2_512, Request, Response};
 use keystead_formats::ssh::{PublicKey, ToBeSigned, key::key_id};
 
 use crate::agent::{Agent, Turn};
 use crate::asks::{Asker, Others, Whom, content_entry, entry_for, hop};
 use crate::connection::{Found, Work};
-use crate::errand::Errand;
-use crate::event::{Action, ConnectionId};
+use crate::event::Action;
 use crate::evidence::{Look, Seen, evidence};
-use crate::front::KeptKey;
-use crate::local::frame_of;
+use crate::frame::frame_of;
+use crate::ids::ConnectionId;
 use crate::log::Entry;
 use crate::policy::Case;
+use crate::upstream::Errand;
+use crate::wanted::{By, LocalKey, Wanted};
 use crate::words::Words;
-
-/// A signature that a program wants.
-pub struct Wanted {
-    /// By which key.
-    pub by: By,
-    /// Of what.
-    pub message: Vec<u8>,
-    /// The same, understood.
-    pub content: ToBeSigned,
-    /// As in the agent protocol.
-    pub flags: u32,
-}
-
-/// Where a key lives.
-pub enum By {
-    /// At keepers, to be asked in turn where one cannot be reached; at least one.
-    Keepers(Vec<KeptKey>),
-    /// At the local authenticator.
-    Local(LocalKey),
-}
-
-/// What has to be known of a key at the local authenticator.
-pub struct LocalKey {
-    /// By which it is asked for.
-    pub id: KeyId,
-    /// Its comment, for the log.
-    pub name: String,
-    /// For the log.
-    pub fingerprint: String,
-    /// Its use is limited: what the connection has proved goes along.
-    pub is_limited: bool,
-}
 
 impl Agent {
     /// Begins a signature: finds the key, and looks at who asks.

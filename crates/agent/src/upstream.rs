@@ -6,7 +6,35 @@
 
 use std::collections::VecDeque;
 
-use crate::connection::Frame;
+use keystead_formats::ssh::agent::{Identity, Response};
+
+use crate::frame::{Frame, Message};
+use crate::log::Entry;
+
+/// What its answer to something is for.
+pub enum Errand {
+    /// It is the program's answer, whatever it says.
+    Pass,
+    /// So is this, once it is in the log.
+    Sign(Box<Entry>),
+    /// Its keys are listed beside these.
+    List(Vec<Identity>),
+    /// Its extensions are told beside ours.
+    Query,
+    /// It was told, and this is the answer.
+    Also(Response),
+}
+
+/// For the connection to the agent that was there before.
+#[derive(Debug)]
+pub enum Door {
+    /// Make it.
+    Open,
+    /// Send a message there.
+    Send(Message),
+    /// Hang up.
+    Close,
+}
 
 /// One program's connection to it.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use keystead_keeper::trezor::{LinkEvent, Reports, TrezorPath};
 use keystead_keeper::{AskId, Progress};
 
 use super::control::Reply;
-use crate::event::ClientId;
+use crate::ids::ClientId;
 
 /// One opening of a cable; numbers are never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -19,8 +19,8 @@ use keystead_keeper::trezor::{
 };
 use keystead_keeper::{AskId, KeeperError, PairingView, Progress};
 
-use crate::event::ClientId;
-use crate::keeps::WalletView;
+use crate::ids::ClientId;
+use crate::kept::WalletView;
 use control::{Reply, What};
 
 pub(crate) use event::Told;

@@ -12,9 +12,10 @@ use keystead_formats::ssh::PublicKey;
 use crate::agent::{Agent, Turn};
 use crate::commands::{failure, usage};
 use crate::control::Failure;
-use crate::front::KeptKey;
-use crate::keeps::WalletView;
+use crate::kept::KeptKey;
+use crate::kept::WalletView;
 
+pub use crate::kept::comment;
 pub use patterns::{FILE_NAME, Login, Offer, Patterns, PatternsError};
 pub(crate) use records::{Record, Records};
 
@@ -117,17 +118,6 @@ fn kept(record: &Record, keeper: Name) -> Option<KeptKey> {
     })
 }
 
-/// Behind the key in lists and public key lines, as trezor-agent writes it; an index that is not
-/// 0, which trezor-agent does not have, behind that.
-#[must_use]
-pub fn comment(identity: &Identity) -> String {
-    let text = format!("<{}|{}>", identity.uri(), identity.curve());
-    match identity.index() {
-        0 => text,
-        index => format!("{text} index {index}"),
-    }
-}
-
 fn is_ssh(record: &Record) -> bool {
     record.identity.protocol() == Protocol::Ssh
 }
@@ -149,21 +139,3 @@ fn described(wallet: &WalletView) -> String {
 const NO_WALLET: &str = "make one: `keystead-authenticator init --words 24`, then pair; or `keystead keeper add trezor`";
 
 const NO_WALLET_THERE: &str = "make one there: `keystead-authenticator init --words 24`";
-
-#[cfg(test)]
-mod tests {
-    use keystead_core::{Curve, Derivation};
-
-    use super::*;
-
-    #[test]
-    fn comments_are_those_of_trezor_agent() {
-        let check = |index, expected: &str| {
-            let identity =
-                Identity::new("ssh://alex@db1", Curve::Nist256p1, index, Derivation::Sign);
-            assert_eq!(comment(&identity.unwrap()), expected);
-        };
-        check(0, "<ssh://alex@db1|nist256p1>");
-        check(7, "<ssh://alex@db1|nist256p1> index 7");
-    }
-}

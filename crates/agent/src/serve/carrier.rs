@@ -21,9 +21,10 @@ use super::programs::{self, Out};
 use super::servers::ServerTasks;
 use super::upstreams::Upstreams;
 use crate::agent::Agent;
-use crate::event::{Action, ClientId, ConnectionId, Event};
+use crate::event::{Action, Event};
 use crate::evidence::Look;
-use crate::local::LocalDoor;
+use crate::ids::{ClientId, ConnectionId};
+use crate::local_link::LocalDoor;
 use crate::notifications::Desktop;
 use crate::peer;
 

@@ -15,8 +15,9 @@ use tokio::sync::mpsc;
 use super::answers::Flow;
 use crate::addresses;
 use crate::control::{Command, Reply};
-use crate::event::{Attached, ClientId, ConnectionId, Event};
+use crate::event::{Attached, Event};
 use crate::hardware;
+use crate::ids::{ClientId, ConnectionId};
 use crate::key_control;
 use crate::servers::Behind;
 

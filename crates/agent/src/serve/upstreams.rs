@@ -10,9 +10,10 @@ use keystead_daemon::socket::{connect, peer};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
-use crate::connection::Frame;
-use crate::errand::Door;
-use crate::event::{ConnectionId, Event};
+use crate::event::Event;
+use crate::frame::Frame;
+use crate::ids::ConnectionId;
+use crate::upstream::Door;
 
 /// All that are open.
 pub(super) struct Upstreams {
@@ -117,7 +118,8 @@ mod tests {
     use keystead_formats::ssh::agent::Response;
 
     use super::*;
-    use crate::errand::{Message, list_request};
+    use crate::errand::list_request;
+    use crate::frame::Message;
 
     const PROGRAM: ConnectionId = ConnectionId(1);
 

@@ -16,7 +16,7 @@ use keystead_keeper::{AskId, KeeperError};
 use super::endings::{end, ending};
 use super::event::{Do, Errand, Target, Told, Trouble, TroubleKind};
 use super::{Held, HeldKey, IN_FLIGHT_MAX, Servers, Step, commands};
-use crate::event::ClientId;
+use crate::ids::ClientId;
 
 /// A request that is open.
 pub(super) struct Open {

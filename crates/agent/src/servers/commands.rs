@@ -16,7 +16,7 @@ use super::{
     COMMAND_WAIT_S, Held, STATUS_ERROR, STATUS_NO_ANSWER, STATUS_REFUSED, STATUS_USAGE, Servers,
     Step,
 };
-use crate::event::ClientId;
+use crate::ids::ClientId;
 
 impl Servers {
     /// A command came, with what follows its line.

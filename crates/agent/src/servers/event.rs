@@ -9,7 +9,7 @@ use keystead_keeper::server::protocol::requests::{Answer, Request};
 use keystead_keeper::server::protocol::{ApproverId, RequestId, ServerId, Ticket, UserId};
 use keystead_keeper::server::{ServerError, ServerName, control};
 
-use crate::event::ClientId;
+use crate::ids::ClientId;
 
 /// One request at a server; numbers are never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

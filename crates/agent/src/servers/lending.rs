@@ -11,7 +11,7 @@ use keystead_keeper::server::protocol::Ticket;
 
 use super::event::{Behind, Do, Told, Trouble, TroubleKind};
 use super::{Servers, Step, commands, failure};
-use crate::event::ClientId;
+use crate::ids::ClientId;
 
 impl Servers {
     /// Somebody wants it.

@@ -23,7 +23,7 @@ use keystead_keeper::server::protocol::KeyId;
 use keystead_keeper::server::protocol::requests::{List, PAGE_MAX, Request};
 use rand_core::CryptoRngCore;
 
-use crate::event::ClientId;
+use crate::ids::ClientId;
 use asks::{Asker, Open};
 
 pub use event::{About, Approved, Behind, Came, Do, Errand, Target, Told, Trouble, TroubleKind};

@@ -1,9 +1,9 @@
 //! What `ssh-add` brings, and where it goes. The local authenticator is played by the test: it
 //! reads the agent's real requests, and its answers are real ones.
 
-use keystead_agent::errand::Door;
-use keystead_agent::local::LocalDoor;
+use keystead_agent::local_link::LocalDoor;
 use keystead_agent::settings::{AddTo, OnRefusal, Settings};
+use keystead_agent::upstream::Door;
 use keystead_agent::{Action, Event, Here};
 use keystead_channel::wire::{decode_request, encode_response, request_hash};
 use keystead_core::{

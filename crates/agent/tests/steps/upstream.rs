@@ -1,8 +1,8 @@
 //! The agent that was there before, played by the test.
 
-use keystead_agent::errand::Door;
 use keystead_agent::evidence::Seen;
 use keystead_agent::settings::{OnRefusal, Settings, UpstreamOrder};
+use keystead_agent::upstream::Door;
 use keystead_agent::{Action, Event, Here};
 use keystead_core::Outcome;
 use keystead_daemon::MemoryDisk;
