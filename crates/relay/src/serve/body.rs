@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{Response, StatusCode};
 use hyper::body::{Frame, SizeHint};
 
 use super::shared::Shared;
@@ -74,6 +76,14 @@ impl hyper::body::Body for Body {
     }
 }
 
+/// A response with a line for who reads it with eyes.
+pub(super) fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::text(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, TEXT);
+    response
+}
+
 fn encode(record: &Record) -> Bytes {
     // An item is far below 4 GiB: the relay takes 65,600 bytes.
     let len = u32::try_from(record.item.len()).unwrap_or(u32::MAX);
@@ -86,3 +96,5 @@ fn encode(record: &Record) -> Bytes {
 
 /// cursor u64 ‖ len u32.
 const RECORD_HEAD_BYTES: usize = 12;
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::body::Body;
+use super::body::{Body, plain};
 use super::shared::Shared;
 use super::websocket;
 use super::{Admitted, Life, Waits};
@@ -171,14 +171,6 @@ pub(super) fn turned_away(pause: Pause) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A response with a line for who reads it with eyes.
-pub(super) fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::text(text));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, TEXT);
-    response
-}
-
 fn refused(refusal: Refusal) -> Response<Body> {
     let status = StatusCode::from_u16(refusal.status());
     let text = match refusal {
@@ -287,7 +279,6 @@ const ANY: HeaderValue = HeaderValue::from_static("*");
 const EXPOSED: HeaderValue = HeaderValue::from_static("Retry-After");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
 const HEADERS: HeaderValue = HeaderValue::from_static("Authorization, Content-Type");
 const DAY: HeaderValue = HeaderValue::from_static("86400");

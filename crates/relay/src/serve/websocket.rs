@@ -15,8 +15,7 @@ use keystead_daemon::websocket;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_websockets::{CloseCode, Limits, Message, ServerBuilder, WebSocketStream};
 
-use super::body::Body;
-use super::http::plain;
+use super::body::{Body, plain};
 use super::shared::Shared;
 use super::{Admitted, Life, Waits};
 use crate::machine::{Event, MESSAGE_BYTES_MAX, Refusal, SocketId, Source};
