@@ -11,7 +11,6 @@ use keystead_daemon::stall::Stalling;
 use keystead_daemon::{Clock, SystemClock};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use super::admission::{Admission, Place};
 use super::carrier::Carrier;
@@ -19,7 +18,7 @@ use super::frames::OnStream;
 use super::http;
 use super::life::Life;
 use super::proxy::{self, Told};
-use super::tls::{EXPORTER_LABEL, FRAMES, HTTP};
+use super::tls::{EXPORTER_LABEL, FRAMES, HTTP, Stream};
 use crate::conversation::Link;
 use crate::server::Server;
 
@@ -30,9 +29,6 @@ pub(super) struct Reception {
     pub(super) tls: TlsAcceptor,
     pub(super) admission: Arc<Admission>,
 }
-
-/// The stream under HTTP and frames alike.
-pub(super) type Stream = TlsStream<Stalling<TcpStream>>;
 
 impl Reception {
     /// Serves a connection to its end.

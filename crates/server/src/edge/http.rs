@@ -19,9 +19,9 @@ use keystead_daemon::websocket;
 
 use super::admission::Place;
 use super::carrier::Carrier;
-use super::connection::Stream;
 use super::frames::OnWebSocket;
 use super::life::Life;
+use super::tls::Stream;
 use crate::conversation::Link;
 use crate::server::Server;
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use keystead_daemon::stall::Stalling;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{
@@ -16,9 +17,14 @@ use rustls::server::{
 };
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 use super::validity::Validity;
 use crate::settings::{ClientCertificate, Tls};
+
+/// The stream under HTTP and frames alike.
+pub(super) type Stream = TlsStream<Stalling<TcpStream>>;
 
 /// What the server shows of itself; replaced as a whole.
 pub struct Certificate {

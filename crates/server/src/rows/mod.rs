@@ -30,7 +30,7 @@ pub use plain::{PlainReader, PlainWriter};
 pub use secret::{HeldSecret, SERVER_HELD};
 pub use session::Session;
 pub use system::System;
-pub use table::{Cell, CellKind, Column, Key, Row, Shape, Table};
+pub use table::{Cell, CellKind, Column, Key, Row, RowFault, Shape, Table};
 
 /// An account's number: internal, never told to anyone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,18 +44,6 @@ impl AccountNo {
 /// H(k_name, name), cut: what an account is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NameTag(pub [u8; 16]);
-
-/// What went wrong with a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RowFault {
-    /// It is not what was stored: changed, put elsewhere, or under a key that is gone.
-    #[error("a row of table {} does not open", .0.name())]
-    Corrupt(Table),
-    /// A mistake of ours: it was looked up, and not asked for.
-    #[error("a row of table {} was not asked for", .0.name())]
-    NotWanted(Table),
-}
 
 /// A type that lies in a table.
 pub trait Record: Sized {

@@ -242,6 +242,18 @@ pub struct Key {
     pub cells: Vec<Cell>,
 }
 
+/// What went wrong with a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RowFault {
+    /// It is not what was stored: changed, put elsewhere, or under a key that is gone.
+    #[error("a row of table {} does not open", .0.name())]
+    Corrupt(Table),
+    /// A mistake of ours: it was looked up, and not asked for.
+    #[error("a row of table {} was not asked for", .0.name())]
+    NotWanted(Table),
+}
+
 const fn shape(name: &'static str, columns: &'static [Column], key: usize) -> Shape {
     Shape {
         name,

@@ -17,6 +17,7 @@ mod rotation;
 mod schema;
 mod shared;
 mod sqlite;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod tombstones;
@@ -29,8 +30,9 @@ use crate::sealing::Sealing;
 
 pub use clock::{Jump, Now};
 pub use fault::StoreError;
-pub use ranges::{Lives, Sweep, Unopened};
+pub use ranges::Unopened;
 pub use restoring::Restoring;
+pub use sweep::{Lives, Sweep};
 pub use wanted::{Loaded, Wanted, Writes};
 
 /// A database; a handle, shared by all that use it.
