@@ -28,6 +28,7 @@ pub(crate) mod publish;
 pub(crate) mod run;
 pub(crate) mod server;
 pub(crate) mod server_audit;
+pub(crate) mod server_entry;
 pub(crate) mod server_key;
 pub(crate) mod server_policy;
 pub(crate) mod server_sign;

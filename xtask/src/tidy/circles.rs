@@ -196,7 +196,6 @@ const KNOWN: &[&str] = &[
     "crates/channel/src/session/requests/entries.rs",
     "crates/channel/src/wire/body.rs",
     "crates/channel/src/wire/receipt.rs",
-    "crates/cli/src/commands/server_key.rs",
     "crates/custody/src/access.rs",
     "crates/formats/src/openpgp/armor.rs",
     "crates/formats/src/openpgp/kem.rs",

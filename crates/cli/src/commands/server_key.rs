@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::agent_link::{AgentLink, block_on};
 use crate::arguments::{DeleteKey, RenameKey, RotateKey, ServerKeyNew};
 use crate::commands::server::agrees;
+use crate::commands::server_entry::{is_key, label_of, one_of};
 use crate::commands::server_policy;
 use crate::failure::{Failure, Status};
 use crate::server_link::{self, ServerLink};
@@ -208,36 +209,6 @@ pub(crate) fn show(server: &str, key: &str, as_json: bool) -> Result<(), Failure
         print(line)?;
     }
     Ok(())
-}
-
-/// The key of this name or id.
-pub(crate) fn one_of<'a>(entries: &'a [Entry], wanted: &str) -> Result<&'a Entry, Failure> {
-    let is_wanted =
-        |it: &&Entry| is_key(it) && (label_of(it) == Some(wanted) || it.key.to_string() == wanted);
-    let found: Vec<&Entry> = entries.iter().filter(is_wanted).collect();
-    match found.as_slice() {
-        [one] => Ok(one),
-        [] => Err(Failure::new(format!("no key there is called {wanted:?}"))
-            .hint("`keystead key list --keeper SERVER` lists them")),
-        _ => Err(
-            Failure::new(format!("several keys there are called {wanted:?}"))
-                .hint("name it by its id (`keystead key list --keeper SERVER`)")
-                .status(Status::Usage),
-        ),
-    }
-}
-
-/// A key that the server signs with; other entries are secrets.
-fn is_key(entry: &Entry) -> bool {
-    entry.context.is_none() && !entry.purposes.0.is_empty()
-}
-
-/// What it is called, where the server may know it.
-pub(crate) fn label_of(entry: &Entry) -> Option<&str> {
-    match &entry.label {
-        Label::Open(text) => Some(&text.0),
-        Label::Sealed(_) => None,
-    }
 }
 
 fn generate(

@@ -8,7 +8,7 @@ use keystead_keeper::server::protocol::{ApproverId, List, Text};
 use serde_json::json;
 
 use crate::agent_link::block_on;
-use crate::commands::{approver, hosts, server_key};
+use crate::commands::{approver, hosts, server_entry};
 use crate::failure::{Failure, Status};
 use crate::server_link::{self, ServerLink};
 use crate::terminal::{Table, harmless, print_json, say};
@@ -19,7 +19,7 @@ pub(crate) fn show(server: Option<&str>, key: &str, as_json: bool) -> Result<(),
     let (policy, approvers) = block_on(async {
         let mut link = ServerLink::open().await?;
         let entries = link.list(&page.name).await?.entries;
-        let entry = server_key::one_of(&entries, key)?;
+        let entry = server_entry::one_of(&entries, key)?;
         let policy = entry.policy.clone().unwrap_or_else(empty);
         let approvers = named(&mut link, &page.name, policy.quorum.is_some()).await?;
         Ok((policy, approvers))
@@ -68,7 +68,7 @@ fn change(
     let (policy, approvers) = block_on(async {
         let mut link = ServerLink::open().await?;
         let entries = link.list(&page.name).await?.entries;
-        let entry = server_key::one_of(&entries, key)?;
+        let entry = server_entry::one_of(&entries, key)?;
         let mut policy = entry.policy.clone().unwrap_or_else(empty);
         let names_some = names_approvers || policy.quorum.is_some();
         let approvers = named(&mut link, &page.name, names_some).await?;

@@ -15,7 +15,7 @@ use keystead_keeper::server::protocol::requests::{
 
 use crate::agent_link::block_on;
 use crate::arguments::SignByKey;
-use crate::commands::server_key::one_of;
+use crate::commands::server_entry::one_of;
 use crate::failure::{Failure, Status};
 use crate::server_link::{self, ServerLink};
 use crate::terminal::print;

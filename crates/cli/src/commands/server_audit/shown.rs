@@ -15,7 +15,7 @@ use serde_json::json;
 use super::{pages, place};
 use crate::agent_link::{block_on, unexpected};
 use crate::arguments::{AuditOf, Moment, ShowAudit};
-use crate::commands::server_key::label_of;
+use crate::commands::server_entry::label_of;
 use crate::commands::server_policy::Rule;
 use crate::failure::{Failure, Status};
 use crate::server_link::{ServerLink, of_book};
