@@ -2,14 +2,15 @@
 //!
 //! **Invariant:** no byte of it is ever in a `String`, a buffer of the standard library, an
 //! argument or a variable of the environment; the terminal does not show it, and echoes again
-//! however the typing ends.
+//! however the typing ends, by a signal too.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 
 use keystead_core::SecretBytes;
+use keystead_daemon::terminal::Restored;
 use rustix::fd::AsFd;
-use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
+use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex};
 
 use crate::failure::{Failure, Status};
 
@@ -49,7 +50,7 @@ fn typed(question: &str) -> Result<SecretBytes, Failure> {
                 .hint("give a passphrase with --passphrase-fd N, a PIN with --pin-fd N")
                 .status(Status::Usage)
         })?;
-    let quiet = Quiet::make(&terminal)?;
+    let quiet = without_echo(&terminal)?;
     (&terminal).write_all(question.as_bytes())?;
     let line = read_line(&terminal);
     drop(quiet);
@@ -59,30 +60,14 @@ fn typed(question: &str) -> Result<SecretBytes, Failure> {
 
 /// The terminal without echo. ^C does not end the program in it, so that the echo comes back; it
 /// ends the typing.
-struct Quiet<'a> {
-    terminal: &'a File,
-    before: Termios,
-}
-
-impl<'a> Quiet<'a> {
-    fn make(terminal: &'a File) -> io::Result<Self> {
-        let before = termios::tcgetattr(terminal)?;
-        let mut quiet = before.clone();
-        quiet
-            .local_modes
-            .remove(LocalModes::ECHO | LocalModes::ISIG);
-        // It ends the line as Enter does, and is not waited for until that comes.
-        quiet.special_codes[SpecialCodeIndex::VEOL] = CTRL_C;
-        termios::tcsetattr(terminal, OptionalActions::Flush, &quiet)?;
-        Ok(Self { terminal, before })
-    }
-}
-
-impl Drop for Quiet<'_> {
-    fn drop(&mut self) {
-        // Nothing is left to do when the terminal is gone.
-        let _ = termios::tcsetattr(self.terminal, OptionalActions::Now, &self.before);
-    }
+fn without_echo(terminal: &File) -> io::Result<Restored> {
+    let mut quiet = termios::tcgetattr(terminal)?;
+    quiet
+        .local_modes
+        .remove(LocalModes::ECHO | LocalModes::ISIG);
+    // It ends the line as Enter does, and is not waited for until that comes.
+    quiet.special_codes[SpecialCodeIndex::VEOL] = CTRL_C;
+    Restored::make(terminal, &quiet, OptionalActions::Flush)
 }
 
 /// One line, byte by byte: what stands behind it is somebody else's.
