@@ -149,7 +149,7 @@ pub(crate) struct Import {
 /// Print one as a line for authorized_keys.
 #[derive(Args)]
 pub(crate) struct ShowKey {
-    /// Its name or fingerprint; at a key server its name or id.
+    /// Its name, fingerprint or identity; at a key server its name or id.
     pub(crate) key: String,
     /// All that this key server says of it.
     #[arg(long, value_name = "SERVER")]

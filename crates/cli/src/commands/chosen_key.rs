@@ -51,7 +51,7 @@ impl Service {
     };
 
     /// Whether a key does this.
-    fn has(self, key: &HeldKey) -> bool {
+    pub(crate) fn has(self, key: &HeldKey) -> bool {
         match &key.identity {
             Some(spec) => spec
                 .identity()

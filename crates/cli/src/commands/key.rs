@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::agent_link::{self, AgentLink, block_on, unexpected};
 use crate::arguments::{ListKeys, NewKey, ServerKeyNew, ShowKey};
+use crate::commands::chosen_key::{Service, shown};
 use crate::commands::status::print_keys;
 use crate::commands::{age, server_key, signify};
 use crate::failure::{Failure, Status};
@@ -75,16 +76,23 @@ fn new_for(wanted: &NewKey, purpose: Purpose, key_type: KeyType) -> Result<(), F
     let key = key.map_err(why_not_made)?;
     let (keeper, name) = (harmless(&key.keeper), harmless(&key.name));
     say(format_args!("{keeper} made {name}; its public half:"));
+    print(public_half(&key)?)?;
     if purpose == Purpose::AgeUnwrap {
-        print(age::recipient_of(&key)?)?;
         say(format_args!(
             "`keystead age identity {name}` prints what age needs here"
         ));
-        Ok(())
-    } else if purpose == Purpose::Signify {
-        print(signify::public_key(&key)?.line())
+    }
+    Ok(())
+}
+
+/// As the program takes it that the key is for.
+fn public_half(key: &HeldKey) -> Result<String, Failure> {
+    if Service::AGE.has(key) {
+        age::recipient_of(key)
+    } else if Service::SIGNIFY.has(key) {
+        Ok(signify::public_key(key)?.line())
     } else {
-        print(&key.public_key)
+        Ok(key.public_key.clone())
     }
 }
 
@@ -251,11 +259,36 @@ pub(crate) fn show(wanted: &ShowKey) -> Result<(), Failure> {
         return server_key::show(server.as_str(), &wanted.key, wanted.json);
     }
     let status = agent_link::fresh_status()?;
+    let mut others = others(&status)?;
+    others.retain(|it| identity_or_name(it) == wanted.key || it.name == wanted.key);
+    let is_called = |it: &Key| it.name == wanted.key || it.fingerprint == wanted.key;
+    if !others.is_empty() && !status.keys.iter().any(is_called) {
+        return show_other(&others, wanted);
+    }
     let key = one_of(&status.keys, Some(&wanted.key))?;
     if wanted.json {
         return print_json(&json!({ "version": 1, "keys": [key] }));
     }
     print(&key.public_key)
+}
+
+/// One that ssh does not use.
+fn show_other(called: &[HeldKey], wanted: &ShowKey) -> Result<(), Failure> {
+    if wanted.json {
+        return print_json(&json!({ "version": 1, "keys": [], "others": called }));
+    }
+    let [key] = called else {
+        let all: Vec<String> = called.iter().map(shown).collect();
+        return Err(Failure::new(format!(
+            "{} keys are called {:?}: {}",
+            called.len(),
+            wanted.key,
+            all.join(", ")
+        ))
+        .hint("`keystead key show --json` shows all of them")
+        .status(Status::Usage));
+    };
+    print(public_half(key)?)
 }
 
 /// The key of this name or fingerprint; the only one when none is named.
