@@ -24,7 +24,7 @@ pub(crate) fn texts(bytes: &[u8]) {
         }
     }
     let found: usize = trezor_agent::identities(text)
-        .map(|(identity, curve)| identity.len() + curve.len() + 3)
+        .map(|it| it.identity.len() + it.curve.len() + 3)
         .sum();
     assert!(found <= text.len());
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use keystead_agent::identities::{FILE_NAME, Patterns};
 use keystead_core::{Curve, Derivation, Identity, IdentityParts, Protocol};
-use keystead_formats::trezor_agent;
+use keystead_formats::trezor_agent::{self, Named};
 
 use crate::agent_link::folders;
 use crate::arguments::ImportIdentities;
@@ -55,15 +55,16 @@ pub(crate) fn import(import: &ImportIdentities) -> Result<(), Failure> {
 /// A block for each identity, once: a file of them and their exported keys may come together.
 fn blocks_of(text: &str) -> Result<Vec<String>, Failure> {
     let mut blocks = Vec::new();
-    for (words, curve) in trezor_agent::identities(text) {
-        let block = block(words, curve)?;
+    for named in trezor_agent::identities(text) {
+        let block = block(named)?;
         blocks.extend(block.filter(|it| !blocks.contains(it)));
     }
     Ok(blocks)
 }
 
 /// One identity as a block of the file; none of what is not for ssh.
-fn block(words: &str, curve: &str) -> Result<Option<String>, Failure> {
+fn block(named: Named<'_>) -> Result<Option<String>, Failure> {
+    let words = named.identity;
     let parts = IdentityParts::parse(words).map_err(|error| of_identity(&error))?;
     if let Some(other) = parts
         .protocol
@@ -74,20 +75,24 @@ fn block(words: &str, curve: &str) -> Result<Option<String>, Failure> {
         say(format_args!("note: {words} is for {other}, and left out"));
         return Ok(None);
     }
-    let curve: Curve = curve.parse().map_err(|error| {
+    let curve: Curve = named.curve.parse().map_err(|error| {
         Failure::of(&error)
             .hint("trezor-agent has nist256p1 and ed25519 for ssh")
             .status(Status::Usage)
     })?;
     let uri = parts.uri(Protocol::Ssh);
-    let identity = Identity::new(uri, curve, 0, Derivation::Sign);
+    let identity = Identity::new(uri, curve, named.index, Derivation::Sign);
     let identity = identity.map_err(|error| of_identity(&error))?;
     let host = match &parts.user {
         Some(user) => format!("{user}@{}", parts.host),
         None => parts.host.clone(),
     };
+    let index = match named.index {
+        0 => String::new(),
+        index => format!("index = {index}\n"),
+    };
     Ok(Some(format!(
-        "[[identity]]\nhost = {}\nidentity = {}\ncurve = \"{curve}\"\n\n",
+        "[[identity]]\nhost = {}\nidentity = {}\ncurve = \"{curve}\"\n{index}\n",
         quoted(&host),
         quoted(identity.uri()),
     )))
@@ -119,10 +124,18 @@ const BYTES_MAX: u64 = 1 << 20;
 mod tests {
     use super::*;
 
+    fn named<'a>(identity: &'a str, curve: &'a str) -> Named<'a> {
+        Named {
+            identity,
+            curve,
+            index: 0,
+        }
+    }
+
     #[test]
     fn identities_become_blocks_that_are_read() {
         let check = |words: &str, curve: &str, expected: &str| {
-            let block = block(words, curve).unwrap().unwrap();
+            let block = block(named(words, curve)).unwrap().unwrap();
             assert_eq!(block, expected);
             assert!(!Patterns::parse(&block, Curve::Ed25519).unwrap().is_empty());
         };
@@ -139,10 +152,16 @@ mod tests {
         );
         let twice = "<ssh://a@b|ed25519>\n<a@b|ed25519>\nssh-ed25519 AAAA <ssh://a@b|ed25519>\n";
         assert_eq!(blocks_of(twice).unwrap().len(), 1);
-        assert_eq!(block("gpg://Alex <a@b>", "nist256p1").unwrap(), None);
-        assert!(block("alex@db1", "secp256k1").is_err());
-        assert!(block("alex@db1", "p256").is_err());
-        assert!(block("", "ed25519").is_err());
-        assert!(block("alex@d\u{f6}", "ed25519").is_err());
+        let third = "ssh-ed25519 AAAA <ssh://a@b|ed25519> index 3\n";
+        let block_of_third = "[[identity]]\nhost = \"a@b\"\nidentity = \"ssh://a@b\"\n\
+                              curve = \"ed25519\"\nindex = 3\n\n";
+        assert_eq!(blocks_of(third).unwrap(), [block_of_third]);
+        let of_third = Patterns::parse(block_of_third, Curve::Nist256p1);
+        assert!(!of_third.unwrap().is_empty());
+        assert_eq!(block(named("gpg://Alex <a@b>", "nist256p1")).unwrap(), None);
+        assert!(block(named("alex@db1", "secp256k1")).is_err());
+        assert!(block(named("alex@db1", "p256")).is_err());
+        assert!(block(named("", "ed25519")).is_err());
+        assert!(block(named("alex@d\u{f6}", "ed25519")).is_err());
     }
 }

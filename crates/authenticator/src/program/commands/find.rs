@@ -108,7 +108,14 @@ struct Exported {
 
 impl Exported {
     fn read(file: &Path) -> Result<Self, Failure> {
-        let exported = Self::of(&file::read(file)?);
+        let mut exported = Self::of(&file::read(file)?);
+        if exported.ids.len() > KEYS_MAX {
+            exported.ids.truncate(KEYS_MAX);
+            print::talk(format_args!(
+                "note: {} holds more than {KEYS_MAX} keys; those behind them are not looked for",
+                file.display()
+            ));
+        }
         match exported.ids.is_empty() {
             true => Err(Failure::new(
                 format!("{} holds no public key", file.display()),
@@ -125,8 +132,8 @@ impl Exported {
         }
         let text = String::from_utf8_lossy(bytes);
         let mut exported = Self::default();
-        for (words, _) in trezor_agent::identities(&text) {
-            push_new_some(&mut exported.uris, uri_in_comment(words));
+        for named in trezor_agent::identities(&text) {
+            push_new_some(&mut exported.uris, uri_in_comment(named.identity));
         }
         for line in text.lines() {
             let age = line
@@ -137,7 +144,6 @@ impl Exported {
             let id = key_id_of(line).or(age.map(|it| it.key));
             exported.ids.extend(id);
         }
-        exported.ids.truncate(KEYS_MAX);
         exported
     }
 
