@@ -46,7 +46,13 @@ impl Asker {
     pub(super) async fn ask(&self, ask: Ask) -> Answer {
         match self.answer(ask).await {
             Ok(answer) => answer,
-            Err(failure) => Answer::Failed(of_failure(&failure)),
+            Err(failure) => {
+                let failed = of_failure(&failure);
+                if !is_said(failure.status) {
+                    self.say(&failed.text);
+                }
+                Answer::Failed(failed)
+            }
         }
     }
 
@@ -110,6 +116,15 @@ fn choice(key: &MappedKey) -> KeyChoice {
         // A stored key is found by its id, whatever its keeper is called by now.
         keeper: key.keeper.clone().filter(|_| key.identity.is_some()),
     }
+}
+
+/// How a question ended the agent says at the client's terminal; not what came of none. gpg shows
+/// the code alone.
+const fn is_said(status: Status) -> bool {
+    matches!(
+        status,
+        Status::Refused | Status::NotReached | Status::Forbidden
+    )
 }
 
 fn of_failure(failure: &Failure) -> GpgFailure {
