@@ -49,7 +49,8 @@ impl Holder {
         if let Err(error) = self.keys.may_import(&candidate, Some(&ticket.peer)) {
             return self.refuse(&ticket, Outcome::Refuse, &error.to_string(), step);
         }
-        let asked = Asked::Import(words_of(&candidate));
+        let known = self.keys.entry(&candidate.id());
+        let asked = Asked::Import(words_of(&candidate, known));
         let work = Work::Import(Some(Box::new(candidate)));
         self.question(ticket, asked, work, step);
     }
@@ -164,7 +165,8 @@ impl Holder {
     }
 }
 
-fn words_of(candidate: &Candidate) -> Import {
+/// A key that is here already keeps its name.
+fn words_of(candidate: &Candidate, known: Option<&KeyEntry>) -> Import {
     let Constraints {
         lifetime_s,
         confirm,
@@ -175,7 +177,8 @@ fn words_of(candidate: &Candidate) -> Import {
         .as_ref()
         .and_then(|it| Destinations::parse(it).ok());
     Import {
-        name: candidate.name().clone(),
+        name: known.map_or_else(|| candidate.name().clone(), |it| it.name.clone()),
+        is_known: known.is_some(),
         algorithm: candidate.algorithm().as_str().to_owned(),
         fingerprint: candidate.fingerprint(),
         purposes: candidate.purposes().to_vec(),

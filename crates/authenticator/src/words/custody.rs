@@ -20,6 +20,8 @@ pub struct MakeKey {
 pub struct Import {
     /// The name that it will have here.
     pub name: Name,
+    /// It is here already, brought by the same workstation: this takes its place.
+    pub is_known: bool,
     /// Its type, as SSH names it.
     pub algorithm: String,
     /// `SHA256:…`
@@ -76,6 +78,12 @@ impl Import {
                 },
             ),
         ];
+        if self.is_known {
+            rows.push(warn(
+                "Replaces",
+                "this key as it was brought before, with the limits that it had",
+            ));
+        }
         if self.confirm {
             rows.push(plain(
                 "Used",

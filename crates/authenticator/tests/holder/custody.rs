@@ -126,6 +126,33 @@ fn a_key_comes_in_by_a_persons_yes_and_signs() {
     assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
 }
 
+/// Else a workstation would lift the limits of a key under another name.
+#[test]
+fn a_key_that_comes_again_is_shown_as_the_one_that_it_replaces() {
+    let (mut world, mut laptop) = World::paired(Decide::Ask);
+    let confirmed = Constraints {
+        confirm: true,
+        ..Constraints::default()
+    };
+    let replaces = |world: &World| {
+        let question = world.questions.last().unwrap();
+        let rows = question.asked().rows();
+        let name = rows[0].value.clone();
+        (name, rows.iter().any(|it| it.label == "Replaces"))
+    };
+    let asked = laptop.ask(&mut world, import(1, confirmed));
+    let shown = "alex@laptop, type ssh-ed25519".to_owned();
+    assert_eq!(replaces(&world), (shown.clone(), false));
+    world.decide(Answer::Approve);
+    assert_eq!(laptop.outcome(&mut world, &asked), Some(Outcome::Approve));
+    let RequestBody::Import(mut again) = import(1, Constraints::default()) else {
+        panic!("another request");
+    };
+    again.name = Some(Name::new("another").unwrap());
+    laptop.ask(&mut world, RequestBody::Import(again));
+    assert_eq!(replaces(&world), (shown, true));
+}
+
 /// Of `openssl genpkey -algorithm X25519`.
 const X25519: &[u8] = b"-----BEGIN PRIVATE KEY-----
 MC4CAQAwBQYDK2VuBCIEIHjmbY9Ryu87hR0xVTyB+pZAUCNZ58RnffOV60jLuhtR
