@@ -1,21 +1,22 @@
 //! The person's terminal: what is typed there unseen, and what is shown there and nowhere else.
 //!
 //! **Invariant:** what is typed unseen goes byte by byte into locked memory; the terminal echoes
-//! again however the typing ends, and ^C ends it at once.
+//! again however the typing ends, by a signal too, and ^C ends it at once.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 
 use keystead_core::SecretBytes;
+use keystead_daemon::terminal::Restored;
 use rustix::fd::AsFd;
-use rustix::termios::{self, LocalModes, OptionalActions, Termios};
+use rustix::termios::{self, LocalModes, OptionalActions};
 
 use crate::failure::Failure;
 
 /// Asks for one line, which is not shown; `option` is what answers where there is no terminal.
 pub(crate) fn typed(question: &str, option: &str) -> Result<SecretBytes, Failure> {
     let terminal = open(option)?;
-    let quiet = Quiet::make(&terminal)?;
+    let quiet = quiet(&terminal)?;
     (&terminal).write_all(question.as_bytes())?;
     let line = edit(&terminal);
     drop(quiet);
@@ -145,27 +146,11 @@ fn open(option: &str) -> Result<File, Failure> {
 
 /// The terminal without echo and without its own editing, so that ^C is a key like another: the
 /// echo comes back before the program ends.
-struct Quiet<'a> {
-    terminal: &'a File,
-    before: Termios,
-}
-
-impl<'a> Quiet<'a> {
-    fn make(terminal: &'a File) -> io::Result<Self> {
-        let before = termios::tcgetattr(terminal)?;
-        let mut quiet = before.clone();
-        let off = LocalModes::ECHO | LocalModes::ISIG | LocalModes::ICANON;
-        quiet.local_modes.remove(off);
-        termios::tcsetattr(terminal, OptionalActions::Flush, &quiet)?;
-        Ok(Self { terminal, before })
-    }
-}
-
-impl Drop for Quiet<'_> {
-    fn drop(&mut self) {
-        // Nothing is left to do when the terminal is gone.
-        let _ = termios::tcsetattr(self.terminal, OptionalActions::Now, &self.before);
-    }
+fn quiet(terminal: &File) -> io::Result<Restored> {
+    let mut mode = termios::tcgetattr(terminal)?;
+    let off = LocalModes::ECHO | LocalModes::ISIG | LocalModes::ICANON;
+    mode.local_modes.remove(off);
+    Restored::make(terminal, &mode, OptionalActions::Flush)
 }
 
 /// The terminal of this session, whatever the streams are.
