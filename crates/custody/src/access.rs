@@ -17,12 +17,12 @@ use keystead_daemon::SystemRng;
 use keystead_daemon::process::Termination;
 use keystead_keeper::server::{Lasting, LoggedIn, Login, Remote, ServerError, Waiting};
 use keystead_vault::client::{MasterKey, StorageKey};
-use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 
 use crate::agent::{self, Loan};
 use crate::failure::{Failure, Status};
 use crate::prompt::Given;
+use crate::runtime;
 use crate::servers::Server;
 use crate::talk::say;
 
@@ -61,7 +61,7 @@ pub(crate) fn with<T>(
     given: &mut Given,
     work: impl AsyncFnOnce(&Access) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    run(async |ended| {
+    runtime::run(async |ended| {
         let access = Access::open(server, need, given, ended).await?;
         access.run(ended, work).await
     })
@@ -72,7 +72,7 @@ pub(crate) fn with_lent<T>(
     server: Server,
     work: impl AsyncFnOnce(&Access) -> Result<T, Failure>,
 ) -> Result<Option<T>, Failure> {
-    run(async |ended| {
+    runtime::run(async |ended| {
         let lent = match Access::lent(&server, Need::MasterKey, ended).await? {
             Some(lent) => Some(lent),
             None => Access::lent(&server, Need::Session, ended).await?,
@@ -88,20 +88,6 @@ pub(crate) fn with_lent<T>(
         };
         access.run(ended, work).await.map(Some)
     })
-}
-
-/// Runs asynchronous work on this thread, with the signals that end it caught.
-pub(crate) fn run<T>(
-    work: impl AsyncFnOnce(&mut Termination) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let outcome = runtime.block_on(async {
-        let mut ended = Termination::catch()?;
-        work(&mut ended).await
-    });
-    // A password that is still being stretched is waited for by nobody.
-    runtime.shutdown_background();
-    outcome
 }
 
 impl Access {

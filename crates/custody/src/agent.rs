@@ -14,6 +14,7 @@ use serde::Deserialize;
 use tokio::net::UnixStream;
 
 use crate::failure::{self, Failure};
+use crate::runtime;
 use crate::talk::{harmless, say};
 
 /// A conversation with the agent.
@@ -215,7 +216,7 @@ pub(crate) fn derive_again(slot: &AuthenticatorSlot) -> Result<Secret<32>, Failu
 }
 
 fn derive(keeper: Option<String>, salt: &[u8; 32]) -> Result<Secret<32>, Failure> {
-    crate::access::run(async |ended| {
+    runtime::run(async |ended| {
         let asked = async {
             let link = Link::to_running().await?;
             let mut link = link.ok_or_else(not_running)?;
@@ -231,7 +232,7 @@ fn derive(keeper: Option<String>, salt: &[u8; 32]) -> Result<Secret<32>, Failure
 /// Has an agent that runs look at a server again: keys or sessions there have changed. One that
 /// does not run looks when it starts.
 pub(crate) fn look_again(server: &str) -> Result<(), Failure> {
-    crate::access::run(async |_| match Link::to_running().await? {
+    runtime::run(async |_| match Link::to_running().await? {
         Some(mut agent) => agent.refresh(server).await,
         None => Ok(()),
     })
@@ -239,7 +240,7 @@ pub(crate) fn look_again(server: &str) -> Result<(), Failure> {
 
 /// Has a running agent end its session at a server.
 pub(crate) fn log_out(server: &str) -> Result<(), Failure> {
-    crate::access::run(async |_| match Link::to_running().await? {
+    runtime::run(async |_| match Link::to_running().await? {
         Some(mut agent) => agent.log_out(server).await,
         None => Ok(()),
     })
@@ -257,7 +258,7 @@ fn id_of(name: &str) -> Result<String, Failure> {
     let folders = Folders::of(home::Program::Agent);
     let folders = folders.map_err(|error| Failure::of(&error).hint(error.hint()))?;
     let socket = folders.runtime.join(SOCKET_NAME);
-    let status = crate::access::run(async |_| {
+    let status = runtime::run(async |_| {
         let connected = UnixStream::connect(&socket).await;
         let (reader, mut writer) = connected.map_err(|_| not_running())?.into_split();
         write_line(&mut writer, STATUS).await?;

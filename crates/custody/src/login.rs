@@ -18,6 +18,7 @@ use crate::failure::{Failure, Status};
 use crate::prompt::Given;
 use crate::recovery;
 use crate::register::Door;
+use crate::runtime;
 use crate::servers::{self, Server};
 use crate::talk::{harmless, say};
 
@@ -66,7 +67,7 @@ enum Lift<'a> {
 
 /// Logs in, replaces the recovery code if there is a new one, and gives the agent the session.
 fn give(wanted: &Login, given: &mut Given, lift: Lift<'_>) -> Result<(), Failure> {
-    access::run(async |ended| {
+    runtime::run(async |ended| {
         let giving = async {
             let mut agent = Link::to_running().await?.ok_or_else(agent::not_running)?;
             let mut next = None;
@@ -85,24 +86,41 @@ fn give(wanted: &Login, given: &mut Given, lift: Lift<'_>) -> Result<(), Failure
                 },
             };
             let (server, logged_in) = log_in(wanted, given, extras).await?;
-            server.keep_seen()?;
-            if let Some(pass) = &logged_in.opened.pass {
-                server.keep_pass(Some(pass))?;
+            let finished = finish(agent, &server, logged_in, next, wanted.keep).await;
+            if finished.is_err() && next.is_some() {
+                say(
+                    "note: the recovery code is used up, and no other one is known to you;\nnext: keystead server recovery-code",
+                );
             }
-            if let Some(next) = next {
-                let request = Request::RecoveryCode(Replace {
-                    recovery_hash: recovery_hash(next.secret()),
-                });
-                let replaced = logged_in.session.done(&request).await;
-                replaced.map_err(of_server)?;
-            }
-            hand(agent, &server, logged_in, wanted.keep).await
+            finished
         };
         tokio::select! {
             done = giving => done,
             signal = ended.wait() => Err(Failure::interrupted(signal)),
         }
     })
+}
+
+/// What follows a login: what is kept here, the next recovery code if there is one, the agent.
+async fn finish(
+    agent: Link,
+    server: &Server,
+    logged_in: LoggedIn,
+    next: Option<&RecoveryCode>,
+    keeps: bool,
+) -> Result<(), Failure> {
+    server.keep_seen()?;
+    if let Some(pass) = &logged_in.opened.pass {
+        server.keep_pass(Some(pass))?;
+    }
+    if let Some(next) = next {
+        let request = Request::RecoveryCode(Replace {
+            recovery_hash: recovery_hash(next.secret()),
+        });
+        let replaced = logged_in.session.done(&request).await;
+        replaced.map_err(of_server)?;
+    }
+    hand(agent, server, logged_in, keeps).await
 }
 
 /// An approver's word that lifts the lock of the account at this server.

@@ -4,24 +4,21 @@
 //! told without a password and are in no backup that leaves the key out. Each change reads,
 //! changes and replaces the whole list under a lock: two commands at once lose nothing.
 
-use std::fs::File;
 use std::io;
-use std::path::PathBuf;
 
 use keystead_channel::session::{KeyId, ServerId, UserId};
 use keystead_core::{SecretBytes, hex};
-use keystead_daemon::home::{self, Folders};
 use keystead_daemon::{Disk, FolderDisk, SystemRng};
 use keystead_vault::client::NamesKey;
 use keystead_vault::held::Kind;
-use rustix::fs::{FlockOperation, Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use crate::state::State;
 
 /// The list, on disk.
 pub(crate) struct Names {
-    folder: PathBuf,
+    state: State,
 }
 
 /// A secret, as far as it is known here.
@@ -71,22 +68,20 @@ pub(crate) struct Home {
 impl Names {
     /// In this person's folder.
     pub(crate) fn open() -> Result<Self, Failure> {
-        let folders = Folders::of(home::Program::Custody);
-        let folders = folders.map_err(|error| Failure::of(&error).hint(error.hint()))?;
-        Ok(Self {
-            folder: folders.state,
-        })
+        State::open().map(|state| Self { state })
     }
 
     /// In any folder.
     #[cfg(test)]
-    pub(crate) fn at(folder: PathBuf) -> Self {
-        Self { folder }
+    pub(crate) fn at(folder: std::path::PathBuf) -> Self {
+        Self {
+            state: State::at(folder),
+        }
     }
 
     /// All that is known.
     pub(crate) fn list(&self) -> Result<Vec<Known>, Failure> {
-        self.read(&self.disk()?)
+        self.read(&self.state.disk()?)
     }
 
     /// Adds one, or replaces what was known of it.
@@ -111,8 +106,8 @@ impl Names {
     }
 
     fn change(&self, change: impl FnOnce(&mut Vec<Known>)) -> Result<(), Failure> {
-        let mut disk = self.disk()?;
-        let _held = self.lock()?;
+        let mut disk = self.state.disk()?;
+        let _held = self.state.lock(LOCK_NAME)?;
         let mut list = self.read(&disk)?;
         let before = list.clone();
         change(&mut list);
@@ -158,20 +153,6 @@ impl Names {
         disk.replace(KEY_NAME, key.to_file().expose())
             .map_err(of_disk)?;
         Ok(key)
-    }
-
-    fn disk(&self) -> Result<FolderDisk, Failure> {
-        FolderDisk::open(&self.folder).map_err(|error| Failure::of(&error).hint(error.hint()))
-    }
-
-    /// Waits for the other command: it holds the lock for the time of one write.
-    fn lock(&self) -> Result<File, Failure> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let path = self.folder.join(LOCK_NAME);
-        let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR);
-        let file = file.map_err(io::Error::from)?;
-        rustix::fs::flock(&file, FlockOperation::LockExclusive).map_err(io::Error::from)?;
-        Ok(File::from(file))
     }
 }
 

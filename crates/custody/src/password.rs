@@ -18,6 +18,7 @@ use crate::arguments::Password as Wanted;
 use crate::failure::Failure;
 use crate::prompt::Given;
 use crate::register;
+use crate::runtime;
 use crate::servers::Server;
 use crate::talk::{harmless, say};
 
@@ -28,7 +29,7 @@ pub(crate) fn run(wanted: &Wanted) -> Result<(), Failure> {
     let profile = register::profile(&wanted.stretch);
     let old = given.password(server.account(), server.name())?;
     let new = given.new_password()?;
-    access::run(async |ended| {
+    runtime::run(async |ended| {
         tokio::select! {
             done = change(&server, old, new, profile) => done,
             signal = ended.wait() => Err(Failure::interrupted(signal)),

@@ -16,11 +16,12 @@ use keystead_keeper::server::{
 };
 use keystead_vault::client::{MasterKey, RecoveryCode, StorageKey};
 
-use crate::access::{self, of_server};
+use crate::access::of_server;
 use crate::arguments::{Register, Stretch};
 use crate::failure::{Failure, Status};
 use crate::prompt::Given;
 use crate::recovery;
+use crate::runtime;
 use crate::servers;
 use crate::talk::{harmless, say};
 
@@ -45,7 +46,7 @@ pub(crate) fn run(wanted: &Register) -> Result<(), Failure> {
     let password = given.first_password()?;
     let profile = profile(&wanted.stretch);
     let code = RecoveryCode::draw(&mut SystemRng);
-    let page = access::run(async |ended| {
+    let page = runtime::run(async |ended| {
         let registering = register(&door, password, invitation, profile, &code);
         tokio::select! {
             page = registering => page,
