@@ -5,11 +5,10 @@
 //! command that is ended anywhere leaves the old file or the new one.
 
 use std::io;
-use std::path::PathBuf;
 
 use keystead_channel::session::KeyId;
-use keystead_daemon::home::{self, Folders};
-use keystead_daemon::{Disk, FolderDisk, SystemRng};
+use keystead_core::SecretBytes;
+use keystead_daemon::{Disk, SystemRng};
 use keystead_vault::Cost;
 use keystead_vault::client::{AuthenticatorSlot, Copied, LocalCopy, LocalError, LocalKey, Value};
 
@@ -17,36 +16,37 @@ use crate::agent;
 use crate::failure::Failure;
 use crate::names::Known;
 use crate::prompt::Given;
+use crate::state::State;
 use crate::talk::say;
 
 /// The copies, on disk.
 pub(crate) struct LocalStore {
-    folder: PathBuf,
+    state: State,
 }
 
 impl LocalStore {
     /// In this person's folder.
     pub(crate) fn open() -> Result<Self, Failure> {
-        let folders = Folders::of(home::Program::Custody);
-        let folders = folders.map_err(|error| Failure::of(&error).hint(error.hint()))?;
-        Ok(Self {
-            folder: folders.state,
-        })
+        State::open().map(|state| Self { state })
     }
 
     /// In any folder.
     #[cfg(test)]
-    pub(crate) fn at(folder: PathBuf) -> Self {
-        Self { folder }
+    pub(crate) fn at(folder: std::path::PathBuf) -> Self {
+        Self {
+            state: State::at(folder),
+        }
     }
 
     /// Opens the key, by a passphrase if one came by its descriptor, by the authenticator if one
     /// is set up, else by a passphrase that is typed; sets it up where it is not.
     pub(crate) fn unlock(&self, given: &mut Given) -> Result<LocalKey, Failure> {
-        let disk = self.disk()?;
+        let disk = self.state.disk()?;
         let by_passphrase = disk.read(BY_PASSPHRASE).map_err(of_disk)?;
         let by_authenticator = disk.read(BY_AUTHENTICATOR).map_err(of_disk)?;
-        if let Some(file) = by_authenticator.filter(|_| !given.has_passphrase()) {
+        // Where nothing opens by a passphrase, none is set up: it would be of another key.
+        let is_asked = by_passphrase.is_none() || !given.has_passphrase();
+        if let Some(file) = by_authenticator.filter(|_| is_asked) {
             match open_by_authenticator(&file) {
                 Ok(key) => return Ok(key),
                 Err(failure) if by_passphrase.is_none() => return Err(failure),
@@ -60,17 +60,26 @@ impl LocalStore {
             }
             None => {
                 say("copies on this machine are sealed under a passphrase of their own");
-                let key = LocalKey::draw(&mut SystemRng);
-                let passphrase = given.first_passphrase(STORE)?;
-                self.set_passphrase(&key, &passphrase, Cost::STANDARD)?;
-                Ok(key)
+                self.set_up(&given.first_passphrase(STORE)?, Cost::STANDARD)
             }
         }
     }
 
+    /// Draws the key. Of two commands at once the second finds what the first has drawn: a key
+    /// that was replaced would open its copies no more.
+    fn set_up(&self, passphrase: &SecretBytes, cost: Cost) -> Result<LocalKey, Failure> {
+        let _held = self.state.lock(LOCK_NAME)?;
+        if let Some(file) = self.state.disk()?.read(BY_PASSPHRASE).map_err(of_disk)? {
+            return LocalKey::open_by_passphrase(passphrase, &file).map_err(of_local);
+        }
+        let key = LocalKey::draw(&mut SystemRng);
+        self.set_passphrase(&key, passphrase, cost)?;
+        Ok(key)
+    }
+
     /// Whether anything opens it yet.
     pub(crate) fn is_set_up(&self) -> Result<bool, Failure> {
-        let disk = self.disk()?;
+        let disk = self.state.disk()?;
         let has = |name| Ok::<_, Failure>(disk.read(name).map_err(of_disk)?.is_some());
         Ok(has(BY_PASSPHRASE)? || has(BY_AUTHENTICATOR)?)
     }
@@ -79,19 +88,23 @@ impl LocalStore {
     pub(crate) fn set_passphrase(
         &self,
         key: &LocalKey,
-        passphrase: &keystead_core::SecretBytes,
+        passphrase: &SecretBytes,
         cost: Cost,
     ) -> Result<(), Failure> {
         let file = key.seal_by_passphrase(passphrase, cost, &mut SystemRng);
         let file = file.map_err(of_local)?;
-        self.disk()?.replace(BY_PASSPHRASE, &file).map_err(of_disk)
+        self.state
+            .disk()?
+            .replace(BY_PASSPHRASE, &file)
+            .map_err(of_disk)
     }
 
     /// From now on this authenticator opens it, too.
     pub(crate) fn set_authenticator(&self, key: &LocalKey, keeper: &str) -> Result<(), Failure> {
         let (slot, derived) = agent::derive_first(keeper, &mut SystemRng)?;
         let file = slot.seal(key, &derived, &mut SystemRng);
-        self.disk()?
+        self.state
+            .disk()?
             .replace(BY_AUTHENTICATOR, &file)
             .map_err(of_disk)
     }
@@ -99,14 +112,20 @@ impl LocalStore {
     /// Writes a copy.
     pub(crate) fn put(&self, key: &LocalKey, of: &Known, value: &Value) -> Result<(), Failure> {
         let copy = LocalCopy::seal(key, copied(of), value, &mut SystemRng);
-        self.disk()?
+        self.state
+            .disk()?
             .replace(&name_of(of.key), &copy.encode())
             .map_err(of_disk)
     }
 
     /// Whether there is a copy of it.
     pub(crate) fn has(&self, key: KeyId) -> Result<bool, Failure> {
-        Ok(self.disk()?.read(&name_of(key)).map_err(of_disk)?.is_some())
+        Ok(self
+            .state
+            .disk()?
+            .read(&name_of(key))
+            .map_err(of_disk)?
+            .is_some())
     }
 
     /// Reads a copy of what was asked for.
@@ -115,7 +134,7 @@ impl LocalStore {
             Failure::new("the copy on this machine is damaged, or of another secret")
                 .hint("`--from-server` asks the server; `secret delete --local-copy` removes it")
         };
-        let file = self.disk()?.read(&name_of(of.key)).map_err(of_disk)?;
+        let file = self.state.disk()?.read(&name_of(of.key)).map_err(of_disk)?;
         let file = file.ok_or_else(|| Failure::new("there is no copy of it on this machine"))?;
         let copy = LocalCopy::decode(&file).ok_or_else(damaged)?;
         copy.open(key, &copied(of)).map_err(|_| damaged())
@@ -123,11 +142,7 @@ impl LocalStore {
 
     /// Removes a copy; one that is not there is no error.
     pub(crate) fn remove(&self, key: KeyId) -> Result<(), Failure> {
-        self.disk()?.remove(&name_of(key)).map_err(of_disk)
-    }
-
-    fn disk(&self) -> Result<FolderDisk, Failure> {
-        FolderDisk::open(&self.folder).map_err(|error| Failure::of(&error).hint(error.hint()))
+        self.state.disk()?.remove(&name_of(key)).map_err(of_disk)
     }
 }
 
@@ -170,13 +185,14 @@ const STORE: &str = "the local store";
 
 const BY_PASSPHRASE: &str = "local.passphrase";
 const BY_AUTHENTICATOR: &str = "local.authenticator";
+const LOCK_NAME: &str = "local.lock";
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
 
     use keystead_channel::session::{ServerId, UserId};
-    use keystead_core::SecretBytes;
     use keystead_vault::held::{Kind, New};
 
     use super::*;
@@ -215,6 +231,22 @@ mod tests {
         let value = Value::generate(New::Ed25519, &mut SystemRng).ok().unwrap();
         store.put(&key, &known(Some("stored")), &value).unwrap();
         (store, key, value)
+    }
+
+    /// Two commands that found nothing there: each typed a passphrase, the second too late.
+    #[test]
+    fn a_store_is_set_up_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = LocalStore::at(folder.path().join("state"));
+        store.state.disk().unwrap();
+        let first = store.set_up(&passphrase("sesame"), Cost::LEAST);
+        let value = Value::generate(New::Ed25519, &mut SystemRng).ok().unwrap();
+        let of = known(Some("stored"));
+        store.put(&first.ok().unwrap(), &of, &value).unwrap();
+        let second = store.set_up(&passphrase("sesame"), Cost::LEAST);
+        assert!(store.read(&second.ok().unwrap(), &of).is_ok());
+        let other = store.set_up(&passphrase("another"), Cost::LEAST);
+        assert!(other.is_err());
     }
 
     #[test]
