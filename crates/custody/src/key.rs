@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::input;
 use crate::names::{Known, Names};
 use crate::prompt::Given;
-use crate::secret::catalogue::{check_free, find_there};
+use crate::secret::catalogue::{check_new, find_there};
 use crate::secret::kind_of;
 use crate::secret::make::{brought, copy, new_entry, put, type_of};
 use crate::servers::Server;
@@ -34,9 +34,7 @@ fn import(wanted: &ImportKey) -> Result<(), Failure> {
     let server = Server::find(Some(&wanted.keeper))?;
     let names = Names::open()?;
     let home = server.home();
-    if wanted.replaces.is_none() {
-        check_free(&names, Some(home), &wanted.name)?;
-    }
+    check_new(&names, home, &wanted.name, wanted.replaces.as_deref())?;
     let purposes = purposes(&wanted.purpose)?;
     let bytes = input::read(&wanted.input, &mut given, None)?;
     let value = brought(&bytes, wanted.kind.map(kind_of), &mut given)?;

@@ -43,6 +43,23 @@ pub(crate) fn check_free(names: &Names, home: Option<Home>, name: &str) -> Resul
     }
 }
 
+/// The same for one that replaces another, which may leave it its name.
+pub(crate) fn check_new(
+    names: &Names,
+    home: Home,
+    name: &str,
+    replaces: Option<&str>,
+) -> Result<(), Failure> {
+    let is_successor = match replaces {
+        Some(old) => find(names, Some(home), old)?.is_some_and(|old| old.name == name),
+        None => false,
+    };
+    match is_successor {
+        true => check_name(name),
+        false => check_free(names, Some(home), name),
+    }
+}
+
 /// What a server lists.
 pub(crate) struct Listing {
     /// Of those that it cannot open, what this machine knew.
@@ -181,7 +198,7 @@ pub(crate) fn unknown(wanted: &str) -> Failure {
 }
 
 /// Whether a secret can be called so.
-pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
+fn check_name(name: &str) -> Result<(), Failure> {
     let fits = (1..=requests::LABEL_BYTES_MAX).contains(&name.len());
     match fits && !name.chars().any(keystead_core::is_unsafe_to_show) {
         true => Ok(()),
@@ -245,4 +262,37 @@ fn known(
         replaces: entry.replaces,
         signs: !entry.purposes.0.is_empty(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use keystead_channel::session::{ServerId, UserId};
+
+    use super::*;
+    use crate::secret::make::new_entry;
+
+    #[test]
+    fn what_is_replaced_may_leave_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = Names::at(folder.path().join("state"));
+        let home = Home {
+            server: ServerId([1; 16]),
+            user: UserId([2; 32]),
+        };
+        for (byte, name) in [(3, "old"), (4, "other")] {
+            let known = new_entry(Some(home), KeyId([byte; 16]), name, Kind::Arbitrary);
+            names.put(known).unwrap();
+        }
+        for (name, replaces, expected) in [
+            ("new", None, true),
+            ("new", Some("old"), true),
+            ("old", Some("old"), true),
+            ("old", None, false),
+            ("other", Some("old"), false),
+            ("a\u{1b}[2J", Some("old"), false),
+        ] {
+            let checked = check_new(&names, home, name, replaces);
+            assert_eq!(checked.is_ok(), expected, "{name} for {replaces:?}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use keystead_vault::client::{Brought, EncodingError, LocalKey, Place, Portable, 
 use keystead_vault::held::{Kind, New, RsaSize};
 use rand_core::RngCore;
 
-use super::catalogue::{check_free, find, find_there};
+use super::catalogue::{check_free, check_new, find_there};
 use super::kind_of;
 use crate::access::{self, Access, Need, result};
 use crate::arguments::{Generate, Import, Store};
@@ -126,16 +126,7 @@ impl Plan {
     fn new(server: Option<&str>, name: &str, replaces: Option<&str>) -> Result<Self, Failure> {
         let server = Server::find(server)?;
         let names = Names::open()?;
-        let home = Some(server.home());
-        // What is replaced may leave its name to what replaces it.
-        let is_successor = match replaces {
-            Some(old) => find(&names, home, old)?.is_some_and(|old| old.name == name),
-            None => false,
-        };
-        match is_successor {
-            true => super::catalogue::check_name(name)?,
-            false => check_free(&names, home, name)?,
-        }
+        check_new(&names, server.home(), name, replaces)?;
         Ok(Self {
             server,
             names,
