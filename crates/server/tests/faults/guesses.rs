@@ -16,13 +16,13 @@ use crate::person::Person;
 use crate::server::{Folder, Server};
 
 /// A connection after hello, and the first frames of logins with a wrong password.
-struct Guesses {
+pub(crate) struct Guesses {
     stream: TlsStream<TcpStream>,
     frames: Vec<u8>,
 }
 
 impl Guesses {
-    async fn new(server: &Server, name: &str) -> Self {
+    pub(crate) async fn new(server: &Server, name: &str) -> Self {
         let mut stream = server.connect(&["keystead/1"]).await.unwrap();
         let (_, connection) = stream.get_ref();
         let exporter = connection
@@ -48,7 +48,7 @@ impl Guesses {
     }
 
     /// All at once; how many were evaluated.
-    async fn make(mut self) -> usize {
+    pub(crate) async fn make(mut self) -> usize {
         self.stream.write_all(&self.frames).await.unwrap();
         // So many in one task use up its turn, and what TLS has sealed stays behind.
         self.stream.flush().await.unwrap();
@@ -98,9 +98,9 @@ async fn a_thousand_at_once(servers: &[&Server]) {
 }
 
 /// As many as may wait on a connection for their next frame.
-const A_CONNECTION: usize = 4;
+pub(crate) const A_CONNECTION: usize = 4;
 
-const NO_BUCKETS: &str = "[guesses]\nper_source_s = 0\nper_s = 0";
+pub(crate) const NO_BUCKETS: &str = "[guesses]\nper_source_s = 0\nper_s = 0";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_guesses_at_one_process_are_five() {

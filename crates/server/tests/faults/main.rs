@@ -24,3 +24,4 @@ mod postgres;
 mod restoring;
 mod sqlite;
 mod syncs;
+mod upgraded;
