@@ -4,6 +4,7 @@
 //! **Invariant:** a key is here only while its holder has it: its lifetime ends here by the same
 //! clock, at the same moment or earlier; nothing of a private key is ever here.
 
+use crate::frame::Frame;
 use keystead_core::KeyId;
 use keystead_formats::ssh::constraint::{Destinations, Path};
 
@@ -101,6 +102,23 @@ impl AddedKey {
         let destinations = self.limits.destinations.as_ref();
         destinations.is_none_or(|it| it.may_list(path, now_unix_s).is_ok())
     }
+}
+
+/// A key on its way to who will hold it.
+pub(crate) struct Bringing {
+    pub(crate) limits: Limits,
+}
+
+/// A change to what was brought.
+pub(crate) enum Change {
+    /// These keys of the local authenticator go.
+    Forget(Vec<KeyId>),
+    /// All of them go, and the message goes on to the agent that was there before.
+    ForgetAll(Frame),
+    /// A key goes that was brought into custody.
+    LeaveCustody(Vec<u8>),
+    /// The message goes on, whatever became of it.
+    Lock(Frame),
 }
 
 #[cfg(test)]

@@ -13,9 +13,10 @@ use keystead_formats::ssh::key::fingerprint;
 use keystead_formats::ssh::wire::Writer;
 
 use crate::added::{AddedKey, Limits};
+use crate::added::{Bringing, Change};
 use crate::agent::{Agent, Turn};
-use crate::asks::{Ask, Asker, Whom};
-use crate::ends::End;
+use crate::ask::End;
+use crate::ask::{Ask, Asker, Whom};
 use crate::frame::Frame;
 use crate::frame::secret;
 use crate::ids::ConnectionId;
@@ -23,23 +24,6 @@ use crate::log::Entry;
 use crate::settings::AddTo;
 use crate::upstream::Errand;
 use crate::words::Words;
-
-/// A key on its way to who will hold it.
-pub(crate) struct Bringing {
-    limits: Limits,
-}
-
-/// A change to what was brought.
-pub(crate) enum Change {
-    /// These keys of the local authenticator go.
-    Forget(Vec<KeyId>),
-    /// All of them go, and the message goes on to the agent that was there before.
-    ForgetAll(Frame),
-    /// A key goes that was brought into custody.
-    LeaveCustody(Vec<u8>),
-    /// The message goes on, whatever became of it.
-    Lock(Frame),
-}
 
 impl Agent {
     /// `ssh-add FILE`.

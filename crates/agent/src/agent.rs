@@ -12,7 +12,8 @@ use keystead_daemon::{Io, Now};
 use keystead_keeper::{self as keeper, AskId, Keepers, Notice, PairingView, RelayUrl};
 
 use crate::added::Added;
-use crate::asks::Ask;
+use crate::ask::Ask;
+use crate::asked::{KeyUse, Target};
 use crate::certificates::Certificates;
 use crate::connection::Connection;
 use crate::control::{Failure, Reply};
@@ -22,11 +23,9 @@ use crate::hardware::{self, HardwareWallets};
 use crate::identities::Records;
 use crate::ids::{ClientId, ConnectionId};
 use crate::keeps::{Keeping, Keeps, Wants};
-use crate::key_uses::{KeyUse, Target};
 use crate::local_link::LocalLink;
 use crate::lock::Lock;
 use crate::log::{Book, Entry};
-use crate::pairing::Pairing;
 use crate::policy::{FILE_NAME, Policy, PolicyError};
 use crate::settings::Settings;
 use crate::upstream::Door;
@@ -42,7 +41,8 @@ pub struct Agent {
     pub(crate) looking: BTreeMap<ClientId, u64>,
     next_ask: u64,
     pub(crate) lock: Lock,
-    pub(crate) pairing: Option<Pairing>,
+    /// The command that pairs, of which there is one at a time.
+    pub(crate) pairing: Option<ClientId>,
     /// The remembered one.
     pub(crate) relay: Option<RelayUrl>,
     pub(crate) notices: Vec<String>,

@@ -6,10 +6,9 @@ use keystead_core::{Algorithm, KeyType, MakeKeyRequest, Name, PairingId};
 use keystead_keeper::{self as keeper, PairingView};
 
 use crate::agent::{Agent, Turn};
-use crate::control::{
-    Command, Failure, FailureKind, Keeper, KeeperState, Key, PROTOCOL, Reply, Status,
-};
+use crate::control::{Command, Failure, Keeper, KeeperState, Key, PROTOCOL, Reply, Status};
 use crate::event::Action;
+use crate::failures::{failure, usage};
 use crate::ids::ClientId;
 use crate::key_files;
 use crate::log::Entry;
@@ -274,22 +273,6 @@ fn version() -> Reply {
     Reply::Version {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         protocol: PROTOCOL,
-    }
-}
-
-pub(crate) fn usage(message: &str, hint: &str) -> Failure {
-    Failure {
-        kind: FailureKind::Usage,
-        message: message.to_owned(),
-        hint: Some(hint.to_owned()),
-    }
-}
-
-pub(crate) fn failure(message: &str, hint: &str) -> Failure {
-    Failure {
-        kind: FailureKind::Error,
-        message: message.to_owned(),
-        hint: Some(hint.to_owned()),
     }
 }
 

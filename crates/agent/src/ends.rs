@@ -7,16 +7,13 @@ use keystead_formats::ssh::key::fingerprint;
 use keystead_keeper::{Answer, KeeperError, condition_words};
 
 use crate::agent::{Agent, Turn};
-use crate::asks::{Ask, Asker, Said};
+use crate::ask::End;
+use crate::ask::{Ask, Said};
 use crate::control::{Failure, FailureKind, Key, Reply};
+use crate::failures::kind_of_error;
 use crate::ids::ConnectionId;
-use crate::key_ends::{identity_fault, use_fault};
-use crate::key_making::brought_fault;
 use crate::log::Entry;
 use crate::words::Words;
-
-/// How a question ended.
-pub(crate) type End = Result<Answer, KeeperError>;
 
 impl Agent {
     /// Answers the program and tells the person.
@@ -159,38 +156,6 @@ impl Agent {
     }
 }
 
-/// An approval is one only with a signature that holds.
-pub(crate) fn checked(open: &Ask, end: End) -> End {
-    let Ok(answer) = &end else {
-        return end;
-    };
-    let misbehaved = |what: &str| {
-        Err(KeeperError::PeerMisbehaved {
-            keeper: open.keeper.clone(),
-            what: what.to_owned(),
-        })
-    };
-    if answer.outcome != Outcome::Approve {
-        return end;
-    }
-    let body = answer.body.as_ref();
-    let fault = match (&open.asker, body) {
-        (Asker::Program { key, message, .. }, Some(ResponseBody::Signature(signature))) => {
-            let held = key.verify(message, signature);
-            held.err().map(|_| "its signature is false")
-        }
-        (Asker::Program { .. }, _) => Some("it approved without a signature"),
-        (Asker::Identity(asked), _) => identity_fault(asked, body),
-        (Asker::KeyBrought { purposes, .. }, _) => brought_fault(purposes, body),
-        (Asker::KeyUse { asked, .. }, _) => use_fault(asked, body),
-        _ => None,
-    };
-    match fault {
-        Some(what) => misbehaved(what),
-        None => end,
-    }
-}
-
 /// How it ended, for the log.
 pub(crate) fn note(entry: &mut Entry, end: &End) {
     match end {
@@ -313,24 +278,6 @@ fn why_not(outcome: Outcome) -> &'static str {
         | Outcome::Expire
         | Outcome::Block
         | _ => "it gave an answer that makes no sense",
-    }
-}
-
-pub(crate) const fn kind_of_error(error: &KeeperError) -> FailureKind {
-    match error {
-        KeeperError::Unreachable { .. }
-        | KeeperError::DeviceAway { .. }
-        | KeeperError::NoAnswer { .. }
-        | KeeperError::NotApproved { .. } => FailureKind::NoAnswer,
-        KeeperError::Forbidden { .. } => FailureKind::Policy,
-        KeeperError::NoSuchKeeper
-        | KeeperError::LoginRequired { .. }
-        | KeeperError::Server { .. }
-        | KeeperError::Unpaired { .. }
-        | KeeperError::PeerMisbehaved { .. }
-        | KeeperError::TooLong { .. }
-        | KeeperError::TooMany { .. }
-        | _ => FailureKind::Error,
     }
 }
 

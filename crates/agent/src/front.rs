@@ -5,9 +5,9 @@
 use keystead_formats::ssh::SessionBind;
 use keystead_formats::ssh::agent::{QUERY, Request, Response};
 
-use crate::adding::Change;
+use crate::added::Change;
 use crate::agent::{Agent, Turn};
-use crate::asks::{Asker, Whom};
+use crate::ask::{Asker, Whom};
 use crate::connection::Work;
 use crate::errand::query;
 use crate::event::Action;

@@ -7,7 +7,7 @@ use keystead_core::SecretBytes;
 use keystead_keeper::AskId;
 
 use crate::agent::{Agent, Turn};
-use crate::asks::Asker;
+use crate::ask::Asker;
 use crate::event::Action;
 use crate::hardware::control::Command;
 use crate::hardware::{self, HardwareWallets, Step, Told};

@@ -6,10 +6,10 @@
 use keystead_core::{Constraints, ImportRequest, KeyForm, Name, RequestBody};
 
 use crate::agent::{Agent, Turn};
-use crate::asks::{Asker, Whom};
-use crate::commands::usage;
+use crate::ask::{Asker, Whom};
 use crate::control::{Command, Failure};
 use crate::event::Attached;
+use crate::failures::usage;
 use crate::frame::secret;
 use crate::ids::ClientId;
 

@@ -11,35 +11,17 @@ use keystead_core::{
 };
 
 use crate::agent::{Agent, Turn};
-use crate::asks::{Asker, Whom};
-use crate::commands::{failure, usage};
-use crate::connection::Listing;
+use crate::ask::{Asker, Whom};
+use crate::asked::{AskedIdentity, Then};
+use crate::asked::{KeyUse, What};
 use crate::control::Failure;
 use crate::event::Action;
-use crate::ids::{ClientId, ConnectionId};
+use crate::failures::{failure, usage};
+use crate::ids::ClientId;
 use crate::kept::WalletView;
 use crate::key_control::{Command, HeldKey, IdentitySpec, Reply};
-use crate::key_uses::{KeyUse, What};
 use crate::log::Entry;
 use crate::servers::Behind;
-
-/// A public key that a wallet is asked for.
-pub(crate) struct AskedIdentity {
-    pub(crate) identity: Identity,
-    pub(crate) canonical: bool,
-    pub(crate) wallet: Option<WalletFingerprint>,
-    pub(crate) then: Then,
-}
-
-/// What follows once it is there.
-pub(crate) enum Then {
-    /// The command is told.
-    Tell(ClientId),
-    /// It is used.
-    Use(ClientId, Box<KeyUse>),
-    /// It is listed.
-    List(ConnectionId, Box<Listing>),
-}
 
 impl Agent {
     /// A command came, with what follows its line.

@@ -3,20 +3,20 @@
 //! **Invariant:** a public key is one of its identity's kind; a signature was verified by the key
 //! over just the content; a plaintext has the length that its form has.
 
-use keystead_core::{DecryptForm, Outcome, ResponseBody, SecretBytes, SignForm};
-use keystead_formats::key_use::PublicHalf;
+use keystead_core::{DecryptForm, Outcome, ResponseBody, SecretBytes};
 
 use crate::agent::{Agent, Turn};
-use crate::asks::Ask;
+use crate::ask::Ask;
+use crate::ask::End;
+use crate::asked::{AskedIdentity, Then};
+use crate::asked::{AskedUse, What};
 use crate::control::FailureKind;
-use crate::ends::{End, why_not_done, words_of};
+use crate::ends::{why_not_done, words_of};
 use crate::event::Action;
 use crate::identities::Record;
 use crate::ids::ClientId;
 use crate::kept::WalletView;
-use crate::key_commands::{AskedIdentity, Then};
 use crate::key_control::Reply;
-use crate::key_uses::{AskedUse, What};
 use crate::servers::Behind;
 
 impl Agent {
@@ -73,7 +73,7 @@ impl Agent {
     fn drop_then(&mut self, turn: &mut Turn<'_, '_>, then: Then) {
         match then {
             Then::Tell(client) | Then::Use(client, _) => {
-                let gone = crate::commands::failure("the keeper is not paired any more", "pair it");
+                let gone = crate::failures::failure("the keeper is not paired any more", "pair it");
                 turn.key_reply(client, Reply::Failed(gone), None);
             }
             Then::List(connection, listing) => self.go_on_listing(turn, connection, *listing),
@@ -136,58 +136,6 @@ pub(crate) fn finish_use(
     turn.key_reply(client, reply, behind);
 }
 
-/// What is wrong with an approval of a public key.
-pub(crate) fn identity_fault(
-    asked: &AskedIdentity,
-    body: Option<&ResponseBody>,
-) -> Option<&'static str> {
-    let Some(ResponseBody::Key(key)) = body else {
-        return Some("it approved without a key");
-    };
-    // Its id is the hash of it: the decoder has seen to that.
-    let wanted = asked.identity.algorithm().as_str();
-    let is_one = key.algorithm == wanted && PublicHalf::read(wanted, &key.public_key).is_some();
-    (!is_one).then_some("its key is none of this identity's kind")
-}
-
-/// What is wrong with an approval of a use.
-pub(crate) fn use_fault(asked: &AskedUse, body: Option<&ResponseBody>) -> Option<&'static str> {
-    let half = PublicHalf::read(&asked.key.algorithm, &asked.key.public_key);
-    let Some(half) = half else {
-        return Some("its key is of no kind that is known");
-    };
-    match (asked.what, body) {
-        (What::Sign { form, .. }, Some(ResponseBody::Signature(signature))) => {
-            let holds = match form {
-                SignForm::OpenPgp => half.holds_openpgp(&asked.content, signature),
-                SignForm::Minisign => half.holds_minisign(&asked.content, signature),
-                SignForm::Ssh => match &half {
-                    PublicHalf::Ssh(key) => key.verify(&asked.content, signature).is_ok(),
-                    PublicHalf::EcdsaSecp256k1(_) | PublicHalf::Agrees(_) => false,
-                },
-                // Core's list of forms and this one grow together.
-                _ => false,
-            };
-            (!holds).then_some("its signature is false")
-        }
-        (What::Sign { .. }, _) => Some("it approved without a signature"),
-        (What::Decrypt(form), Some(ResponseBody::Plaintext(plaintext))) => {
-            let wanted = match form {
-                DecryptForm::Point => half.shared_bytes(),
-                DecryptForm::Age => Some(AGE_FILE_KEY_BYTES),
-                _ => None,
-            };
-            let bytes = plaintext.secret().expose();
-            let is_one = wanted == Some(bytes.len()) && bytes.iter().any(|it| *it != 0);
-            (!is_one).then_some("what it decrypted has a wrong length, or is nothing")
-        }
-        (What::Decrypt(_), _) => Some("it approved without a plaintext"),
-    }
-}
-
 fn copied(bytes: &[u8]) -> SecretBytes {
     SecretBytes::fill(bytes.len(), |place| place.copy_from_slice(bytes))
 }
-
-/// age's specification, "file key".
-const AGE_FILE_KEY_BYTES: usize = 16;

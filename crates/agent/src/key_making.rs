@@ -6,16 +6,17 @@
 //! the purposes that were asked for.
 
 use keystead_core::{
-    Constraints, ImportRequest, KeyEntry, KeyForm, KeyType, MakeKeyRequest, Name, Outcome, Purpose,
-    RequestBody, ResponseBody, SecretBytes,
+    Constraints, ImportRequest, KeyForm, KeyType, MakeKeyRequest, Name, Outcome, Purpose,
+    RequestBody, SecretBytes,
 };
-use keystead_formats::key_use::PublicHalf;
 
 use crate::agent::{Agent, Turn};
-use crate::asks::{Ask, Asker, Whom};
-use crate::commands::usage;
+use crate::ask::End;
+use crate::ask::{Ask, Asker, Whom};
+use crate::checks::one_key;
 use crate::control::Failure;
-use crate::ends::{End, why_not_done};
+use crate::ends::why_not_done;
+use crate::failures::usage;
 use crate::ids::ClientId;
 use crate::key_commands::held;
 use crate::key_control::{NewKey, Reply};
@@ -125,35 +126,6 @@ impl Agent {
             None => Reply::Failed(why_not_done(open, end)),
         };
         turn.key_reply(client, reply, None);
-    }
-}
-
-/// What is wrong with an approval of such a command.
-pub(crate) fn brought_fault(
-    purposes: &[Purpose],
-    body: Option<&ResponseBody>,
-) -> Option<&'static str> {
-    let Some(key) = one_key(body) else {
-        return Some("it approved without a key");
-    };
-    if PublicHalf::read(&key.algorithm, &key.public_key).is_none() {
-        return Some("its key is of no kind that is known");
-    }
-    let is_other = !purposes.is_empty() && key.purposes != purposes;
-    is_other.then_some("its key is for something else")
-}
-
-fn one_key(body: Option<&ResponseBody>) -> Option<&KeyEntry> {
-    let body = body?;
-    if let ResponseBody::Key(key) = body {
-        return Some(key);
-    }
-    let ResponseBody::Keys(keys) = body else {
-        return None;
-    };
-    match keys.as_slice() {
-        [only] => Some(only),
-        _ => None,
     }
 }
 

@@ -4,95 +4,24 @@
 //! process that it is for; a key that several keepers hold is asked at one after another, the
 //! connected ones first, and at the next only where one cannot be reached.
 
-use std::collections::VecDeque;
-
-use keystead_core::{
-    DecryptForm, DecryptRequest, Evidence, Identity, KeyEntry, KeyId, Name, PairingId, Purpose,
-    RequestBody, SignForm, SignRequest, UnreadableHex,
-};
+use keystead_core::{DecryptForm, Evidence, KeyId, PairingId, Purpose, SignForm, UnreadableHex};
 use keystead_formats::ssh::ToBeSigned;
 use keystead_formats::ssh::key::{fingerprint, key_id};
 
 use crate::agent::{Agent, Turn};
-use crate::asks::{Ask, Asker, Whom};
-use crate::commands::{failure, usage};
+use crate::ask::{Ask, Asker, Whom};
+use crate::asked::Then;
+use crate::asked::{AskedUse, KeyUse, Target, What};
 use crate::control::{Failure, FailureKind};
 use crate::event::Action;
 use crate::evidence::{Look, Seen};
+use crate::failures::{failure, usage};
 use crate::identities::is_of;
 use crate::ids::ClientId;
-use crate::key_commands::Then;
-use crate::key_control::{Act, KeyChoice, Reply, Shown};
+use crate::key_control::{Act, KeyChoice, Reply};
 use crate::log::Entry;
 use crate::policy::UseCase;
 use crate::words::Words;
-
-/// A use of a key that a command wants.
-pub(crate) struct KeyUse {
-    pub(crate) what: What,
-    pub(crate) choice: KeyChoice,
-    pub(crate) content: Vec<u8>,
-    pub(crate) preimage: Option<Vec<u8>>,
-    pub(crate) shown: Shown,
-}
-
-/// What is done with a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum What {
-    Sign { form: SignForm, flags: u32 },
-    Decrypt(DecryptForm),
-}
-
-/// A key that was found, and where.
-#[derive(Clone)]
-pub(crate) struct Target {
-    pub(crate) pairing: PairingId,
-    pub(crate) keeper: Name,
-    pub(crate) key: KeyEntry,
-    pub(crate) identity: Option<Identity>,
-}
-
-/// A use that is asked for.
-pub(crate) struct AskedUse {
-    pub(crate) what: What,
-    pub(crate) content: Vec<u8>,
-    pub(crate) key: KeyEntry,
-    pub(crate) identity: Option<Identity>,
-    /// Whose terminal the words go to.
-    pub(crate) pid: Option<i32>,
-    evidence: Evidence,
-    /// Who else holds this key, where the keeper that is asked cannot be reached.
-    others: VecDeque<Target>,
-}
-
-impl AskedUse {
-    /// Whom to ask next, once.
-    pub(crate) fn next(&mut self) -> Option<Target> {
-        self.others.pop_front()
-    }
-
-    fn body(&self) -> RequestBody {
-        let (key, content) = (self.key.id, self.content.clone());
-        let (identity, evidence) = (self.identity.clone(), self.evidence.clone());
-        match self.what {
-            What::Sign { form, flags } => RequestBody::Sign(SignRequest {
-                key,
-                form,
-                content,
-                flags,
-                evidence,
-                identity,
-            }),
-            What::Decrypt(form) => RequestBody::Decrypt(DecryptRequest {
-                key,
-                form,
-                content,
-                evidence,
-                identity,
-            }),
-        }
-    }
-}
 
 impl Agent {
     /// Begins a use: finds the key, and looks at the process that it is for.
@@ -320,15 +249,6 @@ impl Agent {
         }
         targets.sort_by_key(is_away);
         targets
-    }
-}
-
-impl What {
-    const fn kind(self) -> &'static str {
-        match self {
-            Self::Sign { .. } => "sign",
-            Self::Decrypt(_) => "decrypt",
-        }
     }
 }
 

@@ -11,6 +11,7 @@ use keystead_formats::ssh::destination::Destination;
 use keystead_keeper::{self as keeper, Refresh};
 
 use crate::agent::{Agent, Turn};
+use crate::asked::Then;
 use crate::connection::{Listing, Work};
 use crate::errand::list_request;
 use crate::event::Action;
@@ -18,7 +19,6 @@ use crate::evidence::Seen;
 use crate::identities::{self, Login, Patterns};
 use crate::ids::ConnectionId;
 use crate::kept::KeptKey;
-use crate::key_commands::Then;
 use crate::settings::UpstreamOrder;
 use crate::upstream::Errand;
 use crate::words::Words;

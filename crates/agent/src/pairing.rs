@@ -6,15 +6,10 @@ use keystead_core::{Name, hex};
 use keystead_keeper::{self as keeper, PairError, PairProtocolError, PairingProgress, RelayUrl};
 
 use crate::agent::{Agent, RELAY_FILE, Turn};
-use crate::commands::usage;
 use crate::control::{Failure, FailureKind, Reply};
+use crate::failures::usage;
 use crate::ids::ClientId;
 use crate::log::Entry;
-
-/// The pairing under way, of which there is one at a time.
-pub(crate) struct Pairing {
-    client: ClientId,
-}
 
 impl Agent {
     /// Makes an offer; one that another command has made ends.
@@ -47,10 +42,10 @@ impl Agent {
             .or_else(|| self.relay.clone());
         if let Some(earlier) = self.pairing.take() {
             let reply = failed(FailureKind::Error, "another `keystead pair` took its place");
-            turn.reply(earlier.client, reply);
+            turn.reply(earlier, reply);
             self.tell_keepers(turn, keeper::Event::PairCancel);
         }
-        self.pairing = Some(Pairing { client });
+        self.pairing = Some(client);
         let event = keeper::Event::PairStart {
             own_name,
             relay,
@@ -61,12 +56,9 @@ impl Agent {
 
     /// The person's word on the code.
     pub(crate) fn confirm(&mut self, turn: &mut Turn<'_, '_>, client: ClientId, same: bool) {
-        match &self.pairing {
-            Some(pairing) if pairing.client == client => {}
-            _ => {
-                let hint = "run `keystead pair`";
-                return turn.fail(client, usage("no pairing is under way here", hint));
-            }
+        if self.pairing != Some(client) {
+            let hint = "run `keystead pair`";
+            return turn.fail(client, usage("no pairing is under way here", hint));
         }
         let event = if same {
             keeper::Event::PairConfirm
@@ -78,7 +70,7 @@ impl Agent {
 
     /// The command that pairs is gone.
     pub(crate) fn leave_pairing(&mut self, turn: &mut Turn<'_, '_>, client: ClientId) {
-        if self.pairing.as_ref().is_some_and(|it| it.client == client) {
+        if self.pairing == Some(client) {
             self.pairing = None;
             self.tell_keepers(turn, keeper::Event::PairCancel);
         }
@@ -86,9 +78,9 @@ impl Agent {
 
     /// What is in the way, to the command that pairs.
     pub(crate) fn tell_who_pairs(&self, turn: &mut Turn<'_, '_>, text: &str) {
-        if let Some(pairing) = &self.pairing {
+        if let Some(client) = self.pairing {
             let text = text.to_owned();
-            turn.reply(pairing.client, Reply::Notice { text });
+            turn.reply(client, Reply::Notice { text });
         }
     }
 
@@ -150,8 +142,8 @@ impl Agent {
             }
         };
         let client = match reply.is_last() {
-            true => self.pairing.take().map(|it| it.client),
-            false => self.pairing.as_ref().map(|it| it.client),
+            true => self.pairing.take(),
+            false => self.pairing,
         };
         if let Some(client) = client {
             turn.reply(client, reply);

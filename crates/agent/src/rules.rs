@@ -10,8 +10,8 @@ use keystead_daemon::Disk;
 
 use crate::agent::{Agent, LoadError, Turn};
 use crate::certificates::{CertificateError, Certificates, Kept};
-use crate::commands::{failure, usage};
 use crate::control::{Certificate, Failure, PolicyRule, Reply};
+use crate::failures::{failure, usage};
 use crate::key_files::{self, FOLDER};
 use crate::log::Entry;
 use crate::policy::{FILE_NAME, Policy, PolicyError, Rule};

@@ -11,11 +11,13 @@ use keystead_keeper::KeeperError;
 use keystead_keeper::server::control::{self, Command, Reply};
 
 use crate::agent::{Agent, Turn};
-use crate::asks::{Ask, Asker, Whom};
-use crate::commands::usage;
+use crate::ask::End;
+use crate::ask::{Ask, Asker, Whom};
 use crate::control::{Failure, FailureKind};
-use crate::ends::{End, kind_of_error, note};
+use crate::ends::note;
 use crate::event::Action;
+use crate::failures::kind_of_error;
+use crate::failures::usage;
 use crate::ids::ClientId;
 use crate::log::Entry;
 use crate::servers::{Behind, Servers, Step, Told};

@@ -10,7 +10,8 @@ use keystead_formats::ssh::agent::{FLAG_RSA_SHA2_256, FLAG_RSA_SHA2_512, Request
 use keystead_formats::ssh::{PublicKey, ToBeSigned, key::key_id};
 
 use crate::agent::{Agent, Turn};
-use crate::asks::{Asker, Others, Whom, content_entry, entry_for, hop};
+use crate::ask::{Asker, Others, Whom};
+use crate::asks::{content_entry, entry_for, hop};
 use crate::connection::{Found, Work};
 use crate::event::Action;
 use crate::evidence::{Look, Seen, evidence};

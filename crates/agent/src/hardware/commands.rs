@@ -7,7 +7,7 @@ use keystead_keeper::{AskId, KeeperError};
 use super::control::{self, Command, Reply};
 use super::{Do, HardwareWallets, Held, Kind, Record, Step, Told, Waiting, answer_of, id_of};
 use crate::control::{Failure, FailureKind};
-use crate::ends::kind_of_error;
+use crate::failures::kind_of_error;
 use crate::ids::ClientId;
 use keystead_core::{PairingId, SecretBytes};
 

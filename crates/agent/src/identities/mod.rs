@@ -10,8 +10,8 @@ use keystead_core::{Identity, KeyId, Name, PairingId, Protocol, WalletFingerprin
 use keystead_formats::ssh::PublicKey;
 
 use crate::agent::{Agent, Turn};
-use crate::commands::{failure, usage};
 use crate::control::Failure;
+use crate::failures::{failure, usage};
 use crate::kept::KeptKey;
 use crate::kept::WalletView;
 

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use keystead_core::{Intent, labelled_hash};
 use keystead_formats::git::{signatures_of, signatures_of_step, verb};
 
-use super::files::read_text;
 use super::processes::{Process, Processes};
+use super::short::read_text;
 
 /// What the request of `process` is part of. Its id holds as long as the process that the person
 /// started does; the count is of the signatures that are still to come, this one among them.

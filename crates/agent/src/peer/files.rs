@@ -1,16 +1,11 @@
 //! The files that `ssh-keygen` signs, by its command line.
 
-use std::fs::OpenOptions;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
-
 use keystead_core::Evidence;
-use rustix::fs::OFlags;
 
 use crate::evidence::Seen;
 
 use super::processes::{Process, Processes};
+use super::short::read_short;
 
 /// Names the files, and reads those that may be the one whose hash is signed.
 ///
@@ -59,37 +54,6 @@ fn signed_files<'a>(words: &[&'a str]) -> Vec<&'a str> {
     if signs { files } else { Vec::new() }
 }
 
-/// The whole file if it is a plain one of at most `bytes_max` bytes. Opening does not wait, so
-/// that a named pipe stops nobody.
-pub(super) fn read_short(path: &Path, bytes_max: usize) -> Option<Vec<u8>> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(i32::try_from(OFlags::NONBLOCK.bits()).ok()?)
-        .open(path)
-        .ok()?;
-    let found = file.metadata().ok()?;
-    if !found.is_file() {
-        return None;
-    }
-    let limit = u64::try_from(bytes_max).ok()?.saturating_add(1);
-    // The system's own files have no size before they are read; most fit a page.
-    let expected = usize::try_from(found.len())
-        .ok()?
-        .saturating_add(1)
-        .max(PAGE_BYTES);
-    let mut content = Vec::with_capacity(expected.min(bytes_max.saturating_add(1)));
-    file.take(limit).read_to_end(&mut content).ok()?;
-    (content.len() <= bytes_max).then_some(content)
-}
-
-/// The same as text.
-pub(super) fn read_text(path: &Path, bytes_max: usize) -> Option<String> {
-    String::from_utf8(read_short(path, bytes_max)?).ok()
-}
-
-/// What one read(2) brings of most files in `/proc`.
-const PAGE_BYTES: usize = 4096;
-
 /// The options of `main()` in `ssh-keygen.c` of OpenSSH 10 that take a value.
 const OPTIONS_WITH_VALUE: &str = "CDEFGIJKMNOPRSTVWYZabdfjmnrstwz";
 
@@ -135,16 +99,5 @@ mod tests {
         assert_eq!(seen.buffers, [b"tree"]);
         let named = |name: &str| folder.join(name).to_str().unwrap().to_owned();
         assert_eq!(seen.files, [named("a"), named("missing")]);
-    }
-
-    #[test]
-    fn a_file_above_the_limit_and_a_folder_are_not_read() {
-        let fake = Fake::new("short");
-        let folder = fake.folder("work");
-        let path = folder.join("a");
-        std::fs::write(&path, "12345").unwrap();
-        assert_eq!(read_short(&path, 5).as_deref(), Some(&b"12345"[..]));
-        assert_eq!(read_short(&path, 4), None);
-        assert_eq!(read_short(&folder, 4096), None);
     }
 }

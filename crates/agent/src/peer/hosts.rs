@@ -11,8 +11,8 @@ use keystead_formats::ssh::destination::Destination;
 
 use crate::evidence::Seen;
 
-use super::files::read_text;
 use super::processes::{Process, Processes};
+use super::short::read_text;
 
 /// Adds to `seen` what may hold the host's name.
 pub(super) fn look(processes: &Processes, process: &Process, seen: &mut Seen, home: Option<&Path>) {

@@ -9,6 +9,7 @@ mod act;
 mod files;
 mod hosts;
 mod processes;
+mod short;
 mod terminal;
 
 use std::path::Path;
@@ -22,7 +23,7 @@ pub use terminal::say;
 /// The text of a file of the person's own; none where it is not there, too long, or no text.
 #[must_use]
 pub fn read_text(path: &Path) -> Option<String> {
-    files::read_text(path, FILE_BYTES_MAX)
+    short::read_text(path, FILE_BYTES_MAX)
 }
 
 /// Looks at process `pid`. `home` is the person's home folder.

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files::read_short;
+use super::short::read_short;
 
 /// The folder where the system shows its processes.
 pub(super) struct Processes {
