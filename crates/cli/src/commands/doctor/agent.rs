@@ -68,13 +68,16 @@ pub(super) fn checks(status: &Status, held: usize, knows_servers: bool) -> Vec<C
 }
 
 fn keepers(status: &Status) -> Check {
-    let is_usable = |it: &&Keeper| it.state != KeeperState::Unpairing;
     let usable = status.keepers.iter().filter(is_usable);
     let names: Vec<&str> = usable.map(|it| it.name.as_str()).collect();
     if names.is_empty() {
         return Check::bad("keepers", "none is paired", "`keystead pair` pairs one");
     }
     Check::good("keepers", format!("paired: {}", names.join(", ")))
+}
+
+fn is_usable(keeper: &&Keeper) -> bool {
+    keeper.state != KeeperState::Unpairing
 }
 
 /// A keeper that cannot be asked now.
@@ -107,7 +110,7 @@ fn asleep(keeper: &Keeper) -> Option<Check> {
 
 /// The wallets of keepers: each derives keys, whether one was asked for yet or not.
 fn wallets(status: &Status) -> Option<Check> {
-    let wallets = status.keepers.iter().flat_map(|keeper| {
+    let wallets = status.keepers.iter().filter(is_usable).flat_map(|keeper| {
         let on = |wallet| format!("{wallet} on {}", keeper.name);
         keeper.wallets.iter().map(on)
     });
