@@ -1,7 +1,12 @@
 //! libFuzzer on the bodies of `fuzz/targets`, by the thin package
 //! `fuzz/libfuzzer`. The flags are those of `cargo fuzz`, which is not needed.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
 
 use crate::console::{say, step};
 use crate::failure::{About, Failure, Result};
@@ -37,7 +42,8 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
     step(&format!(
         "Fuzzing {name} for {seconds} s. (It compiles first.)"
     ));
-    if fuzzer(&root, name, seconds)?.shown()? {
+    let program = build(&root)?;
+    if fuzzer(&program, &root, name, seconds)?.shown()? {
         Ok(())
     } else {
         Err(failed(&root, name))
@@ -63,9 +69,32 @@ pub(crate) fn has_nightly() -> bool {
         .quietly()
 }
 
+/// Runs each for so long, as many at once as there are cores; which were well.
+pub(crate) fn run_all(root: &Path, names: &[String], seconds: u64) -> Result<Vec<bool>> {
+    let program = build(root)?;
+    let wells: Vec<AtomicBool> = names.iter().map(|_| AtomicBool::new(false)).collect();
+    let queue = Mutex::new(names.iter().zip(&wells));
+    let work = || {
+        let next = || queue.lock().ok()?.next();
+        while let Some((name, well)) = next() {
+            match run(&program, root, name, seconds) {
+                Ok(()) => well.store(true, Relaxed),
+                Err(failure) => say(&failure.to_string()),
+            }
+        }
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(work);
+        }
+    });
+    Ok(wells.into_iter().map(AtomicBool::into_inner).collect())
+}
+
 /// Runs one for so long, in one line when all is well.
-pub(crate) fn run(root: &Path, name: &str, seconds: u64) -> Result<()> {
-    let output = fuzzer(root, name, seconds)?.captured()?;
+fn run(program: &Path, root: &Path, name: &str, seconds: u64) -> Result<()> {
+    let output = fuzzer(program, root, name, seconds)?.captured()?;
     let said = String::from_utf8_lossy(&output.stderr);
     if output.status.success() {
         let executed = said
@@ -90,26 +119,30 @@ fn kept(root: &Path, name: &str) -> PathBuf {
     workspace::target(root).join("fuzz").join(name)
 }
 
+/// Builds the one program of all decoders.
+fn build(root: &Path) -> Result<PathBuf> {
+    let target = workspace::target(root).join("libfuzzer");
+    Program::new("rustup")
+        .args(["run", "nightly", "cargo", "build", "--quiet", "--release"])
+        .args(["--target", PLATFORM, "--target-dir"])
+        .arg(&target)
+        .arg("--manifest-path")
+        .arg(root.join("fuzz/libfuzzer/Cargo.toml"))
+        .variable("RUSTFLAGS", FLAGS.join(" "))
+        // Else the toolchain of this command is used again.
+        .variable("RUSTUP_TOOLCHAIN", "nightly")
+        .folder(root)
+        .must()?;
+    Ok(target.join(PLATFORM).join("release/fuzz"))
+}
+
 /// libFuzzer on one. What it finds new is kept under `target`, so that the
 /// stored corpus changes only by hand; a crash leaves its input there too.
-fn fuzzer(root: &Path, name: &str, seconds: u64) -> Result<Program> {
+fn fuzzer(program: &Path, root: &Path, name: &str, seconds: u64) -> Result<Program> {
     let kept = kept(root, name);
     let found = kept.join("found");
     std::fs::create_dir_all(&found).about(found.display())?;
-    let fuzzer = Program::new("rustup")
-        .args([
-            "run",
-            "nightly",
-            "cargo",
-            "run",
-            "--quiet",
-            "--release",
-            "--target",
-            PLATFORM,
-        ])
-        .arg("--manifest-path")
-        .arg(manifest(root))
-        .arg("--")
+    let fuzzer = Program::new(program)
         .arg(format!("-artifact_prefix={}/", kept.display()))
         .arg(format!("-max_total_time={seconds}"))
         .args([
@@ -120,18 +153,11 @@ fn fuzzer(root: &Path, name: &str, seconds: u64) -> Result<Program> {
         ])
         .arg(&found)
         .variable("KEYSTEAD_FUZZ", name)
-        .variable("RUSTFLAGS", FLAGS.join(" "))
         // C code takes over the sanitizer; GCC merges equal constants (SQLite
         // has such), which this check of AddressSanitizer takes for a fault.
         .variable("ASAN_OPTIONS", "detect_odr_violation=0")
-        // Else the toolchain of this command is used again.
-        .variable("RUSTUP_TOOLCHAIN", "nightly")
         .folder(root);
     Ok(fuzzer.arg(root.join("fuzz/corpus").join(name)))
-}
-
-fn manifest(root: &Path) -> PathBuf {
-    root.join("fuzz/libfuzzer/Cargo.toml")
 }
 
 /// What `cargo fuzz` 0.13 passes: coverage for libFuzzer, AddressSanitizer,

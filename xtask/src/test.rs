@@ -178,12 +178,16 @@ fn fuzz_all(root: &Path, count: &mut Count) -> Result<()> {
         "Fuzzing {} decoders, {seconds} s each. (It compiles them first.)",
         names.len()
     ));
-    for name in names {
-        let result = fuzz::run(root, &name, seconds.max(1));
-        if let Err(failure) = &result {
-            say(&failure.to_string());
+    match fuzz::run_all(root, &names, seconds.max(1)) {
+        Ok(wells) => {
+            for (name, is_well) in names.iter().zip(wells) {
+                count.one(&format!("fuzz {name}"), is_well);
+            }
         }
-        count.one(&format!("fuzz {name}"), result.is_ok());
+        Err(failure) => {
+            say(&failure.to_string());
+            count.one("libFuzzer", false);
+        }
     }
     Ok(())
 }
