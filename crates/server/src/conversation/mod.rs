@@ -70,6 +70,8 @@ pub struct Conversation {
     slots: BTreeMap<Handle, Slot>,
     /// Those of [`Slot::Waits`], the oldest first.
     waiting: VecDeque<Handle>,
+    /// Set-ups that are being worked on: of handles that died meanwhile, too.
+    works: usize,
     has_logged_in: bool,
 }
 
@@ -108,6 +110,7 @@ impl Conversation {
             replays: Replays::default(),
             slots: BTreeMap::new(),
             waiting: VecDeque::new(),
+            works: 0,
             has_logged_in: false,
         }
     }
@@ -125,6 +128,9 @@ impl Conversation {
     /// Takes what work gave.
     pub fn done(&mut self, done: Done, now_ms: u64) -> Vec<Step> {
         let Done { handle, outcome } = done;
+        if matches!(outcome, Outcome::Halfway(_) | Outcome::Opened(_)) {
+            self.works = self.works.saturating_sub(1);
+        }
         let mut steps = match outcome {
             Outcome::Halfway(Ok(halfway)) => self.halfway(handle, *halfway, now_ms),
             Outcome::Opened(Ok(opened)) => self.opened(handle, *opened, now_ms),
@@ -210,12 +216,6 @@ impl Conversation {
         self.slots.values().filter(is_open).count()
     }
 
-    /// Set-ups that are being worked on.
-    fn works(&self) -> usize {
-        let works = |it: &&Slot| matches!(it, Slot::Works);
-        self.slots.values().filter(works).count()
-    }
-
     fn greet(&mut self, frame: &Frame<'_>) -> Vec<Step> {
         let introduction = self.server.introduction();
         match introduction.answer(frame, &mut SystemRng) {
@@ -234,7 +234,7 @@ impl Conversation {
                 if !self.handles.take(handle) {
                     return self.refuse(handle, Status::Malformed.into());
                 }
-                if self.works() >= WORKS_MAX {
+                if self.works >= WORKS_MAX {
                     return self.refuse(handle, Status::Busy.into());
                 }
                 self.begin(frame, hellos, now_ms)
@@ -300,12 +300,16 @@ impl Conversation {
             resume.map(|resume| work::resume(server, begun, resume))
         };
         match work {
-            Ok(work) => {
-                self.slots.insert(handle, Slot::Works);
-                vec![Step::Work(work)]
-            }
+            Ok(work) => vec![self.work(handle, work)],
             Err(_) => self.refuse(handle, Status::Malformed.into()),
         }
+    }
+
+    /// A set-up is worked on.
+    fn work(&mut self, handle: Handle, work: BoxFuture<'static, Done>) -> Step {
+        self.slots.insert(handle, Slot::Works);
+        self.works = self.works.saturating_add(1);
+        Step::Work(work)
     }
 
     /// Frames 12 and 22.
@@ -320,9 +324,9 @@ impl Conversation {
         };
         self.server.metrics.half_open.dec();
         self.waiting.retain(|it| *it != handle);
-        self.slots.insert(handle, Slot::Works);
         let server = Arc::clone(&self.server);
-        vec![Step::Work(work::go_on(server, waiting, frame, now_ms))]
+        let work = work::go_on(server, waiting, frame, now_ms);
+        vec![self.work(handle, work)]
     }
 
     /// A set-up waits for its next frame.

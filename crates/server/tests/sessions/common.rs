@@ -191,10 +191,16 @@ impl Wire {
             if self.is_closed {
                 return None;
             }
-            let done = self.works.next().await?;
-            let steps = self.conversation.done(done, self.now_ms);
-            self.take(steps);
+            self.finish_one().await?;
         }
+    }
+
+    /// Runs what is done first to its end, if anything is to be done.
+    pub(crate) async fn finish_one(&mut self) -> Option<()> {
+        let done = self.works.next().await?;
+        let steps = self.conversation.done(done, self.now_ms);
+        self.take(steps);
+        Some(())
     }
 
     /// What was sent already, if anything was.

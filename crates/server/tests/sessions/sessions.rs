@@ -7,12 +7,13 @@ use keystead_channel::session::requests::{
     SessionList, Sessions, StorageKey,
 };
 use keystead_channel::session::{
-    ClientSession, Event, Extras, Greeted, List, NewPassword, Notice, Profile, Status,
+    Binding, ClientSession, Event, Extras, Greeted, List, LoginSent, NewPassword, Notice, Profile,
+    Status,
 };
 use keystead_daemon::SystemRng;
 use keystead_server::server::Server;
 
-use crate::common::{Person, Place, Wire, ask, error, frame, open, resume, settings};
+use crate::common::{EXPORTER, Person, Place, Wire, ask, error, frame, open, resume, settings};
 
 crate::on_both! {
     a_session_asks_about_its_account,
@@ -27,6 +28,7 @@ crate::on_both! {
     what_needs_a_fresh_login_is_refused_to_a_resumed_one,
     an_account_that_is_deleted_leaves_its_name,
     what_comes_out_of_turn_ends_its_handle_alone,
+    set_ups_that_were_broken_off_count_until_their_work_is_done,
 }
 
 async fn status(wire: &mut Wire, session: &mut ClientSession, request: Request) -> Status {
@@ -440,4 +442,37 @@ async fn what_comes_out_of_turn_ends_its_handle_alone(place: Place) {
     let answer = wire.exchange(&[0, 0, 0, 5, 1, 0, 0, 0, 0]).await;
     assert_eq!(error(&answer).code, Status::Malformed);
     assert!(wire.is_closed);
+}
+
+/// A handle dies by a frame out of turn; what was begun for it goes on, and there is no more of
+/// it at once than of others.
+async fn set_ups_that_were_broken_off_count_until_their_work_is_done(place: Place) {
+    let server = place.server(settings()).await;
+    let alex = Person::new("alex", "secret");
+    let (mut wire, mut greeted) = Wire::greeted(&server).await;
+    let mut start = || {
+        let (handle, binding) = (greeted.handle().unwrap(), Binding::Exporter(EXPORTER));
+        let extras = Extras::default();
+        let credentials = alex.credentials();
+        let started = LoginSent::start(handle, credentials, binding, extras, &mut SystemRng);
+        started.unwrap().1
+    };
+    for _ in 0..256 {
+        let bytes = start();
+        wire.give(&bytes);
+        assert!(wire.already().is_none());
+        wire.give(&bytes);
+        let answer = wire.already().unwrap();
+        assert_eq!(error(&answer).code, Status::Malformed);
+    }
+    let bytes = start();
+    wire.give(&bytes);
+    assert_eq!(error(&wire.already().unwrap()).code, Status::Busy);
+    // One of them is done, and nobody is told.
+    wire.finish_one().await.unwrap();
+    assert!(wire.already().is_none());
+    let bytes = start();
+    wire.give(&bytes);
+    assert!(wire.already().is_none());
+    wire.end().await;
 }
