@@ -12,6 +12,7 @@ use crate::kept::KeptKey;
 impl Agent {
     /// A key at every keeper that lists it: those that are connected first, and among them
     /// who was paired first. Whoever lists another's key later does not get its requests.
+    /// Of keepers with the same words, who are asked for an identity, the one named last is first.
     ///
     /// A certificate that is offered stands for its key.
     pub(crate) fn keepers_of(&self, blob: &[u8]) -> Vec<KeptKey> {
@@ -21,12 +22,13 @@ impl Agent {
             return Vec::new();
         }
         let mut keys = self.kept_keys();
-        keys.extend(self.ssh_identities());
+        keys.extend(self.ssh_identities().into_iter().rev());
         keys.retain(|kept| kept.key.blob() == blob);
         if keys.len() > 1 {
             let views = self.keepers.pairings();
             keys.sort_by_key(|kept| {
-                let view = views.iter().find(|it| it.pairing == kept.pairing);
+                let views = kept.identity.is_none().then_some(&views);
+                let view = views?.iter().find(|it| it.pairing == kept.pairing);
                 view.map(|it| (!it.is_connected, it.paired_unix_s))
             });
         }

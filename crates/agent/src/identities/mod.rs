@@ -22,7 +22,8 @@ pub(crate) use records::{Record, Records};
 impl Agent {
     /// Which wallet is asked: the one that is named, by its keeper's name or its own fingerprint,
     /// else the one that is remembered for the identity (and for this key of it, where that is
-    /// known), else the only one.
+    /// known), else the only one. Of several keepers with the same words, whose key is the same,
+    /// the one that was named last.
     pub(crate) fn wallet_for(
         &self,
         identity: &Identity,
@@ -49,15 +50,16 @@ impl Agent {
                 (false, Err(gone)) => return Err(gone),
             }
         }
-        let recorded = |it: &&WalletView| {
-            let record = self.recorded(identity, it);
-            record.is_some_and(|it| key.is_none_or(|key| it.key.id == key))
-        };
-        let mut remembered = wallets.iter().filter(recorded);
-        let (first, second) = (remembered.next(), remembered.next());
-        // Who has the very key has the very wallet.
-        if let Some(first) = first.filter(|_| second.is_none() || key.is_some()) {
-            return Ok(first.clone());
+        let records = self.records.of(identity);
+        let fitting: Vec<&Record> = records
+            .filter(|it| key.is_none_or(|key| it.key.id == key))
+            .filter(|record| wallets.iter().any(|it| is_of(record, it)))
+            .collect();
+        if let Some(latest) = fitting.last()
+            && fitting.iter().all(|it| it.key.id == latest.key.id)
+            && let Some(whose) = wallets.iter().find(|it| is_of(latest, it))
+        {
+            return Ok(whose.clone());
         }
         match wallets.as_slice() {
             [] => Err(failure("no keeper has a wallet", NO_WALLET)),

@@ -25,7 +25,7 @@ pub(crate) struct Record {
     pub(crate) key: KeyEntry,
 }
 
-/// All records, the latest last.
+/// All records, the one that was named last behind the others of its identity.
 #[derive(Default)]
 pub(crate) struct Records {
     records: Vec<Record>,
@@ -54,7 +54,7 @@ impl Records {
         })
     }
 
-    /// All of them, the latest last.
+    /// All of them, in that order.
     pub(crate) fn all(&self) -> &[Record] {
         &self.records
     }
@@ -65,7 +65,8 @@ impl Records {
         records.filter(move |it| it.identity == *identity)
     }
 
-    /// Remembers one, in the place of what was known of the same identity there.
+    /// Remembers one, in the place of what was known of the same identity there, as the latest of
+    /// its identity.
     ///
     /// # Errors
     /// The disk's; it is remembered until the agent ends all the same.
@@ -75,7 +76,7 @@ impl Records {
                 && it.pairing == record.pairing
                 && (it.wallet == record.wallet || it.wallet.is_none())
         };
-        if self.records.contains(&record) {
+        if self.of(&record.identity).last() == Some(&record) {
             return Ok(());
         }
         self.records.retain(|it| !is_same(it));
@@ -230,6 +231,18 @@ mod tests {
         assert_eq!(records.all().len(), 1);
         records.forget(PairingId([1; 8]), &mut disk).unwrap();
         assert_eq!(Records::load(&mut disk).unwrap().0.all(), []);
+    }
+
+    #[test]
+    fn whose_is_named_again_is_the_latest() {
+        let mut disk = MemoryDisk::new();
+        let mut records = Records::default();
+        for one in [record(0, 1), record(5, 1), record(0, 2), record(0, 1)] {
+            records.remember(one, &mut disk).unwrap();
+        }
+        assert_eq!(records.all(), [record(5, 1), record(0, 2), record(0, 1)]);
+        let (again, _) = Records::load(&mut disk).unwrap();
+        assert_eq!(again.all(), records.all());
     }
 
     #[test]

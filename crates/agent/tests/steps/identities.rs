@@ -625,16 +625,7 @@ fn a_login_by_an_identity_names_it_to_the_wallet() {
     let identity = of_ssh("root@127.0.0.1");
     key_of(&mut bench, &identity, None);
     gives(&mut bench, &main);
-    for message in captured("login-ed25519", ">") {
-        bench.frame(&message);
-    }
-    // Its list is answered first, once it is known where it logs in.
-    bench.step(Event::LookAround {
-        connection: PROGRAM,
-        seen: Seen::default(),
-        identities: None,
-    });
-    bench.looked(Seen::default());
+    logs_in(&mut bench);
     {
         let fake = bench.keeper.lock().unwrap();
         let Some(keeper::Event::Ask {
@@ -653,4 +644,50 @@ fn a_login_by_an_identity_names_it_to_the_wallet() {
         entry.identity.as_deref(),
         Some("ssh://root@127.0.0.1 ed25519")
     );
+}
+
+/// The captured login, up to its request for a signature.
+fn logs_in(bench: &mut Bench) {
+    for message in captured("login-ed25519", ">") {
+        bench.frame(&message);
+    }
+    // Its list is answered first, once it is known where it logs in.
+    bench.step(Event::LookAround {
+        connection: PROGRAM,
+        seen: Seen::default(),
+        identities: None,
+    });
+    bench.looked(Seen::default());
+}
+
+#[test]
+fn of_two_keepers_with_the_same_words_the_one_named_last_is_asked() {
+    for last in ["test-phone", "spare"] {
+        let mut bench = with_wallet();
+        let main = bench.keeper.lock().unwrap().keys.remove(0);
+        {
+            let mut fake = bench.keeper.lock().unwrap();
+            let spare = keeper::PairingView {
+                pairing: PairingId([8; 8]),
+                name: Name::new("spare").unwrap(),
+                is_connected: false,
+                ..fake.views[0].clone()
+            };
+            fake.views.push(spare);
+        }
+        let identity = of_ssh("root@127.0.0.1");
+        for named in ["test-phone", "spare"] {
+            key_of(&mut bench, &identity, Some(named));
+            gives(&mut bench, &main);
+        }
+        key_of(&mut bench, &identity, Some(last));
+        assert_eq!(asks(&bench), 2, "both are remembered");
+        let told = key_told(key_of(&mut bench, &identity, None));
+        assert_eq!(told.keeper, last);
+        logs_in(&mut bench);
+        let (pairing, kind) = asked(&bench);
+        let views = bench.keeper.lock().unwrap().views.clone();
+        let whose = views.iter().find(|it| it.pairing == pairing).unwrap();
+        assert_eq!((whose.name.as_str(), kind), (last, "sign"));
+    }
 }
