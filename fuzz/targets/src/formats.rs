@@ -3,6 +3,9 @@
 use keystead_formats::git::signatures_of;
 use keystead_formats::ssh::agent::{Request, Response};
 use keystead_formats::ssh::certificate::ToBeCertified;
+use keystead_formats::ssh::client_config::{
+    Change, KeyFiles, WithoutBlock, key_files, with_block, without_block,
+};
 use keystead_formats::ssh::config_names::Config;
 use keystead_formats::ssh::constraint::{Destinations, Path};
 use keystead_formats::ssh::destination::Destination;
@@ -112,6 +115,29 @@ pub(crate) fn texts(bytes: &[u8]) {
         let _ = names_of(&text, &read.key, &candidates);
     }
 }
+
+/// The block that is put into a person's file is found again, and taking it away gives back
+/// every byte that was there before it.
+pub(crate) fn own_config(bytes: &[u8]) {
+    let Ok(with) = with_block(Some(bytes), SOCKET, KeyFiles::Ignore) else {
+        return;
+    };
+    assert_eq!(key_files(&with.config), Ok(Some(KeyFiles::Ignore)));
+    let again = with_block(Some(&with.config), SOCKET, KeyFiles::Ignore);
+    let again = again.map(|it| (it.change, it.config));
+    assert_eq!(again, Ok((Change::Keep, with.config.clone())));
+    let without = without_block(&with.config);
+    if with.change == Change::Add {
+        assert_eq!(without, Ok(WithoutBlock::Config(bytes.to_vec())));
+    } else {
+        assert!(matches!(
+            without,
+            Ok(WithoutBlock::Config(_) | WithoutBlock::NoFile)
+        ));
+    }
+}
+
+const SOCKET: &str = "/run/user/1000/keystead/agent/ssh.sock";
 
 /// Files that a configuration includes here, so that a run ends soon.
 const INCLUDED_MAX: usize = 16;

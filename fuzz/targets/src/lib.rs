@@ -15,6 +15,7 @@ mod channel;
 mod client;
 mod files;
 mod formats;
+mod git;
 mod gpg;
 mod gpg_front;
 mod identity;
@@ -50,6 +51,7 @@ pub const TARGETS: &[Target] = &[
     target("channel_response", channel::response),
     target("client_files", client::files),
     target("client_forms", client::forms),
+    target("git_object", git::object),
     target("gpg_assuan", gpg::assuan),
     target("gpg_conversation", gpg_front::conversation),
     target("gpg_key", gpg::key),
@@ -83,6 +85,7 @@ pub const TARGETS: &[Target] = &[
     target("ssh_certificate", formats::certificate),
     target("ssh_destinations", formats::destinations),
     target("ssh_key", formats::key),
+    target("ssh_own_config", formats::own_config),
     target("ssh_sshsig", formats::sshsig),
     target("ssh_texts", formats::texts),
     target("ssh_to_be_signed", formats::to_be_signed),
