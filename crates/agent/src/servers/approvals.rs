@@ -7,10 +7,10 @@ use keystead_core::{Name, Outcome};
 use keystead_keeper::server::protocol::ApproverId;
 use keystead_keeper::{KeeperError, Progress};
 
-use super::asks::Asker;
 use super::endings::{NO_APPROVAL, end, keeper_answer};
 use super::event::{Approved, Do, Errand, Target, Told, Trouble, TroubleKind};
-use super::{Servers, Step, commands};
+use super::open::{APPROVAL_WAIT_S, Asker};
+use super::{Servers, Step, replies};
 
 impl Servers {
     /// A request waits for an approval: the paired authenticators are asked.
@@ -48,13 +48,13 @@ impl Servers {
                         },
                     }),
                     Asker::Command { client, .. } | Asker::LogOut { client } => {
-                        commands::waiting(step, *client, by, left_ms / 1_000);
+                        replies::waiting(step, *client, by, left_ms / 1_000);
                     }
                     Asker::List => {}
                 }
             }
             Target::Client(client) => {
-                commands::waiting(step, client, by, u64::from(APPROVAL_WAIT_S));
+                replies::waiting(step, client, by, u64::from(APPROVAL_WAIT_S));
             }
         }
     }
@@ -63,7 +63,7 @@ impl Servers {
     pub(crate) fn approved(&mut self, step: &mut Step<'_>, target: Target, end: Approved) {
         let errand = match target {
             Target::Errand(errand) => errand,
-            Target::Client(client) => return commands::approved(step, client, end),
+            Target::Client(client) => return replies::approved(step, client, end),
         };
         match end {
             Approved::Yes {
@@ -112,7 +112,7 @@ impl Servers {
             }
             Asker::Command { client, .. } => {
                 let is_no = open.refused_by.is_some();
-                commands::not_approved(step, *client, message, is_no);
+                replies::not_approved(step, *client, message, is_no);
             }
             Asker::List | Asker::LogOut { .. } => {
                 let hint = "approve it on the authenticator";
@@ -126,6 +126,3 @@ impl Servers {
         }
     }
 }
-
-/// 60 s: the server's own wait for an approval (`spec/session.md` section 8).
-pub(super) const APPROVAL_WAIT_S: u16 = 60;

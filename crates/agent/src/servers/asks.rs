@@ -4,53 +4,18 @@
 //! **Invariant:** each request ends once, for whoever asked, at the latest when its time is
 //! over; a refusal says which condition of the key's policy it was, where the server told.
 
-use keystead_core::{Name, PairingId, RequestBody, RequestHash};
+use keystead_core::{PairingId, RequestBody, RequestHash};
 use keystead_keeper::server::control::State;
-use keystead_keeper::server::protocol::requests::{
-    Answer, Entries, Method, Request, Sign, SignFields,
-};
+use keystead_keeper::server::protocol::requests::{Answer, Entries, Method, Request, Sign};
 use keystead_keeper::server::protocol::{KeyId, RequestId, Status, UserId, request_hash};
 use keystead_keeper::server::{ServerError, ServerName};
 use keystead_keeper::{AskId, KeeperError};
 
 use super::endings::{end, ending};
 use super::event::{Do, Errand, Target, Told, Trouble, TroubleKind};
-use super::{Held, HeldKey, IN_FLIGHT_MAX, Servers, Step, commands};
+use super::open::{Asker, Open};
+use super::{Held, HeldKey, IN_FLIGHT_MAX, Servers, Step, replies};
 use crate::ids::ClientId;
-
-/// A request that is open.
-pub(super) struct Open {
-    pub(super) server: ServerName,
-    pub(super) asker: Asker,
-    /// Until it is sent.
-    pub(super) request: Option<Box<Request>>,
-    pub(super) id: RequestId,
-    pub(super) hash: RequestHash,
-    pub(super) ends_ms: u64,
-    pub(super) wait_s: u16,
-    /// It is on its way.
-    pub(super) is_sent: bool,
-    /// Authenticators are being asked for it.
-    pub(super) is_approving: bool,
-    /// Who said no to it.
-    pub(super) refused_by: Option<Name>,
-}
-
-/// Who waits for the answer.
-pub(super) enum Asker {
-    /// The agent, for a program's signature.
-    Sign {
-        ask: AskId,
-        key: Box<HeldKey>,
-        fields: Box<SignFields>,
-    },
-    /// A command, which gets the answer as it is.
-    Command { client: ClientId, method: Method },
-    /// Ourselves, for the list of keys.
-    List,
-    /// A command, to end the session.
-    LogOut { client: ClientId },
-}
 
 impl Servers {
     /// The agent asks for a signature.
@@ -239,8 +204,8 @@ impl Servers {
                     })
                 ) && changes_keys(method);
                 match answer {
-                    Ok(answer) => commands::answer(step, client, &answer),
-                    Err(trouble) => commands::fail(step, client, &super::failure(&trouble)),
+                    Ok(answer) => replies::answer(step, client, &answer),
+                    Err(trouble) => replies::fail(step, client, &super::failure(&trouble)),
                 }
                 if changes {
                     self.list(step, &server);

@@ -3,19 +3,16 @@
 //! **Invariant:** no request that brings or fetches a secret in the clear goes through the
 //! agent; each command is answered by exactly one reply that ends it.
 
-use keystead_core::{Name, Secret, SecretBytes, hex};
+use keystead_core::{Secret, SecretBytes};
 use keystead_keeper::server::ServerName;
 use keystead_keeper::server::control::{Command, Failure, Reply, Server, State};
 use keystead_keeper::server::protocol::requests::{Answer, LogOut, Method, Request};
 use keystead_keeper::server::protocol::{Status, Ticket};
 
-use super::approvals::APPROVAL_WAIT_S;
-use super::asks::Asker;
-use super::event::{Approved, Behind, Do, Target, Told, Trouble};
-use super::{
-    COMMAND_WAIT_S, Held, STATUS_ERROR, STATUS_NO_ANSWER, STATUS_REFUSED, STATUS_USAGE, Servers,
-    Step,
-};
+use super::event::{Behind, Do, Target, Told, Trouble};
+use super::open::{APPROVAL_WAIT_S, Asker};
+use super::replies::{done, fail, reply};
+use super::{COMMAND_WAIT_S, Held, STATUS_ERROR, STATUS_NO_ANSWER, STATUS_USAGE, Servers, Step};
 use crate::ids::ClientId;
 
 impl Servers {
@@ -302,74 +299,6 @@ impl Servers {
         let held = self.held.get(&name.parse::<ServerName>().ok()?)?;
         held.about.as_ref().map(|about| about.server.0)
     }
-}
-
-pub(super) fn answer(step: &mut Step<'_>, client: ClientId, answer: &Answer) {
-    let mut bytes = answer.encode();
-    let behind = SecretBytes::take(&mut bytes);
-    step.told.push(Told::Reply {
-        client,
-        reply: Reply::Answer {
-            answer_bytes: behind.len(),
-        },
-        behind: Some(Behind(behind)),
-    });
-}
-
-/// A person is being asked for a command.
-pub(super) fn waiting(step: &mut Step<'_>, client: ClientId, by: &Name, left_s: u64) {
-    let keeper = by.to_string();
-    reply(step, client, Reply::Waiting { keeper, left_s });
-}
-
-/// What became of the approval that a command wanted.
-pub(super) fn approved(step: &mut Step<'_>, client: ClientId, end: Approved) {
-    match end {
-        Approved::Yes {
-            approver,
-            signature,
-            by,
-        } => {
-            let approval = Reply::Approval {
-                approver: hex::encode(&approver),
-                signature: hex::encode(&signature),
-                keeper: by.to_string(),
-            };
-            reply(step, client, approval);
-        }
-        Approved::No { by } => not_approved(step, client, format!("refused by {by}"), true),
-        Approved::Nobody { why } => not_approved(step, client, why, false),
-    }
-}
-
-pub(super) fn not_approved(step: &mut Step<'_>, client: ClientId, message: String, is_no: bool) {
-    let failure = Failure {
-        status: if is_no {
-            STATUS_REFUSED
-        } else {
-            STATUS_NO_ANSWER
-        },
-        message,
-        hint: (!is_no).then(|| "answer on the authenticator's screen, and try again".to_owned()),
-    };
-    fail(step, client, &failure);
-}
-
-pub(super) fn done(step: &mut Step<'_>, client: ClientId) {
-    reply(step, client, Reply::Done {});
-}
-
-pub(super) fn fail(step: &mut Step<'_>, client: ClientId, failure: &Failure) {
-    reply(step, client, Reply::Failed(failure.clone()));
-}
-
-fn reply(step: &mut Step<'_>, client: ClientId, reply: Reply) {
-    let behind = None;
-    step.told.push(Told::Reply {
-        client,
-        reply,
-        behind,
-    });
 }
 
 /// Whether a request carries no secret in the clear, so that the agent may pass it on.

@@ -9,8 +9,8 @@ use keystead_keeper::server::protocol::requests::{Answer, Signed};
 use keystead_keeper::server::refusal;
 use keystead_keeper::{self as keeper, AskId, KeeperError, Progress};
 
-use super::asks::{Asker, Open};
 use super::event::{Told, Trouble, TroubleKind};
+use super::open::{Asker, Open};
 use super::{Held, Step};
 
 /// How a signature ended, as the agent's router knows it.

@@ -10,7 +10,7 @@ use keystead_keeper::server::control::{Reply, State};
 use keystead_keeper::server::protocol::Ticket;
 
 use super::event::{Behind, Do, Told, Trouble, TroubleKind};
-use super::{Servers, Step, commands, failure};
+use super::{Servers, Step, failure, replies};
 use crate::ids::ClientId;
 
 impl Servers {
@@ -32,7 +32,7 @@ impl Servers {
             State::Ended | State::Stopped => {
                 let trouble = gone(held.trouble.as_deref());
                 for client in std::mem::take(&mut held.borrowers) {
-                    commands::fail(step, client, &failure(&trouble));
+                    replies::fail(step, client, &failure(&trouble));
                 }
                 return;
             }
@@ -74,7 +74,7 @@ impl Servers {
                 held.lent_to = None;
                 held.fall(&trouble);
                 if let Some(client) = client {
-                    commands::fail(step, client, &failure(&trouble));
+                    replies::fail(step, client, &failure(&trouble));
                 }
                 self.lost(step, server);
             }

@@ -11,6 +11,8 @@ mod endings;
 mod event;
 mod keys;
 mod lending;
+mod open;
+mod replies;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -24,7 +26,7 @@ use keystead_keeper::server::protocol::requests::{List, PAGE_MAX, Request};
 use rand_core::CryptoRngCore;
 
 use crate::ids::ClientId;
-use asks::{Asker, Open};
+use open::{Asker, Open};
 
 pub use event::{About, Approved, Behind, Came, Do, Errand, Target, Told, Trouble, TroubleKind};
 pub use keys::{HeldKey, NoFields};
@@ -148,7 +150,7 @@ impl Servers {
         }
         let waiting = std::mem::take(&mut held.waiting);
         for client in waiting {
-            commands::fail(step, client, &failure(trouble));
+            replies::fail(step, client, &failure(trouble));
         }
         self.send_waiting(step, server);
     }
@@ -192,7 +194,7 @@ impl Servers {
             return self.list(step, server);
         }
         for client in std::mem::take(&mut held.waiting) {
-            commands::done(step, client);
+            replies::done(step, client);
         }
     }
 
