@@ -56,6 +56,7 @@ pub mod servers;
 pub mod settings;
 mod signing;
 pub mod upstream;
+mod wallets;
 pub mod wanted;
 pub mod words;
 

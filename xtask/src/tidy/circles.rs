@@ -187,7 +187,6 @@ const DOORS_MAX: usize = 8;
 
 /// Circles that were there when this check came, by a file of each.
 const KNOWN: &[&str] = &[
-    "crates/agent/src/agent.rs",
     "crates/authenticator/src/local/sign.rs",
     "crates/channel/src/log/leaf.rs",
     "crates/channel/src/session/row.rs",
