@@ -3,7 +3,6 @@
 //! **Invariant**: nothing secret and no name of a person stands here; an absent detail
 //! is the empty map, one byte.
 
-use super::leaf::DETAIL_BYTES_MAX;
 use super::tree::{Hash, content_hash};
 use crate::session::fields::{Text, message};
 use crate::session::requests::{Intent, KeyType, Policy, SignPurpose};
@@ -90,6 +89,9 @@ impl Detail {
         content_hash(&policy.encode())
     }
 }
+
+/// 512 bytes: CBOR of what an entry says beyond its fields.
+pub const DETAIL_BYTES_MAX: usize = 512;
 
 /// All fields at their longest stay below the limit of a leaf.
 const _: () = assert!(21 * 4 + 6 * 34 + 66 + 4 * 18 + 66 < DETAIL_BYTES_MAX);

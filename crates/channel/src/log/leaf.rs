@@ -3,7 +3,7 @@
 //! **Invariant**: a leaf has one encoding, and the decoder takes no other; its hash is
 //! the hash of its whole content.
 
-use super::detail::Detail;
+use super::detail::{DETAIL_BYTES_MAX, Detail};
 use super::tree::{Hash, leaf_hash};
 use crate::session::UserId;
 use crate::wire::Fault;
@@ -150,6 +150,3 @@ const VERSION: u8 = 1;
 
 /// 127 bytes before the detail.
 const FIXED_BYTES: usize = 127;
-
-/// 512 bytes: CBOR of what an entry says beyond its fields.
-pub const DETAIL_BYTES_MAX: usize = 512;

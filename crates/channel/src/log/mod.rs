@@ -25,6 +25,6 @@ pub use action::Action;
 pub use checkpoint::{
     Checkpoint, CheckpointFault, SIGNATURES_MAX, is_signed, key_hash, key_notice,
 };
-pub use detail::Detail;
-pub use leaf::{DETAIL_BYTES_MAX, Leaf, LeafFault, LogId};
+pub use detail::{DETAIL_BYTES_MAX, Detail};
+pub use leaf::{Leaf, LeafFault, LogId};
 pub use tree::{Hash, content_hash};

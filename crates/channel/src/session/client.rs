@@ -8,11 +8,12 @@ use std::sync::Arc;
 use keystead_core::Secret;
 use rand_core::CryptoRngCore;
 
+use super::binding::{Binding, SessionKind, context};
 use super::client_session::ClientSession;
 use super::fields::Message;
 use super::frame::{Frame, FrameType, Handle};
 use super::hello::{BindingKind, Greeted};
-use super::ids::{Binding, RequestId, SessionKind, context};
+use super::ids::RequestId;
 use super::keys::SessionKeys;
 use super::name::{AccountName, Password};
 use super::opaque::{LoggingIn, Owner, Profile, RECORD_BYTES, Registering, Stretched};

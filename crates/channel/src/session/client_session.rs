@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 
 use keystead_core::Secret;
 
+use super::binding::SessionKind;
 use super::client::read_opened;
 use super::frame::{Frame, FrameType, Handle};
-use super::ids::{RequestId, ServerId, SessionId, SessionKind};
+use super::ids::{RequestId, ServerId, SessionId};
 use super::keys::{SessionKeys, ToClient, ToServer};
 use super::notice::{Notice, NoticeKind};
 use super::requests::{Answer, Method, OpenedResult, Request};

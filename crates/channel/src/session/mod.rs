@@ -16,6 +16,7 @@
 //! | [`ClientSession`] | 40 | [`ServerSession`] |
 
 mod approval;
+mod binding;
 mod client;
 mod client_session;
 pub(crate) mod fields;
@@ -41,6 +42,7 @@ mod tests;
 mod unlock;
 
 pub use approval::{Approval, ApprovalTag, approval_hash};
+pub use binding::{Binding, SessionKind};
 pub use client::{Credentials, Extras, LoggedIn, LoginSent, NewPassword, OpenSent, RegisterSent};
 pub use client_session::{ClientSession, Event, Sent};
 pub use fields::{List, Nullable, Octets, SecretOctets, Text};
@@ -52,9 +54,7 @@ pub use hello::{
     BindingKind, ClientHello, Greeted, Greeting, Hellos, Introduction, Limits, Pin, Registration,
     ServerHello,
 };
-pub use ids::{
-    ApproverId, Binding, KeyId, RequestId, ServerId, SessionId, SessionKind, UserId, request_hash,
-};
+pub use ids::{ApproverId, KeyId, RequestId, ServerId, SessionId, UserId, request_hash};
 pub use invitation::{Authority, InvitationLink, LinkError, ServerAddress};
 pub use name::{AccountName, NAME_BYTES_MAX, NameFault, PASSWORD_BYTES_MAX, Password};
 pub use notice::{Notice, NoticeKind};

@@ -8,10 +8,11 @@ use keystead_core::{Secret, SecretBytes};
 use keystead_sodium::crypto_box;
 use rand_core::CryptoRngCore;
 
+use super::binding::{Binding, SessionKind};
 use super::client_session::ClientSession;
 use super::frame::{Frame, FrameType, Handle};
 use super::hello::{BindingKind, Greeted};
-use super::ids::{Binding, ServerId, SessionId, SessionKind};
+use super::ids::{ServerId, SessionId};
 use super::keys::SessionKeys;
 use super::name::hmac_sha256;
 use super::requests::{Known, OpenedResult};

@@ -8,8 +8,9 @@ use keystead_core::Secret;
 use keystead_sodium::{crypto_box, memory};
 use rand_core::CryptoRngCore;
 
+use super::binding::{Binding, SessionKind};
 use super::hello::Limits;
-use super::ids::{Binding, SessionId, SessionKind};
+use super::ids::SessionId;
 use super::keys::SessionKeys;
 use super::name::hmac_sha256;
 use super::resume::{AFTER_RESUME, exchange};

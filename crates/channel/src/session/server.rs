@@ -9,9 +9,10 @@ use keystead_core::Secret;
 use opaque_ke::ServerLogin;
 use rand_core::CryptoRngCore;
 
+use super::binding::{Binding, SessionKind, context};
 use super::frame::{Frame, FrameType, Handle};
 use super::hello::{BindingKind, Hellos};
-use super::ids::{Binding, ServerId, SessionId, SessionKind, context};
+use super::ids::{ServerId, SessionId};
 use super::keys::SessionKeys;
 use super::name::AccountName;
 use super::opaque::{

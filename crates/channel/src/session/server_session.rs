@@ -9,8 +9,9 @@ use std::sync::Arc;
 use keystead_core::Secret;
 
 use super::OUTSTANDING_MAX;
+use super::binding::SessionKind;
 use super::frame::{Frame, FrameType, Handle};
-use super::ids::{RequestId, SessionId, SessionKind};
+use super::ids::{RequestId, SessionId};
 use super::keys::{self, SessionKeys, ToClient, ToServer};
 use super::notice::{Notice, NoticeKind};
 use super::requests::{Answer, Method, OpenedResult, Request};

@@ -5,9 +5,10 @@
 
 use keystead_core::Secret;
 
+use super::binding::Binding;
 use super::fields::{self, Message, Value, message};
 use super::hello::{BindingKind, Hellos};
-use super::ids::{ApproverId, Binding, ServerId, SessionId, sha256};
+use super::ids::{ApproverId, ServerId, SessionId, sha256};
 use super::name::AccountName;
 use super::opaque::{KE1_BYTES, KE2_BYTES, KE3_BYTES, Profile, RECORD_BYTES};
 use super::requests::Known;

@@ -9,7 +9,7 @@ use keystead_sodium::memory::wipe;
 
 use super::identity::{read_plaintext, write_plaintext};
 use super::key_server::{read_approval, read_local_key, write_approval, write_local_key};
-use super::request::read_name;
+use super::parts::{read_name, read_purposes, write_purposes};
 use super::{
     ALGORITHM_BYTES_MAX, BLOB_BYTES_MAX, Fault, HOST_NAME_BYTES_MAX, HOSTS_MAX, KEYS_MAX,
     PURPOSES_MAX, Reader, TRANSPORTS_MAX, URL_BYTES_MAX, Writer,
@@ -170,12 +170,6 @@ fn write_key(writer: &mut Writer, key: &KeyEntry) {
     write_purposes(writer.key(5), &key.purposes);
 }
 
-pub(super) fn write_purposes(writer: &mut Writer, purposes: &[Purpose]) {
-    writer.list_of(purposes, |writer, purpose| {
-        writer.unsigned(u64::from(purpose.number()));
-    });
-}
-
 /// The keys among them that this version has a use for.
 fn read_keys(reader: &mut Reader<'_>, min: usize) -> Result<Vec<KeyEntry>, Fault> {
     let keys = reader.list_of(min, KEYS_MAX, read_key)?;
@@ -210,24 +204,6 @@ fn read_key(reader: &mut Reader<'_>) -> Result<Option<KeyEntry>, Fault> {
         name,
         purposes,
     }))
-}
-
-/// At least one, ascending, none twice: one set has one encoding. Of those of later versions
-/// the number.
-pub(super) fn read_purposes(
-    reader: &mut Reader<'_>,
-    max: usize,
-) -> Result<Vec<Result<Purpose, u64>>, Fault> {
-    let mut last = 0;
-    reader.list_of(1, max, |reader| {
-        let number = reader.unsigned()?;
-        if number <= last {
-            return Err(Fault::Range(number));
-        }
-        last = number;
-        let known = u8::try_from(number).ok().and_then(Purpose::from_number);
-        Ok(known.ok_or(number))
-    })
 }
 
 fn write_transport(writer: &mut Writer, transport: &TransportAddress) {

@@ -7,8 +7,7 @@ use keystead_core::{
     Certificates, Constraints, ImportRequest, KeyForm, KeyId, LockRequest, RequestBody, SecretBytes,
 };
 
-use super::body::write_purposes;
-use super::request::{read_known_purposes, read_name};
+use super::parts::{read_known_purposes, read_name, write_purposes};
 use super::{
     BLOB_BYTES_MAX, CERTIFICATES_MAX, Fault, Fields, MESSAGE_BYTES_MAX, PASSPHRASE_BYTES_MAX,
     PATH_BYTES_MAX, Reader, Writer,

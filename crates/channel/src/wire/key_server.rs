@@ -7,7 +7,7 @@ use keystead_core::{
     ServerApproval,
 };
 
-use super::request::read_name;
+use super::parts::read_name;
 use super::{APPROVAL_TEXT_BYTES_MAX, Fault, Fields, Reader, Writer};
 
 pub(super) fn write_approve_server(writer: &mut Writer, asked: &ApproveServerRequest) {

@@ -12,6 +12,7 @@ mod evidence;
 mod identity;
 mod import;
 mod key_server;
+mod parts;
 mod receipt;
 mod request;
 mod response;
@@ -19,12 +20,12 @@ mod strict;
 
 pub use body::{body_hash, encode_body};
 pub use evidence::fit_evidence;
+pub(crate) use parts::{read_name, read_version};
 pub use receipt::{
     ReceiptFault, check_receipt, decode_receipt, encode_receipt, is_signed, next_receipt,
     receipt_payload,
 };
 pub use request::{decode_request, encode_request, request_hash};
-pub(crate) use request::{read_name, read_version};
 pub use response::{
     Received, decode_local_response, decode_response, encode_response, receive_response,
     response_id,
@@ -122,6 +123,9 @@ pub const USER_ID_BYTES_MAX: usize = keystead_core::Identity::URI_BYTES_MAX;
 
 /// 98,304 bytes: a key server's text (section 5.1).
 pub const APPROVAL_TEXT_BYTES_MAX: usize = keystead_core::ApproveServerRequest::TEXT_BYTES_MAX;
+
+/// 256 bytes: a receipt has at most 122.
+const RECEIPT_BYTES_MAX: usize = 256;
 
 /// 256 keys of one authenticator: more than anyone can tell apart on a screen.
 pub const KEYS_MAX: usize = 256;

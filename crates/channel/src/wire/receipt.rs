@@ -128,6 +128,3 @@ pub fn check_receipt(received: &Received, receipt_key: &[u8; 32]) -> Result<Rece
     }
     Ok(receipt)
 }
-
-/// 256 bytes: a receipt has at most 122.
-pub(super) const RECEIPT_BYTES_MAX: usize = 256;

@@ -1,11 +1,10 @@
 //! `request` of `spec/pairing.md` section 5.
 
 use keystead_core::{
-    KeyId, Kind, MakeKeyRequest, Name, Purpose, Request, RequestBody, RequestHash, RequestId,
-    Secret, SignForm, SignRequest, labelled_hash,
+    KeyId, Kind, MakeKeyRequest, Request, RequestBody, RequestHash, RequestId, Secret, SignForm,
+    SignRequest, labelled_hash,
 };
 
-use super::body::{read_purposes, write_purposes};
 use super::evidence::{read_evidence, write_evidence};
 use super::identity::{
     read_decrypt, read_optional, read_public_key, write_decrypt, write_optional, write_public_key,
@@ -17,6 +16,7 @@ use super::key_server::{
     read_approve_server, read_make_approval_key, read_open_local, write_approve_server,
     write_make_approval_key, write_open_local,
 };
+use super::parts::{read_known_purposes, read_name, read_version, write_purposes};
 use super::{
     ALGORITHM_BYTES_MAX, Fault, Fields, MESSAGE_BYTES_MAX, Reader, VERSION, WireError, Writer,
 };
@@ -83,16 +83,6 @@ fn read_request(bytes: &[u8]) -> Result<Request, Fault> {
         want_ack,
         body,
     })
-}
-
-/// Key 0 of every message.
-pub(crate) fn read_version(reader: &mut Reader<'_>, fields: &mut Fields) -> Result<(), Fault> {
-    fields.required(reader, 0)?;
-    match reader.unsigned()? {
-        VERSION => Ok(()),
-        0 => Err(Fault::Range(0)),
-        version => Err(Fault::Version(version)),
-    }
 }
 
 /// The id of what may otherwise be unreadable: keys 0 and 1 at their places.
@@ -262,17 +252,4 @@ fn read_make_key(reader: &mut Reader<'_>, fields: &mut Fields) -> Result<MakeKey
         algorithm,
         purposes,
     })
-}
-
-/// A purpose of a later version is one that this one cannot make a key for.
-pub(super) fn read_known_purposes(reader: &mut Reader<'_>) -> Result<Vec<Purpose>, Fault> {
-    read_purposes(reader, MakeKeyRequest::PURPOSES_MAX)?
-        .into_iter()
-        .map(|purpose| purpose.map_err(Fault::Form))
-        .collect()
-}
-
-/// A name: its rule is that of any text of this length.
-pub(crate) fn read_name(reader: &mut Reader<'_>) -> Result<Name, Fault> {
-    Name::new(reader.text(Name::BYTES_MAX)?).map_err(|_| Fault::Text)
 }

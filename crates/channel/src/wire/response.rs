@@ -6,9 +6,12 @@ use keystead_core::{
 use keystead_sodium::memory::wipe;
 
 use super::body::{BODY_LABEL, read_ack, read_body};
-use super::receipt::RECEIPT_BYTES_MAX;
-use super::request::{read_id, read_version};
-use super::{Fault, Fields, MESSAGE_BYTES_MAX, Reader, VERSION, WireError, Writer, encode_body};
+use super::parts::read_version;
+use super::request::read_id;
+use super::{
+    Fault, Fields, MESSAGE_BYTES_MAX, RECEIPT_BYTES_MAX, Reader, VERSION, WireError, Writer,
+    encode_body,
+};
 
 /// A response as it came over a channel.
 ///

@@ -1,16 +1,12 @@
 //! Methods 8 to 11, and what a key or secret looks like from outside.
 //!
-//! **Invariant**: a label is a text where the server may read it and bytes where the
-//! client sealed it; the form that it has says which.
+//! **Invariant**: what the client sealed stands here as it came, and is opened by the client alone.
 
+use super::label::Label;
 use super::policy::Policy;
-use super::secrets::{
-    Context, KeyPurpose, KeyType, LABEL_BYTES_MAX, PURPOSES_MAX, SEALED_LABEL_BYTES_MAX,
-    SEALED_VALUE_BYTES_MAX,
-};
-use crate::session::fields::{self, Octets, SecretOctets, Text, Value, message};
+use super::secrets::{Context, KeyPurpose, KeyType, PURPOSES_MAX, SEALED_VALUE_BYTES_MAX};
+use crate::session::fields::{self, Octets, SecretOctets, message};
 use crate::session::ids::KeyId;
-use crate::wire::{Fault, Reader, Writer};
 
 message! {
     /// Method 8.
@@ -42,38 +38,6 @@ message! {
         2 revision: u32,
         /// In the form that the first had.
         3 label: Label,
-    }
-}
-
-/// A label.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Label {
-    /// The server reads it.
-    Open(Text<LABEL_BYTES_MAX>),
-    /// Only the client does.
-    Sealed(Octets<SEALED_LABEL_BYTES_MAX>),
-}
-
-impl Value for Label {
-    fn read(reader: &mut Reader<'_>) -> Result<Self, Fault> {
-        match reader.is_text() {
-            true => Text::read(reader).map(Self::Open),
-            false => Octets::read(reader).map(Self::Sealed),
-        }
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        match self {
-            Self::Open(text) => text.write(writer),
-            Self::Sealed(bytes) => bytes.write(writer),
-        }
-    }
-
-    fn room(&self) -> usize {
-        match self {
-            Self::Open(text) => text.room(),
-            Self::Sealed(bytes) => bytes.room(),
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod audit;
 mod entries;
+mod label;
 mod policy;
 mod secrets;
 mod sessions;
@@ -15,17 +16,17 @@ pub use audit::{
     Proof, Receipt, Scope,
 };
 pub use entries::{
-    Entries, Entry, Label, LabelChange, List, NewKey, PAGE_MAX, PUBLIC_KEY_BYTES_MAX, Retrieved,
-    Show, Unread,
+    Entries, Entry, LabelChange, List, NewKey, PAGE_MAX, PUBLIC_KEY_BYTES_MAX, Retrieved, Show,
+    Unread,
 };
+pub use label::{LABEL_BYTES_MAX, Label, SEALED_LABEL_BYTES_MAX};
 pub use policy::{
     APPROVERS_MAX, Approver, ApproverChange, Approvers, CONDITIONS_MAX, Hours, Policy,
     PolicyChange, Quorum, RecoveryStep, UnprovedDestination,
 };
 pub use secrets::{
-    Complete, Context, Generate, Import, Intent, KeyPurpose, KeyType, LABEL_BYTES_MAX, Put,
-    Retrieve, SEALED_LABEL_BYTES_MAX, SEALED_STORAGE_KEY_BYTES, SEALED_VALUE_BYTES_MAX, StorageKey,
-    VALUE_BYTES_MAX,
+    Complete, Context, Generate, Import, Intent, KeyPurpose, KeyType, Put, Retrieve,
+    SEALED_STORAGE_KEY_BYTES, SEALED_VALUE_BYTES_MAX, StorageKey, VALUE_BYTES_MAX,
 };
 pub use sessions::{
     Known, LogOut, Open, OpenedResult, PasswordFinish, PasswordResponse, PasswordStart,

@@ -3,7 +3,7 @@
 //! **Invariant**: what only the client may open travels sealed and is opaque here;
 //! what the server may know (methods 6 and 7 of server-held keys) is a secret here too.
 
-use super::entries::Label;
+use super::label::{Label, SEAL_BYTES, SEALED_LABEL_BYTES_MAX};
 use super::policy::Policy;
 use crate::session::fields::{List, Octets, SecretOctets, message, numbers};
 use crate::session::ids::{KeyId, UserId};
@@ -179,15 +179,6 @@ pub const VALUE_BYTES_MAX: usize = 65_536;
 
 /// A value as the client seals it: with its length and its type.
 pub const SEALED_VALUE_BYTES_MAX: usize = SEAL_BYTES + 4 + VALUE_BYTES_MAX + 1;
-
-/// 256 bytes: a label before it is sealed (section 12).
-pub const LABEL_BYTES_MAX: usize = 256;
-
-/// A label as the client seals it.
-pub const SEALED_LABEL_BYTES_MAX: usize = SEAL_BYTES + LABEL_BYTES_MAX;
-
-/// What XChaCha20-Poly1305 adds: 24 bytes of nonce, 16 of tag.
-const SEAL_BYTES: usize = 24 + 16;
 
 /// Of all purposes there are five.
 pub(super) const PURPOSES_MAX: usize = 5;

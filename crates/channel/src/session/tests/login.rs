@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use super::Script;
 use super::vectors::{array, blind, bytes, vectors};
+use crate::session::binding::Binding;
 use crate::session::fields::{Nullable, Text};
 use crate::session::frame::{Frame, Handle};
 use crate::session::hello::{BindingKind, Greeted, Hellos, Limits, ServerHello};
-use crate::session::ids::{Binding, ServerId, UserId};
+use crate::session::ids::{ServerId, UserId};
 use crate::session::requests::{Open, OpenedResult};
 use crate::session::{
     Account, AccountName, AwaitFinish, AwaitUpload, Credentials, Extras, LoggedIn, LoginSent,

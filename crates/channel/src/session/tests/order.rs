@@ -3,13 +3,14 @@
 use keystead_core::Secret;
 
 use super::Script;
+use crate::session::binding::{Binding, SessionKind};
 use crate::session::client::{Credentials, Extras, LoginSent, OpenSent, RegisterSent};
 use crate::session::client_session::ClientSession;
 use crate::session::frame::{Frame, FrameType, Handle};
 use crate::session::hello::{
     BindingKind, Greeted, Greeting, Hellos, Introduction, Limits, Pin, Registration,
 };
-use crate::session::ids::{Binding, ServerId, SessionId, SessionKind};
+use crate::session::ids::{ServerId, SessionId};
 use crate::session::keys::SessionKeys;
 use crate::session::name::{AccountName, Password};
 use crate::session::opaque::{Profile, ServerKeys};

@@ -11,10 +11,11 @@ use opaque_ke::{
 use serde_json::Value;
 
 use super::Script;
+use crate::session::binding::{Binding, SessionKind, context};
 use crate::session::error_frame;
 use crate::session::frame::{Frame, FrameType, Handle};
 use crate::session::hello::{BindingKind, Greeted, Greeting, Hellos, Limits, ServerHello};
-use crate::session::ids::{Binding, ServerId, SessionId, SessionKind, UserId, context};
+use crate::session::ids::{ServerId, SessionId, UserId};
 use crate::session::keys::{Direction, SessionKeys, ToClient, ToServer, TrafficSecret};
 use crate::session::opaque::{Profile, Suite1};
 use crate::session::requests::{Answer, Method, OpenedResult};
