@@ -6,10 +6,8 @@
 use keystead_channel::session::{AccountName, KeyId, Profile, RECORD_BYTES, UserId};
 use zeroize::Zeroizing;
 
-use super::{
-    AccountNo, Cell, LogIndex, NameTag, PlainReader, PlainWriter, Record, Row, Table, account_no,
-    narrow,
-};
+use super::record::{account_no, narrow};
+use super::{AccountNo, Cell, LogIndex, NameTag, PlainReader, PlainWriter, Record, Row, Table};
 
 /// An account.
 #[derive(Clone)]

@@ -6,9 +6,8 @@
 use keystead_channel::session::AccountName;
 use zeroize::Zeroizing;
 
-use super::{
-    AccountNo, Cell, NameTag, PlainReader, PlainWriter, Record, Row, Table, account_no, flag,
-};
+use super::record::{account_no, flag};
+use super::{AccountNo, Cell, NameTag, PlainReader, PlainWriter, Record, Row, Table};
 
 /// Guesses at one name's password.
 #[derive(Clone, Debug, PartialEq, Eq)]

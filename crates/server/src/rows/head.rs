@@ -5,7 +5,8 @@
 
 use zeroize::Zeroizing;
 
-use super::{Cell, PlainReader, PlainWriter, Record, Row, Table, narrow};
+use super::record::narrow;
+use super::{Cell, PlainReader, PlainWriter, Record, Row, Table};
 
 /// The head, as the ledger sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 //! **Invariant**: nothing here is trusted as it stands: whoever reads leaves or hashes
 //! checks them against the head, and a block's leaves open only under its place.
 
-use super::{AccountNo, Cell, Row, account_no, narrow};
+use super::record::{account_no, narrow};
+use super::{AccountNo, Cell, Row};
 
 /// Leaves of one commit, or of a full tile; sealed by the ledger under table `block`,
 /// bound to `first` and `count` ([`LogBlock::bound`]).

@@ -7,7 +7,8 @@ use keystead_channel::session::KeyId;
 use keystead_core::SecretBytes;
 use zeroize::Zeroizing;
 
-use super::{AccountNo, Cell, PlainReader, PlainWriter, Record, Row, Table, account_no, narrow};
+use super::record::{account_no, narrow};
+use super::{AccountNo, Cell, PlainReader, PlainWriter, Record, Row, Table};
 
 /// A secret or key: what the client sealed, or what the server holds.
 pub struct HeldSecret {

@@ -6,9 +6,8 @@
 use keystead_channel::session::{BindingKind, SessionId, SessionRow, UserId};
 use zeroize::Zeroizing;
 
-use super::{
-    AccountNo, Cell, PlainReader, PlainWriter, Record, Row, Table, account_no, flag, narrow,
-};
+use super::record::{account_no, flag, narrow};
+use super::{AccountNo, Cell, PlainReader, PlainWriter, Record, Row, Table};
 
 /// A session.
 pub struct Session {
