@@ -258,6 +258,13 @@ impl Keeping {
         views
     }
 
+    /// Those that would be waited for in vain: a device that is away says so at once.
+    pub(crate) fn away(&self) -> Vec<PairingId> {
+        let views = self.paired.pairings().into_iter();
+        let away = views.filter(|it| !it.is_connected);
+        away.map(|it| it.pairing).collect()
+    }
+
     fn hardware(
         &mut self,
         now: Now,

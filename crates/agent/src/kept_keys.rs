@@ -12,7 +12,7 @@ use crate::kept::KeptKey;
 impl Agent {
     /// A key at every keeper that lists it: those that are connected first, and among them
     /// who was paired first. Whoever lists another's key later does not get its requests.
-    /// Of keepers with the same words, who are asked for an identity, the one named last is first.
+    /// Of those with the same words, who are asked for an identity, the one named last is first.
     ///
     /// A certificate that is offered stands for its key.
     pub(crate) fn keepers_of(&self, blob: &[u8]) -> Vec<KeptKey> {
@@ -25,11 +25,15 @@ impl Agent {
         keys.extend(self.ssh_identities().into_iter().rev());
         keys.retain(|kept| kept.key.blob() == blob);
         if keys.len() > 1 {
-            let views = self.keepers.pairings();
+            let (views, away) = (self.keepers.pairings(), self.keepers.away());
             keys.sort_by_key(|kept| {
-                let views = kept.identity.is_none().then_some(&views);
-                let view = views?.iter().find(|it| it.pairing == kept.pairing);
-                view.map(|it| (!it.is_connected, it.paired_unix_s))
+                let view = views.iter().find(|it| it.pairing == kept.pairing);
+                let is_away = away.contains(&kept.pairing);
+                let paired = kept
+                    .identity
+                    .is_none()
+                    .then_some(view.map(|it| it.paired_unix_s));
+                view.map(|_| (is_away, paired))
             });
         }
         keys

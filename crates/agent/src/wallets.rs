@@ -16,7 +16,7 @@ impl Agent {
     /// Which wallet is asked: the one that is named, by its keeper's name or its own fingerprint,
     /// else the one that is remembered for the identity (and for this key of it, where that is
     /// known), else the only one. Of several keepers with the same words, whose key is the same,
-    /// the one that was named last.
+    /// the one that was named last, unless it is away and another is not.
     pub(crate) fn wallet_for(
         &self,
         identity: &Identity,
@@ -48,7 +48,10 @@ impl Agent {
             .filter(|it| key.is_none_or(|key| it.key.id == key))
             .filter(|record| wallets.iter().any(|it| is_of(record, it)))
             .collect();
-        if let Some(latest) = fitting.last()
+        let away = self.keepers.away();
+        let mut latest_first = fitting.iter().rev();
+        let here = latest_first.find(|it| !away.contains(&it.pairing));
+        if let Some(latest) = here.or(fitting.last())
             && fitting.iter().all(|it| it.key.id == latest.key.id)
             && let Some(whose) = wallets.iter().find(|it| is_of(latest, it))
         {

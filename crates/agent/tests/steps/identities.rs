@@ -661,8 +661,13 @@ fn logs_in(bench: &mut Bench) {
 }
 
 #[test]
-fn of_two_keepers_with_the_same_words_the_one_named_last_is_asked() {
-    for last in ["test-phone", "spare"] {
+fn of_two_keepers_with_the_same_words_the_one_named_last_is_asked_unless_it_is_away() {
+    for (last, away, expected) in [
+        ("test-phone", None, "test-phone"),
+        ("spare", None, "spare"),
+        ("test-phone", Some("test-phone"), "spare"),
+        ("spare", Some("spare"), "test-phone"),
+    ] {
         let mut bench = with_wallet();
         let main = bench.keeper.lock().unwrap().keys.remove(0);
         {
@@ -670,10 +675,12 @@ fn of_two_keepers_with_the_same_words_the_one_named_last_is_asked() {
             let spare = keeper::PairingView {
                 pairing: PairingId([8; 8]),
                 name: Name::new("spare").unwrap(),
-                is_connected: false,
                 ..fake.views[0].clone()
             };
             fake.views.push(spare);
+            for view in &mut fake.views {
+                view.is_connected = away != Some(view.name.as_str());
+            }
         }
         let identity = of_ssh("root@127.0.0.1");
         for named in ["test-phone", "spare"] {
@@ -683,11 +690,11 @@ fn of_two_keepers_with_the_same_words_the_one_named_last_is_asked() {
         key_of(&mut bench, &identity, Some(last));
         assert_eq!(asks(&bench), 2, "both are remembered");
         let told = key_told(key_of(&mut bench, &identity, None));
-        assert_eq!(told.keeper, last);
+        assert_eq!(told.keeper, expected);
         logs_in(&mut bench);
         let (pairing, kind) = asked(&bench);
         let views = bench.keeper.lock().unwrap().views.clone();
         let whose = views.iter().find(|it| it.pairing == pairing).unwrap();
-        assert_eq!((whose.name.as_str(), kind), (last, "sign"));
+        assert_eq!((whose.name.as_str(), kind), (expected, "sign"));
     }
 }
