@@ -94,7 +94,8 @@ impl Room {
     /// Call it while the map is held: the name is there for a moment.
     fn of(folder: &Path, bytes: u64) -> io::Result<Self> {
         let path = folder.join(ROOM_NAME);
-        let mut file = File::create(&path)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)?);
         std::fs::remove_file(&path)?;
         // Written, not only named: not every file system gives room by a file's size.
         io::copy(&mut io::repeat(0).take(bytes), &mut file)?;

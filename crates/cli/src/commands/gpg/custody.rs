@@ -30,7 +30,8 @@ pub(crate) fn custody(wanted: &GpgCustody) -> Result<(), Failure> {
         harmless(keeper)
     ));
     say(format_args!(
-        "`keystead gpg custody off` ends that, `{}` gives gpg.conf back",
+        "`{}` ends that, `{}` gives gpg.conf back",
+        home.ending(),
         home.undoing()
     ));
     Ok(())

@@ -4,6 +4,7 @@
 //! before it is changed, so that `--undo` gives it back byte for byte.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use crate::commands::file;
 use crate::commands::git::Hunk;
 use crate::failure::{Failure, Status};
 use crate::gpg_agent::{self, Answering};
-use crate::terminal::say;
+use crate::terminal::{harmless, say};
 
 /// One `GNUPGHOME`.
 pub(super) struct Home {
@@ -37,7 +38,9 @@ impl Home {
         let home = Self {
             path: places.homedir,
             is_named: named.is_some() || std::env::var_os("GNUPGHOME").is_some(),
-            option: named.map_or_else(String::new, |it| format!(" --homedir {}", it.display())),
+            option: whole.map_or_else(String::new, |it| {
+                format!(" --homedir {}", harmless(&quoted(&it.to_string_lossy())))
+            }),
         };
         if !home.path.is_dir() {
             if home.is_named {
@@ -104,7 +107,7 @@ impl Home {
     /// Gives gpg a key. One that writes its list of keys at the same moment makes that fail, which
     /// another try does not.
     pub(super) fn import(&self, key: &[u8]) -> Result<(), Failure> {
-        let _held = gpg_agent::hold_keyring(&self.path)?;
+        let _held = self.hold()?;
         let mut tried = self.gpg_done(&["--import"], key);
         for _ in 1..IMPORT_TRIES {
             if tried.is_ok() {
@@ -115,9 +118,14 @@ impl Home {
         tried.map(drop)
     }
 
-    /// Runs gpg as if a person answered what it asks about a key that it changes.
+    /// Other commands that have gpg change its keys wait for as long as it is held.
+    pub(super) fn hold(&self) -> Result<File, Failure> {
+        gpg_agent::hold_keyring(&self.path)
+    }
+
+    /// Runs gpg as if a person answered what it asks about a key that it changes; call it while
+    /// the home folder is held.
     pub(super) fn gpg_talk(&self, arguments: &[&str], words: &[u8]) -> Result<(), Failure> {
-        let _held = gpg_agent::hold_keyring(&self.path)?;
         let output = self.run(arguments, &["--no-tty", "--no-batch"], words)?;
         if output.status.success() {
             return Ok(());
@@ -207,6 +215,11 @@ impl Home {
     /// The command that gives `gpg.conf` back.
     pub(super) fn undoing(&self) -> String {
         format!("keystead gpg init --undo{}", self.option)
+    }
+
+    /// The command that has gpg keep its keys again.
+    pub(super) fn ending(&self) -> String {
+        format!("keystead gpg custody off{}", self.option)
     }
 
     /// Gives `gpg.conf` back as it was.
@@ -330,6 +343,15 @@ fn link_agent() -> Result<PathBuf, Failure> {
     Ok(link)
 }
 
+/// As a word of a shell's command line.
+fn quoted(text: &str) -> String {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "/._-".contains(it);
+    match text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
 /// The record of what was changed, in `GNUPGHOME`.
 pub(crate) const SETUP_NAME: &str = "keystead-setup";
 
@@ -344,6 +366,14 @@ const SYSTEMD_SOCKET: &str = "/usr/lib/systemd/user/gpg-agent.socket";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_is_one_word_of_a_shell() {
+        let check = |text: &str, expected: &str| assert_eq!(quoted(text), expected);
+        check("/home/a.b/gnupg_2-x", "/home/a.b/gnupg_2-x");
+        check("/home/my home", "'/home/my home'");
+        check("/home/it's", r"'/home/it'\''s'");
+    }
 
     #[test]
     fn one_line_names_the_agent() {

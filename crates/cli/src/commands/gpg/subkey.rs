@@ -30,6 +30,8 @@ pub(crate) fn subkey(wanted: &GpgSubkey) -> Result<(), Failure> {
             .status(Status::Usage));
     }
     let curve = curve(wanted, &place)?;
+    // Whoever adds the same one at the same moment finds it in the map, and gpg refuses it then.
+    let _held = home.hold()?;
     let map = home.map()?;
     let own = map.keys().iter().find(|it| {
         it.fingerprint
@@ -52,15 +54,16 @@ pub(crate) fn subkey(wanted: &GpgSubkey) -> Result<(), Failure> {
         let found = part.fetch(&mut link).await?;
         Ok(found.part_of(user_id, created_unix_s).mapped)
     })?;
-    let was_known = map.find(mapped.keygrip).is_some();
+    let known = map.find(mapped.keygrip).cloned();
     home.put(std::slice::from_ref(&mapped))?;
     home.use_agent()?;
     let fingerprint = match bind(&home, wanted, &primary, &mapped) {
         Ok(fingerprint) => fingerprint,
         Err(failure) => {
-            // gpg has no such key: neither has the map.
-            if !was_known {
-                home.forget(mapped.keygrip)?;
+            // gpg has no such key, or had it before: nor has the map, or as it was.
+            match known {
+                None => home.forget(mapped.keygrip)?,
+                Some(known) => home.put(std::slice::from_ref(&known))?,
             }
             return Err(failure);
         }
