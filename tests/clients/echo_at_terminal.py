@@ -12,7 +12,7 @@ import signal
 import sys
 import termios
 
-WAIT_S = 20
+WAIT_S = 60
 
 
 def modes(terminal):
@@ -46,8 +46,10 @@ def check(question, command, ends_by):
     child = start(command, terminal)
     read_until(master, question)
     assert modes(terminal) != before, "what is typed is shown"
+    signal.alarm(WAIT_S)
     os.kill(child, ends_by)
     _, how = os.waitpid(child, 0)
+    signal.alarm(0)
     ended = os.waitstatus_to_exitcode(how)
     # As shells have it.
     assert ended == 128 + ends_by, f"{ends_by}: ended with {ended}"

@@ -146,7 +146,7 @@ fn fuzzer(program: &Path, root: &Path, name: &str, seconds: u64) -> Result<Progr
         .arg(format!("-artifact_prefix={}/", kept.display()))
         .arg(format!("-max_total_time={seconds}"))
         .args([
-            "-timeout=10",
+            "-timeout=30",
             "-rss_limit_mb=2048",
             "-print_final_stats=1",
             "-verbosity=0",
