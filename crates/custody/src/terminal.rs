@@ -150,7 +150,12 @@ fn quiet(terminal: &File) -> io::Result<Restored> {
     let mut mode = termios::tcgetattr(terminal)?;
     let off = LocalModes::ECHO | LocalModes::ISIG | LocalModes::ICANON;
     mode.local_modes.remove(off);
-    Restored::make(terminal, &mode, OptionalActions::Flush)
+    Restored::make(
+        terminal,
+        &mode,
+        OptionalActions::Flush,
+        OptionalActions::Now,
+    )
 }
 
 /// The terminal of this session, whatever the streams are.

@@ -18,16 +18,23 @@ pub struct Restored {
 }
 
 impl Restored {
-    /// Sets a mode, as tcsetattr(3) does, until the guard goes.
+    /// Sets a mode, as tcsetattr(3) does, until the guard goes; `after` is how it is given back
+    /// then. After a signal, what was typed and not read is thrown away.
     ///
     /// # Errors
     /// The system's; the mode is as it was then.
-    pub fn make(terminal: &File, mode: &Termios, when: OptionalActions) -> io::Result<Self> {
+    pub fn make(
+        terminal: &File,
+        mode: &Termios,
+        when: OptionalActions,
+        after: OptionalActions,
+    ) -> io::Result<Self> {
         watch_signals()?;
         let held = Held {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             terminal: terminal.try_clone()?,
             before: termios::tcgetattr(terminal)?,
+            after,
             last_words: NEW_LINE,
         };
         let guard = Self { id: held.id };
@@ -50,7 +57,8 @@ impl Drop for Restored {
         let mut all = all();
         if let Some(at) = all.iter().position(|it| it.id == self.id) {
             // Under the lock: what a signal gives back at this moment it gives back whole.
-            all.remove(at).give_back();
+            let held = all.remove(at);
+            held.give_back(held.after);
         }
     }
 }
@@ -60,13 +68,14 @@ struct Held {
     id: u64,
     terminal: File,
     before: Termios,
+    after: OptionalActions,
     last_words: &'static str,
 }
 
 impl Held {
-    fn give_back(&self) {
+    fn give_back(&self, when: OptionalActions) {
         // Nothing is left to do when the terminal is gone.
-        let _ = termios::tcsetattr(&self.terminal, OptionalActions::Flush, &self.before);
+        let _ = termios::tcsetattr(&self.terminal, when, &self.before);
     }
 }
 
@@ -108,7 +117,7 @@ fn end(number: i32) -> ! {
     // The last one first: what it changed is how the one before left it.
     for held in all.iter().rev() {
         let _ = (&held.terminal).write_all(held.last_words.as_bytes());
-        held.give_back();
+        held.give_back(OptionalActions::Flush);
     }
     // As shells have it.
     std::process::exit(128_i32.saturating_add(number));

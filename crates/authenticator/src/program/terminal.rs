@@ -52,7 +52,7 @@ impl Terminal {
         }
         mode.special_codes[SpecialCodeIndex::VMIN] = 1;
         mode.special_codes[SpecialCodeIndex::VTIME] = 0;
-        let restored = Restored::make(&tty, &mode, OptionalActions::Flush)?;
+        let restored = Restored::make(&tty, &mode, OptionalActions::Flush, OptionalActions::Flush)?;
         Ok(Self { tty, restored })
     }
 
