@@ -5,6 +5,7 @@
 
 use keystead_core::{Secret, SecretBytes};
 
+use super::bech32;
 use super::identity::PluginIdentity;
 use super::stanza::{self, Stanza};
 use super::x25519::{self, FILE_KEY_BYTES, Wrapped};
@@ -247,12 +248,19 @@ fn read_identities(lines: &[String], complaints: &mut Vec<Complaint>) -> Vec<Plu
             Ok(identity) => identities.push(identity),
             Err(wrong) => complaints.push(Complaint::Identity {
                 index,
-                text: format!("the identity cannot be read: {wrong}"),
+                text: match bech32::decode(line) {
+                    // As age makes it of `-j` and a plugin's name.
+                    Ok((_, bytes)) if bytes.is_empty() => NO_KEY.to_owned(),
+                    Ok(_) | Err(_) => format!("the identity cannot be read: {wrong}"),
+                },
             }),
         }
     }
     identities
 }
+
+const NO_KEY: &str =
+    "`-j keystead` names no key; use `-i FILE` with what `keystead age identity NAME` prints";
 
 /// What a plugin says.
 pub enum Say<'a> {
