@@ -1,8 +1,10 @@
 //! `key …`: keys that live with a keeper.
 
 use keystead_agent::control::{Command, Keeper, Key, Reply, Status as AgentStatus};
+use keystead_agent::identities;
 use keystead_agent::key_control::{self, HeldKey};
-use keystead_core::{Algorithm, KeyType, Name, Purpose, UnknownKeyType};
+use keystead_core::{Algorithm, KeyType, Name, Protocol, Purpose, UnknownKeyType};
+use keystead_formats::ssh::PublicKey;
 use keystead_formats::ssh::key::fingerprint;
 use serde_json::json;
 
@@ -92,8 +94,18 @@ fn public_half(key: &HeldKey) -> Result<String, Failure> {
     } else if Service::SIGNIFY.has(key) {
         Ok(signify::public_key(key)?.line())
     } else {
-        Ok(key.public_key.clone())
+        Ok(ssh_line(key).unwrap_or_else(|| key.public_key.clone()))
     }
+}
+
+/// As `ssh key` prints it; none of a key that is not for SSH.
+fn ssh_line(key: &HeldKey) -> Option<String> {
+    let identity = key.identity.as_ref()?.identity().ok()?;
+    if identity.protocol() != Protocol::Ssh {
+        return None;
+    }
+    let public = PublicKey::from_blob(&key.public_key_bytes()?).ok()?;
+    Some(public.line(&identities::comment(&identity)))
 }
 
 /// A keeper gives no reasons to a workstation.
@@ -298,10 +310,13 @@ pub(crate) fn one_of<'a>(keys: &'a [Key], wanted: Option<&str>) -> Result<&'a Ke
     let found: Vec<&Key> = keys.iter().filter(is_wanted).collect();
     match (found.as_slice(), wanted) {
         ([key], _) => Ok(key),
-        ([], Some(wanted)) => Err(Failure::new(format!("no key is called {wanted:?}"))
-            .hint("`keystead key list` lists all")),
-        ([], None) => Err(Failure::new("there is no key")
-            .hint("`keystead pair` pairs an authenticator, `keystead key new` has it make a key")),
+        ([], Some(wanted)) => Err(Failure::new(format!("no key is called {wanted:?}")).hint(
+            "`keystead key list` lists all; for a wallet's see `keystead ssh key user@host`",
+        )),
+        ([], None) => Err(Failure::new("there is no key").hint(
+            "`keystead pair` pairs an authenticator, `keystead key new` has it make a key; \
+             a wallet's: `keystead ssh key user@host`",
+        )),
         (_, Some(wanted)) => Err(Failure::new(format!(
             "{} keys are called {wanted:?}",
             found.len()
