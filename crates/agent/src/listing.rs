@@ -215,7 +215,13 @@ fn is_for(identity: &keystead_core::Identity, login: &Login) -> bool {
         (Some(own), Some(typed)) => own == typed,
         (None, _) | (_, None) => true,
     };
-    same_user && parts.host.eq_ignore_ascii_case(&login.host)
+    // An IPv6 address stands in brackets in an identity, and bare in ssh's words.
+    let bare = parts
+        .host
+        .strip_prefix('[')
+        .and_then(|it| it.strip_suffix(']'));
+    let host = bare.unwrap_or(&parts.host);
+    same_user && host.eq_ignore_ascii_case(&login.host)
 }
 
 /// Where the command line of `ssh` says that it goes.
@@ -253,6 +259,8 @@ fn fitting(keys: &[Identity]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use keystead_core::{Curve, Derivation};
+
     use super::*;
 
     fn identity(key: u8, comment: &str) -> Identity {
@@ -260,6 +268,26 @@ mod tests {
             key: vec![key],
             comment: comment.as_bytes().to_vec(),
         }
+    }
+
+    #[test]
+    fn an_identity_is_for_the_host_that_ssh_goes_to() {
+        let check = |uri: &str, user: &str, host: &str, expected: bool| {
+            let (curve, derivation) = (Curve::Ed25519, Derivation::Sign);
+            let identity = keystead_core::Identity::new(uri, curve, 0, derivation).unwrap();
+            let login = Login {
+                user: Some(user.to_owned()),
+                host: host.to_owned(),
+                port: None,
+            };
+            assert_eq!(is_for(&identity, &login), expected, "{uri} {user}@{host}");
+        };
+        check("ssh://alex@db1", "alex", "DB1", true);
+        check("ssh://db1:2222", "alex", "db1", true);
+        check("ssh://root@db1", "alex", "db1", false);
+        check("ssh://alex@db1", "alex", "db2", false);
+        check("ssh://alex@[::1]:2222", "alex", "::1", true);
+        check("ssh://alex@[::1]", "alex", "::2", false);
     }
 
     #[test]

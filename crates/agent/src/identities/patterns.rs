@@ -163,7 +163,11 @@ impl Rule {
         let parts = self.identity.clone().unwrap_or_else(|| IdentityParts {
             protocol: None,
             user: login.user.clone().or_else(|| self.only_user()),
-            host: login.host.clone(),
+            host: match login.host.contains(':') {
+                // An IPv6 address.
+                true => format!("[{}]", login.host),
+                false => login.host.clone(),
+            },
             port: login.port.map(|it| it.to_string()),
             path: None,
         });
@@ -248,6 +252,9 @@ mod tests {
         check(own, &db1, &["ssh://alex@db1.example.com ed25519"]);
         let port = login("alex", "db1.example.com", Some(2222));
         check(own, &port, &["ssh://alex@db1.example.com:2222 ed25519"]);
+        let six = login("alex", "2001:db8::1", Some(2222));
+        let any = "[[identity]]\nhost = \"*\"\n";
+        check(any, &six, &["ssh://alex@[2001:db8::1]:2222 nist256p1"]);
         let nobody = login("", "db1.example.com", None);
         check(own, &nobody, &["ssh://db1.example.com ed25519"]);
         check(own, &login("alex", "example.org", None), &[]);

@@ -570,6 +570,9 @@ fn the_port_of_an_identity_is_compared_as_known_hosts_has_it() {
     check("ssh://alex@db1", "[db1]:2222", true);
     check("ssh://alex@db1:22", "db1", true);
     check("ssh://alex@DB1", "db1", true);
+    check("ssh://alex@[::1]:2222", "[::1]:2222", true);
+    check("ssh://alex@[::1]", "::1", true);
+    check("ssh://alex@[::1]", "::2", false);
     check("ssh://alex@db1:2222", "[db1]:2223", false);
     check("ssh://alex@db1:2222", "db1", false);
     check("ssh://alex@db1:2222", "[db2]:2222", false);
