@@ -1,7 +1,8 @@
 //! `signify pubkey|sign`: keys and signatures of minisign.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use keystead_agent::key_control::{HeldKey, KeyChoice, Shown};
@@ -36,6 +37,22 @@ pub(crate) fn pubkey(wanted: &SignifyKey) -> Result<(), Failure> {
     print_raw(public_key(&key)?.file().as_bytes())
 }
 
+/// The signature would take the file's place.
+fn check_other(file: &Path, output: Option<&Path>) -> Result<(), Failure> {
+    let of = |path: &Path| std::fs::metadata(path).ok().filter(Metadata::is_file);
+    let (Some(file), Some(output)) = (of(file), output.and_then(of)) else {
+        return Ok(());
+    };
+    match (file.dev(), file.ino()) == (output.dev(), output.ino()) {
+        true => Err(
+            Failure::new("the signature would take the place of what is signed")
+                .hint("name another file with -x")
+                .status(Status::Usage),
+        ),
+        false => Ok(()),
+    }
+}
+
 /// `signify sign [--prehash] … FILE`
 pub(crate) fn sign(wanted: &Sign) -> Result<(), Failure> {
     let output = wanted.output.clone();
@@ -45,6 +62,7 @@ pub(crate) fn sign(wanted: &Sign) -> Result<(), Failure> {
     // What is wrong here would lose what a holder has answered.
     check_untrusted_comment(comment).map_err(|wrong| of_comment("comment", wrong))?;
     output.as_deref().map_or(Ok(()), file::check_place)?;
+    check_other(&wanted.file, output.as_deref())?;
     let message = read(&wanted.file, wanted.prehash)?;
     let trusted_comment = match &wanted.trusted_comment {
         Some(comment) => comment.clone(),
