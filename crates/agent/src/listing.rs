@@ -43,7 +43,7 @@ impl Agent {
             let connection = id;
             return turn.act(Action::LookAround { connection, pid });
         }
-        self.list_all(turn, id, self.ssh_identities());
+        self.list_all(turn, id, self.ssh_identities(), Vec::new());
     }
 
     /// Where the process logs in is known: what is offered there is listed, and first what is not
@@ -116,11 +116,20 @@ impl Agent {
                 .position(|blob| blob == it.key.blob());
             place.unwrap_or(usize::MAX)
         });
-        self.list_all(turn, id, identities);
+        self.list_all(turn, id, identities, listing.offered);
     }
 
-    fn list_all(&mut self, turn: &mut Turn<'_, '_>, id: ConnectionId, derived: Vec<KeptKey>) {
-        let ours = self.own_identities(turn, id, derived);
+    fn list_all(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: ConnectionId,
+        derived: Vec<KeptKey>,
+        offered: Vec<Vec<u8>>,
+    ) {
+        let ours = Ours {
+            identities: self.own_identities(turn, id, derived),
+            offered,
+        };
         if self.has_upstream() {
             self.send_errand(turn, id, list_request(), Errand::List(ours));
         } else {
@@ -166,16 +175,22 @@ impl Agent {
         &mut self,
         turn: &mut Turn<'_, '_>,
         id: ConnectionId,
-        ours: Vec<Identity>,
+        ours: Ours,
         theirs: Vec<Identity>,
     ) {
-        let mut keys = merge(ours, theirs, self.setup.settings.upstream_order);
+        let order = self.setup.settings.upstream_order;
+        let mut keys = merge(ours.identities, theirs, order);
         if let Some(last) = self.connections.get(&id).and_then(|it| it.binds().last())
             && self.habits.knows_any()
             && let Some(usual) = self.habits.key_for(last.host_key.blob())
         {
+            // What the person's file offers stands before any habit.
+            let offered = |it: &Identity| ours.offered.contains(&it.key);
+            let from = keys.iter().rposition(offered).map_or(0, |last| last + 1);
             // Stable: all others stay as they are.
-            keys.sort_by_key(|it| it.key != usual);
+            keys.get_mut(from..)
+                .unwrap_or_default()
+                .sort_by_key(|it| it.key != usual);
         }
         let all = keys.len();
         keys.truncate(
@@ -191,6 +206,13 @@ impl Agent {
         }
         self.answer(turn, id, &Response::Identities(keys));
     }
+}
+
+/// What we have for a list.
+pub struct Ours {
+    identities: Vec<Identity>,
+    /// Blobs of those that `identities.toml` offers.
+    offered: Vec<Vec<u8>>,
 }
 
 impl Listing {
@@ -215,13 +237,7 @@ fn is_for(identity: &keystead_core::Identity, login: &Login) -> bool {
         (Some(own), Some(typed)) => own == typed,
         (None, _) | (_, None) => true,
     };
-    // An IPv6 address stands in brackets in an identity, and bare in ssh's words.
-    let bare = parts
-        .host
-        .strip_prefix('[')
-        .and_then(|it| it.strip_suffix(']'));
-    let host = bare.unwrap_or(&parts.host);
-    same_user && host.eq_ignore_ascii_case(&login.host)
+    same_user && parts.bare_host().eq_ignore_ascii_case(&login.host)
 }
 
 /// Where the command line of `ssh` says that it goes.

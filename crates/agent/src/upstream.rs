@@ -6,9 +6,10 @@
 
 use std::collections::VecDeque;
 
-use keystead_formats::ssh::agent::{Identity, Response};
+use keystead_formats::ssh::agent::Response;
 
 use crate::frame::{Frame, Message};
+use crate::listing::Ours;
 use crate::log::Entry;
 
 /// What its answer to something is for.
@@ -18,7 +19,7 @@ pub enum Errand {
     /// So is this, once it is in the log.
     Sign(Box<Entry>),
     /// Its keys are listed beside these.
-    List(Vec<Identity>),
+    List(Ours),
     /// Its extensions are told beside ours.
     Query,
     /// It was told, and this is the answer.

@@ -274,12 +274,7 @@ fn differing(key: &KeyWords, user: &str, destination: &Destination) -> KeyWords 
 fn names_host(parts: &IdentityParts, name: &str) -> bool {
     let with_port = name.strip_prefix('[').and_then(|it| it.split_once("]:"));
     let (host, port) = with_port.unwrap_or((name, SSH_PORT));
-    // An IPv6 address stands in brackets in an identity.
-    let bare = parts
-        .host
-        .strip_prefix('[')
-        .and_then(|it| it.strip_suffix(']'));
-    bare.unwrap_or(&parts.host).eq_ignore_ascii_case(host)
+    parts.bare_host().eq_ignore_ascii_case(host)
         && parts.port.as_deref().is_none_or(|it| it == port)
 }
 

@@ -182,7 +182,7 @@ impl IdentityError {
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         match self {
-            Self::Empty => "name a host: user@host",
+            Self::Empty => "say whose key: user@host for ssh, any name for age and signify",
             Self::TooLong { .. } => "shorten it; the text is hashed whole",
             Self::NotAscii(_) => {
                 "write it in ASCII: for a host name --canonical uses its punycode form, \
@@ -413,6 +413,15 @@ impl IdentityParts {
             port: some(port),
             path: some(path),
         })
+    }
+
+    /// The host as ssh takes it: an IPv6 address, which stands in brackets here since a port could
+    /// follow it, without them.
+    #[must_use]
+    pub fn bare_host(&self) -> &str {
+        let bare = self.host.strip_prefix('[');
+        bare.and_then(|it| it.strip_suffix(']'))
+            .unwrap_or(&self.host)
     }
 
     /// The text that is hashed for a key of this protocol.

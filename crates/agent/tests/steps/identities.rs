@@ -698,3 +698,33 @@ fn of_two_keepers_with_the_same_words_the_one_named_last_is_asked_unless_it_is_a
         assert_eq!((whose.name.as_str(), kind), (expected, "sign"));
     }
 }
+
+#[test]
+fn a_habit_does_not_pass_what_the_file_offers() {
+    let mut bench = with_wallet();
+    // The captured key stands for the one of index 0, which the person used last at this host.
+    let main = bench.keeper.lock().unwrap().keys.remove(0);
+    let first = of_ssh("root@127.0.0.1");
+    key_of(&mut bench, &first, None);
+    gives(&mut bench, &main);
+    logs_in(&mut bench);
+    bench.progress(approve("login-ed25519"));
+    let names = |actions: &[Action]| {
+        let comments = comments(actions).into_iter();
+        comments
+            .map(|it| it.replace("@127.0.0.1", ""))
+            .collect::<Vec<_>>()
+    };
+    let ssh = ["ssh", "root@127.0.0.1"];
+    let third = "[[identity]]\nhost = \"127.*\"\ncurve = \"ed25519\"\nindex = 3\n";
+    lists(&mut bench, &ssh, Some(third));
+    let actions = gives(&mut bench, &ed25519("root@127.0.0.1", &[7; 32]));
+    let expected = ["<ssh://root|ed25519> index 3", "<ssh://root|ed25519>"];
+    assert_eq!(names(&actions), expected);
+    // Without the file's word the habit counts.
+    let actions = lists(&mut bench, &ssh, None);
+    assert_eq!(
+        names(&actions),
+        ["<ssh://root|ed25519>", "<ssh://root|ed25519> index 3"]
+    );
+}

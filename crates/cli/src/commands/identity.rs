@@ -23,10 +23,7 @@ use crate::terminal::{print, print_json, say};
 pub(crate) fn connect(connect: &Connect) -> Result<(), Failure> {
     let parts = parts(&connect.key, &connect.to)?;
     let port = port(&parts)?;
-    if parts.host.starts_with('-') {
-        let message = "a host does not begin with a hyphen";
-        return Err(Failure::new(message).status(Status::Usage));
-    }
+    check_host(&parts)?;
     let derived = Derived::fetch(&connect.key, &parts)?;
     let file = derived.write()?;
     let socket = status()?.ssh_auth_sock;
@@ -41,14 +38,8 @@ pub(crate) fn connect(connect: &Connect) -> Result<(), Failure> {
     if let Some(user) = &parts.user {
         ssh.args(["-l", user]);
     }
-    // An address stands in brackets where a port could follow it; ssh takes it without them.
-    let host = parts
-        .host
-        .strip_prefix('[')
-        .and_then(|it| it.strip_suffix(']'));
     // Not behind `--`: ssh would take options among the arguments for the command.
-    ssh.arg(host.unwrap_or(&parts.host))
-        .args(&connect.arguments);
+    ssh.arg(parts.bare_host()).args(&connect.arguments);
     // Only comes back when it could not be run; else ssh takes this process over.
     let error = ssh.exec();
     Err(Failure::not_run(Path::new("ssh"), &error).hint("install the OpenSSH client"))
@@ -147,6 +138,22 @@ fn parts(options: &IdentityOptions, text: &str) -> Result<IdentityParts, Failure
     Ok(parts)
 }
 
+/// Whether ssh takes the host: no holder is asked for the key of one that it refuses.
+fn check_host(parts: &IdentityParts) -> Result<(), Failure> {
+    let host = parts.bare_host();
+    let usage = |message: String| Err(Failure::new(message).status(Status::Usage));
+    if host.starts_with('-') {
+        return usage("a host does not begin with a hyphen".to_owned());
+    }
+    if host == parts.host && host.contains(':') {
+        return usage("an IPv6 address stands in brackets: user@[::1]".to_owned());
+    }
+    match host.chars().find(|it| NOT_IN_HOSTS.contains(it)) {
+        Some(wrong) => usage(format!("ssh takes no host with {wrong:?} in it")),
+        None => Ok(()),
+    }
+}
+
 /// The port, if there is one and ssh can use it.
 fn port(parts: &IdentityParts) -> Result<Option<&str>, Failure> {
     match parts.port.as_deref() {
@@ -172,6 +179,11 @@ fn path_option(option: &str, path: &Path) -> Result<OsString, Failure> {
     };
     Ok(format!("{option}=\"{}\"", text.replace('%', "%%")).into())
 }
+
+/// What ssh refuses in the name of a host besides blanks (`valid_hostname` of OpenSSH 9.6 and later).
+const NOT_IN_HOSTS: &[char] = &[
+    ' ', '\'', '`', '"', '$', '\\', ';', '&', '<', '>', '|', '(', ')', '{', '}',
+];
 
 pub(crate) fn settings() -> Result<keystead_agent::settings::Settings, Failure> {
     serve::read_settings(&folders()?).map_err(|error| Failure::of(&error).hint(error.hint()))
@@ -224,6 +236,24 @@ mod tests {
         check("/run/50%/k.pub", Some("IdentityFile=\"/run/50%%/k.pub\""));
         check("/run/\"/k.pub", None);
         check("/run/${HOME}/k.pub", None);
+    }
+
+    #[test]
+    fn hosts_that_ssh_takes() {
+        let check = |text: &str, expected: Option<&str>| {
+            let parts = IdentityParts::parse(text).unwrap();
+            let error = check_host(&parts).err().map(|it| it.message);
+            assert_eq!(error.as_deref(), expected, "{text}");
+        };
+        check("root@db1", None);
+        check("root@[fe80::1%eth0]:2222", None);
+        check("db_1.example.org", None);
+        check("root@-db1", Some("a host does not begin with a hyphen"));
+        let bare = Some("an IPv6 address stands in brackets: user@[::1]");
+        check("root@::1", bare);
+        check("2001:db8::1", bare);
+        check("root@db 1", Some("ssh takes no host with ' ' in it"));
+        check("root@db;id", Some("ssh takes no host with ';' in it"));
     }
 
     #[test]
