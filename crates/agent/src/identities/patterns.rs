@@ -112,6 +112,12 @@ impl Rule {
         if said.host.chars().any(is_unsafe_to_show) {
             return Err("host: a character that cannot be shown".to_owned());
         }
+        if let Some(never) = hosts.iter().chain(&users).find(|it| never_fits(it)) {
+            return Err(format!(
+                "host: {never:?} fits nothing; a pattern is [user@]host, without protocol, port \
+                 and brackets"
+            ));
+        }
         let curve = match said.curve {
             Some(curve) => curve.parse().map_err(|error| format!("curve: {error}"))?,
             None => default,
@@ -121,6 +127,11 @@ impl Rule {
             Some(text) => Some(IdentityParts::parse(&text).map_err(of_identity)?),
             None => None,
         };
+        if let Some(other) = identity.as_ref().and_then(|it| it.protocol.as_deref())
+            && other != Protocol::Ssh.as_str()
+        {
+            return Err(format!("identity: {other}:// is not for ssh"));
+        }
         let index = said.index.unwrap_or_default();
         let probe = identity.clone().unwrap_or_else(|| IdentityParts {
             host: "host".to_owned(),
@@ -208,6 +219,11 @@ fn words(patterns: &str) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
+/// No account is written so and no host; of colons an IPv6 address has two and more.
+fn never_fits(pattern: &str) -> bool {
+    pattern.contains(['/', '[', ']']) || pattern.matches(':').count() == 1
+}
+
 fn line_at(text: &str, at: usize) -> Option<usize> {
     let before = text.get(..at)?;
     Some(before.matches('\n').count() + 1)
@@ -255,6 +271,8 @@ mod tests {
         let six = login("alex", "2001:db8::1", Some(2222));
         let any = "[[identity]]\nhost = \"*\"\n";
         check(any, &six, &["ssh://alex@[2001:db8::1]:2222 nist256p1"]);
+        let ours = "[[identity]]\nhost = \"2001:db8:*\"\nidentity = \"ssh://alex@home\"\n";
+        check(ours, &six, &["ssh://alex@home nist256p1"]);
         let nobody = login("", "db1.example.com", None);
         check(own, &nobody, &["ssh://db1.example.com ed25519"]);
         check(own, &login("alex", "example.org", None), &[]);
@@ -310,6 +328,18 @@ mod tests {
         check(secp, "SSH has no type of key on secp256k1");
         let none = "[[identity]]\nhost = \"*\"\nidentity = \"alex@\"\n";
         check(none, "an identity cannot be empty");
+        let age = "[[identity]]\nhost = \"*\"\nidentity = \"age://backup\"\n";
+        check(age, "line 1: identity: age:// is not for ssh");
+        for never in [
+            "root@db1:22",
+            "ssh://db1",
+            "ssh://root@db1",
+            "db1/x",
+            "[::1]",
+        ] {
+            let rule = format!("[[identity]]\nhost = \"db* {never}\"\n");
+            check(&rule, "fits nothing; a pattern is [user@]host");
+        }
         check(
             "[[identity]]\nhost = \"*\"\nhosts = 1\n",
             "unknown field `hosts`",

@@ -84,18 +84,27 @@ fn block(named: Named<'_>) -> Result<Option<String>, Failure> {
     let identity = Identity::new(uri, curve, named.index, Derivation::Sign);
     let identity = identity.map_err(|error| of_identity(&error))?;
     let host = match &parts.user {
-        Some(user) => format!("{user}@{}", parts.host),
-        None => parts.host.clone(),
+        Some(user) => format!("{user}@{}", parts.bare_host()),
+        None => parts.bare_host().to_owned(),
     };
     let index = match named.index {
         0 => String::new(),
         index => format!("index = {index}\n"),
     };
-    Ok(Some(format!(
+    let block = format!(
         "[[identity]]\nhost = {}\nidentity = {}\ncurve = \"{curve}\"\n{index}\n",
         quoted(&host),
         quoted(identity.uri()),
-    )))
+    );
+    if let Err(error) = Patterns::parse(&block, curve) {
+        let message = error.message;
+        say(format_args!(
+            "note: {} is left out: {message}",
+            harmless(words)
+        ));
+        return Ok(None);
+    }
+    Ok(Some(block))
 }
 
 /// A basic string of TOML; what comes here is printable ASCII.
@@ -149,6 +158,17 @@ mod tests {
             "db1:2222",
             "ed25519",
             "[[identity]]\nhost = \"db1\"\nidentity = \"ssh://db1:2222\"\ncurve = \"ed25519\"\n\n",
+        );
+        check(
+            "root@[::1]:2222",
+            "ed25519",
+            "[[identity]]\nhost = \"root@::1\"\nidentity = \"ssh://root@[::1]:2222\"\n\
+             curve = \"ed25519\"\n\n",
+        );
+        // The host of trezor-agent's syntax may be what no login names.
+        assert_eq!(
+            block(named("ssh://root@[db1]:2:2", "ed25519")).unwrap(),
+            None
         );
         let twice = "<ssh://a@b|ed25519>\n<a@b|ed25519>\nssh-ed25519 AAAA <ssh://a@b|ed25519>\n";
         assert_eq!(blocks_of(twice).unwrap().len(), 1);
