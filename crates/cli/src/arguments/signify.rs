@@ -33,8 +33,8 @@ pub(crate) struct SignifyKey {
 pub(crate) struct Sign {
     /// The file; `-` is standard input, whose signature goes to standard output.
     pub(crate) file: PathBuf,
-    /// A stored key of this name; else the key that a wallet derives for signify://NAME. Without
-    /// it, the only key for signify that there is.
+    /// A stored key of this name; else the key that a wallet derives for signify://NAME, once
+    /// `signify pubkey NAME` has printed it. Without it, the only key for signify that there is.
     #[arg(long, value_name = "NAME")]
     pub(crate) key: Option<String>,
     /// Whose key or wallet; of several wallets at one keeper, the wallet's fingerprint.

@@ -53,6 +53,7 @@ fn chosen(wanted: &AgeKey) -> Result<(HeldKey, [u8; 32]), Failure> {
         name: wanted.name.as_deref(),
         keeper: wanted.keeper.as_ref().map(|keeper| keeper.as_str()),
         index: wanted.index,
+        may_be_new: true,
     };
     let key = block_on(async {
         let mut link = KeyLink::open(Talk::Here).await?;

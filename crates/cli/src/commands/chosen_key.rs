@@ -17,6 +17,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) keeper: Option<&'a str>,
     /// Only wallets have numbered keys.
     pub(crate) index: Option<u32>,
+    /// May a wallet derive a key that nobody has seen yet? Not where a slip of the pen would be used.
+    pub(crate) may_be_new: bool,
 }
 
 /// What the key is for.
@@ -61,7 +63,11 @@ impl Service {
     }
 
     fn identity(self, name: &str, index: u32) -> Result<Identity, Failure> {
-        let uri = self.protocol.uri_of(name);
+        // A name of spaces cannot be told from none.
+        let uri = self.protocol.uri_of(match name.trim().is_empty() {
+            true => "",
+            false => name,
+        });
         Identity::new(uri, self.curve, index, self.derivation)
             .map_err(|error| Failure::of(&error).hint(error.hint()).status(Status::Usage))
     }
@@ -78,22 +84,38 @@ pub(crate) async fn choose(
         let is_its = |named| key.keeper == named || key.wallet.as_deref() == Some(named);
         wanted.keeper.is_none_or(is_its)
     };
-    let fitting = keys
-        .into_iter()
-        .filter(|key| at_keeper(key) && service.has(key));
+    let fits = |key: &HeldKey| at_keeper(key) && service.has(key);
+    let fitting: Vec<HeldKey> = keys.into_iter().filter(fits).collect();
     let Some(name) = wanted.name else {
-        return only(fitting.collect(), service);
+        return only(fitting, service);
     };
-    if wanted.index.is_none() {
-        let stored = fitting.filter(|key| key.identity.is_none() && key.name == name);
-        let stored: Vec<HeldKey> = stored.collect();
-        if !stored.is_empty() {
-            return only(stored, service);
-        }
+    let is_stored = |key: &HeldKey| key.identity.is_none() && key.name == name;
+    if wanted.index.is_none() && fitting.iter().any(is_stored) {
+        return only(fitting.into_iter().filter(is_stored).collect(), service);
     }
     let identity = service.identity(name, wanted.index.unwrap_or(0))?;
+    let is_it = |spec: &IdentitySpec| spec.identity().is_ok_and(|it| it == identity);
+    let is_told = |key: &HeldKey| key.identity.as_ref().is_some_and(is_it);
+    if !wanted.may_be_new && !fitting.iter().any(is_told) {
+        return Err(unseen(service, &identity));
+    }
     let keeper = wanted.keeper.map(str::to_owned);
     link.identity_key(IdentitySpec::of(&identity), keeper).await
+}
+
+/// Nobody could check by its public key what it does.
+fn unseen(service: Service, identity: &Identity) -> Failure {
+    let index = match identity.index() {
+        0 => String::new(),
+        index => format!(" --index {index}"),
+    };
+    let (word, name) = (service.word, identity.rest());
+    Failure::new(format!("no key for {word} is called {name:?}{index} here"))
+        .hint(format!(
+            "`keystead key list` names the keys; where a wallet is to derive this one, \
+             `keystead {word} pubkey{index} {name:?}` does, and prints its public key"
+        ))
+        .status(Status::Usage)
 }
 
 fn only(keys: Vec<HeldKey>, service: Service) -> Result<HeldKey, Failure> {

@@ -74,7 +74,12 @@ fn what(entry: &Entry) -> String {
 
 fn asked(entry: &Entry) -> String {
     let key = entry.key.as_deref();
-    let with = |asked: &str| match key {
+    // A wallet gives all keys of a text one name: the identity has the index too, and the curve.
+    let which = match &entry.identity {
+        Some(identity) => identity.rsplit_once(' ').map(|(which, _curve)| which),
+        None => key,
+    };
+    let with = |asked: &str| match which {
         Some(key) => format!("{asked} with {key}"),
         None => asked.to_owned(),
     };
@@ -262,6 +267,11 @@ mod tests {
         };
         check(&of_age, "open one.age, two.age");
         check(&of_gpg("sign", "signify", None), "sign for minisign");
+        let third = Entry {
+            identity: Some("ssh://alex@db1 index 3 nist256p1".to_owned()),
+            ..sign("ssh-certificate", None)
+        };
+        check(&third, "sign a certificate with ssh://alex@db1 index 3");
         let asked = Entry {
             identity: Some("ssh://alex@db1".to_owned()),
             ..entry("public-key", "")

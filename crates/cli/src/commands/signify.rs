@@ -29,6 +29,7 @@ pub(crate) fn pubkey(wanted: &SignifyKey) -> Result<(), Failure> {
         name: wanted.name.as_deref(),
         keeper: wanted.keeper.as_ref().map(|keeper| keeper.as_str()),
         index: wanted.index,
+        may_be_new: true,
     };
     let key = block_on(async {
         let mut link = KeyLink::open(Talk::Here).await?;
@@ -74,6 +75,7 @@ pub(crate) fn sign(wanted: &Sign) -> Result<(), Failure> {
         name: wanted.key.as_deref(),
         keeper: wanted.keeper.as_ref().map(|keeper| keeper.as_str()),
         index: wanted.index,
+        may_be_new: false,
     };
     let (key, signatures) = block_on(async {
         let mut link = KeyLink::open(Talk::Here).await?;
