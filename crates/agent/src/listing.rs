@@ -20,7 +20,7 @@ use crate::identities::{self, Login, Patterns};
 use crate::ids::ConnectionId;
 use crate::kept::KeptKey;
 use crate::settings::UpstreamOrder;
-use crate::upstream::Errand;
+use crate::upstream::{Errand, Ours};
 use crate::words::Words;
 
 impl Agent {
@@ -206,13 +206,6 @@ impl Agent {
         }
         self.answer(turn, id, &Response::Identities(keys));
     }
-}
-
-/// What we have for a list.
-pub struct Ours {
-    identities: Vec<Identity>,
-    /// Blobs of those that `identities.toml` offers.
-    offered: Vec<Vec<u8>>,
 }
 
 impl Listing {

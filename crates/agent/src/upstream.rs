@@ -6,10 +6,9 @@
 
 use std::collections::VecDeque;
 
-use keystead_formats::ssh::agent::Response;
+use keystead_formats::ssh::agent::{Identity, Response};
 
 use crate::frame::{Frame, Message};
-use crate::listing::Ours;
 use crate::log::Entry;
 
 /// What its answer to something is for.
@@ -24,6 +23,13 @@ pub enum Errand {
     Query,
     /// It was told, and this is the answer.
     Also(Response),
+}
+
+/// What we have for a list.
+pub struct Ours {
+    pub(crate) identities: Vec<Identity>,
+    /// Blobs of those that `identities.toml` offers.
+    pub(crate) offered: Vec<Vec<u8>>,
 }
 
 /// For the connection to the agent that was there before.
