@@ -48,9 +48,14 @@ impl Answers {
         match std::mem::replace(&mut self.way, Way::Gone) {
             Way::Direct(writer) => self.way = self.write(writer, message),
             Way::Task(task) => {
-                if task.send(message).is_ok() {
-                    self.flow.send_replace(false);
-                    self.way = Way::Task(task);
+                // Before the task can have it: its own word comes behind this one.
+                self.flow.send_replace(false);
+                match task.send(message) {
+                    Ok(()) => self.way = Way::Task(task),
+                    // The program is gone, which reading will say.
+                    Err(_) => {
+                        self.flow.send_replace(true);
+                    }
                 }
             }
             Way::Gone => {}
@@ -76,24 +81,31 @@ impl Answers {
 }
 
 async fn write_on(
+    writer: OwnedWriteHalf,
+    rest: Vec<u8>,
+    waiting: mpsc::UnboundedReceiver<Vec<u8>>,
+    flow: watch::Sender<bool>,
+) {
+    // An error is a program that is gone: only who reads on learns that it hung up.
+    let _ = write_all(writer, rest, waiting, &flow).await;
+    flow.send_replace(true);
+}
+
+async fn write_all(
     mut writer: OwnedWriteHalf,
     rest: Vec<u8>,
     mut waiting: mpsc::UnboundedReceiver<Vec<u8>>,
-    flow: watch::Sender<bool>,
-) {
-    if writer.write_all(&rest).await.is_err() {
-        return;
-    }
+    flow: &watch::Sender<bool>,
+) -> io::Result<()> {
+    writer.write_all(&rest).await?;
     loop {
         if waiting.is_empty() {
             flow.send_replace(true);
         }
         let Some(message) = waiting.recv().await else {
-            return;
+            return Ok(());
         };
-        if write_frame(&mut writer, &message).await.is_err() {
-            return;
-        }
+        write_frame(&mut writer, &message).await?;
     }
 }
 
@@ -136,6 +148,23 @@ mod tests {
             frames.next().await.unwrap().is_none(),
             "nothing is kept open"
         );
+    }
+
+    #[tokio::test]
+    async fn a_program_that_goes_before_it_has_read_is_noticed() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (reader, writer) = ours.into_split();
+        let (mut answers, mut flow) = Answers::new(writer);
+        for _ in 0..20 {
+            answers.send(vec![0; 100_000]);
+        }
+        assert!(!*flow.0.borrow(), "some of it waits");
+        drop(theirs);
+        flow.is_free().await;
+        let mut frames = FrameReader::new(reader, Limits::SSH_AGENT);
+        assert!(!matches!(frames.next().await, Ok(Some(_))));
+        answers.send(vec![1]);
+        flow.is_free().await;
     }
 
     #[tokio::test]
