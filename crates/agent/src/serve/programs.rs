@@ -79,8 +79,13 @@ pub(super) async fn client(
                         break;
                     }
                 };
+                let is_understood = is_understood(&event);
                 if events.send(event).await.is_err() {
                     return;
+                }
+                if !is_understood {
+                    last_word(&mut writer, &mut replies).await;
+                    break;
                 }
             }
             reply = replies.recv() => {
@@ -92,6 +97,28 @@ pub(super) async fn client(
         }
     }
     let _ = events.send(Event::Leave { client }).await;
+}
+
+/// Bytes may follow a line that only a later version understands, and nobody knows how many: a
+/// message that is to be signed must not be read as commands.
+fn is_understood(event: &Event) -> bool {
+    let Event::Command { line, .. } = event else {
+        return true;
+    };
+    serde_json::from_slice::<Command>(line).is_ok()
+}
+
+/// Says why a line was not understood, behind what was to be said before.
+async fn last_word<W: AsyncWrite + Unpin>(
+    writer: &mut W,
+    replies: &mut mpsc::UnboundedReceiver<Out>,
+) {
+    while let Some(reply) = replies.recv().await {
+        let is_it = matches!(reply, Out::Line(Reply::Failed(_)));
+        if write(writer, &reply).await.is_err() || is_it {
+            return;
+        }
+    }
 }
 
 /// As any control socket, but that what is signed, and what its hash is of, is as long as a request.
@@ -201,4 +228,56 @@ async fn attached<R: AsyncRead + Unpin>(
         None => None,
     };
     Ok(Some(Attached { key, passphrase }))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+    use crate::failures::usage;
+
+    const CLIENT: ClientId = ClientId(1);
+
+    /// What of a client's bytes reaches the agent, which answers the first command by a failure.
+    async fn check(sent: &[u8], lines_expected: &[&str]) {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let (events, mut came) = mpsc::channel(8);
+        let (replies, to_write) = mpsc::unbounded_channel();
+        let task = tokio::spawn(client(ours, CLIENT, events, to_write));
+        theirs.write_all(sent).await.unwrap();
+        let mut lines = Vec::new();
+        while lines.len() < lines_expected.len() {
+            let Some(Event::Command { line, .. }) = came.recv().await else {
+                panic!("another event");
+            };
+            lines.push(String::from_utf8(line).unwrap());
+        }
+        assert_eq!(lines, lines_expected);
+        let failure = Reply::Failed(usage("no", "try again"));
+        replies.send(Out::Line(failure)).unwrap();
+        drop(replies);
+        task.await.unwrap();
+        let mut said = String::new();
+        theirs.read_to_string(&mut said).await.unwrap();
+        assert!(said.contains(r#""message":"no""#), "{said}");
+        while let Some(event) = came.recv().await {
+            assert!(matches!(event, Event::Leave { client: CLIENT }));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_follows_a_line_that_is_not_understood_is_no_command() {
+        let stop = r#"{"command":"stop"}"#;
+        let status = r#"{"command":"status"}"#;
+        check(format!("{status}\n{stop}\n").as_bytes(), &[status, stop]).await;
+        for later in [
+            r#"{"command":"key-sign","key":{},"form":1,"content_bytes":19,"later":1}"#,
+            r#"{"command":"key-later","content_bytes":19}"#,
+            r#"{"command":"import-key","key_bytes":19,"confirm":false,"later":1}"#,
+            "",
+        ] {
+            check(format!("{later}\n{stop}\n").as_bytes(), &[later]).await;
+        }
+    }
 }
