@@ -18,6 +18,7 @@ scripts! {
     age_refused
     age_several
     agent_restart
+    agent_stopped
     approve
     approvers
     authenticator_restart

@@ -154,9 +154,15 @@ impl Carrier {
 
     /// Withdraws what is open, lets the last replies out, makes the log durable.
     async fn end(&mut self) {
+        // What was seen there is written while its sessions are known.
+        self.servers.close();
         let open: Vec<ConnectionId> = self.programs.keys().copied().collect();
         for connection in open {
             self.step(Event::HangUp { connection });
+        }
+        let open: Vec<ClientId> = self.clients.keys().copied().collect();
+        for client in open {
+            self.step(Event::Leave { client });
         }
         let mut io = Io {
             rng: &mut self.rng,
@@ -166,8 +172,6 @@ impl Carrier {
         for action in self.agent.close(SystemClock.now(), &mut io) {
             self.act(action);
         }
-        self.servers.close();
-        self.clients.clear();
         self.local = None;
         let out = async { while self.client_tasks.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(LAST_REPLIES_WAIT, out).await;
