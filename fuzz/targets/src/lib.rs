@@ -23,6 +23,7 @@ mod keys;
 mod local;
 mod log;
 mod random;
+mod rules;
 mod server;
 mod session;
 mod trezor;
@@ -37,6 +38,7 @@ pub struct Target {
 
 /// Every one, by name.
 pub const TARGETS: &[Target] = &[
+    target("agent_rules", rules::files),
     target("age_plugin", files::age_plugin),
     target("age_texts", files::age_texts),
     target("answers", answers::answers),
