@@ -1,8 +1,8 @@
 //! What is asked of the agent that was there before, and what becomes of its answer.
 //!
 //! **Invariant:** an errand ends once: by an answer, by its end, or because it took too long; none
-//! holds a connection for ever but a signature, which its program may give up itself. No signature
-//! that passes through leaves before its entry in the log.
+//! holds a connection for ever but a signature and what is passed on as it is, which its program
+//! may give up itself. No signature that passes through leaves before its entry in the log.
 
 use keystead_formats::ssh::SessionBind;
 use keystead_formats::ssh::agent::{QUERY, Request, Response};
@@ -42,7 +42,10 @@ impl Agent {
         let Some(forward) = forward.flatten() else {
             return self.end_errand(turn, id, errand, None);
         };
-        let is_quick = matches!(errand, Errand::List(_) | Errand::Query);
+        let is_quick = match &errand {
+            Errand::List(_) | Errand::Query | Errand::Also(_) => true,
+            Errand::Pass | Errand::Sign(_) => false,
+        };
         let due_ms = is_quick.then(|| turn.now.mono_ms.saturating_add(LIST_WAIT_MS));
         self.alarms.extend(due_ms.map(|at_ms| (at_ms, id)));
         connection.work = Work::Upstream(Box::new(errand), due_ms);
@@ -84,7 +87,7 @@ impl Agent {
         }
     }
 
-    /// A list has waited long enough.
+    /// What is done here anyway has waited long enough.
     pub(crate) fn give_up_errand(&mut self, turn: &mut Turn<'_, '_>, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
@@ -175,6 +178,6 @@ pub(crate) fn list_request() -> Frame {
     Frame::new(Request::RequestIdentities.encode())
 }
 
-/// An agent answers a list without asking anybody; one that does not in this time is left out of
-/// it, so that ours is not waited for.
+/// An agent answers a list, a lock or `ssh-add -D` without asking anybody; one that does not in
+/// this time is left out, so that ours is not waited for.
 const LIST_WAIT_MS: u64 = 2_000;

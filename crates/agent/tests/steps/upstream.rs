@@ -100,6 +100,20 @@ fn a_list_does_not_wait_for_one_that_hangs_or_is_gone() {
 }
 
 #[test]
+fn what_is_done_here_does_not_wait_for_one_that_hangs() {
+    let check = |request: &Request<'_>| {
+        let mut hangs = bench(Settings::default());
+        assert!(answers(&hangs.frame(&request.encode())).is_empty());
+        assert!(answers(&hangs.wait(1_999)).is_empty());
+        let actions = hangs.wait(1);
+        assert_eq!(one_answer(&actions), Response::Success);
+        assert_eq!(doors(&actions), ["close"]);
+    };
+    check(&Request::Lock(b"words"));
+    check(&Request::RemoveAllIdentities);
+}
+
+#[test]
 fn what_a_program_proved_is_proved_there_before_it_asks() {
     let mut bench = bench(Settings::default());
     let mut messages = captured("login-p256", ">");
