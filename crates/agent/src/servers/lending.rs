@@ -10,7 +10,7 @@ use keystead_keeper::server::control::{Reply, State};
 use keystead_keeper::server::protocol::Ticket;
 
 use super::event::{Behind, Do, Told, Trouble, TroubleKind};
-use super::{Servers, Step, failure, replies};
+use super::{Held, Servers, Step, failure, replies};
 use crate::ids::ClientId;
 
 impl Servers {
@@ -53,11 +53,16 @@ impl Servers {
         server: &ServerName,
         ticket: Result<SecretBytes, Trouble>,
     ) {
-        let Some(held) = self.held.get_mut(server) else {
+        // Of a session that was lost, given back or given anew meanwhile.
+        let is_lent = |held: &&mut Held| held.state == State::Lent;
+        let Some(held) = self.held.get_mut(server).filter(is_lent) else {
             return;
         };
-        match (ticket, held.lent_to) {
-            (Ok(ticket), Some(client)) => {
+        let Some(client) = held.lent_to else {
+            return;
+        };
+        match ticket {
+            Ok(ticket) => {
                 let ticket_bytes = ticket.len();
                 step.told.push(Told::Reply {
                     client,
@@ -65,17 +70,10 @@ impl Servers {
                     behind: Some(Behind(ticket)),
                 });
             }
-            // Who wanted it went away before it had it: it stays here.
-            (Ok(ticket), None) => match Ticket::decode(ticket.expose()) {
-                Ok(ticket) => self.came_back(step, server, ticket),
-                Err(_) => self.lost(step, server),
-            },
-            (Err(trouble), client) => {
+            Err(trouble) => {
                 held.lent_to = None;
                 held.fall(&trouble);
-                if let Some(client) = client {
-                    replies::fail(step, client, &failure(&trouble));
-                }
+                replies::fail(step, client, &failure(&trouble));
                 self.lost(step, server);
             }
         }

@@ -649,6 +649,11 @@ fn a_borrower_that_ends_has_it_for_good() {
     lend(&mut bench, OTHER);
     bench.step(Event::Leave { client: OTHER });
     assert_eq!(state(&mut bench), State::Ended, "it was on its way already");
+    // What comes of that is not taken for a session, nor for the next one.
+    assert!(lent(&mut bench).is_empty());
+    assert_eq!(state(&mut bench), State::Ended);
+    give(&mut bench, None);
+    assert!(lent(&mut bench).is_empty());
 }
 
 #[test]
