@@ -29,6 +29,8 @@ def start(command, terminal):
     fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
     for descriptor in (0, 1, 2):
         os.dup2(terminal, descriptor)
+    # What nohup(1) has ignored would stay so.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.execvp(command[0], command)
 
 

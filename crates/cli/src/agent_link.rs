@@ -211,7 +211,8 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
     let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = work => outcome,
-            _ = tokio::signal::ctrl_c() => {
+            interrupted = process::interrupted() => {
+                interrupted?;
                 Err(Failure::new("ended by ^C; what was asked is withdrawn").status(Status::Interrupted))
             }
         }

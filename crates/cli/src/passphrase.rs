@@ -67,12 +67,13 @@ fn without_echo(terminal: &File) -> io::Result<Restored> {
         .remove(LocalModes::ECHO | LocalModes::ISIG);
     // It ends the line as Enter does, and is not waited for until that comes.
     quiet.special_codes[SpecialCodeIndex::VEOL] = CTRL_C;
-    Restored::make(
+    let restored = Restored::make(
         terminal,
         &quiet,
         OptionalActions::Flush,
         OptionalActions::Now,
-    )
+    )?;
+    Ok(restored.waited_for())
 }
 
 /// One line, byte by byte: what stands behind it is somebody else's.

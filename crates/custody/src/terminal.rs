@@ -150,12 +150,13 @@ fn quiet(terminal: &File) -> io::Result<Restored> {
     let mut mode = termios::tcgetattr(terminal)?;
     let off = LocalModes::ECHO | LocalModes::ISIG | LocalModes::ICANON;
     mode.local_modes.remove(off);
-    Restored::make(
+    let restored = Restored::make(
         terminal,
         &mode,
         OptionalActions::Flush,
         OptionalActions::Now,
-    )
+    )?;
+    Ok(restored.waited_for())
 }
 
 /// The terminal of this session, whatever the streams are.

@@ -10,6 +10,7 @@ pub mod askpass;
 pub mod clock;
 pub mod disk;
 pub mod frame;
+mod hang_up;
 pub mod home;
 pub mod line;
 pub mod process;

@@ -11,6 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::termios::{self, OptionalActions, Termios};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::hang_up::HangUp;
+
 /// A terminal that is given back.
 #[derive(Debug)]
 pub struct Restored {
@@ -36,6 +38,7 @@ impl Restored {
             before: termios::tcgetattr(terminal)?,
             after,
             last_words: NEW_LINE,
+            is_waited_for: false,
         };
         let guard = Self { id: held.id };
         all().push(held);
@@ -44,10 +47,22 @@ impl Restored {
         Ok(guard)
     }
 
+    /// The program waits for what is typed there and does nothing else meanwhile: a signal ends it
+    /// at once, even where it would end itself.
+    #[must_use]
+    pub fn waited_for(self) -> Self {
+        self.change(|it| it.is_waited_for = true);
+        self
+    }
+
     /// What a signal that ends the program leaves on the terminal, [`NEW_LINE`] at first.
     pub fn say_last(&self, last_words: &'static str) {
+        self.change(|it| it.last_words = last_words);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Held)) {
         if let Some(held) = all().iter_mut().find(|it| it.id == self.id) {
-            held.last_words = last_words;
+            change(held);
         }
     }
 }
@@ -70,6 +85,7 @@ struct Held {
     before: Termios,
     after: OptionalActions,
     last_words: &'static str,
+    is_waited_for: bool,
 }
 
 impl Held {
@@ -92,7 +108,7 @@ fn watch_signals() -> io::Result<()> {
     let mut signals = Signals {
         terminate: signal(SignalKind::terminate())?,
         interrupt: signal(SignalKind::interrupt())?,
-        hang_up: signal(SignalKind::hangup())?,
+        hang_up: HangUp::catch()?,
         quit: signal(SignalKind::quit())?,
     };
     drop(entered);
@@ -100,9 +116,11 @@ fn watch_signals() -> io::Result<()> {
         .name("signals".into())
         .spawn(move || {
             loop {
-                let number = runtime.block_on(signals.next());
-                if !ENDS_ITSELF.load(Ordering::Acquire) {
-                    end(number);
+                let kind = runtime.block_on(signals.next());
+                let all = all();
+                let is_waited_for = all.iter().any(|it| it.is_waited_for);
+                if is_waited_for || !ends_itself_by(kind) {
+                    end(&all, kind);
                 }
             }
         })?;
@@ -111,35 +129,34 @@ fn watch_signals() -> io::Result<()> {
 }
 
 /// Ends the program as the signal would have.
-fn end(number: i32) -> ! {
-    // Held to the end: no terminal changes any more.
-    let all = all();
+///
+/// The list is held to the end: no terminal changes any more.
+fn end(all: &[Held], kind: SignalKind) -> ! {
     // The last one first: what it changed is how the one before left it.
     for held in all.iter().rev() {
         let _ = (&held.terminal).write_all(held.last_words.as_bytes());
         held.give_back(OptionalActions::Flush);
     }
     // As shells have it.
-    std::process::exit(128_i32.saturating_add(number));
+    std::process::exit(128_i32.saturating_add(kind.as_raw_value()));
 }
 
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    hang_up: Signal,
+    hang_up: HangUp,
     quit: Signal,
 }
 
 impl Signals {
-    /// The next one's number.
-    async fn next(&mut self) -> i32 {
-        let kind = tokio::select! {
+    /// The next one.
+    async fn next(&mut self) -> SignalKind {
+        tokio::select! {
             _ = self.terminate.recv() => SignalKind::terminate(),
             _ = self.interrupt.recv() => SignalKind::interrupt(),
-            _ = self.hang_up.recv() => SignalKind::hangup(),
+            () = self.hang_up.recv() => SignalKind::hangup(),
             _ = self.quit.recv() => SignalKind::quit(),
-        };
-        kind.as_raw_value()
+        }
     }
 }
 
@@ -155,7 +172,20 @@ pub(crate) fn ends_itself() {
     ENDS_ITSELF.store(true, Ordering::Release);
 }
 
+/// The same for SIGINT alone.
+pub(crate) fn ends_itself_when_interrupted() {
+    INTERRUPTS_ITSELF.store(true, Ordering::Release);
+}
+
+/// SIGQUIT is caught here alone.
+fn ends_itself_by(kind: SignalKind) -> bool {
+    let is_interrupt = kind == SignalKind::interrupt();
+    (ENDS_ITSELF.load(Ordering::Acquire) && kind != SignalKind::quit())
+        || (INTERRUPTS_ITSELF.load(Ordering::Acquire) && is_interrupt)
+}
+
 static ALL: Mutex<Vec<Held>> = Mutex::new(Vec::new());
 static WATCHED: Mutex<bool> = Mutex::new(false);
 static NEXT: AtomicU64 = AtomicU64::new(0);
 static ENDS_ITSELF: AtomicBool = AtomicBool::new(false);
+static INTERRUPTS_ITSELF: AtomicBool = AtomicBool::new(false);

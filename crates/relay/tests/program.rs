@@ -19,7 +19,10 @@ fn program() -> Command {
 
 /// A relay in a process of its own, and its address.
 fn start(home: &Path, change: impl Fn(&mut Command)) -> (Child, String) {
-    let mut command = program();
+    start_by(program(), home, change)
+}
+
+fn start_by(mut command: Command, home: &Path, change: impl Fn(&mut Command)) -> (Child, String) {
     command.args(["run", "--listen", "127.0.0.1:0"]);
     command.env("KEYSTEAD_HOME", home);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -83,6 +86,25 @@ fn it_says_ready_serves_and_stops_when_asked() {
     assert_eq!((mode(&state), mode(&state.join("deleted"))), (0o700, 0o600));
     let (stopped, trace) = terminate(child);
     assert!(stopped && trace.is_empty(), "{trace}");
+}
+
+/// As nohup(1) starts it: its terminal may go.
+#[test]
+fn a_hang_up_that_is_ignored_stays_so() {
+    let home = tempfile::tempdir().unwrap();
+    let mut nohup = Command::new("sh");
+    nohup.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]);
+    nohup.arg(program().get_program());
+    let (child, _) = start_by(nohup, home.path(), |_| ());
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let set = |name: &str| {
+        let hex = status.lines().find_map(|it| it.strip_prefix(name)).unwrap();
+        u64::from_str_radix(hex.trim(), 16).unwrap()
+    };
+    // The lowest bit is signal 1, SIGHUP; the second one is SIGINT.
+    assert_eq!((set("SigIgn:") & 1, set("SigCgt:") & 3), (1, 2), "{status}");
+    let (stopped, trace) = terminate(child);
+    assert!(stopped, "{trace}");
 }
 
 #[test]

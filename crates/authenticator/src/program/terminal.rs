@@ -52,7 +52,11 @@ impl Terminal {
         }
         mode.special_codes[SpecialCodeIndex::VMIN] = 1;
         mode.special_codes[SpecialCodeIndex::VTIME] = 0;
-        let restored = Restored::make(&tty, &mode, OptionalActions::Flush, OptionalActions::Flush)?;
+        let mut restored =
+            Restored::make(&tty, &mode, OptionalActions::Flush, OptionalActions::Flush)?;
+        if keys == Keys::Secret {
+            restored = restored.waited_for();
+        }
         Ok(Self { tty, restored })
     }
 

@@ -13,6 +13,8 @@ use std::io;
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::hang_up::HangUp;
+
 pub use background::{StartError, close_stdout, detach, start};
 pub use lock::{Lock, LockError};
 pub use notify::{Notice, notify};
@@ -61,12 +63,13 @@ pub fn raise_descriptor_limit() -> u64 {
     now.unwrap_or(u64::MAX)
 }
 
-/// The signals that ask a program to stop: SIGTERM, SIGINT and SIGHUP.
+/// The signals that ask a program to stop: SIGTERM, SIGINT, and SIGHUP but for one that is to
+/// outlive its terminal.
 #[derive(Debug)]
 pub struct Termination {
     terminate: Signal,
     interrupt: Signal,
-    hang_up: Signal,
+    hang_up: HangUp,
 }
 
 impl Termination {
@@ -78,7 +81,7 @@ impl Termination {
         let caught = Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
+            hang_up: HangUp::catch()?,
         };
         crate::terminal::ends_itself();
         Ok(caught)
@@ -89,9 +92,20 @@ impl Termination {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
-            _ = self.hang_up.recv() => "SIGHUP",
+            () = self.hang_up.recv() => "SIGHUP",
         }
     }
+}
+
+/// Waits for SIGINT, for a command that ends itself by it and by no other signal.
+///
+/// # Errors
+/// The system's.
+pub async fn interrupted() -> io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    crate::terminal::ends_itself_when_interrupted();
+    interrupt.recv().await;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -67,7 +67,9 @@ async fn termination_signals_are_named() {
         (rustix::process::Signal::INT, "SIGINT"),
         (rustix::process::Signal::HUP, "SIGHUP"),
     ];
-    for (signal, name) in signals {
+    // Where nohup(1) runs the tests, too, nothing comes of the last one.
+    let count = signals.len() - usize::from(crate::hang_up::is_ignored());
+    for (signal, name) in signals.into_iter().take(count) {
         rustix::process::kill_process(rustix::process::getpid(), signal).unwrap();
         assert_eq!(termination.wait().await, name);
     }
