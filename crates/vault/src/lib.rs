@@ -18,6 +18,7 @@
 mod agreement;
 mod approval;
 pub mod client;
+mod generate;
 pub mod held;
 mod import;
 mod log_key;

@@ -191,7 +191,6 @@ const KNOWN: &[&str] = &[
     "crates/channel/src/session/row.rs",
     "crates/formats/src/ssh/key.rs",
     "crates/server/src/conversation/mod.rs",
-    "crates/vault/src/import/fields.rs",
 ];
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use keystead_sodium::{memory, ssh_chacha};
 
 use super::ImportError;
 use super::der::{Der, NULL, OBJECT_IDENTIFIER, OCTET_STRING};
-use super::pkcs8::identifier_text;
+use super::oid::identifier_text;
 
 /// A cipher of OpenSSH's own key files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,14 +4,17 @@
 
 use keystead_core::{Algorithm, Secret, SecretBytes};
 
+use super::ImportError;
 use super::cipher::{self, Pbes2};
 use super::der::{
     BIT_STRING, CONTEXT_0, CONTEXT_1, CONTEXT_1_PRIMITIVE, Der, NULL, OBJECT_IDENTIFIER,
     OCTET_STRING,
 };
 use super::fields::{check_rsa, scalar};
-use super::oid::{EC_PUBLIC_KEY, ED25519, NIST_P256, NIST_P384, NIST_P521, RSA_ENCRYPTION, X25519};
-use super::{ImportError, printable};
+use super::oid::{
+    EC_PUBLIC_KEY, ED25519, NIST_P256, NIST_P384, NIST_P521, RSA_ENCRYPTION, X25519,
+    identifier_text,
+};
 use crate::signing::rsa::{self, Numbers};
 use crate::{AgreementKey, PublicKey, SigningKey};
 
@@ -273,27 +276,3 @@ fn curve_of(identifier: &[u8]) -> Result<Algorithm, ImportError> {
         }),
     }
 }
-
-/// An object identifier in dots (X.690 section 8.19).
-pub(super) fn identifier_text(identifier: &[u8]) -> String {
-    let mut text = String::new();
-    let mut number = 0_u64;
-    for byte in identifier.iter().take(IDENTIFIER_BYTES_MAX) {
-        number = (number << 7) | u64::from(byte & 0x7f);
-        if byte & 0x80 != 0 {
-            continue;
-        }
-        if text.is_empty() {
-            // The first two numbers share one.
-            let first = (number / 40).min(2);
-            text = format!("{first}.{}", number - 40 * first);
-        } else {
-            text.push_str(&format!(".{number}"));
-        }
-        number = 0;
-    }
-    printable(text.as_bytes())
-}
-
-/// 32 bytes of an identifier are shown: none of a standard is longer.
-const IDENTIFIER_BYTES_MAX: usize = 32;

@@ -231,7 +231,7 @@ fn rsa_keys_out_of_bounds_are_named() {
 #[test]
 fn object_identifiers_are_shown_in_dots() {
     let check = |bytes: &[u8], expected: &str| {
-        assert_eq!(pkcs8::identifier_text(bytes), expected);
+        assert_eq!(oid::identifier_text(bytes), expected);
     };
     check(&[0x2b, 0x65, 0x70], "1.3.101.112");
     check(

@@ -38,9 +38,8 @@ mod public;
 mod raw;
 pub(crate) mod rsa;
 
-use keystead_core::{Algorithm, KeyType, SecretBytes};
+use keystead_core::{Algorithm, SecretBytes};
 use keystead_sodium::memory;
-use rand_core::CryptoRngCore;
 
 pub use options::{Presence, RsaHash, SignOptions};
 pub use public::PublicKey;
@@ -54,30 +53,6 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// Makes a new key. RSA keys come from the library's own randomness, all
-    /// others from `rng`.
-    ///
-    /// # Errors
-    /// [`SigningError::Broken`] when the library refuses random keys, which
-    /// means that it or the randomness is broken.
-    pub fn generate(key_type: KeyType, rng: &mut dyn CryptoRngCore) -> Result<Self, SigningError> {
-        if key_type == KeyType::Rsa3072 {
-            return rsa::generate(rsa::Size::Bits3072);
-        }
-        if key_type == KeyType::Rsa4096 {
-            return rsa::generate(rsa::Size::Bits4096);
-        }
-        let algorithm = key_type.algorithm();
-        let len = curves::private_bytes(algorithm).ok_or(SigningError::Broken)?;
-        for _ in 0..DRAWS_MAX {
-            let private = SecretBytes::fill(len, |bytes| rng.fill_bytes(bytes));
-            if let Ok(key) = Self::from_private(algorithm, APPLICATION, private) {
-                return Ok(key);
-            }
-        }
-        Err(SigningError::Broken)
-    }
-
     /// The key of a private half of any algorithm but RSA, whose public half
     /// is computed here; `application` counts for those with presence alone.
     ///
@@ -289,13 +264,6 @@ impl DigestHash {
 /// 32 bytes: what ECDSA on a curve of 256 bits takes of a digest; a shorter one would be weaker
 /// than the key.
 const DIGEST_BYTES_MIN: usize = 32;
-
-/// How often a private key is drawn before the randomness is called broken.
-/// Why: a P-256 scalar is out of range once in 2^32 draws.
-const DRAWS_MAX: usize = 4;
-
-/// What OpenSSH calls its own keys with presence (PROTOCOL.u2f).
-const APPLICATION: &str = "ssh:";
 
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ use crate::wire::Reader;
 
 /// What is made.
 #[derive(Clone, Copy)]
-pub(super) enum Size {
+pub(crate) enum Size {
     Bits3072,
     Bits4096,
 }
@@ -76,7 +76,11 @@ impl<'a> Numbers<'a> {
     }
 }
 
-pub(super) fn generate(size: Size) -> Result<SigningKey, SigningError> {
+/// Makes one, which `read` takes out of the PKCS#8 that the library writes.
+pub(crate) fn generate(
+    size: Size,
+    read: impl FnOnce(&[u8]) -> Option<SigningKey>,
+) -> Result<SigningKey, SigningError> {
     let size = match size {
         Size::Bits3072 => KeySize::Rsa3072,
         Size::Bits4096 => KeySize::Rsa4096,
@@ -85,7 +89,7 @@ pub(super) fn generate(size: Size) -> Result<SigningKey, SigningError> {
     memory::with_wiped_stack(|| {
         let pair = KeyPair::generate(size).map_err(|_| SigningError::Broken)?;
         let der = pair.as_der().map_err(|_| SigningError::Broken)?;
-        crate::import::rsa_of_pkcs8(der.as_ref()).ok_or(SigningError::Broken)
+        read(der.as_ref()).ok_or(SigningError::Broken)
     })
 }
 

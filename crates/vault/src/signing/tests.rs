@@ -9,6 +9,8 @@ use aws_lc_rs::signature::{
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
+use keystead_core::KeyType;
+
 use super::*;
 
 fn bytes<const N: usize>(hex: &str) -> [u8; N] {
