@@ -60,7 +60,7 @@ fn grant_row(grant: &GrantLine, now_unix_s: u64) -> Vec<String> {
         ""
     };
     let key = grant.key.as_deref().unwrap_or("a key that is gone");
-    let with_key = match grant.what.ends_with(key) {
+    let with_key = match grant.what.ends_with(&format!(" with {key}")) {
         true => String::new(),
         false => format!(", key {key}"),
     };
@@ -125,6 +125,24 @@ mod tests {
         check(1_000 + 3_541, 9, "1 h 0 min left");
         check(1_000 + 28_800, 9, "8 h 0 min left");
         check(1_000 + 28_800, 10, "used up");
+    }
+
+    /// A host may be called as a key is.
+    #[test]
+    fn a_grant_names_its_key_once() {
+        let check = |what: &str, key: &str, expected: &str| {
+            let grant = GrantLine {
+                what: what.to_owned(),
+                key: Some(key.to_owned()),
+                ..line()
+            };
+            let row = grant_row(&grant, 0);
+            assert_eq!(row.get(3).map(String::as_str), Some(expected));
+        };
+        check("root@db1", "main", "root@db1, key main");
+        check("root@db1", "db1", "root@db1, key db1");
+        let opening = "opening age files with backup";
+        check(opening, "backup", opening);
     }
 
     fn line() -> GrantLine {
