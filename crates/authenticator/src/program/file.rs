@@ -20,12 +20,35 @@ pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 fn read_bounded(file: &Path) -> io::Result<Vec<u8>> {
+    match file == Path::new("-") {
+        true => bounded(io::stdin()),
+        false => bounded(File::open(file)?),
+    }
+}
+
+/// All of it or nothing: what is cut off would be missed by nobody.
+fn bounded(from: impl Read) -> io::Result<Vec<u8>> {
     let limit = u64::try_from(RECORD_BYTES_MAX).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
-    if file == Path::new("-") {
-        io::stdin().take(limit).read_to_end(&mut bytes)?;
-    } else {
-        File::open(file)?.take(limit).read_to_end(&mut bytes)?;
+    from.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    match bytes.len() <= RECORD_BYTES_MAX {
+        true => Ok(bytes),
+        false => Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it has more than {RECORD_BYTES_MAX} bytes"),
+        )),
     }
-    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_is_not_cut() {
+        let fits = bounded(io::repeat(b'a').take(2_097_152));
+        assert_eq!(fits.unwrap().len(), RECORD_BYTES_MAX);
+        let long = bounded(io::repeat(b'a')).unwrap_err();
+        assert_eq!(long.to_string(), "it has more than 2097152 bytes");
+    }
 }
