@@ -410,8 +410,13 @@ impl Keeping {
             });
         }
         // Somebody else may still say yes, where nobody has said no.
-        if !(others && matches!(told, Approved::Nobody { .. })) {
-            self.servers(now, io, wants, |it, step| it.approved(step, target, told));
+        if others && matches!(told, Approved::Nobody { .. }) {
+            return;
+        }
+        self.servers(now, io, wants, |it, step| it.approved(step, target, told));
+        // A command has its one answer; a server's request tells when it has ended.
+        if let Target::Client(_) = target {
+            self.approval_over(now, io, wants, target);
         }
     }
 }

@@ -13,7 +13,9 @@ use keystead_channel::session::requests::{
 use keystead_channel::session::{
     KeyId, List, Octets, RequestId, ServerId, Status, Text, UserId, request_hash,
 };
-use keystead_core::{Outcome, RequestBody, ResponseBody, SecretBytes, ServerApproval};
+use keystead_core::{
+    Name, Outcome, PairingId, RequestBody, ResponseBody, SecretBytes, ServerApproval,
+};
 use keystead_formats::ssh::agent::Response;
 use keystead_keeper::server::ServerName;
 use keystead_keeper::server::control::{Command, Reply, State};
@@ -749,6 +751,29 @@ fn a_command_with_a_session_of_its_own_gets_its_approval_too() {
         panic!("{actions:?}");
     };
     assert_eq!(*approver, "05".repeat(16));
+}
+
+#[test]
+fn a_command_that_was_answered_asks_no_other_authenticator_any_more() {
+    let mut bench = bench();
+    {
+        let mut fake = bench.keeper.lock().unwrap();
+        let mut other = fake.views[0].clone();
+        other.pairing = PairingId([8; 8]);
+        other.name = Name::new("other-phone").unwrap();
+        fake.views.push(other);
+    }
+    let approve = Command::ServerApprove {
+        server: "lab".to_owned(),
+        keeper: None,
+        text_bytes: 4,
+    };
+    command(&mut bench, CLIENT, approve, &[b"text"]);
+    let actions = bench.progress(approval());
+    assert!(matches!(&said(&actions)[..], [Reply::Approval { .. }]));
+    let fake = bench.keeper.lock().unwrap();
+    let withdrawn = |it: &&keeper::Event| matches!(it, keeper::Event::Withdraw { .. });
+    assert_eq!(fake.told.iter().filter(withdrawn).count(), 1);
 }
 
 #[test]
