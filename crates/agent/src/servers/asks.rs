@@ -115,7 +115,7 @@ impl Servers {
             hash: RequestHash(hash),
             ends_ms: step.now.mono_ms.saturating_add(ends_ms),
             wait_s,
-            is_sent: false,
+            sent_in: None,
             is_approving: false,
             refused_by: None,
         };
@@ -139,7 +139,7 @@ impl Servers {
             else {
                 continue;
             };
-            open.is_sent = true;
+            open.sent_in = Some(held.session);
             held.in_flight += 1;
             let (server, id) = (held.name.clone(), open.id);
             step.carry(Do::Ask {
@@ -163,8 +163,9 @@ impl Servers {
         };
         let server = open.server.clone();
         if let Some(held) = self.held.get_mut(&server) {
-            held.in_flight = held.in_flight.saturating_sub(usize::from(open.is_sent));
+            held.note_end(&open);
             match &answer {
+                _ if !held.is_of(&open) => {}
                 Err(trouble) => held.fall(trouble),
                 Ok(_) => held.trouble = None,
             }
@@ -278,9 +279,9 @@ impl Servers {
         let open = self.errands.remove(&errand)?;
         if let Some(held) = self.held.get_mut(&open.server) {
             held.queue.retain(|it| *it != errand);
-            held.in_flight = held.in_flight.saturating_sub(usize::from(open.is_sent));
+            held.note_end(&open);
         }
-        if open.is_sent {
+        if open.sent_in.is_some() {
             step.carry(Do::Forget(errand));
         }
         if open.is_approving {

@@ -10,7 +10,7 @@ use keystead_keeper::server::protocol::requests::{Answer, LogOut, Method, Reques
 use keystead_keeper::server::protocol::{Status, Ticket};
 
 use super::event::{Behind, Do, Target, Told, Trouble};
-use super::open::{APPROVAL_WAIT_S, Asker};
+use super::open::{APPROVAL_WAIT_S, Asker, SessionNumber};
 use super::replies::{done, fail, reply};
 use super::{COMMAND_WAIT_S, Held, STATUS_ERROR, STATUS_NO_ANSWER, STATUS_USAGE, Servers, Step};
 use crate::ids::ClientId;
@@ -108,8 +108,11 @@ impl Servers {
         master_key: Option<Secret<32>>,
     ) {
         let now = step.now;
+        self.last_session += 1;
         let new = || Held::new(server.clone(), now);
         let held = self.held.entry(server.clone()).or_insert_with(new);
+        held.session = SessionNumber(self.last_session);
+        held.in_flight = 0;
         held.state = State::Opening;
         held.trouble = None;
         held.master_key = master_key;

@@ -26,7 +26,7 @@ use keystead_keeper::server::protocol::requests::{List, PAGE_MAX, Request};
 use rand_core::CryptoRngCore;
 
 use crate::ids::ClientId;
-use open::{Asker, Open};
+use open::{Asker, Open, SessionNumber};
 
 pub use event::{About, Approved, Behind, Came, Do, Errand, Target, Told, Trouble, TroubleKind};
 pub use keys::{HeldKey, NoFields};
@@ -37,11 +37,13 @@ pub struct Servers {
     held: BTreeMap<ServerName, Held>,
     errands: BTreeMap<Errand, Open>,
     last_errand: u64,
+    last_session: u64,
 }
 
 /// One server.
 struct Held {
     name: ServerName,
+    session: SessionNumber,
     shown: Name,
     about: Option<About>,
     state: State,
@@ -51,7 +53,7 @@ struct Held {
     master_key: Option<Secret<32>>,
     since_unix_s: u64,
     trouble: Option<String>,
-    /// Requests on their way.
+    /// Requests on their way in this session.
     in_flight: usize,
     /// Those that wait for a place, or for the session to come back.
     queue: VecDeque<Errand>,
@@ -210,6 +212,7 @@ impl Held {
         Self {
             shown: shown(&name),
             name,
+            session: SessionNumber::default(),
             about: None,
             state: State::Opening,
             keys: Vec::new(),
@@ -225,6 +228,17 @@ impl Held {
             is_list_stale: false,
             waiting: Vec::new(),
         }
+    }
+
+    /// Whether an answer is of the session that is here; a request that was never sent is of any.
+    fn is_of(&self, open: &Open) -> bool {
+        open.sent_in.is_none_or(|session| session == self.session)
+    }
+
+    /// One that was sent is on its way no more.
+    fn note_end(&mut self, open: &Open) {
+        let was_sent = usize::from(open.sent_in == Some(self.session));
+        self.in_flight = self.in_flight.saturating_sub(was_sent);
     }
 
     /// What a trouble does to the session.

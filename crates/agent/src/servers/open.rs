@@ -19,13 +19,17 @@ pub(super) struct Open {
     pub(super) hash: RequestHash,
     pub(super) ends_ms: u64,
     pub(super) wait_s: u16,
-    /// It is on its way.
-    pub(super) is_sent: bool,
+    /// It is on its way, in this session.
+    pub(super) sent_in: Option<SessionNumber>,
     /// Authenticators are being asked for it.
     pub(super) is_approving: bool,
     /// Who said no to it.
     pub(super) refused_by: Option<Name>,
 }
+
+/// Sessions that were given, in order: what an earlier one says is nothing of the one that is here.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct SessionNumber(pub(super) u64);
 
 /// Who waits for the answer.
 pub(super) enum Asker {

@@ -777,6 +777,21 @@ fn a_command_that_was_answered_asks_no_other_authenticator_any_more() {
 }
 
 #[test]
+fn what_an_earlier_session_says_is_nothing_of_this_one() {
+    let mut bench = bench();
+    let errand = errand_of(&ask_login(&mut bench, LOGIN));
+    give(&mut bench, None);
+    came(&mut bench, errand, Err(trouble(TroubleKind::LoginRequired)));
+    assert_eq!(state(&mut bench), State::Open);
+    // Nor is it waited for: nothing of this one is on its way.
+    let mut bench = self::bench();
+    ask_login(&mut bench, LOGIN);
+    give(&mut bench, None);
+    let actions = lend(&mut bench, CLIENT);
+    assert!(matches!(&doings(&actions)[..], [Do::Lend { .. }]));
+}
+
+#[test]
 fn an_authenticator_that_is_named_is_asked_alone() {
     let mut bench = bench();
     let mut approve = |by: &str| {
