@@ -173,8 +173,10 @@ impl Records {
     ) -> Result<bool, IdentitiesError> {
         let record = self.of(wallet, io.disk)?;
         let is_new = record.note(used, why);
-        if is_new {
-            record.save(wallet, io)?;
+        if is_new && let Err(error) = record.save(wallet, io) {
+            // Read anew the next time: what is not on the disk is not known.
+            self.0.remove(&wallet.fingerprint());
+            return Err(error);
         }
         Ok(is_new)
     }
@@ -315,6 +317,25 @@ mod tests {
         assert!(noted.is_err());
         let kept = io.disk.read(&name).unwrap().unwrap();
         assert_eq!(kept, b"keystead-record-1 but damaged");
+    }
+
+    /// A full disk is none for ever.
+    #[test]
+    fn what_could_not_be_written_is_written_by_the_next_use() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let mut disk = MemoryDisk::default();
+        disk.faults.fail_sync = true;
+        let own = wallet("");
+        let mut records = Records::default();
+        let mut note = |disk: &mut MemoryDisk| {
+            let rng = &mut rng;
+            records.note(&own, used("ssh://a"), Noted::Used, &mut Io { rng, disk })
+        };
+        assert!(note(&mut disk).is_err());
+        disk.faults.fail_sync = false;
+        assert!(note(&mut disk).unwrap());
+        let kept = Record::load(&own, &disk).unwrap();
+        assert_eq!(kept.used(), [used("ssh://a")]);
     }
 
     #[test]
