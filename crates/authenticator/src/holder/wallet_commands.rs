@@ -122,14 +122,20 @@ impl Holder {
         let keys = &self.keys;
         self.grants
             .forget_keys(|key| keys.entry(key).is_none(), step.io.disk);
+        if let Err(error) = removed {
+            let message = format!("the wallet could not be taken out of the file: {error}");
+            return Reply::failed(message, DISK_HINT);
+        }
         // The record opens by the words alone: it may lie there, but helps nobody here.
-        let removed = removed.and_then(|_| step.io.disk.remove(&file_name(fingerprint)));
-        match removed {
+        let record = file_name(fingerprint);
+        match step.io.disk.remove(&record) {
             Ok(()) => Reply::done(format!(
                 "wallet {fingerprint} is gone from here; its words bring it back"
             )),
             Err(error) => Reply::failed(
-                format!("the wallet could not be taken out of the file: {error}"),
+                format!(
+                    "wallet {fingerprint} is gone from here, its record {record} is not: {error}"
+                ),
                 DISK_HINT,
             ),
         }

@@ -176,3 +176,23 @@ fn wrong_words_make_no_wallet() {
     world.restart();
     assert_eq!(world.holder.keys().wallets().count(), 0);
 }
+
+#[test]
+fn a_wallet_whose_record_stays_is_gone_all_the_same() {
+    let mut world = World::new(Decide::Ask);
+    add_wallet(&mut world, "");
+    world.disk.faults.fail_remove = true;
+    let gone = world.command(Command::Wallet {
+        deed: WalletDeed::Remove {
+            fingerprint: FINGERPRINT.into(),
+        },
+    });
+    let Some(Reply::Failed { message, .. }) = gone else {
+        panic!("{gone:?}")
+    };
+    assert!(
+        message.contains("is gone from here, its record"),
+        "{message}"
+    );
+    assert_eq!(world.holder.keys().wallets().count(), 0);
+}
