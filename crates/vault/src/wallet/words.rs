@@ -38,9 +38,9 @@ impl Words {
     }
 
     fn of_entropy(entropy: &SecretBytes, count: WordCount, list: Language) -> Self {
-        let bits = entropy_and_checksum(entropy.expose());
         let mut sentence = Sentence::new();
         memory::with_wiped_stack(|| {
+            let bits = entropy_and_checksum(entropy.expose());
             for at in 0..count.get() {
                 let word = list.word_list().get(eleven_bits(bits.expose(), at));
                 sentence.push(word.copied().unwrap_or_default());
