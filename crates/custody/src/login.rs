@@ -3,6 +3,7 @@
 //! **Invariant:** the session's ticket goes to the agent, and the master key only by the
 //! person's word; neither is written anywhere. The device pass alone is kept, 0600.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use keystead_channel::session::requests::{RecoveryCode as Replace, Request, recovery_hash};
@@ -67,7 +68,8 @@ enum Lift<'a> {
 
 /// Logs in, replaces the recovery code if there is a new one, and gives the agent the session.
 fn give(wanted: &Login, given: &mut Given, lift: Lift<'_>) -> Result<(), Failure> {
-    runtime::run(async |ended| {
+    let is_used_up = Cell::new(false);
+    let done = runtime::run(async |ended| {
         let giving = async {
             let mut agent = Link::to_running().await?.ok_or_else(agent::not_running)?;
             let mut next = None;
@@ -86,19 +88,21 @@ fn give(wanted: &Login, given: &mut Given, lift: Lift<'_>) -> Result<(), Failure
                 },
             };
             let (server, logged_in) = log_in(wanted, given, extras).await?;
-            let finished = finish(agent, &server, logged_in, next, wanted.keep).await;
-            if finished.is_err() && next.is_some() {
-                say(
-                    "note: the recovery code is used up, and no other one is known to you;\nnext: keystead server recovery-code",
-                );
-            }
-            finished
+            is_used_up.set(next.is_some());
+            finish(agent, &server, logged_in, next, wanted.keep).await
         };
         tokio::select! {
             done = giving => done,
             signal = ended.wait() => Err(Failure::interrupted(signal)),
         }
-    })
+    });
+    // By ^C, too: the next one is shown only behind this.
+    if done.is_err() && is_used_up.get() {
+        say(
+            "note: the recovery code is used up, and no other one is known to you;\nnext: keystead server recovery-code",
+        );
+    }
+    done
 }
 
 /// What follows a login: what is kept here, the next recovery code if there is one, the agent.
