@@ -9,7 +9,7 @@ use keystead_channel::link::Lateness;
 use keystead_channel::link::answers::{IDS_MAX, Verdict};
 use keystead_channel::wire::{WireError, decode_request, request_hash};
 use keystead_core::{
-    AckResponse, MeResponse, Name, Outcome, PairingId, Request, RequestBody, RequestId,
+    AckResponse, Kind, MeResponse, Name, Outcome, PairingId, Request, RequestBody, RequestId,
     ResponseBody, SecretBytes, TransportAddress,
 };
 use keystead_transport::Address;
@@ -54,7 +54,12 @@ impl Holder {
             want_ack: request.as_ref().is_ok_and(|it| it.want_ack),
             channels: vec![channel],
         };
-        match peer.answers.arrive(step.now.mono_ms, id, hash, wait_s) {
+        let now_ms = step.now.mono_ms;
+        let verdict = match request.as_ref().map(|it| it.body.kind()) {
+            Ok(Kind::Cancel) => peer.answers.arrive_to_cancel(now_ms, id, hash, wait_s),
+            _ => peer.answers.arrive(now_ms, id, hash, wait_s),
+        };
+        match verdict {
             Verdict::Again(mut response) => {
                 self.ack_again(&ticket, step);
                 let response = SecretBytes::take(&mut response);

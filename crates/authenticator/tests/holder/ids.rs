@@ -177,6 +177,21 @@ fn sixty_four_wait_and_the_next_is_busy() {
 }
 
 #[test]
+fn where_sixty_four_wait_one_can_be_taken_back() {
+    let (mut world, mut laptop) = World::paired(Decide::Ask);
+    let mut asked = Vec::new();
+    for host in 0..64 {
+        asked.push(laptop.log_in(&mut world, &Host::new(host)));
+    }
+    for one in &asked {
+        let cancel = laptop.ask(&mut world, RequestBody::Cancel { target: one.id });
+        assert_eq!(laptop.outcome(&mut world, &cancel), Some(Outcome::Approve));
+        assert_eq!(laptop.outcome(&mut world, one), Some(Outcome::Withdraw));
+    }
+    assert!(world.questions.is_empty());
+}
+
+#[test]
 fn a_workstation_that_asks_as_often_as_it_may_is_told_to_the_person() {
     let (mut world, mut laptop) = World::paired(Decide::Approve);
     laptop.log_in(&mut world, &Host::new(5));

@@ -78,6 +78,28 @@ impl Answers {
         hash: RequestHash,
         wait_s: u16,
     ) -> Verdict {
+        self.judge(now_ms, (id, hash), wait_s, PENDING_MAX)
+    }
+
+    /// As [`Answers::arrive`], of one that takes another back and is answered at once: where all
+    /// places are taken it is what makes room.
+    pub fn arrive_to_cancel(
+        &mut self,
+        now_ms: u64,
+        id: RequestId,
+        hash: RequestHash,
+        wait_s: u16,
+    ) -> Verdict {
+        self.judge(now_ms, (id, hash), wait_s, PENDING_MAX + 1)
+    }
+
+    fn judge(
+        &mut self,
+        now_ms: u64,
+        (id, hash): (RequestId, RequestHash),
+        wait_s: u16,
+        pending_max: usize,
+    ) -> Verdict {
         self.forget(now_ms);
         if let Some(known) = self.known.get(&id) {
             return match &known.state {
@@ -87,7 +109,7 @@ impl Answers {
                 State::Spent { .. } => Verdict::Expired,
             };
         }
-        if self.pending >= PENDING_MAX || self.known.len() >= IDS_MAX {
+        if self.pending >= pending_max || self.known.len() >= IDS_MAX {
             return Verdict::Busy;
         }
         self.pending += 1;
@@ -314,6 +336,10 @@ mod tests {
         assert_eq!(arrive(&mut answers, 0, 99, HASH), Verdict::Busy);
         assert_eq!(arrive(&mut answers, 0, 3, HASH), Verdict::Join);
         assert_eq!(answers.pending().count(), PENDING_MAX);
+        assert_eq!(answers.arrive_to_cancel(0, id(77), HASH, 60), Verdict::New);
+        assert_eq!(answers.arrive_to_cancel(0, id(78), HASH, 60), Verdict::Busy);
+        assert!(answers.answer(0, id(77), b"done"));
+        assert_eq!(arrive(&mut answers, 0, 99, HASH), Verdict::Busy);
         assert!(answers.answer(0, id(3), b"a"));
         assert_eq!(arrive(&mut answers, 0, 99, HASH), Verdict::New);
     }
