@@ -6,6 +6,7 @@
 pub mod account;
 pub mod approval;
 pub mod conversation;
+mod decoy;
 pub mod edge;
 pub mod ledger;
 pub mod login;
@@ -17,6 +18,7 @@ pub mod requests;
 pub mod rows;
 pub mod sealing;
 pub mod server;
+pub mod session;
 pub mod settings;
 pub mod signing;
 pub mod store;

@@ -3,24 +3,25 @@
 //! **Invariant**: made once at start and never changed; what changes is in the store, in
 //! the ledger, or behind the few locks that are named here.
 
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use keystead_channel::session::{Introduction, ServerId, ServerKeys};
+use keystead_channel::session::{Introduction, PENDING_MS_MAX, ServerId, ServerKeys};
 use keystead_core::Secret;
 use tokio::sync::{Semaphore, watch};
 
 use crate::approval;
-use crate::conversation::{self, HalfOpen, Live};
+use crate::decoy::Decoy;
 use crate::edge::{Buckets, Rates};
 use crate::ledger::Ledger;
-use crate::login::{self, Decoy};
 use crate::metrics::Metrics;
 use crate::sealing::{MasterSource, Sealing, SealingError};
+use crate::session::{HalfOpen, Live};
 use crate::settings::Settings;
-use crate::store::{Store, StoreError, Wanted};
+use crate::store::{Lives, Store, StoreError, Wanted};
 
 /// A key server that runs; shared as `Arc<Server>`.
 pub struct Server {
@@ -94,7 +95,7 @@ impl Server {
         master: MasterSource,
     ) -> Result<Self, SealingError> {
         let (sealing, system) = Sealing::begin(&store, master).await?;
-        store.keep_no_longer(login::lives(&settings));
+        store.keep_no_longer(lives(&settings));
         let ledger = Ledger::start(store.clone(), sealing.clone()).await?;
         Ok(Self {
             server_id: system.server_id(),
@@ -108,7 +109,7 @@ impl Server {
             guesses: Self::guess_buckets(&settings),
             registrations: Self::registration_buckets(&settings),
             half_open: HalfOpen::new(settings.connections.half_open_max),
-            evaluations: conversation::evaluations(),
+            evaluations: evaluations(),
             approval_room: approval::room(),
             live: Arc::<Live>::default(),
             is_stopping: AtomicBool::new(false),
@@ -187,9 +188,56 @@ impl Server {
     }
 }
 
+/// How long each kind of row lets somebody in.
+#[must_use]
+pub(crate) fn lives(settings: &Settings) -> Lives {
+    let s = |seconds: u32| u64::from(seconds).saturating_mul(1_000);
+    let days = |days: u32| u64::from(days).saturating_mul(DAY_MS);
+    Lives {
+        session_ms: s(settings.sessions.life_s),
+        resumable_ms: s(settings.sessions.resumable_s),
+        pending_ms: PENDING_MS_MAX,
+        pass_ms: days(settings.guesses.pass_days),
+        invitation_ms: days(settings.registrations.invitation_days),
+        writer_ms: DAY_MS,
+    }
+}
+
+/// Permits of OPAQUE's evaluations: one processor is left to sessions.
+fn evaluations() -> Semaphore {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    Semaphore::new(processors.saturating_sub(1).max(1))
+}
+
 /// For the database to answer: who scrapes waits about as long.
 const READY_WAIT: Duration = Duration::from_secs(3);
 
 const S_MS: u32 = 1_000;
 
 const HOUR_MS: u32 = 3_600_000;
+
+const DAY_MS: u64 = 86_400_000;
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    use super::*;
+
+    /// A server on SQLite in `folder`.
+    pub(crate) async fn server(folder: &Path) -> Server {
+        let path = folder.join("master.key");
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .unwrap();
+        std::io::Write::write_all(&mut file, &[7; 32]).unwrap();
+        let source = MasterSource::File(path);
+        Server::open(folder, Settings::default(), source)
+            .await
+            .unwrap()
+    }
+}

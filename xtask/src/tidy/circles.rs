@@ -190,7 +190,6 @@ const KNOWN: &[&str] = &[
     "crates/authenticator/src/local/sign.rs",
     "crates/channel/src/session/row.rs",
     "crates/formats/src/ssh/key.rs",
-    "crates/server/src/conversation/mod.rs",
 ];
 
 #[cfg(test)]

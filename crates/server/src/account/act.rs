@@ -9,11 +9,11 @@ use std::sync::Arc;
 use keystead_channel::session::requests::Method;
 use keystead_channel::session::{Limits, Status};
 
-use crate::conversation::Caller;
 use crate::ledger::{Act, Action, Decided, Detail, NO_KEY, NewEntry};
 use crate::login::{admit, log_of, wants};
 use crate::rows::{AccountNo, Rows};
 use crate::server::Server;
+use crate::session::Caller;
 use crate::store::{Now, Wanted};
 
 /// Who asks what, for its transaction.

@@ -12,10 +12,10 @@ use keystead_channel::session::requests::Answer;
 
 use super::act::{Asking, Did};
 use super::closing;
-use crate::conversation::Served;
 use crate::login::status_of;
 use crate::rows::{AccountNo, Gone, NameTag, RowFault, Rows};
 use crate::server::Server;
+use crate::session::Served;
 use crate::store::{StoreError, Wanted};
 
 pub(super) async fn delete(server: &Arc<Server>, asking: Asking) -> Served {

@@ -19,14 +19,13 @@ use keystead_channel::session::Status;
 use keystead_channel::session::requests::{Answer, Method, Request};
 
 pub use erase::{erase, finish, want_erased};
-pub use password::Changing;
 pub use sessions::end_all;
 
 use act::{Asking, Did};
 
-use crate::conversation::{Asked, Caller, Served, Then};
 use crate::login::status_of;
 use crate::server::Server;
+use crate::session::{Asked, Caller, Served, Then};
 
 /// Whether a method is served here.
 #[must_use]

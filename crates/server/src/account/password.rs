@@ -4,7 +4,7 @@
 //! the storage key under the new master key; every other session and every device pass
 //! ends with the old one.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use keystead_channel::session::requests::{
     Answer, PasswordFinish, PasswordResponse, PasswordStart, RecoveryCode,
@@ -14,25 +14,10 @@ use keystead_daemon::SystemRng;
 
 use super::act::{Asking, Did};
 use super::sessions::end_all;
-use crate::conversation::Served;
 use crate::login::status_of;
 use crate::rows::RowFault;
 use crate::server::Server;
-
-/// A change of password that has begun, in a session's memory: the last one alone counts.
-#[derive(Default)]
-pub struct Changing(Mutex<Option<AwaitRecord>>);
-
-impl Changing {
-    fn put(&self, state: AwaitRecord) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
-    }
-
-    fn take(&self) -> Option<AwaitRecord> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.take()
-    }
-}
+use crate::session::Served;
 
 /// Method 20: evaluates the new password.
 pub(super) async fn start(server: &Arc<Server>, asking: Asking, start: &PasswordStart) -> Served {

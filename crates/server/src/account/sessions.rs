@@ -10,11 +10,11 @@ use keystead_channel::session::{List, SessionId, Status, Text};
 
 use super::act::{Asking, Did};
 use super::closing;
-use crate::conversation::Served;
 use crate::ledger::Detail;
 use crate::login::status_of;
 use crate::rows::{AccountNo, RowFault, Rows};
 use crate::server::Server;
+use crate::session::Served;
 
 /// All sessions that are not over.
 pub(super) async fn list(server: &Arc<Server>, asking: Asking) -> Served {

@@ -6,9 +6,9 @@ use keystead_channel::session::Status;
 use keystead_channel::session::requests::{Answer, StorageKey};
 
 use super::act::{Asking, Did};
-use crate::conversation::Served;
 use crate::login::status_of;
 use crate::server::Server;
+use crate::session::Served;
 
 pub(super) async fn give(server: &Arc<Server>, asking: Asking) -> Served {
     let no = asking.caller.account;

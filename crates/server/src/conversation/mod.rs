@@ -5,9 +5,6 @@
 //! `now_ms` (the process's own, which never jumps) come in; frames, work and the end go
 //! out. What work gives comes back as [`Done`], and changes only the handle it is of.
 
-mod caller;
-mod half_open;
-mod live;
 mod open;
 mod replays;
 mod work;
@@ -23,16 +20,12 @@ use keystead_channel::session::{
 };
 use keystead_daemon::SystemRng;
 
-pub use caller::{Asked, Caller, Served, Then};
-pub use half_open::Shelf;
-pub use live::{Listening, Live};
-use open::{Open, Who};
+use open::Open;
 use replays::Replays;
-pub(crate) use work::Begun;
-pub use work::{HalfOpen, Waiting, evaluations};
-use work::{Halfway, Opened, Outcome, Pending};
+use work::{Halfway, Opened, Outcome};
 
 use crate::server::Server;
+use crate::session::{Begun, Pending, Served, Waiting, Who, shelf};
 
 /// What a connection is, as far as its sessions care.
 #[derive(Clone, Copy, Debug)]
@@ -88,10 +81,7 @@ enum Stage {
 
 enum Slot {
     /// The client's next frame is awaited.
-    Waits {
-        place: half_open::Place,
-        until_ms: u64,
-    },
+    Waits { place: shelf::Place, until_ms: u64 },
     /// Work is under way.
     Works,
     /// A session.
@@ -281,7 +271,7 @@ impl Conversation {
             lowest_binding: self.server.settings.lowest_binding(),
         };
         let server = Arc::clone(&self.server);
-        let begun = work::Begun {
+        let begun = Begun {
             place,
             source: self.link.source,
             now_ms,

@@ -9,10 +9,10 @@ use futures_util::future::BoxFuture;
 use keystead_channel::session::{Closed, Frame, Notice, ServerSession, Status};
 use tokio::sync::mpsc::Receiver;
 
-use super::live::Listening;
-use super::work::{self, Opened, Outcome, Pending};
-use super::{Caller, Done, Served, Step, Then};
+use super::work::{self, Opened, Outcome};
+use super::{Done, Step};
 use crate::server::Server;
+use crate::session::{Listening, Pending, Served, Then, Who};
 
 /// An open session.
 pub(super) struct Open {
@@ -24,14 +24,6 @@ pub(super) struct Open {
     /// Requests that are being served.
     busy: usize,
     _listening: Option<Listening>,
-}
-
-/// Whose session it is.
-pub(super) enum Who {
-    /// A registration's: nobody's yet. Nothing when `complete` has come.
-    Registration(Option<Pending>),
-    /// An account's.
-    Request(Caller),
 }
 
 impl Open {

@@ -5,55 +5,20 @@
 //! open sessions and resumption go first; work that was begun changes the store whole or
 //! not at all, whether or not somebody still waits for it.
 
-use std::net::IpAddr;
-use std::num::NonZero;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use keystead_channel::session::{
-    AwaitFinish, AwaitUpload, ErrorBody, Frame, HANDSHAKE_MS_MAX, Handle, Incoming, LoginStart,
-    PENDING_MS_MAX, Place, RegisterStart, Resume, ServerSession, SessionId, Status, request_hash,
+    ErrorBody, Frame, HANDSHAKE_MS_MAX, Handle, Incoming, LoginStart, PENDING_MS_MAX,
+    RegisterStart, Resume, ServerSession, SessionId, Status, request_hash,
 };
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Receiver;
 
-use super::half_open::Shelf;
-use super::open::Who;
-use super::{Asked, Caller, Done, Served};
-pub(super) use crate::login::Pending;
-use crate::login::{Attempt, Invited, failure, registration, resumption, start, success};
+use super::Done;
+use crate::login::{failure, registration, resumption, start, success};
 use crate::server::Server;
+use crate::session::{Asked, Begun, Caller, Next, Pending, Served, Waiting, Who};
 use crate::{account, requests};
-
-/// Set-ups of all connections that wait for a frame.
-pub type HalfOpen = Shelf<Waiting>;
-
-/// Permits of OPAQUE's evaluations: one processor is left to sessions.
-#[must_use]
-pub fn evaluations() -> Semaphore {
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    Semaphore::new(processors.saturating_sub(1).max(1))
-}
-
-/// A set-up that waits for its next frame.
-pub struct Waiting(Next);
-
-enum Next {
-    /// Frame 12.
-    Upload(Box<AwaitUpload>, Invited),
-    /// Frame 22 of a registration.
-    Confirm(Box<AwaitFinish>, Pending),
-    /// Frame 22 of a login.
-    Finish(Box<AwaitFinish>, Box<Attempt>),
-}
-
-/// Where and when a set-up begins.
-#[derive(Clone, Copy)]
-pub(crate) struct Begun {
-    pub(crate) place: Place,
-    pub(crate) source: IpAddr,
-    pub(crate) now_ms: u64,
-}
 
 /// What work gave.
 pub(super) enum Outcome {

@@ -7,9 +7,9 @@
 use keystead_channel::session::requests::Method;
 use keystead_channel::session::{Limits, Status};
 
-use crate::conversation::Caller;
 use crate::ledger::Log;
 use crate::rows::{RowFault, Rows};
+use crate::session::Caller;
 use crate::store::{Now, Wanted};
 
 /// The rows that [`admit`] looks at.

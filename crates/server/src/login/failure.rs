@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use keystead_channel::session::{ErrorBody, SetUpError, Status};
 
-use super::start::{Attempt, entry};
+use super::start::entry;
 use super::status_of;
 use crate::ledger::{Act, Action, Decided};
 use crate::rows::{AccountNo, Rows};
 use crate::server::Server;
+use crate::session::{Attempt, Whose};
 use crate::store::{Now, Wanted};
 
 /// Writes that a login failed; what the error frame says.
@@ -31,7 +32,7 @@ pub(crate) async fn write(
 }
 
 struct Failed {
-    whose: Option<super::start::Whose>,
+    whose: Option<Whose>,
     tag: crate::rows::NameTag,
     binding: keystead_channel::session::BindingKind,
 }

@@ -17,7 +17,6 @@
 //! | [`sweep`] | what is over is forgotten |
 
 mod admission;
-mod decoy;
 pub(crate) mod failure;
 pub mod guess;
 mod lift;
@@ -31,35 +30,6 @@ mod sweep;
 mod trouble;
 
 pub use admission::{admit, log_of, wants};
-pub use decoy::Decoy;
-pub use registration::{Invited, Pending, invitation_hash};
-pub use start::Attempt;
-pub use sweep::{lives, sweep};
+pub use registration::invitation_hash;
+pub use sweep::sweep;
 pub use trouble::{status_of, status_of_reading};
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    use std::path::Path;
-
-    use crate::sealing::MasterSource;
-    use crate::server::Server;
-    use crate::settings::Settings;
-
-    /// A server on SQLite in `folder`.
-    pub(super) async fn server(folder: &Path) -> Server {
-        let path = folder.join("master.key");
-        let mut options = std::fs::OpenOptions::new();
-        let mut file = options
-            .create_new(true)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .unwrap();
-        std::io::Write::write_all(&mut file, &[7; 32]).unwrap();
-        let source = MasterSource::File(path);
-        Server::open(folder, Settings::default(), source)
-            .await
-            .unwrap()
-    }
-}

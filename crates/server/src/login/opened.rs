@@ -4,9 +4,9 @@ use keystead_channel::session::requests::{Known, OpenedResult};
 use keystead_channel::session::{List, Octets, Status};
 
 use super::status_of_reading;
-use crate::conversation::Caller;
 use crate::ledger::Committed;
 use crate::server::Server;
+use crate::session::Caller;
 
 /// The result of `opened`, of the commit that opened the session: its last entry is the
 /// head of the account's chain.

@@ -20,22 +20,11 @@ use rand_core::RngCore;
 
 use super::start::wait;
 use super::status_of;
-use crate::conversation::{Begun, Served, Then};
 use crate::ledger::{Act, Action, Decided, Detail, Log, NO_KEY, NewEntry, actor};
 use crate::rows::{Account, AccountNo, AccountState, Invitation, NameTag, RowFault, Rows};
 use crate::server::Server;
+use crate::session::{Begun, Invited, Pending, Served, Then};
 use crate::store::{Now, Wanted};
-
-/// How somebody came to register.
-pub struct Invited(Option<[u8; 32]>);
-
-/// An account that is not complete.
-pub struct Pending {
-    no: AccountNo,
-    user: UserId,
-    tag: NameTag,
-    invitation: Option<[u8; 32]>,
-}
 
 /// What an invitation is found by.
 #[must_use]
@@ -457,7 +446,7 @@ mod tests {
     #[tokio::test]
     async fn an_id_that_is_used_is_given_to_nobody_else() {
         let folder = tempfile::tempdir().unwrap();
-        let server = crate::login::tests::server(folder.path()).await;
+        let server = crate::server::tests::server(folder.path()).await;
         let pend = |user: u8, name: &str| Pend {
             user: UserId([user; 32]),
             tag: NameTag([user; 16]),

@@ -15,10 +15,10 @@ use keystead_daemon::SystemRng;
 
 use super::{opened, status_of};
 use crate::approval::Approvals;
-use crate::conversation::{Begun, Caller};
 use crate::ledger::{Act, Action, Decided, Detail, Log, NO_KEY, NO_REQUEST, NewEntry, actor};
 use crate::rows::{AccountNo, RowFault, Rows, Session};
 use crate::server::Server;
+use crate::session::{Begun, Caller};
 use crate::store::{Loaded, Now, Wanted};
 
 /// Goes on with a session; what is sent for it.

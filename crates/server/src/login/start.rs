@@ -10,7 +10,7 @@ use std::sync::Arc;
 use keystead_channel::session::requests::recovery_hash;
 use keystead_channel::session::{
     Account as Credentials, AccountName, AwaitFinish, BindingKind, ErrorBody, LoginStart, Profile,
-    RECORD_BYTES, Status, UserId,
+    RECORD_BYTES, Status,
 };
 use keystead_daemon::SystemRng;
 use keystead_sodium::memory;
@@ -18,32 +18,13 @@ use keystead_sodium::memory;
 use super::guess::{Gate, Moment, Tries};
 use super::lift::{Lifted, Lifts};
 use super::{pass, status_of};
-use crate::conversation::Begun;
 use crate::ledger::{
     Act, Action, BEFORE_LOGIN, Decided, Detail, Log, NO_KEY, NO_REQUEST, NewEntry,
 };
 use crate::rows::{Account, AccountNo, Guess, NameTag, RowFault, Rows};
 use crate::server::Server;
+use crate::session::{Attempt, Begun, Whose};
 use crate::store::{Now, Wanted};
-
-/// A try that was counted, until frame 22 shows what it was.
-pub struct Attempt {
-    /// Nobody's, where no account has the name.
-    pub(super) whose: Option<Whose>,
-    pub(super) tag: NameTag,
-    /// The hash of the device pass that counted it.
-    pub(super) pass: Option<[u8; 32]>,
-    pub(super) binding: BindingKind,
-}
-
-/// Whose password is tried.
-#[derive(Clone, Copy)]
-pub(super) struct Whose {
-    pub(super) no: AccountNo,
-    pub(super) user: UserId,
-    /// The account's when the try was counted.
-    pub(super) epoch: u32,
-}
 
 /// Counts a try and makes frame 21.
 ///

@@ -13,13 +13,13 @@ use keystead_core::Secret;
 use keystead_daemon::SystemRng;
 use rand_core::RngCore;
 
-use super::start::{Attempt, Whose, entry};
+use super::start::entry;
 use super::{opened, pass, status_of};
 use crate::approval::Approvals;
-use crate::conversation::Caller;
 use crate::ledger::{Act, Action, Decided, NewEntry, actor};
 use crate::rows::{AccountNo, AccountState, NameTag, Pass, RowFault, Rows, Session};
 use crate::server::Server;
+use crate::session::{Attempt, Caller, Whose};
 use crate::settings::Guesses;
 use crate::store::{Now, Wanted};
 

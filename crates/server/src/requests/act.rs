@@ -7,11 +7,11 @@ use keystead_channel::log::{Action, Detail};
 use keystead_channel::session::requests::{Answer, Method, Receipt};
 use keystead_channel::session::{KeyId, Limits, Status};
 
-use crate::conversation::{Asked, Caller, Served};
 use crate::ledger::{Act, Decided, NewEntry};
 use crate::login::{admit, log_of, wants};
 use crate::rows::{AccountNo, HeldSecret, RowFault, Rows};
 use crate::server::Server;
+use crate::session::{Asked, Caller, Served};
 use crate::store::{Now, Wanted};
 
 /// A request, as its transaction sees it.

@@ -9,8 +9,8 @@ use keystead_channel::session::requests::{Answer, Approve};
 
 use super::act::{Asking, Decision, Refusal, finish};
 use crate::approval::Logged;
-use crate::conversation::Served;
 use crate::server::Server;
+use crate::session::Served;
 
 pub(super) async fn serve(server: &Server, asking: Asking, approve: Approve) -> Served {
     let approvals = asking.caller.approvals.clone();

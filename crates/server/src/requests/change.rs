@@ -10,9 +10,9 @@ use keystead_channel::session::requests::{Answer, Label, LabelChange, Show};
 
 use super::act::{Asking, Decision, Refusal, find, finish};
 use super::parts;
-use crate::conversation::Served;
 use crate::rows::HeldSecret;
 use crate::server::Server;
+use crate::session::Served;
 
 /// Method 10.
 pub(super) async fn label(server: &Server, asking: Asking, change: LabelChange) -> Served {

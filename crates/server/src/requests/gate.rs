@@ -16,10 +16,10 @@ use rand_core::RngCore;
 
 use super::act::{Asking, Refusal, Settled, finish};
 use crate::approval;
-use crate::conversation::Served;
 use crate::policy::Condition;
 use crate::rows::{Account, Rows};
 use crate::server::Server;
+use crate::session::Served;
 use crate::store::Wanted;
 
 /// What a request decides where approvers may be wanted.

@@ -19,11 +19,11 @@ use keystead_sodium::memory;
 use super::act::{Asking, Decision, Refusal, Settled, find, finish};
 use super::gate::{self, Approved, Gate, Pass, Wait};
 use super::parts;
-use crate::conversation::Served;
 use crate::policy;
 use crate::rows::Approver as ApproverRow;
 use crate::rows::{Account, Rows, SERVER_HELD};
 use crate::server::Server;
+use crate::session::Served;
 use crate::store::{Now, Wanted};
 
 /// Method 14.

@@ -20,10 +20,10 @@ use zeroize::Zeroizing;
 
 use super::act::{Asking, Decision, Refusal, finish};
 use super::parts::{self, SEAL_BYTES};
-use crate::conversation::Served;
 use crate::policy;
 use crate::rows::{HeldSecret, Rows, SERVER_HELD};
 use crate::server::Server;
+use crate::session::Served;
 use crate::signing::{check_purposes, kind_of};
 use crate::store::Now;
 

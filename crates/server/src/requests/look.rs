@@ -12,9 +12,9 @@ use keystead_channel::session::{KeyId, List, Status};
 
 use super::act::{Asking, Decision, Refusal, find, finish};
 use super::parts;
-use crate::conversation::Served;
 use crate::rows::{AccountNo, HeldSecret, RowFault, Rows, Table};
 use crate::server::Server;
+use crate::session::Served;
 use crate::store::Unopened;
 
 /// Method 8.

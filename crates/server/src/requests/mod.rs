@@ -34,8 +34,8 @@ use std::sync::Arc;
 use keystead_channel::session::Status;
 use keystead_channel::session::requests::Request;
 
-use crate::conversation::{Asked, Caller, Served};
 use crate::server::Server;
+use crate::session::{Asked, Caller, Served};
 use act::{Asking, Refusal};
 
 /// Serves one request of methods 4 to 17.

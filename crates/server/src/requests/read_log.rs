@@ -8,10 +8,10 @@ use keystead_channel::session::Status;
 use keystead_channel::session::requests::{Answer, Audit, Head};
 
 use super::act::{Asking, Decision, Refusal, finish};
-use crate::conversation::Served;
 use crate::ledger::ReadError;
 use crate::rows::Rows;
 use crate::server::Server;
+use crate::session::Served;
 
 /// Method 16.
 pub(super) async fn audit(server: &Server, asking: Asking, audit: Audit) -> Served {

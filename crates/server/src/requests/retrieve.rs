@@ -14,9 +14,9 @@ use keystead_core::SecretBytes;
 use super::act::{Asking, Decision, Refusal, Settled, find};
 use super::gate::{self, Approved, Gate, Pass, Wait};
 use super::parts;
-use crate::conversation::Served;
 use crate::rows::{HeldSecret, Rows};
 use crate::server::Server;
+use crate::session::Served;
 use crate::store::Now;
 
 pub(super) async fn serve(

@@ -14,10 +14,10 @@ use keystead_channel::session::{Octets, RequestId, Status};
 use super::act::{Asking, Decision, Refusal, Settled, find};
 use super::gate::{self, Approved, Gate, Pass, Wait};
 use super::parts;
-use crate::conversation::Served;
 use crate::policy::{self, Condition};
 use crate::rows::{Rows, SERVER_HELD};
 use crate::server::Server;
+use crate::session::Served;
 use crate::signing;
 use crate::store::{Now, Wanted};
 

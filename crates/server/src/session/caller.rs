@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use keystead_channel::session::requests::{Answer, Method, Request};
 use keystead_channel::session::{BindingKind, RequestId, SessionId, SessionMark, Status, UserId};
 
-use crate::account::Changing;
+use super::changing::Changing;
 use crate::approval::Approvals;
 use crate::rows::AccountNo;
 

@@ -73,7 +73,7 @@ mod tests {
     #[tokio::test]
     async fn it_opens_whole() {
         let folder = tempfile::tempdir().unwrap();
-        let server = crate::login::tests::server(folder.path()).await;
+        let server = crate::server::tests::server(folder.path()).await;
         let (decoy, sealing) = (&server.decoy, &server.sealing);
         assert!(decoy.account(sealing).is_some_and(|it| it.no == NOBODY));
         assert_eq!(decoy.chain(sealing), Some(Chain::new(NOBODY)));
