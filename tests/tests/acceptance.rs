@@ -17,6 +17,7 @@ scripts! {
     age
     age_refused
     age_several
+    agent_nohup
     agent_restart
     agent_stopped
     approve

@@ -8,10 +8,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// SIGHUP, which stays ignored where it is: so nohup(1) starts what is to outlive its terminal.
 #[derive(Debug)]
-pub(crate) struct HangUp(Option<Signal>);
+pub struct HangUp(Option<Signal>);
 
 impl HangUp {
-    pub(crate) fn catch() -> io::Result<Self> {
+    /// Catches it from now on.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn catch() -> io::Result<Self> {
         let caught = match is_ignored() {
             true => None,
             false => Some(signal(SignalKind::hangup())?),
@@ -20,7 +24,7 @@ impl HangUp {
     }
 
     /// Waits for it. May be dropped and called again.
-    pub(crate) async fn recv(&mut self) {
+    pub async fn recv(&mut self) {
         match &mut self.0 {
             Some(caught) => {
                 caught.recv().await;

@@ -22,6 +22,7 @@ pub mod websocket;
 
 pub use clock::{Clock, Now, SimClock, SystemClock, utc};
 pub use disk::{Disk, FolderDisk, MemoryDisk, Sync};
+pub use hang_up::HangUp;
 pub use rng::SystemRng;
 
 /// What a deciding `step` may touch: randomness and its own folder.

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use keystead_daemon::HangUp;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -11,7 +12,7 @@ use tokio::sync::oneshot;
 /// All of them.
 pub(super) struct Ends {
     terminate: Signal,
-    hang_up: Signal,
+    hang_up: HangUp,
     interrupt: Signal,
     forget: Signal,
     interrupt_stops: bool,
@@ -36,7 +37,7 @@ impl Ends {
     pub(super) fn catch(interrupt_stops: bool, parent: Option<i32>) -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
+            hang_up: HangUp::catch()?,
             // Caught in any case: a signal that nobody catches ends the process.
             interrupt: signal(SignalKind::interrupt())?,
             forget: signal(SignalKind::user_defined1())?,
@@ -50,7 +51,7 @@ impl Ends {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return Word::Stop("SIGTERM"),
-                _ = self.hang_up.recv() => return Word::Stop("SIGHUP"),
+                () = self.hang_up.recv() => return Word::Stop("SIGHUP"),
                 _ = self.interrupt.recv() => {
                     if self.interrupt_stops {
                         return Word::Stop("SIGINT");
