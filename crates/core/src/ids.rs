@@ -48,7 +48,7 @@ macro_rules! id {
 }
 
 id! {
-    /// SHA-256 of a public key as it stands on the wire (`spec/pairing.md` section 3).
+    /// SHA-256 of a public key as it stands on the wire (`spec/pairing.md` section 5).
     KeyId, 32
 }
 id! {

@@ -269,7 +269,7 @@ impl std::str::FromStr for KeyType {
     }
 }
 
-/// What a signature or decryption is for (`spec/pairing.md` section 3).
+/// What a signature or decryption is for (`spec/pairing.md` section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Purpose {
@@ -349,7 +349,7 @@ impl Purpose {
 /// What a key may be used for: at least one purpose, ascending, none twice.
 pub type Purposes = Vec<Purpose>;
 
-/// A key as its keeper describes it: `key` of `spec/pairing.md` section 3.
+/// A key as its keeper describes it: `key` of `spec/pairing.md` section 5.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyEntry {
     /// SHA-256 of `public_key`.

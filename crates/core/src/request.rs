@@ -1,4 +1,4 @@
-//! What is asked of a keeper (`spec/pairing.md` section 3).
+//! What is asked of a keeper (`spec/pairing.md` section 5).
 
 use crate::{
     ApproveServerRequest, Identity, KeyId, MakeApprovalKeyRequest, Name, OpenLocalRequest, Purpose,

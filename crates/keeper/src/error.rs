@@ -75,7 +75,7 @@ pub enum KeeperError {
     Forbidden {
         /// Which.
         keeper: Name,
-        /// The number of the condition (`spec/session.md` section 10), if it was told.
+        /// The number of the condition (`spec/session.md` section 8), if it was told.
         condition: Option<u32>,
     },
     /// A key server wanted an approval, and none came.

@@ -53,7 +53,7 @@ pub struct Settings {
     pub connections: Connections,
 }
 
-/// Whether sessions must be bound to their TLS connection (section 1).
+/// Whether sessions must be bound to their TLS connection (section 2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Bind {
@@ -64,7 +64,7 @@ pub enum Bind {
     Optional,
 }
 
-/// Who may register (section 3).
+/// Who may register (section 5.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Register {
@@ -123,7 +123,7 @@ pub struct Proxy {
     pub from: Vec<IpAddr>,
 }
 
-/// Numbers of sessions (section 4).
+/// Numbers of sessions (section 5.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sessions {
@@ -152,7 +152,7 @@ pub struct Sessions {
     pub approvals_max: u32,
 }
 
-/// Numbers of guesses (section 4).
+/// Numbers of guesses (section 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Guesses {
@@ -184,7 +184,7 @@ pub struct Guesses {
     pub per_s: u32,
 }
 
-/// Numbers of registrations (section 3).
+/// Numbers of registrations (section 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Registrations {
@@ -195,7 +195,7 @@ pub struct Registrations {
     pub per_source_hour: u32,
 }
 
-/// Numbers of what a user keeps (section 12).
+/// Numbers of what a user keeps (section 8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Secrets {
@@ -396,16 +396,16 @@ impl Default for Sessions {
             resumable_s: limits.resumable_s,
             life_s: limits.life_s,
             per_user_max: limits.sessions_max,
-            // Section 6.
+            // Section 8.1.
             fresh_login_s: 5 * 60,
-            // Section 8.
+            // Section 8.3.
             approval_s: 60,
             approvals_max: 100,
         }
     }
 }
 
-/// Section 4.
+/// Section 5.2.
 impl Default for Guesses {
     fn default() -> Self {
         Self {
@@ -423,7 +423,7 @@ impl Default for Guesses {
     }
 }
 
-/// Section 3.
+/// Section 5.1.
 impl Default for Registrations {
     fn default() -> Self {
         Self {
@@ -451,7 +451,7 @@ impl Default for Connections {
             max: 50_000,
             // A company behind one address; a flood from one source stays below a fifth.
             per_source_max: 10_000,
-            // Section 12.
+            // Section 3.
             half_open_max: 20_000,
             half_open_each: 4,
             hello_s: 30,

@@ -117,7 +117,7 @@ pub struct MappedKey {
     pub keygrip: Keygrip,
     /// What it is, and by that what it does: sign or agree on keys.
     pub algorithm: Algorithm,
-    /// As its keeper lists it (`spec/pairing.md` section 3).
+    /// As its keeper lists it (`spec/pairing.md` section 5).
     pub public_key: Vec<u8>,
     /// How its keeper names it.
     pub key_id: KeyId,

@@ -1,5 +1,5 @@
 //! Keys of a key server as ssh and gpg know them: blobs, what is asked of the server, and its
-//! signatures as either wants them (`spec/session.md` section 7).
+//! signatures as either wants them (`spec/session.md` section 8).
 //!
 //! **Invariant:** the server gets fields and no bytes to be signed; what has no fields is
 //! not asked. A signature's name says the algorithm that the fields led to.

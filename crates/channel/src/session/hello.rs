@@ -94,7 +94,7 @@ message! {
 }
 
 impl Limits {
-    /// What a server keeps to that was not told otherwise (`spec/session.md` sections 4, 12).
+    /// What a server keeps to that was not told otherwise (`spec/session.md` section 5.3).
     pub const DEFAULT: Self = Self {
         requests_max: 10_000,
         idle_s: 15 * 60,

@@ -256,5 +256,5 @@ fn passed(now_ms: u64, then_ms: u64, limit_s: u32) -> bool {
     went_back || now_ms.saturating_sub(then_ms) >= u64::from(limit_s).saturating_mul(1_000)
 }
 
-/// 60,000 ms: what clocks are set by without a jump (section 9).
+/// 60,000 ms: what clocks are set by without a jump (section 5.3).
 const BACK_MS_MAX: u64 = 60_000;

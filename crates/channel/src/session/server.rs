@@ -458,8 +458,8 @@ fn read_open(session: &mut ServerSession, sealed: &[u8]) -> Result<Open, SetUpEr
     }
 }
 
-/// 60,000 ms from KE2 to KE3 (`spec/session.md` section 4).
+/// 60,000 ms from KE2 to KE3 (`spec/session.md` section 3).
 pub const HANDSHAKE_MS_MAX: u64 = 60_000;
 
-/// 600,000 ms: how long an account may stay pending (section 3).
+/// 600,000 ms: how long an account may stay pending (section 5.1).
 pub const PENDING_MS_MAX: u64 = 600_000;

@@ -7,7 +7,7 @@ use super::ids::ServerId;
 use crate::wire::Fault;
 
 numbers! {
-    /// The status of an answer, the code of an error frame (`spec/session.md` section 12).
+    /// The status of an answer, the code of an error frame (`spec/session.md` section 9).
     Status {
         /// Done.
         Done = 0,

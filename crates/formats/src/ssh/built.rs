@@ -1,4 +1,4 @@
-//! What a key server signs for SSH, built from fields (`spec/session.md` section 7).
+//! What a key server signs for SSH, built from fields (`spec/session.md` section 8).
 //!
 //! **Invariant**: nothing is parsed. The bytes have one form for their fields, and no
 //! fields of one form give the bytes of the other: an SSHSIG begins with letters, a login

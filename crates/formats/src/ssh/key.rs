@@ -94,7 +94,7 @@ impl PublicKey {
         Reader::new(&self.blob).name().unwrap_or_default()
     }
 
-    /// SHA-256 of the blob, by which requests name the key (`spec/pairing.md` section 3).
+    /// SHA-256 of the blob, by which requests name the key (`spec/pairing.md` section 5).
     #[must_use]
     pub fn id(&self) -> KeyId {
         key_id(&self.blob)

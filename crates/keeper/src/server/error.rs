@@ -192,7 +192,7 @@ impl From<AnswerError> for ServerError {
     }
 }
 
-/// A code in words that follow "the server" (`spec/session.md` section 12).
+/// A code in words that follow "the server" (`spec/session.md` section 9).
 #[must_use]
 pub const fn said(status: Status) -> &'static str {
     match status {

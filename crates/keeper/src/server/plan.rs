@@ -1,7 +1,7 @@
 //! What is done when no answer came: again on a new connection, or nothing. Pure.
 //!
 //! **Invariant**: a request is repeated with its own request_id, and only one whose
-//! repetition changes nothing (`spec/session.md` section 7); tries and pauses end.
+//! repetition changes nothing (`spec/session.md` section 9); tries and pauses end.
 
 use std::time::Duration;
 

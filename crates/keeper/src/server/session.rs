@@ -129,7 +129,7 @@ impl Session {
     }
 
     /// Asks for the log's head where it is time to: at the latest after 1,000 receipts or 10
-    /// minutes (`spec/session.md` section 10).
+    /// minutes (`spec/audit.md` section 7).
     ///
     /// # Errors
     /// [`ServerError::Log`] if it does not continue what was seen; no answer.
@@ -380,7 +380,7 @@ pub(super) fn draw() -> RequestId {
     RequestId::draw(&mut SystemRng)
 }
 
-/// Whether the method's success brings a receipt (`spec/session.md` section 10).
+/// Whether the method's success brings a receipt (`spec/session.md` section 8.1).
 const fn has_receipt(method: Method) -> bool {
     matches!(
         method,

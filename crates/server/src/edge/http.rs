@@ -152,10 +152,10 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
     response
 }
 
-/// Section 1.
+/// `spec/session.md` section 2.
 const PATH: &str = "/session";
 
-/// Section 1.
+/// `spec/session.md` section 2.
 const SUBPROTOCOL: &str = "keystead.1";
 
 /// Longest head: browsers send some KiB.

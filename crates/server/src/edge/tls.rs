@@ -245,7 +245,7 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     Ok(found)
 }
 
-/// The protocol of frames on the stream (section 1).
+/// The protocol of frames on the stream (section 2).
 pub const FRAMES: &[u8] = b"keystead/1";
 
 /// The protocol of browsers.

@@ -195,7 +195,7 @@ pub(super) fn find<'r>(
     }
 }
 
-/// Whether the answer brings the receipt of its entry (section 10): where something went
+/// Whether the answer brings the receipt of its entry (section 8.1): where something went
 /// that does not come back.
 fn has_receipt(method: Method) -> bool {
     matches!(method, Method::Sign | Method::Delete | Method::Approvers)

@@ -328,7 +328,7 @@ fn refusal(status: Status, key: Option<KeyId>) -> Refusal {
     }
 }
 
-/// 72 h from the beginning of a recovery until it stands for approvals (section 8): time for
+/// 72 h from the beginning of a recovery until it stands for approvals (section 8.3): time for
 /// an approver who was not lost to call it off.
 const RECOVERY_WAIT_MS: u64 = 72 * 3_600_000;
 

@@ -1,4 +1,4 @@
-//! What is asked inside a session (`spec/session.md` sections 6 to 8): secrets and keys,
+//! What is asked inside a session (`spec/session.md` section 8): secrets and keys,
 //! signatures, policies and approvals.
 //!
 //! **Invariant**: a request changes what it changes in one transaction with its one entry,

@@ -36,7 +36,7 @@ pub struct Account {
     pub storage_key: Option<[u8; 72]>,
     /// H(recovery code).
     pub recovery: Option<[u8; 32]>,
-    /// When the loss of all approvers was declared (section 8).
+    /// When the loss of all approvers was declared (section 8.3).
     pub recovery_started_ms: Option<u64>,
     /// Who approves.
     pub approvers: Vec<Approver>,

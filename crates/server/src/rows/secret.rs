@@ -16,7 +16,7 @@ pub struct HeldSecret {
     pub account: AccountNo,
     /// Which.
     pub key: KeyId,
-    /// Its type (section 6): 1 arbitrary, 2 Ed25519, 3 P-256, 4 secp256k1, 5 RSA.
+    /// Its type (section 8): 1 arbitrary, 2 Ed25519, 3 P-256, 4 secp256k1, 5 RSA.
     pub kind: u8,
     /// What the client sealed it as (0 to 2), or [`SERVER_HELD`].
     pub context: u8,

@@ -1,4 +1,4 @@
-//! Rows sealed under data keys, data keys under the master key (`spec/session.md` section 9).
+//! Rows sealed under data keys, data keys under the master key (`spec/requirements.md`, 40).
 //!
 //! **Invariant**: nothing that a row's open columns decide can be changed without its seal
 //! failing: they are its associated data. Keys are found by the id that stands in front of

@@ -38,7 +38,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Whether the password was shown a moment ago, on this connection (section 6: not by
+    /// Whether the password was shown a moment ago, on this connection (section 8.1: not by
     /// resumption).
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Signatures by keys that the server holds (`spec/session.md` section 7).
+//! Signatures by keys that the server holds (`spec/session.md` section 8).
 //!
 //! **Invariant**: for an SSH purpose the bytes are built from fields and never read, so a
 //! declared purpose cannot be false; a key signs for the purposes that it was made for,

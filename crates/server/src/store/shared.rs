@@ -254,7 +254,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// 2^20 rows of names that no account has (`spec/session.md` section 4).
+/// 2^20 rows of names that no account has (`spec/session.md` section 5.2).
 const UNKNOWN_GUESSES_MAX: usize = 1 << 20;
 
 /// So many may come before the oldest are dropped; each process counts for itself, and room

@@ -1,5 +1,5 @@
 //! What was deleted, remembered outside the database, so that a backup restored later does
-//! not bring it back (`spec/session.md` section 9).
+//! not bring it back (`spec/requirements.md`, 32).
 //!
 //! **Invariant**: a deletion is on the disk here before it can be in the database. One whose
 //! transaction failed is taken back; one of which that is not known is settled at the next

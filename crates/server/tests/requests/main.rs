@@ -1,5 +1,5 @@
 //! Requests of real clients to a real server, on both databases: what is kept, signed,
-//! governed and logged (`spec/session.md` sections 6 to 8).
+//! governed and logged (`spec/session.md` section 8).
 
 #![cfg(test)]
 

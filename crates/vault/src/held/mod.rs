@@ -1,5 +1,4 @@
-//! Keys and secrets that a server holds for their owners (`spec/session.md` sections 6
-//! and 7).
+//! Keys and secrets that a server holds for their owners (`spec/session.md` section 8.2).
 //!
 //! **Invariant**: the bytes lie in locked memory and are wiped with the value; a key
 //! that came from outside was checked whole, and its public half computed here. There
@@ -266,7 +265,7 @@ fn check_length(kind: Kind, len: usize) -> Result<(), HeldError> {
     if fits { Ok(()) } else { Err(HeldError::Length) }
 }
 
-/// 65,536 bytes: the longest secret (`spec/session.md` section 12).
+/// 65,536 bytes: the longest secret (`spec/session.md` section 8).
 pub const ARBITRARY_BYTES_MAX: usize = 65_536;
 
 /// 32 bytes: an Ed25519 seed, a scalar of both curves.

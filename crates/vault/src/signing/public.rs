@@ -1,7 +1,7 @@
 //! Public halves, and their SSH blobs.
 //!
 //! **Invariant:** one public key has one blob: the blob is what names a key
-//! everywhere else (`spec/pairing.md` section 3).
+//! everywhere else (`spec/pairing.md` section 5).
 
 use keystead_core::Algorithm;
 

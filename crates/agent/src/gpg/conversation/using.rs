@@ -151,5 +151,5 @@ impl Conversation {
     }
 }
 
-/// SHA-256's: shorter ones are refused without a question (`spec/pairing.md` section 3).
+/// SHA-256's: shorter ones are refused without a question (`spec/pairing.md` section 5).
 const DIGEST_BYTES_MIN: usize = 32;

@@ -7,7 +7,7 @@ use crate::session::fields::{List, Octets, message, numbers};
 use crate::session::ids::KeyId;
 
 message! {
-    /// That an entry is in the log (section 10).
+    /// That an entry is in the log (`spec/audit.md` section 5).
     #[derive(Clone, Debug, PartialEq, Eq)]
     Receipt {
         /// Which leaf of the tree.

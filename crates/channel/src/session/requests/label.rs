@@ -38,7 +38,7 @@ impl Value for Label {
     }
 }
 
-/// 256 bytes: a label before it is sealed (section 12).
+/// 256 bytes: a label before it is sealed (section 8).
 pub const LABEL_BYTES_MAX: usize = 256;
 
 /// A label as the client seals it.

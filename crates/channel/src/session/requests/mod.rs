@@ -44,7 +44,7 @@ use super::status::Status;
 use crate::wire::{Fault, Fields, Reader, Writer};
 
 numbers! {
-    /// What is asked (`spec/session.md` section 6). 0x0060 to 0x007f are kept for groups.
+    /// What is asked (`spec/session.md` section 8). 0x0060 to 0x007f are kept for groups.
     Method {
         /// Opens the session; inside frame 22 alone.
         Open = 0,

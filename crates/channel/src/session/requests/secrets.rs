@@ -174,7 +174,7 @@ numbers! {
 /// 72 bytes: nonce, 32 bytes, tag.
 pub const SEALED_STORAGE_KEY_BYTES: usize = SEAL_BYTES + 32;
 
-/// 65,536 bytes: a value before it is sealed (section 12).
+/// 65,536 bytes: a value before it is sealed (section 8).
 pub const VALUE_BYTES_MAX: usize = 65_536;
 
 /// A value as the client seals it: with its length and its type.

@@ -164,7 +164,7 @@ pub(super) fn units() -> Option<Check> {
     ))
 }
 
-/// As `spec/pairing.md` section 3: clocks that differ by more are told.
+/// As `spec/pairing.md` section 5.4: clocks that differ by more are told.
 const CLOCK_S: u64 = 90;
 
 /// A person waits for it; a relay that needs longer is no help.

@@ -184,5 +184,5 @@ const ULTIMATE: u8 = 6;
 
 const DAY_S: u32 = 86_400;
 
-/// What is shown of it to a holder has this limit too (`spec/pairing.md` section 3).
+/// What is shown of it to a holder has this limit too (`spec/pairing.md` section 5).
 const USER_ID_BYTES_MAX: usize = 1_024;

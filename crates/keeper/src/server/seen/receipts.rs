@@ -199,7 +199,7 @@ fn is_in(asked: &Head, entry: &Unproven) -> bool {
     asked.indices.0.contains(&entry.index)
 }
 
-/// 1,000 receipts until a head is asked for (`spec/session.md` section 10).
+/// 1,000 receipts until a head is asked for (`spec/audit.md` section 7).
 const RECEIPTS_MAX: u32 = 1_000;
 
 /// 10 minutes until a head is asked for.
