@@ -8,6 +8,7 @@ use crate::run::Program;
 use crate::workspace;
 
 mod circles;
+mod citations;
 mod edges;
 pub(crate) mod graph;
 mod keys;
@@ -80,6 +81,7 @@ fn run(root: &Path) -> Result<Findings> {
         shape::path_name(&source.path, &mut findings);
     }
     circles::check(&sources, &mut findings);
+    citations::check(root, &files, &mut findings)?;
     tree::check(root, &files, &sources, &mut findings)?;
     tests_are_enough(&sources, &mut findings);
     findings.0.sort();

@@ -186,6 +186,11 @@ const FAULTS: &[Fault] = &[
         finding: "dead: nothing uses tests/scripts/forgotten_one.script",
     },
     Fault {
+        file: "spec/curve.md",
+        plant: Plant::Append(concat!("See `spec/session.md` ", "section 99.")),
+        finding: "citation: spec/curve.md",
+    },
+    Fault {
         file: "deny.toml",
         plant: Plant::Remove("    \"ISC\",\n"),
         finding: "licence: ",
