@@ -487,4 +487,14 @@ mod tests {
         let filed = read("", "daemon\nlog-file /l\nhomedir /other\nno-options");
         assert_eq!(filed, plain(Mode::Daemon));
     }
+
+    #[test]
+    fn every_cut_of_a_file_is_read() {
+        let file = b"# c\npinentry-program \"/a b/p\"\n\tdefault-cache-ttl=60\r\nverbose\n\xff\n";
+        for len in 0..=file.len() {
+            let cut = file[..len].to_vec();
+            let options = Options::of(&words(&["--daemon"]), &[cut]);
+            assert!(options.modes.daemon, "{len}");
+        }
+    }
 }

@@ -126,6 +126,15 @@ impl Places {
         })
     }
 
+    /// Of all sockets that are listened at the one with the longest path.
+    pub(crate) fn longest_socket(&self) -> PathBuf {
+        let own = [&self.standard, &self.extra, &self.browser];
+        let real = own.map(|it| socket::redirected(it).unwrap_or_else(|_| it.clone()));
+        let all = real.into_iter().chain(self.behind());
+        all.max_by_key(|it| it.as_os_str().len())
+            .unwrap_or_default()
+    }
+
     /// Where the ordinary agent listens for us: beside the socket that gpg knows, where that really
     /// is, since its folder takes sockets, and paths of this length.
     pub(crate) fn behind(&self) -> [PathBuf; 4] {
@@ -274,6 +283,8 @@ mod tests {
             "%Assuan%\nsocket=/run/x/S.gpg-agent\n",
             "/run/x/S.keystead.std",
         );
+        let longest = places.longest_socket();
+        assert_eq!(longest, Path::new("/run/x/S.keystead.browser"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub(crate) fn custody(wanted: &GpgCustody) -> Result<(), Failure> {
         return Ok(());
     }
     check(keeper)?;
+    home.check_sockets()?;
     home.set_custody(Some(keeper.clone()))?;
     home.use_agent()?;
     say(format_args!(

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use keystead_agent::gpg::{KeyMap, MappedKey};
+use keystead_daemon::socket::PATH_BYTES_MAX;
 use keystead_formats::openpgp::Keygrip;
 use serde::{Deserialize, Serialize};
 
@@ -160,8 +161,14 @@ impl Home {
         })
     }
 
+    /// Whether an agent can listen for gpg there at all: the path of a socket is short.
+    pub(super) fn check_sockets(&self) -> Result<(), Failure> {
+        check_length(&gpg_agent::Places::of(Some(&self.path))?.longest_socket())
+    }
+
     /// Lets gpg start this program as its agent. False: it does already.
     pub(super) fn use_agent(&self) -> Result<bool, Failure> {
+        self.check_sockets()?;
         let program = link_agent()?;
         let path = self.path.join("gpg.conf");
         let before = file::read(&path)?;
@@ -295,6 +302,20 @@ struct Setup {
     hunk: Hunk,
 }
 
+fn check_length(socket: &Path) -> Result<(), Failure> {
+    let bytes = socket.as_os_str().len();
+    if bytes <= PATH_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "no agent can listen for gpg at {}, which has {bytes} bytes: at most {PATH_BYTES_MAX} fit",
+        harmless(&socket.to_string_lossy())
+    );
+    Err(Failure::new(message)
+        .hint("name a home folder with a shorter path (--homedir, GNUPGHOME)")
+        .status(Status::Usage))
+}
+
 /// The text with one such line, in the place of what named another agent.
 fn with_line(text: &str, line: &str) -> String {
     let names_agent = |it: &&str| it.split_whitespace().next() == Some("agent-program");
@@ -373,6 +394,18 @@ mod tests {
         check("/home/a.b/gnupg_2-x", "/home/a.b/gnupg_2-x");
         check("/home/my home", "'/home/my home'");
         check("/home/it's", r"'/home/it'\''s'");
+    }
+
+    #[test]
+    fn sockets_of_a_home_that_is_too_deep() {
+        let longest = format!("/{}", "h".repeat(PATH_BYTES_MAX - 1));
+        assert!(check_length(Path::new(&longest)).is_ok());
+        let error = check_length(Path::new(&format!("{longest}/"))).err();
+        let message = error.map(|it| it.message).unwrap_or_default();
+        assert!(
+            message.ends_with("which has 108 bytes: at most 107 fit"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub(crate) fn init(wanted: &GpgInit) -> Result<(), Failure> {
     }
     let user_id = wanted.user_id.as_deref().unwrap_or_default();
     check_user_id(user_id)?;
+    home.check_sockets()?;
     let plan = plan(wanted, user_id, &home)?;
     let asked = whom_it_asks(&plan)?;
     let Made {

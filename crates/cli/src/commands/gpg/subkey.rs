@@ -240,3 +240,50 @@ const SAVE_TRIES: usize = 4;
 
 /// Counted from 0 (GnuPG, `doc/DETAILS`, field 10).
 const USER_ID_FIELD: usize = 9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LISTED: &str = "tru::1:1:0:3:1:5\npub:u:255:22:A1:1:::u:::scESC:::::ed25519:::0:\n\
+        fpr:::::::::F1:\ngrp:::::::::G1:\nuid:u::::1::X::Al\\x3aex <a@b>::::\n\
+        sub:u:255:18:A2:1::::::e:::::cv25519::\nfpr:::::::::F2:\ngrp:::::::::G2:\n";
+
+    #[test]
+    fn a_list_of_one_key_names_its_primary_and_whose_grip_is_whose() {
+        let primary = Primary::of(LISTED).unwrap_or_else(|error| panic!("{}", error.message));
+        assert_eq!(primary.fingerprint, "F1");
+        assert_eq!(primary.user_id, "Al:ex <a@b>");
+        assert_eq!(fingerprint_of(LISTED, "G1").as_deref(), Some("F1"));
+        assert_eq!(fingerprint_of(LISTED, "G2").as_deref(), Some("F2"));
+        assert_eq!(fingerprint_of(LISTED, "G3"), None);
+        for several in ["", &LISTED.repeat(2)] {
+            let error = Primary::of(several).err().map(|it| it.message);
+            assert!(error.is_some_and(|it| it.ends_with("keys have that name")));
+        }
+    }
+
+    #[test]
+    fn every_cut_of_a_list_is_read() {
+        for cut in (0..LISTED.len()).filter_map(|len| LISTED.get(..len)) {
+            if let Ok(primary) = Primary::of(cut) {
+                assert!("F1".starts_with(&primary.fingerprint), "{cut}");
+            }
+            assert!(
+                fingerprint_of(cut, "G2").is_none_or(|it| it == "F2"),
+                "{cut}"
+            );
+        }
+    }
+
+    #[test]
+    fn escapes_of_fields() {
+        let check = |field: &str, expected: &str| assert_eq!(unescaped(field), expected);
+        check("Alex", "Alex");
+        check(r"a\x3ab\x5c", r"a:b\");
+        check(r"\x", r"\x");
+        check(r"\xz9\x3", r"\xz9\x3");
+        check(r"\xff", r"\xff");
+        check("\\x\u{f6}9", "\\x\u{f6}9");
+    }
+}
